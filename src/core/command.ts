@@ -1,0 +1,87 @@
+import type { LabelName } from './ids.ts'
+
+/**
+ * What kind of thing a command does.
+ * - `read` returns data; `write` changes rows; `define` changes definitions (DDL);
+ * - `administer` changes roles, settings or replication;
+ * - `opaque` has an effect that cannot be seen before it runs (dynamic SQL, DO, CALL of an unknown routine).
+ */
+export type CommandClass = 'read' | 'write' | 'define' | 'administer' | 'opaque'
+
+export const COMMAND_CLASSES = [
+  'read',
+  'write',
+  'define',
+  'administer',
+  'opaque',
+] as const satisfies readonly CommandClass[]
+
+const STRICTNESS = { read: 0, write: 1, define: 2, administer: 3, opaque: 4 } as const satisfies Record<
+  CommandClass,
+  number
+>
+
+/** The strictest of several classes; an empty batch reads nothing and is a `read`. */
+export function strictest(classes: readonly CommandClass[]): CommandClass {
+  let worst: CommandClass = 'read'
+  for (const each of classes) if (STRICTNESS[each] > STRICTNESS[worst]) worst = each
+  return worst
+}
+
+/** One column or field of a result, as far as it is known before the command runs. */
+export type Output = {
+  readonly name: string
+  /** The label of the one source the value is an untouched copy of; absent when no labelled source feeds it. */
+  readonly label?: LabelName
+  /** What the upstream must call the source, so that its own description can be held against the analysis. */
+  readonly source?: { readonly relation: number; readonly attribute: number; readonly type: number }
+}
+
+/** What one statement of a batch returns. `undefined` outputs: not analysed, because no label is in reach. */
+export type StatementFacts = {
+  readonly class: CommandClass
+  readonly outputs?: readonly Output[]
+}
+
+/**
+ * What is known of a command before anyone decides. Pure data, the same for every protocol: a SQL batch has one
+ * entry in `statements` per statement, an HTTP request has exactly one.
+ */
+export type Facts = {
+  /** The strictest class in the batch. */
+  readonly class: CommandClass
+  readonly statements: readonly StatementFacts[]
+  /** Resources read and written: `public.customers`, or a route such as `/customers/{id}`. Sorted, no duplicates. */
+  readonly reads: readonly string[]
+  readonly writes: readonly string[]
+  /** Functions or operations called by name. Sorted, no duplicates. */
+  readonly calls: readonly string[]
+  /** Labels carried by outputs as untouched values: each is masked, or seen in clear. */
+  readonly labels: readonly LabelName[]
+  /** Labels used in predicates, joins, order or grouping. */
+  readonly filters: readonly LabelName[]
+  /**
+   * Set when values of these labels could come out, or flow elsewhere, in a way that masking cannot follow.
+   * Only who may see every one of them in clear may run the command; `reason` tells everybody else why not.
+   */
+  readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
+  /** A read without LIMIT, or a list request without a page size. */
+  readonly unbounded: boolean
+  /** An UPDATE or DELETE without WHERE, or with one that is always true. */
+  readonly writesEverything: boolean
+  /** Changes definitions, so that what is known of the upstream's names is stale until it has ended. */
+  readonly redefines: boolean
+  /** Further facts a `when` may read: `method`, `path`, `parsed`, ... */
+  readonly attributes: Readonly<Record<string, string | number | boolean>>
+}
+
+/** A command as the adapter hands it to the session: what was asked, for the recording; and what is known of it. */
+export type Command = {
+  /** `query`, `execute`, `request`: the adapter's word for how it was asked. */
+  readonly form: string
+  /** The statement or request line as the client sent it. Read only by the recording and by approvers. */
+  readonly text: string
+  /** Parameters in order, undecoded; `null` is SQL NULL. Sealed or shown by their own rules, never logged. */
+  readonly parameters?: readonly (Uint8Array | null)[]
+  readonly facts: Facts
+}

@@ -1,0 +1,22 @@
+import type { ResultLimit } from './decision.ts'
+import type { ConnectionName, LabelName } from './ids.ts'
+
+/** When an entry counts as written: `written` is in the kernel (survives the process), `fsync` on the disk. */
+export type Durability = 'written' | 'fsync'
+
+/** One line of the configuration that gives a label to data: `public.customers.email` or `customers[].email`. */
+export type LabelAssignment = { readonly pattern: string; readonly label: LabelName }
+
+/** A configured thing that can be reached. `settings` belong to the protocol, parsed by its own schema. */
+export type Connection<Settings = unknown> = {
+  readonly name: ConnectionName
+  readonly protocol: string
+  readonly settings: Settings
+  readonly labels: readonly LabelAssignment[]
+  readonly limit: ResultLimit
+  /** How long a held command waits inline before it ends as pending, in milliseconds. */
+  readonly patienceMs: number
+  readonly durability: Durability
+  /** Result bytes kept in the recording per command; beyond it only counted. */
+  readonly resultBytesKept: number
+}

@@ -1,0 +1,52 @@
+import type { LabelName } from './ids.ts'
+
+/** How a protected value is hidden. The masked value always parses as the type it replaces; where it cannot, NULL. */
+export type MaskingRule =
+  | { readonly kind: 'null' }
+  /** The same text for every value; NULL for types that are not text. */
+  | { readonly kind: 'constant'; readonly text: string }
+  /** `[masked]` for text of any length; NULL for types that are not text. */
+  | { readonly kind: 'full' }
+  /** Keeps a little of the value. `email`: first character and domain; `first`/`last`: that many characters. */
+  | { readonly kind: 'partial'; readonly of: 'email' }
+  | { readonly kind: 'partial'; readonly of: 'first' | 'last'; readonly keep: number }
+
+/** Where a decision comes from: a rule by name, and where it is written. */
+export type RuleRef = { readonly name: string; readonly file: string; readonly line: number }
+
+/** What a refusal tells the client, in any protocol. Never holds a statement, a value or a secret. */
+export type Reason = {
+  /** Imperative and short, ASCII, under 200 characters: `Remove email from WHERE; it is protected (pii.email).` */
+  readonly message: string
+  /** What is allowed instead, or who can lift it. */
+  readonly remedy: string
+  readonly retry: 'never' | 'unchanged-after-approval' | 'only-if-changed' | 'later'
+}
+
+export type ResultLimit = { readonly rowsMax: number; readonly bytesMax: number }
+
+export const UNLIMITED: ResultLimit = {
+  rowsMax: Number.POSITIVE_INFINITY,
+  bytesMax: Number.POSITIVE_INFINITY,
+}
+
+type Common = {
+  /** The rules that answered, most decisive first; empty when nothing permitted it (default deny). */
+  readonly rules: readonly RuleRef[]
+  /** Rules in mode `observe` that would have decided otherwise. */
+  readonly observed: readonly RuleRef[]
+  /** Depends on something outside the cache key (time, a budget): decide again every time. */
+  readonly volatile: boolean
+}
+
+type Runnable = Common & {
+  /** For each label in the result that this identity may not see in clear, how it is masked. */
+  readonly masks: ReadonlyMap<LabelName, MaskingRule>
+  readonly limit: ResultLimit
+}
+
+export type Allow = Runnable & { readonly kind: 'allow' }
+export type Hold = Runnable & { readonly kind: 'hold'; readonly reason: Reason }
+export type Deny = Common & { readonly kind: 'deny'; readonly reason: Reason }
+
+export type Decision = Allow | Hold | Deny

@@ -1,0 +1,98 @@
+import type { CommandClass } from './command.ts'
+import type { Identity } from './identity.ts'
+import type { SessionId } from './ids.ts'
+
+/**
+ * What a recording is made of. An entry has a kind, the session it belongs to (none for administrative entries), a
+ * JSON head and, where bytes were seen, a raw body. Values that the client may not see are masked before they get here.
+ */
+export type Entry =
+  | { readonly kind: 'open'; readonly head: OpenHead }
+  | { readonly kind: 'intent'; readonly head: IntentHead }
+  | { readonly kind: 'hold'; readonly head: HoldHead }
+  | { readonly kind: 'answer'; readonly head: AnswerHead }
+  /** Bytes of a result as the client gets them. */
+  | { readonly kind: 'result'; readonly head: ResultHead; readonly body: Uint8Array }
+  | { readonly kind: 'outcome'; readonly head: OutcomeHead }
+  | { readonly kind: 'notice'; readonly head: NoticeHead }
+  | { readonly kind: 'close'; readonly head: CloseHead }
+  | { readonly kind: 'admin'; readonly head: AdminHead }
+
+export type EntryKind = Entry['kind']
+
+export type OpenHead = {
+  readonly connection: string
+  readonly protocol: string
+  readonly chain: readonly Identity[]
+  readonly credential: string
+  /** How the credential came to be: `operator socket`, `token exchange`, `token`. */
+  readonly mintedBy: string
+  readonly clientAddress: string
+  /** What the client calls itself; not verified. */
+  readonly program: string
+  readonly database: string
+  readonly config: string
+}
+
+export type IntentHead = {
+  readonly n: number
+  readonly form: string
+  readonly text: string
+  readonly class: CommandClass
+  readonly decision: 'allow' | 'hold' | 'deny'
+  /** `name (file:line)` of the rules that decided. */
+  readonly rules: readonly string[]
+  readonly reason?: string
+  /** Labels masked in the result. */
+  readonly masked?: readonly string[]
+  readonly reads?: readonly string[]
+  readonly writes?: readonly string[]
+  /** base64 of each parameter; null is NULL. */
+  readonly parameters?: readonly (string | null)[]
+}
+
+export type HoldHead = { readonly n: number; readonly ticket: string; readonly expiresAt: number }
+
+export type AnswerHead = {
+  readonly n: number
+  readonly ticket: string
+  readonly answer: 'approved' | 'refused' | 'expired' | 'pending' | 'abandoned' | 'canceled'
+  readonly by?: string
+  readonly reason?: string
+}
+
+export type ResultHead = { readonly n: number }
+
+export type OutcomeHead = {
+  readonly n: number
+  /** `ok`, `error` (the upstream's own), `cut` (a limit), `refused` (by us), `skipped` (behind an error), `lost`. */
+  readonly outcome: 'ok' | 'error' | 'cut' | 'refused' | 'skipped' | 'lost'
+  /** Command tags, an HTTP status, or a SQLSTATE. */
+  readonly tag: string
+  readonly rows: number
+  readonly bytes: number
+  /** Result bytes that were counted but not kept. */
+  readonly unkept: number
+  readonly ms: number
+}
+
+export type NoticeHead = { readonly n: number; readonly code: string; readonly message: string }
+
+export type CloseHead = { readonly reason: string; readonly commands: number }
+
+/** Something an administrator, an operator or the gateway itself did. */
+export type AdminHead = {
+  readonly action: string
+  readonly by: string
+  readonly target?: string
+  readonly details?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** Where entries go. Appending is to memory; `flush` makes everything appended so far durable, or throws. */
+export interface Journal {
+  append(session: SessionId | undefined, entry: Entry): void
+  /** One write for all that was appended. Throws GatewayError `recording_unavailable`; then nothing may be forwarded. */
+  flush(): void
+  /** Flush and fsync: for connections with durability `fsync` and for administrative entries. */
+  sync(): void
+}

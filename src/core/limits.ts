@@ -1,0 +1,58 @@
+/** Every limit of the gateway in one place, each with its reason. Bytes, milliseconds or counts, as the name says. */
+export const LIMITS = {
+  /** A start-up packet: PostgreSQL itself refuses more than 10,000 bytes. */
+  startupBytesMax: 10_000,
+  /** From accepted socket to authenticated: long enough for a slow TLS handshake over a bad line. */
+  handshakeMs: 20_000,
+  /** One statement text: longer ones are not written by hand and cost more than 200 ms to parse. */
+  statementBytesMax: 1024 * 1024,
+  /** Statements up to this size are parsed inline; longer ones in a worker with a stack of its own. */
+  statementInlineBytesMax: 2 * 1024,
+  /** A client message that has to be reassembled (Bind with its parameters). CopyData is never reassembled. */
+  messageBytesMax: 64 * 1024 * 1024,
+  /** PostgreSQL's own limit for a message from the server: 1 GiB less one. */
+  upstreamMessageBytesMax: 1024 * 1024 * 1024 - 1,
+  /** Unmasked bytes of one row that must be kept until its last masked cell has been seen. */
+  rowBytesMax: 16 * 1024 * 1024,
+  /** A protected value that is partly shown; a longer one is hidden whole. */
+  partialCellBytesMax: 64 * 1024,
+  /** Commands sent ahead of their answers in one session (pipelining). */
+  pendingMax: 100_000,
+  /** Prepared statements and portals a session may keep open. */
+  namedObjectsMax: 10_000,
+  /** Bytes a client may send ahead while its command is held; then reading stops. */
+  heldBytesMax: 64 * 1024,
+  /** One session's share of an event-loop turn. */
+  turnBytesMax: 256 * 1024,
+  /** Bytes queued towards one slow reader before reading from the other side pauses. */
+  outboxBytesMax: 1024 * 1024,
+  /** Sessions of one gateway, and unauthenticated sockets of one source address. */
+  sessionsMax: 20_000,
+  handshakesPerSourceMax: 2_000,
+  /** The shortest and longest life of a minted credential. */
+  credentialTtlMsMin: 1_000,
+  credentialTtlMsMax: 24 * 60 * 60 * 1000,
+  /** Inline wait for an approval; most agents' shells give up after two minutes. */
+  patienceMs: 45_000,
+  patienceMsMax: 10 * 60 * 1000,
+  /** An approval request nobody answered. */
+  ticketMs: 60 * 60 * 1000,
+  /** Open approval requests of one identity: more is a flood. */
+  ticketsOpenMax: 50,
+  /** Result bytes kept per command in the recording. */
+  resultBytesKept: 64 * 1024,
+  /** A journal file is cut and a new one begun at this size. */
+  journalFileBytesMax: 64 * 1024 * 1024,
+  /** One frame of the journal. */
+  frameBytesMax: 128 * 1024 * 1024,
+  /** Entries of one decision cache; beyond it the oldest go. */
+  decisionsCachedMax: 10_000,
+  /** HTTP request head, and a JSON body that is masked in memory. */
+  httpHeadBytesMax: 32 * 1024,
+  httpMaskedBodyBytesMax: 8 * 1024 * 1024,
+  httpRequestBodyBytesMax: 1024 * 1024,
+  /** An HTTP session ends after this long without a request. */
+  httpSessionIdleMs: 5 * 60 * 1000,
+  /** Draining at SIGTERM: then sessions are cut. */
+  drainMs: 10_000,
+} as const
