@@ -1,10 +1,8 @@
 /** A string that the compiler will not confuse with another kind of string. The one place that may use `as`. */
 export type Brand<T, Name extends string> = T & { readonly __brand: Name }
 
-/** Turns a plain value into its branded form. Call it where the value is made or checked, nowhere else. */
-export function brand<B extends Brand<unknown, string>>(
-  value: B extends Brand<infer T, string> ? T : never,
-): B {
+/** Turns a string into its branded form. Call it where the value is made or checked, nowhere else. */
+export function brand<B extends Brand<string, string>>(value: string): B {
   return value as B
 }
 
