@@ -13,7 +13,8 @@ export type Entry =
   | { readonly kind: 'answer'; readonly head: AnswerHead }
   /** Bytes of a result as the client gets them. */
   | { readonly kind: 'result'; readonly head: ResultHead; readonly body: Uint8Array }
-  | { readonly kind: 'outcome'; readonly head: OutcomeHead }
+  /** `body`: the last, and usually the only, bytes of the result. */
+  | { readonly kind: 'outcome'; readonly head: OutcomeHead; readonly body?: Uint8Array }
   | { readonly kind: 'notice'; readonly head: NoticeHead }
   | { readonly kind: 'close'; readonly head: CloseHead }
   | { readonly kind: 'admin'; readonly head: AdminHead }
