@@ -1,0 +1,151 @@
+import type { Clock, ConfigVersion, Journal, Network, RandomBytes, SessionId } from '../core/index.ts'
+import { GatewayError, LIMITS, newSessionId } from '../core/index.ts'
+import type { Policy } from '../policy/index.ts'
+import { JudgementCache } from './judgements.ts'
+import type { ApprovalDesk } from './ports.ts'
+import type { Opening } from './session.ts'
+import { Session } from './session.ts'
+import { Turn } from './turn.ts'
+
+/** A session as the control API shows it. */
+export type LiveSession = {
+  readonly id: SessionId
+  readonly opening: Opening
+  readonly openedAt: number
+  readonly commands: number
+}
+
+/**
+ * What all sessions of a gateway share: the policy in force, the journal, the turn, the decision cache, and the list
+ * of who is connected. Opens sessions; everything else is the session's.
+ */
+export class Gateway {
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly approvals: ApprovalDesk
+  readonly network: Network
+  readonly turn: Turn
+  readonly judgements = new JudgementCache()
+  readonly #random: RandomBytes
+  readonly #live = new Map<SessionId, { session: Session; openedAt: number }>()
+  #policy: Policy
+  #config: ConfigVersion
+  #draining = false
+  #onEmpty: (() => void) | undefined
+  #onChange: ((change: 'open' | 'close', session: LiveSession) => void) | undefined
+
+  constructor(parts: {
+    clock: Clock
+    journal: Journal
+    approvals: ApprovalDesk
+    network: Network
+    random: RandomBytes
+    policy: Policy
+    config: ConfigVersion
+  }) {
+    this.clock = parts.clock
+    this.journal = parts.journal
+    this.approvals = parts.approvals
+    this.network = parts.network
+    this.turn = new Turn(parts.journal)
+    this.#random = parts.random
+    this.#policy = parts.policy
+    this.#config = parts.config
+  }
+
+  get policy(): Policy {
+    return this.#policy
+  }
+
+  /** Live sessions take the new policy at their next command. */
+  adopt(policy: Policy, config: ConfigVersion): void {
+    this.#policy = policy
+    this.#config = config
+    this.judgements.clear()
+  }
+
+  /** The recording begins here; throws when it cannot, and then nothing has been reached. */
+  open(opening: Opening): Session {
+    if (this.#draining) {
+      throw new GatewayError('shutting_down', 'The gateway is stopping; connect again in a moment.', { retry: 'later' })
+    }
+    if (this.#live.size >= LIMITS.sessionsMax) {
+      throw new GatewayError('limit_exceeded', `The gateway already has ${LIMITS.sessionsMax} sessions.`, {
+        remedy: 'Close sessions that are not used.',
+        retry: 'later',
+      })
+    }
+    const now = this.clock.now()
+    const id = newSessionId(now, this.#random)
+    this.journal.append(id, {
+      kind: 'open',
+      head: {
+        connection: opening.connection.name,
+        protocol: opening.connection.protocol,
+        chain: opening.chain,
+        credential: opening.credential,
+        mintedBy: opening.mintedBy,
+        clientAddress: opening.clientAddress,
+        program: opening.program,
+        database: opening.database,
+        config: this.#config,
+      },
+    })
+    this.journal.flush()
+    const session = new Session(this, id, opening)
+    this.#live.set(id, { session, openedAt: now })
+    this.#onChange?.('open', { id, opening, openedAt: now, commands: 0 })
+    return session
+  }
+
+  sessions(): readonly LiveSession[] {
+    return [...this.#live.values()].map(({ session, openedAt }) => ({
+      id: session.id,
+      opening: session.opening,
+      openedAt,
+      commands: session.commands,
+    }))
+  }
+
+  onChange(listener: (change: 'open' | 'close', session: LiveSession) => void): void {
+    this.#onChange = listener
+  }
+
+  /** Ends every live session that matches, with the reason shown to its client. Returns how many. */
+  terminate(match: (session: LiveSession) => boolean, reason: GatewayError): number {
+    let ended = 0
+    for (const { session, openedAt } of this.#live.values()) {
+      if (!match({ id: session.id, opening: session.opening, openedAt, commands: session.commands })) continue
+      session.terminate(reason)
+      ended++
+    }
+    return ended
+  }
+
+  /** Refuses new sessions, waits for the live ones up to `drainMs`, then ends them. */
+  async drain(drainMs: number): Promise<void> {
+    this.#draining = true
+    if (this.#live.size === 0) return
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
+      this.clock.after(drainMs, resolve)
+    })
+    const reason = new GatewayError('shutting_down', 'The gateway is stopping.', { retry: 'later' })
+    this.terminate(() => true, reason)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** Called by a session when it has written its last entry. */
+  closed(session: Session): void {
+    const live = this.#live.get(session.id)
+    if (live === undefined) return
+    this.#live.delete(session.id)
+    this.#onChange?.('close', {
+      id: session.id,
+      opening: session.opening,
+      openedAt: live.openedAt,
+      commands: session.commands,
+    })
+    if (this.#live.size === 0) this.#onEmpty?.()
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * The pipeline: open, decide, record, hold, forward, meter, close; the same for every protocol. Leaves wire formats to
+ * the adapters, sockets to net, rules to policy. Promise: there is no second way to an upstream.
+ */
+export type { LiveSession } from './gateway.ts'
+export { Gateway } from './gateway.ts'
+export type { Judgement } from './judgements.ts'
+export type { ApprovalDesk, ApprovalInput, WaitOutcome } from './ports.ts'
+export type { Held, HoldObserver, Housekeeping, Opening, Permitted, Session } from './session.ts'
+export { housekeeping, isHeld } from './session.ts'

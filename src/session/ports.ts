@@ -1,0 +1,34 @@
+import type {
+  CommandClass,
+  ConnectionName,
+  IdentityChain,
+  RequestId,
+  RuleRef,
+  SessionId,
+  Ticket,
+} from '../core/index.ts'
+
+/** What an approval request is bound to. Two commands with one fingerprint are the same command. */
+export type ApprovalInput = {
+  readonly fingerprint: string
+  readonly requestId: RequestId
+  readonly session: SessionId
+  readonly chain: IdentityChain
+  readonly connection: ConnectionName
+  readonly text: string
+  readonly class: CommandClass
+  readonly reads: readonly string[]
+  readonly writes: readonly string[]
+  readonly rules: readonly RuleRef[]
+  readonly policyVersion: string
+}
+
+/** How waiting for an answer ended. `pending`: patience ran out; `abandoned`: the client went away. */
+export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'pending' | 'abandoned'
+
+/** What the session needs of approvals: ask, wait, and take an approval exactly once. */
+export interface ApprovalDesk {
+  open(input: ApprovalInput): Promise<{ readonly ticket: Ticket; readonly expiresAt: number }>
+  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
+  consume(ticket: Ticket): Promise<boolean>
+}

@@ -1,0 +1,508 @@
+import { createHash } from 'node:crypto'
+import type {
+  Allow,
+  Command,
+  Connection,
+  Decision,
+  Facts,
+  Hold,
+  IdentityChain,
+  IntentHead,
+  OutcomeHead,
+  Pipe,
+  Reason,
+  RequestId,
+  RuleRef,
+  SessionId,
+  Ticket,
+} from '../core/index.ts'
+import { assertNever, describeChain, GatewayError, requestIdOf } from '../core/index.ts'
+import type { Policy } from '../policy/index.ts'
+import type { Gateway } from './gateway.ts'
+import type { Judgement } from './judgements.ts'
+import { Outbox } from './outbox.ts'
+import type { TurnMember } from './turn.ts'
+
+/** What is known when a session opens; all of it goes into the first entry of its recording. */
+export type Opening = {
+  readonly chain: IdentityChain
+  readonly connection: Connection
+  readonly credential: string
+  readonly mintedBy: string
+  readonly clientAddress: string
+  readonly program: string
+  readonly database: string
+  /** Ends the session at once: revoked, expired, stopped. The reason is shown to the client. */
+  readonly onTerminate: (reason: GatewayError) => void
+}
+
+/** One command on its way: its number, when it began, what was kept of its result. Made by `step` alone. */
+class CommandInFlight {
+  readonly n: number
+  readonly command: Command
+  readonly judgement: Judgement
+  readonly began: number
+  rows = 0
+  bytes = 0
+  unkept = 0
+  kept: Uint8Array[] = []
+  keptBytes = 0
+  done = false
+
+  constructor(n: number, command: Command, judgement: Judgement, began: number) {
+    this.n = n
+    this.command = command
+    this.judgement = judgement
+    this.began = began
+  }
+}
+
+/** The proof that a command may be forwarded. Nobody outside this file can make one. */
+class PermittedCommand extends CommandInFlight {
+  readonly #permitted = true
+
+  /** Whether a value really came from here, for the forwarding functions. */
+  static is(value: PermittedCommand): boolean {
+    return #permitted in value && value.#permitted
+  }
+}
+
+/** A command that waits for people. Only `hold` turns it into a permitted one. */
+class HeldCommand extends CommandInFlight {
+  readonly decision: Hold
+
+  constructor(n: number, command: Command, judgement: Judgement, began: number, decision: Hold) {
+    super(n, command, judgement, began)
+    this.decision = decision
+  }
+}
+
+/** Messages of the protocol that carry no command: greetings, Sync, data of a permitted command, farewells. */
+class HousekeepingPermit {
+  readonly #housekeeping = true
+
+  static is(value: HousekeepingPermit): boolean {
+    return #housekeeping in value && value.#housekeeping
+  }
+}
+
+export type Permitted = PermittedCommand
+export type Held = HeldCommand
+export type Housekeeping = HousekeepingPermit
+export const housekeeping: Housekeeping = new HousekeepingPermit()
+
+export function isHeld(step: Permitted | Held): step is Held {
+  return step instanceof HeldCommand
+}
+
+/** How a hold is told to the client while it waits. */
+export type HoldObserver = {
+  /** Called once, before waiting: the ticket is known. */
+  told(ticket: Ticket, expiresAt: number): void
+  /** Aborts when the client has gone or has cancelled. */
+  readonly signal: AbortSignal
+  /** Milliseconds to wait inline; 0: do not wait, end as pending at once unless approved already. */
+  readonly patienceMs: number
+}
+
+/**
+ * One identity using one connection, from open to close: decides, records, holds, forwards, meters. Knows no wire
+ * format and no socket; bytes go to pipes that the adapter names. Promise: nothing is forwarded before the command
+ * and its decision are in the recording (P-04), and nothing held is forwarded at all (P-05).
+ */
+export class Session implements TurnMember {
+  readonly id: SessionId
+  readonly opening: Opening
+  readonly #gateway: Gateway
+  #policy: Policy
+  #scopeName = ''
+  #scope: Map<string, Judgement>
+  #n = 0
+  #queued = false
+  #closed = false
+  #client: Pipe | undefined
+  #upstream: Pipe | undefined
+  readonly #toClient = new Outbox()
+  readonly #toUpstream = new Outbox()
+  #effects: (() => void)[] = []
+  #flowing: CommandInFlight | undefined
+  #onFlow: ((clientFull: boolean, upstreamFull: boolean) => void) | undefined
+  #onAbandon: ((error: unknown) => void) | undefined
+
+  constructor(gateway: Gateway, id: SessionId, opening: Opening) {
+    this.#gateway = gateway
+    this.id = id
+    this.opening = opening
+    this.#policy = gateway.policy
+    this.#scope = gateway.judgements.scope(this.#scopeKey(''))
+  }
+
+  get chain(): IdentityChain {
+    return this.opening.chain
+  }
+
+  get connection(): Connection {
+    return this.opening.connection
+  }
+
+  get commands(): number {
+    return this.#n
+  }
+
+  /**
+   * Names the pipes. `onFlow` is told after every turn whether a side is full; `onAbandon` when the recording cannot
+   * be written: nothing of that turn was sent, and the session has to end.
+   */
+  attach(pipes: { client?: Pipe; upstream?: Pipe }): void {
+    if (pipes.client !== undefined) this.#client = pipes.client
+    if (pipes.upstream !== undefined) this.#upstream = pipes.upstream
+  }
+
+  watch(onFlow: (clientFull: boolean, upstreamFull: boolean) => void, onAbandon: (error: unknown) => void): void {
+    this.#onFlow = onFlow
+    this.#onAbandon = onAbandon
+  }
+
+  /**
+   * What is known of a command and what was decided: from the cache if the same was decided before, else from the
+   * facts. `scope` is what decisions depend on besides the command; pass the same string object while it is the same.
+   */
+  cached(scope: string, key: string): Judgement | undefined {
+    this.#enterScope(scope)
+    return this.#scope.get(key)
+  }
+
+  judge(scope: string, key: string | undefined, facts: Facts): Judgement {
+    this.#enterScope(scope)
+    const decision = this.#policy.decide({
+      chain: this.chain,
+      connection: this.connection.name,
+      facts,
+      now: this.#gateway.clock.now(),
+    })
+    const judgement = { facts, decision }
+    if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(this.#scope, key, judgement)
+    return judgement
+  }
+
+  /** Whether a judgement made earlier (a prepared statement's) still stands: same policy, same scope, not volatile. */
+  stands(scope: string, judgement: Judgement): boolean {
+    return this.#policy === this.#gateway.policy && scope === this.#scopeName && !judgement.decision.volatile
+  }
+
+  /**
+   * Decides over a command and records both. Returns the permission to forward it, or the command held. Throws
+   * GatewayError `denied` after recording that.
+   */
+  step(command: Command, judgement: Judgement): Permitted | Held {
+    const n = ++this.#n
+    const { decision } = judgement
+    this.#recordIntent(n, command, judgement)
+    switch (decision.kind) {
+      case 'allow':
+        return new PermittedCommand(n, command, judgement, this.#gateway.clock.now())
+      case 'hold':
+        return new HeldCommand(n, command, judgement, this.#gateway.clock.now(), decision)
+      case 'deny': {
+        this.#recordRefusal(n, 'denied')
+        throw this.refusal(n, decision.reason, decision.rules)
+      }
+      default:
+        return assertNever(decision)
+    }
+  }
+
+  /** Records an attempt that never became a command (it could not be read), and gives it a request id. */
+  stepUnreadable(form: string, text: string, error: GatewayError): GatewayError {
+    const n = ++this.#n
+    const head: IntentHead = { n, form, text, class: 'opaque', decision: 'deny', rules: [], reason: error.message }
+    this.#gateway.journal.append(this.id, { kind: 'intent', head })
+    this.#recordRefusal(n, error.code)
+    return new GatewayError(error.code, error.message, {
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+      retry: error.retry,
+      requestId: requestIdOf(this.id, n),
+      cause: error.cause,
+      facts: error.facts,
+    })
+  }
+
+  /** Waits for people. Resolves with the permission; throws `approval_*` or `canceled`, all recorded. */
+  async hold(held: Held, observer: HoldObserver): Promise<Permitted> {
+    const { approvals, journal, clock } = this.#gateway
+    const requestId = requestIdOf(this.id, held.n)
+    const policy = this.#policy
+    const approval = await approvals.open({
+      fingerprint: this.#fingerprint(held.command, policy.version),
+      requestId,
+      session: this.id,
+      chain: this.chain,
+      connection: this.connection.name,
+      text: held.command.text,
+      class: held.command.facts.class,
+      reads: held.command.facts.reads,
+      writes: held.command.facts.writes,
+      rules: held.decision.rules,
+      policyVersion: policy.version,
+    })
+    const { ticket } = approval
+    journal.append(this.id, { kind: 'hold', head: { n: held.n, ticket, expiresAt: approval.expiresAt } })
+    this.#queue()
+    observer.told(ticket, approval.expiresAt)
+    let outcome = await approvals.wait(ticket, observer.patienceMs, observer.signal)
+    if (observer.signal.aborted || this.#closed) outcome = 'abandoned'
+    if (outcome === 'approved' && this.#gateway.policy !== policy) outcome = 'expired'
+    if (outcome === 'approved' && !(await approvals.consume(ticket))) outcome = 'expired'
+    // A client that went while the approval was being taken does not get its command run: the approval is spent.
+    if (outcome === 'approved' && (observer.signal.aborted || this.#closed)) outcome = 'abandoned'
+    journal.append(this.id, { kind: 'answer', head: { n: held.n, ticket, answer: outcome } })
+    this.#queue()
+    if (outcome === 'approved') {
+      return new PermittedCommand(held.n, held.command, held.judgement, clock.now())
+    }
+    this.#recordRefusal(held.n, `approval_${outcome}`)
+    const details = { requestId, ticket }
+    switch (outcome) {
+      case 'refused':
+        throw new GatewayError('approval_refused', `Do not retry: an approver refused ${ticket}.`, {
+          ...details,
+          remedy: 'Ask the approver why, or send a different command.',
+          retry: 'only-if-changed',
+        })
+      case 'expired':
+        throw new GatewayError('approval_expired', `Ticket ${ticket} is no longer valid; nothing was run.`, {
+          ...details,
+          remedy: 'Send the same command again to ask anew.',
+          retry: 'unchanged-after-approval',
+        })
+      case 'pending':
+        throw new GatewayError('approval_pending', `Wait for approval of ${ticket}, then run the same command again.`, {
+          ...details,
+          remedy: `An approver answers with: sluice approvals approve ${ticket}`,
+          retry: 'unchanged-after-approval',
+        })
+      case 'abandoned':
+        throw new GatewayError('canceled', `The held command was given up; ${ticket} stays open for a retry.`, {
+          ...details,
+          remedy: 'Run the same command again to join the ticket.',
+          retry: 'unchanged-after-approval',
+        })
+      default:
+        return assertNever(outcome)
+    }
+  }
+
+  /** Queues bytes of a permitted command, or of housekeeping, towards upstream: sent once this turn is recorded. */
+  forward(permit: Permitted | Housekeeping, bytes: Uint8Array): void {
+    if (!isPermit(permit)) throw new Error('bytes without a permit')
+    this.#toUpstream.push(bytes)
+    this.#queue()
+  }
+
+  /** Runs an effect of a permitted command (a request through a client library) once this turn is recorded. */
+  perform(permit: Permitted, effect: () => void): void {
+    if (!isPermit(permit)) throw new Error('an effect without a permit')
+    this.#effects.push(effect)
+    this.#queue()
+  }
+
+  /** Queues bytes towards the client: sent once this turn is recorded. */
+  reply(bytes: Uint8Array): void {
+    this.#toClient.push(bytes)
+    this.#queue()
+  }
+
+  /** Runs once this turn is recorded: for adapters whose client is not a pipe. */
+  afterRecording(effect: () => void): void {
+    this.#effects.push(effect)
+    this.#queue()
+  }
+
+  /** Counts and keeps bytes of a result exactly as the client gets them. */
+  result(flight: Permitted, bytes: Uint8Array): void {
+    flight.bytes += bytes.length
+    const room = this.connection.resultBytesKept - flight.keptBytes
+    if (room <= 0) {
+      flight.unkept += bytes.length
+      return
+    }
+    const kept = bytes.length <= room ? bytes : bytes.subarray(0, room)
+    flight.unkept += bytes.length - kept.length
+    flight.keptBytes += kept.length
+    flight.kept.push(kept)
+    this.#flowing = flight
+  }
+
+  /** The command has ended, one way or the other. */
+  finish(flight: Permitted, outcome: OutcomeHead['outcome'], tag: string): void {
+    if (flight.done) return
+    flight.done = true
+    const head: OutcomeHead = {
+      n: flight.n,
+      outcome,
+      tag,
+      rows: flight.rows,
+      bytes: flight.bytes,
+      unkept: flight.unkept,
+      ms: this.#gateway.clock.now() - flight.began,
+    }
+    const body = takeKept(flight)
+    this.#gateway.journal.append(this.id, body === undefined ? { kind: 'outcome', head } : { kind: 'outcome', head, body })
+    if (this.#flowing === flight) this.#flowing = undefined
+    this.#queue()
+  }
+
+  notice(n: number, code: string, message: string): void {
+    this.#gateway.journal.append(this.id, { kind: 'notice', head: { n, code, message } })
+    this.#queue()
+  }
+
+  /** The last entry. Idempotent. */
+  close(reason: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#gateway.journal.append(this.id, { kind: 'close', head: { reason, commands: this.#n } })
+    this.#queue()
+    this.#gateway.closed(this)
+  }
+
+  /** Ends the session from outside: the adapter tells the client and hangs up. */
+  terminate(reason: GatewayError): void {
+    if (!this.#closed) this.opening.onTerminate(reason)
+  }
+
+  refusal(n: number, reason: Reason, rules: readonly RuleRef[]): GatewayError {
+    const by = rules.length === 0 ? 'No rule permits it.' : `Rule: ${rules.map((rule) => rule.name).join(', ')}.`
+    return new GatewayError('denied', reason.message, {
+      remedy: `${reason.remedy} ${by}`,
+      retry: reason.retry,
+      requestId: requestIdOf(this.id, n),
+    })
+  }
+
+  requestId(n: number): RequestId {
+    return requestIdOf(this.id, n)
+  }
+
+  prepare(): void {
+    const flight = this.#flowing
+    if (flight === undefined || flight.done) return
+    const body = takeKept(flight)
+    if (body !== undefined) this.#gateway.journal.append(this.id, { kind: 'result', head: { n: flight.n }, body })
+    this.#flowing = undefined
+  }
+
+  deliver(): void {
+    this.#queued = false
+    const effects = this.#effects
+    if (effects.length > 0) {
+      this.#effects = []
+      for (const effect of effects) effect()
+    }
+    const upstreamFull = this.#upstream !== undefined && !this.#toUpstream.drainTo(this.#upstream)
+    const clientFull = this.#client !== undefined && !this.#toClient.drainTo(this.#client)
+    this.#onFlow?.(clientFull, upstreamFull)
+  }
+
+  abandon(error: unknown): void {
+    this.#queued = false
+    this.#toClient.clear()
+    this.#toUpstream.clear()
+    this.#effects = []
+    this.#onAbandon?.(error)
+  }
+
+  #queue(): void {
+    if (this.#queued) return
+    this.#queued = true
+    if (this.connection.durability === 'fsync') this.#gateway.turn.requireSync()
+    this.#gateway.turn.add(this)
+  }
+
+  #enterScope(scope: string): void {
+    if (this.#policy === this.#gateway.policy && scope === this.#scopeName) return
+    this.#policy = this.#gateway.policy
+    this.#scopeName = scope
+    this.#scope = this.#gateway.judgements.scope(this.#scopeKey(scope))
+  }
+
+  #scopeKey(scope: string): string {
+    const who = JSON.stringify(this.chain)
+    return `${this.#policy.version}\n${this.connection.name}\n${who}\n${scope}`
+  }
+
+  #recordIntent(n: number, command: Command, judgement: Judgement): void {
+    const { decision, facts } = judgement
+    const head: IntentHead = {
+      n,
+      form: command.form,
+      text: command.text,
+      class: facts.class,
+      decision: decision.kind,
+      rules: ruleNames(decision),
+      ...(decision.kind === 'allow' ? {} : { reason: decision.reason.message }),
+      ...(decision.kind === 'deny' || decision.masks.size === 0 ? {} : { masked: [...decision.masks.keys()] }),
+      ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
+      ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
+      ...(command.parameters === undefined || command.parameters.length === 0
+        ? {}
+        : { parameters: command.parameters.map((value) => (value === null ? null : Buffer.from(value).toString('base64'))) }),
+    }
+    this.#gateway.journal.append(this.id, { kind: 'intent', head })
+    this.#queue()
+  }
+
+  #recordRefusal(n: number, tag: string): void {
+    const head: OutcomeHead = { n, outcome: 'refused', tag, rows: 0, bytes: 0, unkept: 0, ms: 0 }
+    this.#gateway.journal.append(this.id, { kind: 'outcome', head })
+    this.#queue()
+  }
+
+  #fingerprint(command: Command, policyVersion: string): string {
+    const hash = createHash('sha256')
+    const part = (bytes: string | Uint8Array): void => {
+      const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+      hash.update(`${data.length}:`).update(data)
+    }
+    part(JSON.stringify(this.chain))
+    part(this.connection.name)
+    part(this.opening.database)
+    part(policyVersion)
+    part(command.text)
+    for (const value of command.parameters ?? []) {
+      if (value === null) hash.update('null;')
+      else part(value)
+    }
+    return hash.digest('hex')
+  }
+}
+
+function isPermit(permit: Permitted | Housekeeping): boolean {
+  return permit instanceof PermittedCommand ? PermittedCommand.is(permit) : HousekeepingPermit.is(permit)
+}
+
+function takeKept(flight: CommandInFlight): Uint8Array | undefined {
+  const first = flight.kept[0]
+  if (first === undefined) return undefined
+  const body = flight.kept.length === 1 ? first : Buffer.concat(flight.kept)
+  flight.kept = []
+  return body
+}
+
+/** Rule names as the recording shows them; made once per decision, not once per command. */
+const namesOf = new WeakMap<Decision, readonly string[]>()
+
+function ruleNames(decision: Decision): readonly string[] {
+  let names = namesOf.get(decision)
+  if (names === undefined) {
+    names = decision.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`)
+    namesOf.set(decision, names)
+  }
+  return names
+}
+
+export function runnable(decision: Decision): decision is Allow | Hold {
+  return decision.kind !== 'deny'
+}
+
+export { describeChain }
