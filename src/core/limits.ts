@@ -32,6 +32,11 @@ export const LIMITS = {
   /** The shortest and longest life of a minted credential. */
   credentialTtlMsMin: 1_000,
   credentialTtlMsMax: 24 * 60 * 60 * 1000,
+  /** Live minted credentials of one gateway, and of one identity: more is a leak or a loop, and each is kept in memory. */
+  credentialsMax: 50_000,
+  credentialsPerIdentityMax: 2_000,
+  /** Agent for agent for ... for person: longer chains are not understood by whoever reads them. */
+  chainMax: 8,
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,
