@@ -1,11 +1,31 @@
 import { defineConfig } from 'vitest/config'
 
+// Four projects, by what a test needs. `npm run check` runs the first two; `npm test` runs all of them.
+// test/architecture.test.ts holds every test file of the repository against these patterns: none is in no project.
+const live = ['src/**/*.live.test.ts', 'test/**/*.live.test.ts']
+const journeys = ['test/journeys/**/*.test.ts']
+const conformance = ['src/protocols/*/conformance.test.ts']
+
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'tools/**/*.test.ts'],
+          exclude: [...live, ...journeys, ...conformance],
+        },
+      },
+      { extends: true, test: { name: 'conformance', include: conformance } },
+      // Real servers, kills, long fuzzing: a file of its own beside what it tests.
+      { extends: true, test: { name: 'live', include: live, exclude: journeys, testTimeout: 120_000 } },
+      // Real clients against the real gateway.
+      { extends: true, test: { name: 'journeys', include: journeys, testTimeout: 120_000 } },
+    ],
   },
 })

@@ -1,0 +1,137 @@
+/**
+ * Who may import whom. `ARCHITECTURE.md` shows this table; a test holds the two against each other. To change it,
+ * change both in one commit and say why.
+ */
+
+/** A folder of `src/`, or one file of it. `wire/*` stands for each folder in it. */
+type Row = { readonly folder: string; readonly may: readonly string[]; readonly note?: string }
+
+export const LAYERS: readonly Row[] = [
+  { folder: 'core', may: [] },
+  { folder: 'wire/*', may: ['core', 'wire/bytes'], note: 'never another format' },
+  { folder: 'sql', may: ['core'] },
+  { folder: 'policy', may: ['core'] },
+  { folder: 'masking', may: ['core'] },
+  { folder: 'recording', may: ['core'] },
+  { folder: 'telemetry', may: ['core'] },
+  { folder: 'config', may: ['core'] },
+  { folder: 'identity', may: ['core'], note: 'its storage is a port it declares' },
+  { folder: 'connections', may: ['core'], note: 'its storage is a port it declares' },
+  { folder: 'approvals', may: ['core'], note: 'its storage is a port it declares' },
+  { folder: 'budgets', may: ['core'], note: 'its storage is a port it declares' },
+  {
+    folder: 'session',
+    may: ['core', 'policy', 'masking', 'recording', 'identity', 'connections', 'approvals'],
+  },
+  {
+    folder: 'protocols/*',
+    may: ['core', 'wire/*', 'sql', 'session/index.ts'],
+    note: 'never another protocol',
+  },
+  { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },
+  {
+    folder: 'store',
+    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets'],
+    note: 'the ports it implements',
+  },
+  { folder: 'net', may: ['core'] },
+  {
+    folder: 'api',
+    may: [
+      'core',
+      'config',
+      'identity',
+      'connections',
+      'approvals',
+      'budgets',
+      'policy',
+      'recording',
+      'session',
+    ],
+    note: 'never `wire` or `protocols`',
+  },
+  {
+    folder: 'cli',
+    may: ['core', 'config', 'policy', 'sql', 'recording', 'sample', 'api/client.ts', 'main.ts'],
+    note: '`main.ts` only to start it',
+  },
+  { folder: 'sample', may: ['core'], note: 'the database and the API that `npm start` brings' },
+  { folder: 'main.ts', may: ['*'], note: 'the composition root; only `cli` starts it' },
+  { folder: 'testing', may: ['*'], note: 'only tests import it' },
+]
+
+/** Packages and parts of Node that open a way out of the process: not for the pure folders. */
+const EFFECTS = [
+  /^node:(net|tls|http|https|http2|dgram|dns|child_process|cluster|fs|worker_threads|sqlite|inspector|repl|test)(\/|$)/,
+  /^(undici|fastify|pg|pg-.*|kysely|pino|prom-client|commander)(\/|$)/,
+]
+
+const EFFECT_GLOBALS = [
+  'process.env',
+  'fetch',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'WebSocket',
+  'XMLHttpRequest',
+]
+
+export const PURE = ['core', 'wire', 'sql', 'policy', 'masking'] as const
+
+/** What a pure folder needs all the same. An exception that nothing uses any more is an error too. */
+export const EXCEPTIONS: readonly { readonly path: string; readonly what: string; readonly why: string }[] = [
+  {
+    path: 'src/core/clock.ts',
+    what: 'setTimeout',
+    why: 'it is the port through which all others get timers',
+  },
+]
+
+export function isEffect(specifier: string): boolean {
+  return EFFECTS.some((pattern) => pattern.test(specifier))
+}
+
+export function isEffectGlobal(name: string): boolean {
+  return EFFECT_GLOBALS.includes(name)
+}
+
+/** Where a file belongs: `src/wire/mysql/decode.ts` to `wire/mysql`, `src/main.ts` to `main.ts`. */
+export function folderOf(path: string): string {
+  const [, first = '', second = ''] = path.split('/')
+  if (first === 'wire' || first === 'protocols') return `${first}/${second}`
+  return first
+}
+
+export function rowOf(folder: string): Row | undefined {
+  return (
+    LAYERS.find((row) => row.folder === folder) ??
+    LAYERS.find((row) => row.folder.endsWith('/*') && folder.startsWith(row.folder.slice(0, -1)))
+  )
+}
+
+/** True if a file of `row` may import the file at `target` (`src/...`). */
+export function allows(row: Row, from: string, target: string): boolean {
+  const here = folderOf(from)
+  const there = folderOf(target)
+  if (here === there) return true
+  const file = target.slice('src/'.length)
+  return row.may.some(
+    (each) =>
+      each === '*' ||
+      each === there ||
+      each === file ||
+      (each.endsWith('/*') && there.startsWith(each.slice(0, -1))),
+  )
+}
+
+/** The table as `ARCHITECTURE.md` shows it. */
+export function layersAsMarkdown(): string {
+  const rows = LAYERS.map((row) => {
+    const may =
+      row.may.length === 0
+        ? 'nothing'
+        : row.may.map((each) => (each === '*' ? 'everything' : `\`${each}\``)).join(', ')
+    return `| \`${row.folder}\` | ${may}${row.note === undefined ? '' : ` (${row.note})`} |`
+  })
+  return ['| folder | may import |', '| --- | --- |', ...rows].join('\n')
+}
