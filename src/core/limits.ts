@@ -24,6 +24,15 @@ export const LIMITS = {
   heldBytesMax: 64 * 1024,
   /** One session's share of an event-loop turn. */
   turnBytesMax: 256 * 1024,
+  turnMs: 2,
+  /** One read of a socket: large enough that a bulk result costs few calls, small enough to stay in the cache. */
+  readBytes: 64 * 1024,
+  /** Silence on a socket before TCP asks whether the peer is still there. */
+  keepAliveMs: 60_000,
+  /** Addresses of one name that are tried in turn. */
+  dialAddressesMax: 8,
+  /** Sockets the kernel completes before we accept them; Linux caps it at net.core.somaxconn, 4,096 by default. */
+  acceptBacklog: 4_096,
   /** Bytes queued towards one slow reader before reading from the other side pauses. */
   outboxBytesMax: 1024 * 1024,
   /** Sessions of one gateway, and unauthenticated sockets of one source address. */
@@ -37,6 +46,12 @@ export const LIMITS = {
   credentialsPerIdentityMax: 2_000,
   /** Agent for agent for ... for person: longer chains are not understood by whoever reads them. */
   chainMax: 8,
+  /** One secret: a password, a token, or a private key with its chain of certificates in PEM. */
+  secretBytesMax: 64 * 1024,
+  /** A command that prints a secret: vaults answer within a second or two, or are down. */
+  secretCommandMs: 10_000,
+  /** What a command printed is used this long, so that a busy connection does not start one per session. */
+  secretCommandKeptMs: 60_000,
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,
