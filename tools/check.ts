@@ -17,21 +17,15 @@ export const STATIC_STEPS: readonly Step[] = [
   { name: 'package', command: ['publint', '--strict', '--pack', 'npm'] },
 ]
 
-const TEST_STEPS: readonly Step[] = [
-  {
-    name: 'architecture and promises',
-    command: ['vitest', 'run', 'test/architecture.test.ts', 'test/promises.test.ts'],
-  },
-  {
-    name: 'unit and conformance',
-    command: ['vitest', 'run', '--project', 'unit', '--project', 'conformance', '--reporter', 'dot'],
-  },
-]
+const TESTS: Step = {
+  name: 'tests',
+  command: ['vitest', 'run', '--project', 'unit', '--project', 'conformance', '--reporter', 'dot'],
+}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const started = performance.now()
   // Two at a time: the tools are parallel inside, and two cores is what the smallest machine has.
-  const outcomes = [...(await runSteps(STATIC_STEPS, 2)), ...(await runSteps(TEST_STEPS, 1))]
+  const outcomes = [...(await runSteps(STATIC_STEPS, 2)), ...(await runSteps([TESTS], 1))]
   const failed = outcomes.filter((outcome) => !outcome.ok).map((outcome) => outcome.step.name)
   const took = seconds(performance.now() - started).trim()
   process.stdout.write(

@@ -1,0 +1,84 @@
+/**
+ * What the tests need from the machine besides npm: real servers and real clients, as Debian packages. Looks for what
+ * is there first; installs the rest where it may (root, apt-get), and otherwise says what to install.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+type Need = { readonly package: string; readonly present: () => boolean }
+
+/** Servers and the like are not always on the PATH of somebody who is not root. */
+const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
+
+function onPath(command: string): boolean {
+  return FOLDERS.some((folder) => folder !== '' && existsSync(join(folder, command)))
+}
+
+/** Debian's modules belong to Debian's Python, whatever `python3` on the PATH is. */
+function debianPythonHas(module: string): boolean {
+  return spawnSync('/usr/bin/python3', ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0
+}
+
+const NEEDS: readonly Need[] = [
+  {
+    package: 'postgresql-15',
+    present: () =>
+      ['postgres', 'initdb', 'pgbench', 'psql', 'pg_dump'].every((each) =>
+        existsSync(`/usr/lib/postgresql/15/bin/${each}`),
+      ),
+  },
+  { package: 'pgbouncer', present: () => onPath('pgbouncer') },
+  { package: 'python3-psycopg2', present: () => debianPythonHas('psycopg2') },
+  { package: 'python3-psycopg', present: () => debianPythonHas('psycopg') },
+  { package: 'libpostgresql-jdbc-java', present: () => existsSync('/usr/share/java/postgresql.jar') },
+  { package: 'default-jdk-headless', present: () => onPath('java') && onPath('javac') },
+  { package: 'tmux', present: () => onPath('tmux') },
+  { package: 'strace', present: () => onPath('strace') },
+]
+
+const missing = (): string[] => NEEDS.filter((need) => !need.present()).map((need) => need.package)
+
+/** Another apt may be at work (a machine that updates itself after it starts): wait for it, up to five minutes. */
+const APT = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'APT::Get::Assume-Yes=true', '-q']
+
+function apt(args: readonly string[]): boolean {
+  // stdin closed and no questions: a package that asks would hang a merge check for ever.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // The lists have a lock of their own, for which apt-get does not wait.
+  for (let attempt = 1; ; attempt++) {
+    const done = spawnSync('apt-get', [...APT, ...args], {
+      env,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    if (done.status === 0) return true
+    const output = `${done.stdout ?? ''}${done.stderr ?? ''}${done.error?.message ?? ''}`
+    if (attempt === 30 || !/could not get lock/i.test(output)) {
+      process.stdout.write(
+        `apt-get ${args.join(' ')} failed:\n${output.trim().split('\n').slice(-20).join('\n')}\n`,
+      )
+      return false
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
+  }
+}
+
+/** True when everything is there, if need be after installing it. False after having said what is missing. */
+export function ensureSystemPackages(): boolean {
+  const wanted = missing()
+  if (wanted.length === 0) return true
+  const byHand = `apt-get install --no-install-recommends ${wanted.join(' ')}`
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) {
+    process.stdout.write(
+      `The tests need servers and clients that are not installed. On Debian 12, as root:\n  ${byHand}\n`,
+    )
+    return false
+  }
+  process.stdout.write(`Installing with apt-get: ${wanted.join(' ')}\n`)
+  if (!apt(['update']) || !apt(['install', '--no-install-recommends', ...wanted])) return false
+  const still = missing()
+  if (still.length === 0) return true
+  process.stdout.write(`Installed, and still not found: ${still.join(' ')}. The tests know Debian 12.\n`)
+  return false
+}
