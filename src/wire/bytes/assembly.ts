@@ -21,6 +21,11 @@ export class Assembly {
     return this.#buffer.length
   }
 
+  /** Bytes still to come. */
+  get missing(): number {
+    return this.#size - this.#filled
+  }
+
   get complete(): boolean {
     return this.#filled === this.#size
   }
