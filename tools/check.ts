@@ -10,7 +10,7 @@ export const STATIC_STEPS: readonly Step[] = [
   { name: 'types', command: ['tsc', '-p', '.'] },
   {
     name: 'lint',
-    command: ['oxlint', '--type-aware', '--deny-warnings', '--report-unused-disable-directives'],
+    command: ['oxlint'],
   },
   { name: 'format', command: ['biome', 'format', '--no-errors-on-unmatched', '.'] },
   { name: 'unused code', command: ['knip', '--no-progress'] },
