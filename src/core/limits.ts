@@ -1,13 +1,28 @@
 /** Every limit of the gateway in one place, each with its reason. Bytes, milliseconds or counts, as the name says. */
 export const LIMITS = {
+  /** The configuration file: thousands of rules fit, and reading it stays under a second. */
+  configBytesMax: 1024 * 1024,
   /** A start-up packet: PostgreSQL itself refuses more than 10,000 bytes. */
   startupBytesMax: 10_000,
+  /** A message during authentication: PostgreSQL's own limit for a token (PG_MAX_AUTH_TOKEN_LENGTH). */
+  authMessageBytesMax: 65_535,
+  /** Rounds of PBKDF2 a server may ask of us: 0.3 s of one core; PostgreSQL's default is 4,096. */
+  scramIterationsMax: 600_000,
   /** From accepted socket to authenticated: long enough for a slow TLS handshake over a bad line. */
   handshakeMs: 20_000,
   /** One statement text: longer ones are not written by hand and cost more than 200 ms to parse. */
   statementBytesMax: 1024 * 1024,
   /** Statements up to this size are parsed inline; longer ones in a worker with a stack of its own. */
   statementInlineBytesMax: 2 * 1024,
+  /** How deep a tree may nest (one level of an expression is two) before its statement counts as opaque. */
+  treeDepthMax: 1_000,
+  /** The tree of a long statement as JSON, condensed: about 10 ms to read and look through. */
+  treeBytesMax: 768 * 1024,
+  /** One long statement in the parser worker; the longest allowed takes about 200 ms. */
+  parseMs: 5_000,
+  /** Long statements waiting for the parser worker, of all sessions together. */
+  parsesWaitingMax: 1_000,
+  parsesWaitingBytesMax: 64 * 1024 * 1024,
   /** A client message that has to be reassembled (Bind with its parameters). CopyData is never reassembled. */
   messageBytesMax: 64 * 1024 * 1024,
   /** PostgreSQL's own limit for a message from the server: 1 GiB less one. */
@@ -52,17 +67,32 @@ export const LIMITS = {
   secretCommandMs: 10_000,
   /** What a command printed is used this long, so that a busy connection does not start one per session. */
   secretCommandKeptMs: 60_000,
+  /** Statements waiting for the store's disk, and how many share one commit. */
+  storeQueueMax: 20_000,
+  storeBatchMax: 1_000,
+  /** A backup tool may hold the store's file for a moment. */
+  storeBusyMs: 5_000,
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,
   /** An approval request nobody answered. */
   ticketMs: 60 * 60 * 1000,
+  /** From approval to use: time to see the answer and run the command again, not to forget what was approved. */
+  approvalUsableMs: 15 * 60 * 1000,
+  /** An answer needs a login this fresh: whoever sits at a screen left open is not the approver. */
+  loginFreshMs: 5 * 60 * 1000,
+  /** Answered requests kept at hand for listings; older ones are in the recording. */
+  ticketsAnsweredKept: 1_000,
   /** Open approval requests of one identity: more is a flood. */
   ticketsOpenMax: 50,
   /** Result bytes kept per command in the recording. */
   resultBytesKept: 64 * 1024,
   /** A journal file is cut and a new one begun at this size. */
   journalFileBytesMax: 64 * 1024 * 1024,
+  /** Entries that wait in memory for the next write of the journal; beyond it they are written early, or refused. */
+  journalWaitingBytesMax: 16 * 1024 * 1024,
+  /** One page of the list of sessions. */
+  sessionsListedMax: 1_000,
   /** One frame of the journal. */
   frameBytesMax: 128 * 1024 * 1024,
   /** Entries of one decision cache; beyond it the oldest go. */

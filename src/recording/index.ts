@@ -1,0 +1,10 @@
+/**
+ * The recording: every command, decision and result of every session, in the order in which they happened. Writes the
+ * journal, repairs it after a crash, cuts ended sessions into files of their own, reads both, lists sessions. Leaves
+ * what is worth recording, and what must be masked before it gets here, to the session; needs nothing but `core`, so
+ * that it works offline. Promise: what was flushed is there after the process died, whole frames only, and a reader
+ * says where anything else begins.
+ */
+export { type FileSystem, systemFiles } from './file-system.ts'
+export type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
+export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal.ts'

@@ -1,0 +1,141 @@
+import { crc32 } from 'node:zlib'
+import { FILE, FILE_HEADER_BYTES, FILE_MAGIC, type FileKind, putUint64 } from './format.ts'
+import type { FileSystem } from './file-system.ts'
+
+/** A signal or a full queue of the kernel may interrupt a write; more often than this in a row it is a fault. */
+const RETRIES_MAX = 16
+/** Written bytes after which the disk is asked to keep up, so that the sync at the end of a file is short. */
+const SYNC_AHEAD_BYTES = 8 * 1024 * 1024
+
+/** The header every recording file begins with. */
+export function fileHeader(kind: FileKind, number: number, firstSequence: number, time: number): Buffer {
+  const bytes = Buffer.alloc(FILE_HEADER_BYTES)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  bytes.write(FILE_MAGIC[kind], 0, 'latin1')
+  view.setUint32(FILE.number, number, true)
+  putUint64(view, FILE.firstSequence, firstSequence)
+  putUint64(view, FILE.time, time)
+  view.setUint32(FILE.crc, crc32(bytes.subarray(FILE.number)), true)
+  return bytes
+}
+
+/**
+ * One file that only grows, by whole pieces: a piece is in it from its first byte to its last, or not at all. After a
+ * write that failed halfway the file is cut back to its last whole piece before anything else happens to it.
+ */
+export class JournalFile {
+  readonly path: string
+  readonly #files: FileSystem
+  readonly #onSyncFault: (error: Error) => void
+  #file: number
+  #length = 0
+  #torn = false
+  #syncedLength = 0
+  #syncing = false
+  #closed = false
+
+  /** Makes the file; it must not exist, unless `again` says that an attempt of our own left it behind. */
+  constructor(files: FileSystem, path: string, again: boolean, onSyncFault: (error: Error) => void) {
+    this.#files = files
+    this.path = path
+    this.#onSyncFault = onSyncFault
+    this.#file = files.open(path, again ? 'w' : 'wx')
+  }
+
+  /** Bytes that are wholly in the file. */
+  get length(): number {
+    return this.#length
+  }
+
+  get syncedLength(): number {
+    return this.#syncedLength
+  }
+
+  /** Appends one piece with one call of the operating system. Throws what went wrong; the piece is not in then. */
+  write(bytes: Uint8Array): void {
+    if (this.#torn) this.#heal()
+    let done = 0
+    let retries = 0
+    try {
+      while (done < bytes.length) {
+        const written = this.#writeSome(bytes, done)
+        if (written === 0 && ++retries > RETRIES_MAX) throw new Error('the file takes no more bytes')
+        done += written
+      }
+    } catch (error) {
+      this.#torn = true
+      try {
+        this.#heal()
+      } catch (second) {
+        // Stays torn: the next write begins by trying again.
+        throw new AggregateError([error, second], 'a write failed, and so did cutting the file back', {
+          cause: second,
+        })
+      }
+      throw error
+    }
+    this.#length += bytes.length
+    this.#syncAhead()
+  }
+
+  /** All that was written is on the disk when it returns. */
+  sync(): void {
+    if (this.#syncedLength === this.#length) return
+    const length = this.#length
+    this.#files.sync(this.#file)
+    this.#syncedLength = length
+  }
+
+  close(): void {
+    this.#closed = true
+    // The file number belongs to the kernel's own thread until its sync has ended; that one closes it then.
+    if (!this.#syncing) this.#files.close(this.#file)
+  }
+
+  #writeSome(bytes: Uint8Array, done: number): number {
+    try {
+      return this.#files.write(this.#file, bytes, done, bytes.length - done, this.#length + done)
+    } catch (error) {
+      if (isInterruption(error)) return 0
+      throw error
+    }
+  }
+
+  /** Cuts off what a failed write left behind, through a new handle if the old one is of no use any more. */
+  #heal(): void {
+    try {
+      this.#files.truncate(this.#file, this.#length)
+    } catch {
+      // The handle itself may be what is broken; the error of the second way is the one that counts.
+      const file = this.#files.open(this.path, 'r+')
+      try {
+        if (this.#files.size(file) < this.#length)
+          throw new Error('the file has lost bytes that were written')
+        this.#files.truncate(file, this.#length)
+      } catch (error) {
+        this.#files.close(file)
+        throw error
+      }
+      if (!this.#syncing) this.#files.close(this.#file)
+      this.#file = file
+    }
+    this.#torn = false
+  }
+
+  #syncAhead(): void {
+    if (this.#syncing || this.#length - this.#syncedLength < SYNC_AHEAD_BYTES) return
+    this.#syncing = true
+    const length = this.#length
+    const file = this.#file
+    this.#files.syncLater(file, (error) => {
+      this.#syncing = false
+      if (this.#closed || file !== this.#file) this.#files.close(file)
+      if (error !== null) this.#onSyncFault(error)
+      else if (length > this.#syncedLength) this.#syncedLength = length
+    })
+  }
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EINTR' || error.code === 'EAGAIN')
+}

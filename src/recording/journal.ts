@@ -1,0 +1,323 @@
+import { join } from 'node:path'
+import type { AdminHead, Clock, Entry, Journal, SessionId } from '../core/index.ts'
+import { GatewayError, LIMITS } from '../core/index.ts'
+import { type FileSystem, systemFiles } from './file-system.ts'
+import { FRAME_CODES } from './format.ts'
+import { FrameBuffer } from './frame-buffer.ts'
+import { intentJson, outcomeJson } from './heads.ts'
+import type { SessionSummary } from './index-port.ts'
+import { fileHeader, JournalFile } from './journal-file.ts'
+import { fold, type LiveSession } from './live-sessions.ts'
+import { journalDirectory, journalFileName } from './names.ts'
+import type { FileHead } from './own-frames.ts'
+import { type Cut, recover } from './repair.ts'
+
+export type JournalOptions = {
+  /** The data directory of the gateway; the journal is in `journal/` below it. */
+  readonly directory: string
+  readonly clock: Clock
+  /** Told of faults that no caller can be told of: a sync in the background, a new file that could not be begun. */
+  readonly onFault: (error: unknown) => void
+  readonly files?: FileSystem
+  readonly fileBytesMax?: number
+}
+
+/** Who follows the journal within the process. Called while it is written: must only take note. */
+export interface JournalObserver {
+  sessionClosed(session: SessionId, summary: SessionSummary | undefined): void
+  /** No frame will be added to this file any more; a sync of it may have failed. */
+  fileEnded(number: number): void
+}
+
+/** How long to stay with a file that is full, or whose sync failed, before trying again to begin a new one. */
+const NEW_FILE_RETRY_MS = 1000
+
+/**
+ * The journal of one gateway process: every session's entries, in the order in which they happened, in files of
+ * which exactly one grows. Leaves reading, cutting and listing to its neighbours.
+ *
+ * Promise: what `flush` returned for is in the kernel and survives the death of the process; what `sync` returned for
+ * is on the disk. After a flush that threw, the files hold whole frames only; the entries stay in memory and go out
+ * with the next flush that succeeds, together with an entry that says so. One gateway per data directory.
+ */
+export class FileJournal implements Journal {
+  readonly #files: FileSystem
+  readonly #directory: string
+  readonly #clock: Clock
+  readonly #fileBytesMax: number
+  readonly #onFault: (error: unknown) => void
+  readonly #buffer = new FrameBuffer()
+  readonly #sessions = new Map<SessionId, LiveSession>()
+  #observer: JournalObserver | undefined
+  #file: JournalFile
+  #fileNumber: number
+  #lastNumber = 0
+  #sequence: number
+  #flushedSequence: number
+  #failure: { readonly since: number; readonly from: number; count: number } | undefined
+  /** The sync of the current file failed: what it says about the disk cannot be believed any more. */
+  #doubtful = false
+  #newFileAfter = 0
+  #leftBehind = 0
+  #closed = false
+
+  constructor(options: JournalOptions) {
+    this.#files = options.files ?? systemFiles
+    this.#directory = journalDirectory(options.directory)
+    this.#clock = options.clock
+    this.#fileBytesMax = options.fileBytesMax ?? LIMITS.journalFileBytesMax
+    this.#onFault = options.onFault
+    this.#files.makeDirectory(this.#directory)
+    const found = recover(this.#files, this.#directory)
+    this.#sequence = found.lastSequence
+    this.#flushedSequence = found.lastSequence
+    this.#fileNumber = found.nextFile
+    this.#file = this.#makeFile(found.nextFile, [])
+    for (const cut of found.cuts) this.append(undefined, { kind: 'admin', head: repairedHead(cut) })
+    for (const { session, commands } of found.open) {
+      this.append(session, { kind: 'close', head: { reason: 'gateway stopped', commands } })
+    }
+    this.sync()
+  }
+
+  /** The sequence number of the last frame that `flush` wrote. */
+  get flushedSequence(): number {
+    return this.#flushedSequence
+  }
+
+  append(session: SessionId | undefined, entry: Entry): void {
+    if (this.#closed) throw unavailable('The recording is closed.')
+    const head = headJson(entry)
+    const body = 'body' in entry && entry.body !== undefined && entry.body.length > 0 ? entry.body : undefined
+    // Bounded memory: a burst goes out in several writes; while nothing can be written, this is where it stops.
+    const waiting = this.#buffer.length
+    if (waiting > 0 && waiting + FrameBuffer.sizeOf(head, body) > LIMITS.journalWaitingBytesMax) this.flush()
+    const time = this.#clock.now()
+    const code = FRAME_CODES[entry.kind]
+    if (session === undefined) {
+      this.#push(code, 0, time, head, body)
+      return
+    }
+    const live = this.#live(session, entry.kind)
+    if (live.file !== this.#fileNumber) this.#bind(live, time)
+    this.#push(code, live.number, time, head, body)
+    this.#count(live, time, entry)
+  }
+
+  flush(): void {
+    const waiting = this.#buffer.length
+    if (waiting === 0) return
+    try {
+      this.#file.write(this.#buffer.waiting)
+    } catch (error) {
+      this.#failure ??= { since: this.#clock.now(), from: this.#flushedSequence + 1, count: 0 }
+      this.#failure.count++
+      throw unavailable('The recording cannot be written.', error)
+    }
+    const failure = this.#failure
+    this.#failure = undefined
+    this.#flushedSequence = this.#sequence
+    this.#buffer.clear()
+    if (failure !== undefined) this.#noteRecovery(failure)
+    if (this.#file.length >= this.#fileBytesMax || this.#doubtful) this.#nextFile()
+  }
+
+  sync(): void {
+    this.flush()
+    if (this.#doubtful) {
+      this.#nextFile()
+      throw unavailable('The recording could not be brought to the disk.')
+    }
+    try {
+      this.#file.sync()
+    } catch (error) {
+      this.#doubtful = true
+      this.#nextFile()
+      throw unavailable('The recording could not be brought to the disk.', error)
+    }
+  }
+
+  /** One observer is told of sessions that end and of files that are full. */
+  observe(observer: JournalObserver): void {
+    this.#observer = observer
+  }
+
+  /** The open sessions whose figures changed since the last call, as `flush` wrote them. May throw as `flush` does. */
+  takeChanged(): readonly SessionSummary[] {
+    this.flush()
+    const summaries: SessionSummary[] = []
+    for (const live of this.#sessions.values()) {
+      if (!live.changed || live.summary === undefined) continue
+      live.changed = false
+      summaries.push({ ...live.summary })
+    }
+    return summaries
+  }
+
+  /** The sessions that are open now. */
+  openSessions(): readonly SessionSummary[] {
+    const summaries: SessionSummary[] = []
+    for (const { summary } of this.#sessions.values())
+      if (summary !== undefined) summaries.push({ ...summary })
+    return summaries
+  }
+
+  /** Brings everything to the disk and ends; nothing can be appended afterwards. */
+  close(): void {
+    if (this.#closed) return
+    this.sync()
+    this.#closed = true
+    this.#file.close()
+  }
+
+  #live(session: SessionId, kind: Entry['kind']): LiveSession {
+    const known = this.#sessions.get(session)
+    if (known !== undefined) return known
+    const live = { session, file: 0, number: 0, summary: undefined, changed: false }
+    // An entry that comes after the session's close is kept as well, but does not open the session again.
+    if (kind === 'open') this.#sessions.set(session, live)
+    return live
+  }
+
+  /** Gives a session its number in the current file. */
+  #bind(live: LiveSession, time: number): void {
+    const number = ++this.#lastNumber
+    this.#push(FRAME_CODES.bind, number, time, JSON.stringify({ session: live.session }), undefined)
+    live.file = this.#fileNumber
+    live.number = number
+  }
+
+  #push(code: number, number: number, time: number, head: string, body: Uint8Array | undefined): void {
+    this.#buffer.push(code, number, this.#sequence + 1, time, head, body)
+    this.#sequence++
+  }
+
+  #count(live: LiveSession, time: number, entry: Entry): void {
+    live.summary = fold(live.summary, live.session, time, entry)
+    live.changed = true
+    if (entry.kind !== 'close') return
+    this.#sessions.delete(live.session)
+    this.#observer?.sessionClosed(live.session, live.summary)
+  }
+
+  /** What was kept in memory while nothing could be written is in the file now; says so, and since when. */
+  #noteRecovery(failure: { readonly since: number; readonly from: number; readonly count: number }): void {
+    const details = {
+      failedWrites: failure.count,
+      since: failure.since,
+      fromSequence: failure.from,
+      toSequence: this.#flushedSequence,
+    }
+    this.append(undefined, { kind: 'admin', head: { action: 'journal.recovered', by: 'gateway', details } })
+    this.flush()
+  }
+
+  /** Begins the next file; when that cannot be done the current one goes on, and this is tried again later. */
+  #nextFile(): void {
+    const now = this.#clock.now()
+    if (now < this.#newFileAfter) return
+    const last = this.#file
+    const doubt = this.#doubtful
+    try {
+      if (!doubt) last.sync()
+      const open: [string, number][] = []
+      for (const { session, summary } of this.#sessions.values()) open.push([session, summary?.commands ?? 0])
+      this.#file = this.#makeFile(this.#fileNumber + 1, open)
+    } catch (error) {
+      this.#newFileAfter = now + NEW_FILE_RETRY_MS
+      this.#onFault(error)
+      return
+    }
+    this.#fileNumber++
+    this.#lastNumber = 0
+    this.#doubtful = false
+    last.close()
+    this.#observer?.fileEnded(this.#fileNumber - 1)
+    if (doubt) {
+      const details = { file: journalFileName(this.#fileNumber - 1), fromOffset: last.syncedLength }
+      this.append(undefined, {
+        kind: 'admin',
+        head: { action: 'journal.sync_failed', by: 'gateway', details },
+      })
+    }
+  }
+
+  #makeFile(number: number, open: FileHead['open']): JournalFile {
+    const time = this.#clock.now()
+    const path = join(this.#directory, journalFileName(number))
+    const file = new JournalFile(this.#files, path, this.#leftBehind === number, (error) => {
+      this.#onFault(error)
+      if (this.#file === file) this.#doubtful = true
+    })
+    this.#leftBehind = number
+    try {
+      const frames = new FrameBuffer()
+      frames.push(
+        FRAME_CODES.file,
+        0,
+        this.#sequence + 1,
+        time,
+        JSON.stringify({ open } satisfies FileHead),
+        undefined,
+      )
+      file.write(Buffer.concat([fileHeader('journal', number, this.#sequence + 1, time), frames.waiting]))
+      file.sync()
+      this.#files.syncDirectory(this.#directory)
+    } catch (error) {
+      file.close()
+      // A file that was begun and is not used must not be found: it would look like the newest one.
+      try {
+        this.#files.remove(path)
+      } catch (second) {
+        throw new AggregateError([error, second], 'a file of the journal was left half made', {
+          cause: second,
+        })
+      }
+      throw error
+    }
+    this.#sequence++
+    this.#flushedSequence = this.#sequence
+    return file
+  }
+}
+
+/** Opens the journal of a data directory, repairing what a crash left. Throws when it cannot be written. */
+export function openJournal(options: JournalOptions): FileJournal {
+  try {
+    return new FileJournal(options)
+  } catch (error) {
+    if (error instanceof GatewayError) throw error
+    throw unavailable('The recording cannot be opened.', error)
+  }
+}
+
+function headJson(entry: Entry): string {
+  switch (entry.kind) {
+    case 'intent':
+      return intentJson(entry.head)
+    case 'outcome':
+      return outcomeJson(entry.head)
+    case 'result':
+      return `{"n":${entry.head.n}}`
+    default:
+      return JSON.stringify(entry.head)
+  }
+}
+
+function repairedHead(cut: Cut): AdminHead {
+  const { file, offset, bytes, frames, keptAs } = cut
+  return {
+    action: 'journal.repaired',
+    by: 'gateway',
+    target: file,
+    details: { offset, bytes, frames, keptAs },
+  }
+}
+
+function unavailable(message: string, cause?: unknown): GatewayError {
+  return new GatewayError('recording_unavailable', message, {
+    remedy: 'Ask the operator of the gateway to make room for, or repair, its recording.',
+    retry: 'later',
+    cause,
+  })
+}

@@ -1,0 +1,218 @@
+import { join } from 'node:path'
+import { brand, type SessionId } from '../core/index.ts'
+import type { FileSystem } from './file-system.ts'
+import { FILE_HEADER_BYTES } from './format.ts'
+import { journalFileName, journalNumbers } from './names.ts'
+import { bindOf, fileHeadOf } from './own-frames.ts'
+import { type Damage, type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
+
+/** A session that had begun and not ended when the last file stopped. */
+export type OpenSession = { readonly session: SessionId; readonly commands: number }
+
+/** What was cut off the end of the last file, and where it is kept. */
+export type Cut = {
+  readonly file: string
+  readonly offset: number
+  readonly bytes: number
+  /** Whole frames among them: none after a crash; some when the disk lost or changed bytes in the middle. */
+  readonly frames: number
+  readonly keptAs: string
+}
+
+export type Recovered = {
+  /** The number the next file gets. */
+  readonly nextFile: number
+  readonly lastSequence: number
+  readonly open: readonly OpenSession[]
+  readonly cuts: readonly Cut[]
+}
+
+/**
+ * Brings the journal into order after a stop of any kind: finds the clean prefix of the newest file, moves what
+ * follows it aside, and says which sessions have no end. Only the newest file can be torn: each earlier one was on
+ * the disk, whole, before its successor was made.
+ */
+export function recover(files: FileSystem, directory: string): Recovered {
+  const numbers = journalNumbers(files.list(directory))
+  const cuts: Cut[] = []
+  const nextFile = (numbers.at(-1) ?? 0) + 1
+  for (const number of numbers.toReversed()) {
+    const scanned = scanFile(files, directory, number)
+    if (scanned.cut !== undefined) cuts.push(scanned.cut)
+    // A crash while the file was being made leaves one without a header: then the one before it is the last.
+    if (scanned.header === undefined) continue
+    return { nextFile, lastSequence: scanned.lastSequence, open: scanned.open, cuts }
+  }
+  return { nextFile, lastSequence: 0, open: [], cuts }
+}
+
+type Scanned = {
+  readonly header: FileHeader | undefined
+  readonly lastSequence: number
+  readonly open: readonly OpenSession[]
+  readonly cut: Cut | undefined
+}
+
+function scanFile(files: FileSystem, directory: string, number: number): Scanned {
+  const name = journalFileName(number)
+  const path = join(directory, name)
+  const file = files.open(path, 'r+')
+  try {
+    const size = files.size(file)
+    const headerBytes = Buffer.alloc(Math.min(size, FILE_HEADER_BYTES))
+    readWhole(files, file, headerBytes, 0)
+    const header = readFileHeader(headerBytes, 'journal')
+    if (typeof header === 'string' || header.number !== number) {
+      const keptAs = `${name}.cut-0`
+      const frames = size > FILE_HEADER_BYTES ? countFrames(files, file, 0, size) : 0
+      files.rename(path, join(directory, keptAs))
+      files.syncDirectory(directory)
+      const cut = { file: name, offset: 0, bytes: size, frames, keptAs }
+      return { header: undefined, lastSequence: 0, open: [], cut }
+    }
+    const book = new SessionBook()
+    let lastSequence = header.firstSequence - 1
+    const end = scanFrames(files, file, size, FILE_HEADER_BYTES, (frame) => {
+      if (frame.sequence !== lastSequence + 1) return false
+      lastSequence = frame.sequence
+      book.take(frame)
+      return true
+    })
+    const cut = end === size ? undefined : cutOff(files, directory, name, file, end, size)
+    return { header, lastSequence, open: book.open(), cut }
+  } finally {
+    files.close(file)
+  }
+}
+
+/** Copies everything from `offset` on into a file of its own, and only then takes it off this one. */
+function cutOff(
+  files: FileSystem,
+  directory: string,
+  name: string,
+  file: number,
+  offset: number,
+  size: number,
+): Cut {
+  const keptAs = `${name}.cut-${offset}`
+  const aside = files.open(join(directory, keptAs), 'w')
+  try {
+    const piece = Buffer.allocUnsafe(256 * 1024)
+    for (let at = offset; at < size; ) {
+      const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
+      if (read === 0) throw new Error(`${name} became shorter while it was read`)
+      for (let done = 0; done < read; )
+        done += files.write(aside, piece, done, read - done, at - offset + done)
+      at += read
+    }
+    files.sync(aside)
+  } finally {
+    files.close(aside)
+  }
+  files.syncDirectory(directory)
+  const frames = countFrames(files, file, offset + 1, size)
+  files.truncate(file, offset)
+  files.sync(file)
+  return { file: name, offset, bytes: size - offset, frames, keptAs }
+}
+
+/** Whole frames from `offset` on, looking for the next one after each piece of damage. */
+function countFrames(files: FileSystem, file: number, offset: number, size: number): number {
+  let frames = 0
+  let at = offset
+  while (at < size) {
+    const end = scanFrames(files, file, size, at, () => {
+      frames++
+      return true
+    })
+    const next = findMagic(files, file, end === at ? at + 1 : end, size)
+    if (next === undefined) break
+    at = next
+  }
+  return frames
+}
+
+const MAGIC_TEXT = Buffer.from('SLF1', 'latin1')
+
+function findMagic(files: FileSystem, file: number, from: number, size: number): number | undefined {
+  const piece = Buffer.allocUnsafe(256 * 1024)
+  for (let at = from; at < size; ) {
+    const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
+    const found = piece.subarray(0, read).indexOf(MAGIC_TEXT)
+    if (found >= 0) return at + found
+    if (read < MAGIC_TEXT.length) return undefined
+    at += read - MAGIC_TEXT.length + 1
+  }
+  return undefined
+}
+
+/** Feeds frames from `offset` until one is damaged, incomplete or turned down; returns where that one begins. */
+function scanFrames(
+  files: FileSystem,
+  file: number,
+  size: number,
+  offset: number,
+  take: (frame: Frame) => boolean,
+): number {
+  const scanner = new FrameScanner(offset)
+  let position = offset
+  for (;;) {
+    const next: Frame | Damage | 'more' = scanner.next()
+    if (next === 'more') {
+      const room = scanner.room()
+      const read =
+        position < size ? files.read(file, room, 0, Math.min(room.length, size - position), position) : 0
+      if (read === 0) return scanner.offset
+      scanner.filled(read)
+      position += read
+    } else if (next.what === 'damage' || !take(next)) {
+      return next.offset
+    }
+  }
+}
+
+function readWhole(files: FileSystem, file: number, into: Buffer, position: number): void {
+  for (let done = 0; done < into.length; ) {
+    const read = files.read(file, into, done, into.length - done, position + done)
+    if (read === 0) throw new Error('the file became shorter while it was read')
+    done += read
+  }
+}
+
+/** Keeps count of which sessions are open, from the frames of one file. */
+class SessionBook {
+  readonly #names = new Map<number, SessionId>()
+  readonly #commands = new Map<SessionId, number>()
+
+  take(frame: Frame): void {
+    switch (frame.kind) {
+      case 'file':
+        for (const [session, commands] of fileHeadOf(frame.head).open) {
+          this.#commands.set(brand<SessionId>(session), commands)
+        }
+        return
+      case 'bind':
+        this.#names.set(frame.session, brand<SessionId>(bindOf(frame.head)))
+        return
+      case 'open':
+      case 'intent':
+      case 'close': {
+        const session = this.#names.get(frame.session)
+        if (session === undefined) return
+        if (frame.kind === 'close') this.#commands.delete(session)
+        else if (frame.kind === 'open') this.#commands.set(session, 0)
+        else {
+          const commands = this.#commands.get(session)
+          if (commands !== undefined) this.#commands.set(session, commands + 1)
+        }
+        return
+      }
+      default:
+        return
+    }
+  }
+
+  open(): readonly OpenSession[] {
+    return [...this.#commands].map(([session, commands]) => ({ session, commands }))
+  }
+}

@@ -1,0 +1,158 @@
+import { crc32 } from 'node:zlib'
+import { LIMITS } from '../core/index.ts'
+import {
+  FILE,
+  FILE_HEADER_BYTES,
+  FILE_MAGIC,
+  type FileKind,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  type FrameKind,
+  frameKindOf,
+  getUint64,
+} from './format.ts'
+
+/** One frame as it lies in the file. The byte views are valid until the scanner is fed again. */
+export type Frame = {
+  readonly what: 'frame'
+  readonly kind: FrameKind
+  /** The number of the session within the file; 0: none. */
+  readonly session: number
+  readonly sequence: number
+  readonly time: number
+  /** Where the frame begins in the file. */
+  readonly offset: number
+  /** The whole frame, header included. */
+  readonly bytes: Buffer
+  readonly head: Buffer
+  readonly body: Buffer
+}
+
+/** What stands at `offset` is not what was written there. */
+export type Damage = { readonly what: 'damage'; readonly offset: number; readonly reason: string }
+
+export type FileHeader = { readonly number: number; readonly firstSequence: number; readonly time: number }
+
+/** Reads a file's header; a text says what is wrong with it. */
+export function readFileHeader(bytes: Buffer, kind: FileKind): FileHeader | string {
+  if (bytes.length < FILE_HEADER_BYTES) return 'the file ends inside its header'
+  if (bytes.toString('latin1', 0, 8) !== FILE_MAGIC[kind])
+    return `the file does not begin with ${FILE_MAGIC[kind]}`
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FILE_HEADER_BYTES)
+  if (view.getUint32(FILE.crc, true) !== crc32(bytes.subarray(FILE.number, FILE_HEADER_BYTES))) {
+    return 'the checksum of the file header is wrong'
+  }
+  return {
+    number: view.getUint32(FILE.number, true),
+    firstSequence: getUint64(view, FILE.firstSequence),
+    time: getUint64(view, FILE.time),
+  }
+}
+
+const RESTING_BYTES = 256 * 1024
+
+/**
+ * Takes the bytes of a file in pieces of any size and gives its frames, each checked. Pure: whoever reads the file
+ * hands the bytes in. Memory is one frame and one piece.
+ */
+export class FrameScanner {
+  #bytes: Buffer = Buffer.allocUnsafeSlow(RESTING_BYTES)
+  #start = 0
+  #end = 0
+  #offset: number
+  #needed = FRAME_HEADER_BYTES
+
+  /** `offset`: where in the file the first byte fed stands. */
+  constructor(offset: number = FILE_HEADER_BYTES) {
+    this.#offset = offset
+  }
+
+  /** Where the first frame not given yet begins. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** Bytes fed but not given as frames yet. */
+  get rest(): number {
+    return this.#end - this.#start
+  }
+
+  /** Where to put the next bytes of the file; at least as many as the next frame needs fit. */
+  room(): Buffer {
+    const needed = Math.max(this.#needed, RESTING_BYTES)
+    const rest = this.rest
+    if (
+      needed > this.#bytes.length ||
+      (this.#bytes.length > RESTING_BYTES && needed === RESTING_BYTES && rest < needed)
+    ) {
+      const bytes = Buffer.allocUnsafeSlow(needed)
+      this.#bytes.copy(bytes, 0, this.#start, this.#end)
+      this.#bytes = bytes
+    } else if (this.#start > 0) {
+      this.#bytes.copyWithin(0, this.#start, this.#end)
+    }
+    this.#start = 0
+    this.#end = rest
+    return this.#bytes.subarray(rest)
+  }
+
+  /** That many bytes were put into what `room` gave. */
+  filled(bytes: number): void {
+    this.#end += bytes
+  }
+
+  /** The next frame, or `more` when its bytes have not all been fed, or what is wrong with them. */
+  next(): Frame | Damage | 'more' {
+    const offset = this.#offset
+    const rest = this.rest
+    if (rest < FRAME_HEADER_BYTES) {
+      this.#needed = FRAME_HEADER_BYTES
+      return 'more'
+    }
+    const all = this.#bytes
+    const view = new DataView(all.buffer, all.byteOffset + this.#start, FRAME_HEADER_BYTES)
+    const damage = (reason: string): Damage => ({ what: 'damage', offset, reason })
+    if (view.getUint32(FRAME.magic, true) !== FRAME_MAGIC) return damage('no frame begins here')
+    const length = view.getUint32(FRAME.length, true)
+    const headLength = view.getUint32(FRAME.headLength, true)
+    if (
+      length < FRAME_HEADER_BYTES ||
+      length > LIMITS.frameBytesMax ||
+      headLength > length - FRAME_HEADER_BYTES
+    ) {
+      return damage('the frame has an impossible length')
+    }
+    if (rest < length) {
+      this.#needed = length
+      return 'more'
+    }
+    const bytes = all.subarray(this.#start, this.#start + length)
+    if (crc32(bytes.subarray(FRAME.kind)) !== view.getUint32(FRAME.crc, true)) {
+      return damage('the checksum of the frame is wrong')
+    }
+    const kind = frameKindOf(view.getUint8(FRAME.kind))
+    if (
+      kind === undefined ||
+      view.getUint8(FRAME.flags) !== 0 ||
+      view.getUint16(FRAME.reserved, true) !== 0
+    ) {
+      return damage('the frame is of a kind that this version does not know')
+    }
+    this.#needed = FRAME_HEADER_BYTES
+    this.#start += length
+    this.#offset += length
+    const headEnd = FRAME_HEADER_BYTES + headLength
+    return {
+      what: 'frame',
+      kind,
+      session: view.getUint32(FRAME.session, true),
+      sequence: getUint64(view, FRAME.sequence),
+      time: getUint64(view, FRAME.time),
+      offset,
+      bytes,
+      head: bytes.subarray(FRAME_HEADER_BYTES, headEnd),
+      body: bytes.subarray(headEnd),
+    }
+  }
+}
