@@ -1,0 +1,7 @@
+/**
+ * Masking: a value goes in, what may be shown of it comes out. Cells of database results, and JSON bodies by path.
+ * Leaves to others which value carries which label, who may see it, and how values are framed.
+ * Promise: pure, and never more than the rule says. What cannot be masked as its rule asks is hidden whole.
+ */
+export { cellMasker } from './cell.ts'
+export type { CellMasker, ValueKind } from './cell.ts'
