@@ -1,0 +1,65 @@
+import type {
+  ConfigVersion,
+  Connection,
+  ConnectionName,
+  Identity,
+  IdentityKind,
+  LabelName,
+  MaskingRule,
+  PolicySource,
+  SecretRef,
+} from '../core/index.ts'
+import type { Role } from './schema.ts'
+import type { Plain } from './tree.ts'
+
+/** A whole configuration: checked, immutable, and with nothing in it that has to be looked up again. */
+export type Config = {
+  /** The same for the same content, whatever its comments, order and spacing. */
+  readonly version: ConfigVersion
+  readonly file: string
+  /** By protocol name. A protocol without a listener is not served. */
+  readonly listeners: ReadonlyMap<string, Listener>
+  /** The control API's port; absent: only the operator socket. */
+  readonly api: Listener | undefined
+  readonly issuers: readonly Issuer[]
+  readonly local: readonly LocalIdentity[]
+  readonly roles: Readonly<Record<Role, Holders>>
+  readonly labels: ReadonlyMap<LabelName, MaskingRule>
+  readonly connections: ReadonlyMap<ConnectionName, Connection>
+  /** What policy compiles. */
+  readonly policy: PolicySource
+  /** What was written, without defaults: for comparing two versions. */
+  readonly content: Plain
+}
+
+export type Listener = {
+  readonly address: string
+  /** 0: the system chooses. */
+  readonly port: number
+  /** Absent: a certificate that the gateway makes for itself. */
+  readonly certificate: { readonly certificate: SecretRef; readonly key: SecretRef } | undefined
+  /** Refuse clients that do not use TLS. */
+  readonly tlsRequired: boolean
+}
+
+/** An OIDC issuer whose access tokens are accepted. */
+export type Issuer = {
+  readonly url: string
+  readonly audience: string
+  readonly algorithms: readonly string[]
+  readonly clockSkewMs: number
+  /** Names of the claims that hold each. */
+  readonly claims: { readonly name: string; readonly groups: string; readonly kind: string }
+  /** The kind of identity when the claim is absent. */
+  readonly kind: IdentityKind
+}
+
+/** An identity of the built-in issuer. */
+export type LocalIdentity = {
+  readonly identity: Identity
+  /** Names of local identities that it may act for. */
+  readonly actsFor: readonly string[]
+}
+
+/** Who has a role: members of any of the groups, and the identities themselves (`identityKey`). */
+export type Holders = { readonly groups: readonly string[]; readonly identities: readonly string[] }

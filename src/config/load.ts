@@ -1,0 +1,410 @@
+import type { z } from 'zod'
+import type {
+  AttributeType,
+  Connection,
+  ConnectionName,
+  Identity,
+  LabelName,
+  MaskingRule,
+  PolicySource,
+  Problem,
+  Rule,
+  RuleWhat,
+  RuleWho,
+} from '../core/index.ts'
+import { brand, COMMAND_CLASSES, identityKey } from '../core/index.ts'
+import type { Config, Holders, Listener, LocalIdentity } from './config.ts'
+import { readPart } from './issues.ts'
+import { References } from './references.ts'
+import type { ConnectionBlock, MaskBlock, Role, Root, RuleBlock } from './schema.ts'
+import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema.ts'
+import type { Path, Tree } from './tree.ts'
+import { readTree } from './tree.ts'
+import { configVersion } from './version.ts'
+
+/** What config has to know of a protocol. */
+export type ProtocolSchema = {
+  /** Reads everything in a connection's block that is not common to all connections: a strict object. */
+  readonly settings: z.ZodType
+  /** The facts it adds to those every command has, for the conditions of rules. */
+  readonly attributes?: Readonly<Record<string, AttributeType>>
+}
+
+export type LoadOptions = { readonly protocols: Readonly<Record<string, ProtocolSchema>> }
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+/** More than anybody reads at once. */
+const PROBLEMS_MAX = 100
+
+/** Reads a configuration as a whole or not at all. `file` is the name that problems and rules carry. */
+export function loadConfig(
+  source: { readonly file: string; readonly text: string },
+  options: LoadOptions,
+): LoadResult {
+  const read = readTree(source.file, source.text)
+  if (!read.ok) return read
+  const loader = new Loader(read.tree, options.protocols)
+  const config = loader.load()
+  if (config !== undefined && loader.problems.length === 0) return { ok: true, config }
+  const problems = [...loader.problems].sort((a, b) => a.line - b.line || a.column - b.column)
+  return { ok: false, problems: problems.slice(0, PROBLEMS_MAX) }
+}
+
+class Loader {
+  readonly problems: Problem[] = []
+  readonly #tree: Tree
+  readonly #protocols: Readonly<Record<string, ProtocolSchema>>
+
+  constructor(tree: Tree, protocols: Readonly<Record<string, ProtocolSchema>>) {
+    this.#tree = tree
+    this.#protocols = protocols
+  }
+
+  load(): Config | undefined {
+    const names = Object.keys(this.#protocols)
+    const root = this.#read(rootSchema(names), [], this.#tree.content)
+    const connections = this.#connections()
+    if (root === undefined || connections === undefined) return undefined
+    return this.#build(root, connections)
+  }
+
+  /** Every connection block twice: the common part by our schema, the rest by its protocol's. */
+  #connections(): Map<ConnectionName, ConnectionRead> | undefined {
+    const written = this.#tree.get(['connections'])
+    const found = new Map<ConnectionName, ConnectionRead>()
+    if (typeof written !== 'object' || written === null || Array.isArray(written)) return found
+    const schema = connectionSchema(Object.keys(this.#protocols))
+    for (const [name, block] of Object.entries(written)) {
+      if (typeof block !== 'object' || block === null || Array.isArray(block)) continue
+      const path = ['connections', name]
+      const common = this.#read(schema, path, block)
+      const wanted: unknown = Object.entries(block).find(([key]) => key === 'protocol')?.[1]
+      const protocol =
+        typeof wanted === 'string' && Object.hasOwn(this.#protocols, wanted)
+          ? this.#protocols[wanted]
+          : undefined
+      if (protocol === undefined) continue
+      const own = Object.fromEntries(Object.entries(block).filter(([key]) => !COMMON.has(key)))
+      const settings = readPart(protocol.settings, this.#tree, path, own, [...COMMON])
+      if (!settings.ok) this.problems.push(...settings.problems)
+      if (common === undefined || !settings.ok) continue
+      const attributes = protocol.attributes ?? {}
+      found.set(brand<ConnectionName>(name), { common, settings: settings.value, attributes })
+    }
+    return this.problems.length === 0 ? found : undefined
+  }
+
+  #read<T>(schema: z.ZodType<T>, path: Path, value: unknown): T | undefined {
+    const result = readPart(schema, this.#tree, path, value)
+    if (result.ok) return result.value
+    this.problems.push(...result.problems)
+    return undefined
+  }
+
+  #build(root: Root, read: ReadonlyMap<ConnectionName, ConnectionRead>): Config {
+    const local = root.identities.local.map(
+      (each): Identity => ({ kind: each.kind, name: each.name, issuer: 'local', groups: each.groups }),
+    )
+    const references = new References(this.#tree, {
+      connections: read.keys(),
+      labels: Object.keys(root.labels),
+      local,
+      issuers: root.identities.issuers.map((issuer) => issuer.url),
+    })
+    const labels = new Map<LabelName, MaskingRule>()
+    for (const [name, { mask }] of Object.entries(root.labels)) {
+      labels.set(brand<LabelName>(name), this.#mask(mask, ['labels', name, 'mask'], references))
+    }
+    const connections = new Map<ConnectionName, Connection>()
+    for (const [name, { common, settings }] of read) {
+      connections.set(name, connectionOf(name, common, settings, references))
+    }
+    const rules = this.#rules(root.rules, [...read.keys()], [...labels.keys()], references)
+    const version = configVersion(this.#tree.content)
+    const cedar = root.cedar === undefined ? undefined : this.#tree.sourceAt(['cedar'])
+    const policy: PolicySource = {
+      version,
+      rules,
+      ...(cedar === undefined ? {} : { cedar }),
+      connections: [...read].map(([name, { common, attributes }]) => ({
+        name,
+        protocol: common.protocol,
+        limit: limitOf(common),
+        attributes,
+      })),
+      labels,
+    }
+    const { api, ...listeners } = root.listen
+    const config: Config = {
+      version,
+      file: this.#tree.file,
+      listeners: new Map(
+        Object.entries(listeners).flatMap(([name, each]) =>
+          each === undefined ? [] : [[name, listenerOf(each)]],
+        ),
+      ),
+      api: api === undefined ? undefined : listenerOf(api),
+      issuers: root.identities.issuers.map(({ clockSkew, ...issuer }) => ({
+        ...issuer,
+        clockSkewMs: clockSkew,
+      })),
+      local: this.#local(root.identities.local, local, references),
+      roles: this.#roles(root, local, references),
+      labels,
+      connections,
+      policy,
+      content: this.#tree.content,
+    }
+    this.problems.push(...references.problems)
+    return config
+  }
+
+  #mask(mask: MaskBlock, path: Path, references: References): MaskingRule {
+    if (mask === 'full' || mask === 'null') return { kind: mask }
+    if (mask.kind !== 'partial') return mask
+    if (mask.of === 'email') {
+      if (mask.keep !== undefined) {
+        references.refuse([...path, 'keep'], 'expected no "keep" for an e-mail address', 'remove it')
+      }
+      return { kind: 'partial', of: 'email' }
+    }
+    return { kind: 'partial', of: mask.of, keep: mask.keep ?? 1 }
+  }
+
+  #local(
+    blocks: Root['identities']['local'],
+    identities: readonly Identity[],
+    references: References,
+  ): LocalIdentity[] {
+    const names = new Set<string>()
+    return blocks.flatMap((block, index) => {
+      const path = ['identities', 'local', index]
+      const identity = identities[index]
+      if (identity === undefined) return []
+      if (names.has(block.name)) {
+        references.refuse(
+          [...path, 'name'],
+          `expected each name once, got "${block.name}" again`,
+          'rename one of them',
+        )
+      }
+      names.add(block.name)
+      for (const [position, name] of block.actsFor.entries()) {
+        const target = references.localName(name, [...path, 'actsFor', position])
+        if (target?.name === block.name) {
+          references.refuse(
+            [...path, 'actsFor', position],
+            'expected another identity, got itself',
+            'remove it',
+          )
+        }
+      }
+      return [{ identity, actsFor: block.actsFor }]
+    })
+  }
+
+  #roles(root: Root, local: readonly Identity[], references: References): Record<Role, Holders> {
+    const roles: Record<Role, { groups: string[]; identities: string[] }> = {
+      admin: { groups: [], identities: [] },
+      operator: { groups: [], identities: [] },
+      approver: { groups: [], identities: [] },
+      auditor: { groups: [], identities: [] },
+    }
+    for (const role of ROLES) {
+      const block = root.roles[role]
+      for (const [index, group] of (block?.groups ?? []).entries()) {
+        references.group(group, ['roles', role, 'groups', index])
+        roles[role].groups.push(group)
+      }
+      for (const [index, text] of (block?.identities ?? []).entries()) {
+        const path = ['roles', role, 'identities', index]
+        const found = references.identity(text, path)
+        if (found?.kind === 'agent')
+          references.refuse(path, 'expected a person or a service, got an agent', NO_AGENTS)
+        else if (found !== undefined) roles[role].identities.push(found.key)
+      }
+    }
+    for (const [index, block] of root.identities.local.entries()) {
+      const identity = local[index]
+      if (identity === undefined || block.roles.length === 0) continue
+      if (block.kind === 'agent') {
+        references.refuse(
+          ['identities', 'local', index, 'roles'],
+          'expected no roles for an agent',
+          NO_AGENTS,
+        )
+        continue
+      }
+      const key = identityKey(identity)
+      for (const role of block.roles)
+        if (!roles[role].identities.includes(key)) roles[role].identities.push(key)
+    }
+    return roles
+  }
+
+  #rules(
+    blocks: readonly RuleBlock[],
+    connections: readonly ConnectionName[],
+    labels: readonly LabelName[],
+    references: References,
+  ): Rule[] {
+    const names = new Set<string>()
+    return blocks.map((block, index) => {
+      const path = ['rules', index]
+      if (names.has(block.name)) {
+        references.refuse(
+          [...path, 'name'],
+          `expected each name once, got "${block.name}" again`,
+          'rename one of them',
+        )
+      }
+      names.add(block.name)
+      return this.#rule(block, path, connections, labels, references)
+    })
+  }
+
+  #rule(
+    block: RuleBlock,
+    path: Path,
+    connections: readonly ConnectionName[],
+    labels: readonly LabelName[],
+    references: References,
+  ): Rule {
+    const effect = block.forbid === undefined ? 'permit' : 'forbid'
+    const given = block.forbid ?? block.permit
+    if (given === undefined || (block.forbid !== undefined && block.permit !== undefined)) {
+      references.refuse(
+        path,
+        'expected either "permit" or "forbid"',
+        'write one of them; for both, write two rules',
+      )
+    }
+    if (block.agents && effect === 'forbid') {
+      references.refuse(
+        [...path, 'agents'],
+        'expected "agents" only with "permit"',
+        'remove it: a forbid always holds',
+      )
+    }
+    const whatPath = [...path, effect]
+    const classes = (list: 'all' | RuleWhat['run'] | undefined) =>
+      list === 'all' ? COMMAND_CLASSES : (list ?? [])
+    const labelled = (list: 'all' | readonly string[] | undefined, name: string): readonly LabelName[] =>
+      list === 'all'
+        ? labels
+        : (list ?? []).flatMap((each, index) => references.labelPattern(each, [...whatPath, name, index]))
+    const what: RuleWhat = {
+      run: classes(given?.run),
+      unreviewed: classes(given?.unreviewed),
+      see: labelled(given?.see, 'see'),
+      filter: labelled(given?.filter, 'filter'),
+      unlimited: given?.unlimited ?? false,
+    }
+    const who = this.#who(block.who, [...path, 'who'], references)
+    const on = block.on === 'all' ? connections : block.on.map((name) => brand<ConnectionName>(name))
+    if (block.on !== 'all')
+      for (const [i, name] of block.on.entries()) references.connection(name, [...path, 'on', i])
+    if (effect === 'forbid') this.#refuseVainForbid(block, path, references)
+    const when = block.when === undefined ? undefined : this.#tree.sourceAt([...path, 'when'])
+    return {
+      ref: { name: block.name, file: this.#tree.file, line: this.#tree.valueAt(path).line },
+      effect,
+      who,
+      on,
+      what,
+      ...(when === undefined ? {} : { when }),
+      agents: block.agents,
+      mode: block.mode,
+    }
+  }
+
+  #who(who: RuleBlock['who'], path: Path, references: References): RuleWho {
+    if (who === 'everyone') return who
+    for (const [index, group] of (who.groups ?? []).entries())
+      references.group(group, [...path, 'groups', index])
+    const identities = who.identities?.flatMap(
+      (text, index) => references.identity(text, [...path, 'identities', index])?.key ?? [],
+    )
+    return {
+      ...(who.groups === undefined ? {} : { groups: who.groups }),
+      ...(identities === undefined ? {} : { identities }),
+      ...(who.kinds === undefined ? {} : { kinds: who.kinds }),
+    }
+  }
+
+  /** An empty list permits nothing, which is safe. A forbid that forbids nothing is a mistake with consequences. */
+  #refuseVainForbid(block: RuleBlock, path: Path, references: References): void {
+    if (nobody(block.who)) {
+      references.refuse(
+        [...path, 'who'],
+        'expected somebody to forbid it to, got nobody',
+        'write "who: everyone" for all',
+      )
+    }
+    if (block.on.length === 0) {
+      references.refuse(
+        [...path, 'on'],
+        'expected a connection to forbid it on, got none',
+        'write "on: all" for all',
+      )
+    }
+    const { run = [], unreviewed = [], see = [], filter = [], unlimited = false } = block.forbid ?? {}
+    if (!unlimited && [run, unreviewed, see, filter].every((list) => list.length === 0)) {
+      references.refuse([...path, 'forbid'], 'expected something to forbid, got nothing', 'write "run: all"')
+    }
+  }
+}
+
+function nobody(who: RuleBlock['who']): boolean {
+  if (who === 'everyone') return false
+  const lists = [who.groups, who.identities, who.kinds].filter((list) => list !== undefined)
+  return lists.length === 0 || lists.some((list) => list.length === 0)
+}
+
+const NO_AGENTS = 'remove it: agents never use the control API'
+
+type ConnectionRead = {
+  readonly common: ConnectionBlock
+  readonly settings: unknown
+  readonly attributes: Readonly<Record<string, AttributeType>>
+}
+
+const COMMON: ReadonlySet<string> = new Set(['protocol', ...Object.keys(CONNECTION_FIELDS)])
+
+function connectionOf(
+  name: ConnectionName,
+  common: ConnectionBlock,
+  settings: unknown,
+  references: References,
+): Connection {
+  return {
+    name,
+    protocol: common.protocol,
+    settings,
+    labels: Object.entries(common.labels).map(([pattern, label]) => ({
+      pattern,
+      label: references.label(label, ['connections', name, 'labels', pattern]),
+    })),
+    limit: limitOf(common),
+    patienceMs: common.patience,
+    durability: common.durability,
+    resultBytesKept: common.resultBytesKept,
+  }
+}
+
+function limitOf(common: ConnectionBlock): Connection['limit'] {
+  return { rowsMax: common.limit.rows, bytesMax: common.limit.bytes }
+}
+
+function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {
+  const { tls } = block
+  return {
+    address: block.address,
+    port: block.port,
+    certificate: tls === undefined ? undefined : { certificate: tls.certificate, key: tls.key },
+    tlsRequired: tls?.required ?? false,
+  }
+}

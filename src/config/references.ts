@@ -1,0 +1,119 @@
+import type { Identity, IdentityKind, LabelName, Problem } from '../core/index.ts'
+import { brand, IDENTITY_KINDS, identityKey } from '../core/index.ts'
+import { nearest } from './nearest.ts'
+import type { Path, Tree } from './tree.ts'
+import { shorten } from './values.ts'
+
+/** What one part of the file may name in another, and the problems met while looking names up. */
+export class References {
+  readonly problems: Problem[] = []
+  readonly #tree: Tree
+  readonly #connections: ReadonlySet<string>
+  readonly #labels: ReadonlySet<string>
+  readonly #local: ReadonlyMap<string, Identity>
+  readonly #issuers: readonly string[]
+
+  constructor(
+    tree: Tree,
+    names: {
+      readonly connections: Iterable<string>
+      readonly labels: Iterable<string>
+      readonly local: readonly Identity[]
+      readonly issuers: readonly string[]
+    },
+  ) {
+    this.#tree = tree
+    this.#connections = new Set(names.connections)
+    this.#labels = new Set(names.labels)
+    this.#local = new Map(names.local.map((identity) => [identityKey(identity), identity]))
+    this.#issuers = names.issuers
+  }
+
+  connection(name: string, path: Path): void {
+    if (!this.#connections.has(name)) this.#unknown('a connection', name, this.#connections, path)
+  }
+
+  label(name: string, path: Path): LabelName {
+    if (!this.#labels.has(name)) this.#unknown('a label', name, this.#labels, path)
+    return brand<LabelName>(name)
+  }
+
+  /** One label, or with `.*` all below a name. */
+  labelPattern(name: string, path: Path): LabelName[] {
+    if (!name.endsWith('.*')) return [this.label(name, path)]
+    const found = [...this.#labels].filter((label) => label.startsWith(name.slice(0, -1)))
+    if (found.length === 0) this.#unknown('labels', name, this.#labels, path)
+    return found.map((label) => brand<LabelName>(label))
+  }
+
+  /**
+   * A group of a local identity. Those that issuers will bring cannot be known, so that with an issuer every name is
+   * accepted.
+   */
+  group(name: string, path: Path): void {
+    if (this.#issuers.length > 0) return
+    const groups = new Set([...this.#local.values()].flatMap((identity) => identity.groups))
+    if (!groups.has(name)) this.#unknown('a group of a local identity', name, groups, path)
+  }
+
+  /** `agent:support-agent`, or with its issuer in parentheses as recordings show it. */
+  identity(text: string, path: Path): { key: string; kind: IdentityKind } | undefined {
+    const local = this.#local.get(text)
+    if (local !== undefined) return { key: text, kind: local.kind }
+    const [, kind = '', name = '', issuer] = /^([a-z]+):(.+?)(?: \(([^()\s]+)\))?$/.exec(text) ?? []
+    const known = IDENTITY_KINDS.find((each) => each === kind)
+    if (known === undefined || name === '') {
+      const near = nearest(text, [...this.#local.keys()]) ?? this.#localNamed(text)
+      this.#add(path, `expected an identity such as person:ada, got "${shorten(text)}"`, this.#suggest(near))
+      return undefined
+    }
+    if (issuer === undefined) {
+      const near = nearest(text, this.#local.keys()) ?? this.#localNamed(name)
+      const [first] = this.#issuers
+      const otherwise =
+        first === undefined ? 'add it to identities.local' : `write "${shorten(text)} (${first})"`
+      const message = `expected an identity of identities.local, got "${shorten(text)}"`
+      this.#add(path, message, near === undefined ? otherwise : `write "${near}"`)
+      return undefined
+    }
+    if (this.#issuers.includes(issuer)) return { key: text, kind: known }
+    const near = nearest(issuer, this.#issuers)
+    const message = 'expected an issuer of identities.issuers in the parentheses'
+    this.#add(path, message, near === undefined ? 'add the issuer, or correct its URL' : `write (${near})`)
+    return undefined
+  }
+
+  /** The name alone of a local identity. */
+  localName(name: string, path: Path): Identity | undefined {
+    const all = [...this.#local.values()]
+    const found = all.find((identity) => identity.name === name)
+    const names = all.map((identity) => identity.name)
+    if (found === undefined) this.#unknown('a local identity', name, names, path)
+    return found
+  }
+
+  /** A problem at the value of a path. */
+  refuse(path: Path, message: string, fix: string): void {
+    this.#add(path, message, fix)
+  }
+
+  #localNamed(name: string): string | undefined {
+    return [...this.#local].find(([, identity]) => identity.name === name)?.[0]
+  }
+
+  #suggest(near: string | undefined): string {
+    return near === undefined ? 'write a kind, a colon and a name' : `write "${near}"`
+  }
+
+  #unknown(what: string, name: string, known: Iterable<string>, path: Path): void {
+    const near = nearest(name, known)
+    const first = [...known].slice(0, 5).join(', ')
+    const otherwise = first === '' ? 'configure it first' : `use one of ${first}`
+    const message = `expected ${what} of this file, got "${shorten(name)}"`
+    this.#add(path, message, near === undefined ? otherwise : `write "${near}"`)
+  }
+
+  #add(path: Path, message: string, fix: string): void {
+    this.problems.push(this.#tree.problem(this.#tree.valueAt(path), path, message, fix))
+  }
+}

@@ -1,0 +1,184 @@
+import { z } from 'zod'
+import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
+import { duration, line, secretReference, size } from './values.ts'
+
+/** The shape of sluice.yaml, but for what a protocol says of its connections. Names are checked elsewhere. */
+
+/** Who may use the control API, and for what. */
+export const ROLES = ['admin', 'operator', 'approver', 'auditor'] as const
+export type Role = (typeof ROLES)[number]
+
+/** Signatures that can be checked with a public key. Never `none`, never a shared secret. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const
+
+const MINUTE = 60_000
+const CONNECTION_NAME = /^[a-z][a-z0-9_-]{0,62}$/
+const LABEL_NAME = /^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$/
+const LOCAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/
+
+const group = line('the name of a group')
+const groups = z.array(group).default([])
+
+const connectionName = z
+  .string()
+  .regex(CONNECTION_NAME, 'expected up to 63 small letters, digits, - and _; begin with a letter')
+const labelName = z
+  .string()
+  .max(128)
+  .regex(LABEL_NAME, 'expected small letters, digits, - and _ in parts with dots; write it like pii.email')
+
+/** Port 0 lets the system choose. */
+const listener = z.strictObject({
+  address: line('an address').default('127.0.0.1'),
+  port: z.int().min(0).max(65_535),
+  tls: z
+    .strictObject({
+      certificate: secretReference({ literal: true }),
+      key: secretReference(),
+      required: z.boolean().default(false),
+    })
+    .optional(),
+})
+
+const issuer = z.strictObject({
+  url: line('the URL of an issuer', 2048).refine(
+    isIssuerUrl,
+    'expected a URL that begins with https://; plain http is accepted for this machine only',
+  ),
+  audience: line('an audience', 2048),
+  algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['RS256', 'PS256', 'ES256', 'EdDSA']),
+  clockSkew: duration({ min: 0, max: 5 * MINUTE }).default(MINUTE),
+  claims: z
+    .strictObject({
+      name: line('the name of a claim').default('sub'),
+      groups: line('the name of a claim').default('groups'),
+      kind: line('the name of a claim').default('sluice_kind'),
+    })
+    .prefault({}),
+  kind: z.enum(IDENTITY_KINDS).default('agent'),
+})
+
+const localIdentity = z.strictObject({
+  name: z
+    .string()
+    .regex(LOCAL_NAME, 'expected up to 128 letters, digits, and . _ @ + -; begin with a letter or digit'),
+  kind: z.enum(IDENTITY_KINDS),
+  groups,
+  roles: z.array(z.enum(ROLES)).default([]),
+  actsFor: z.array(line('the name of an identity')).default([]),
+})
+
+const holders = z.strictObject({ groups, identities: z.array(line('an identity')).default([]) })
+
+const maskObject = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('null') }),
+  z.strictObject({ kind: z.literal('full') }),
+  z.strictObject({ kind: z.literal('constant'), text: z.string().max(256) }),
+  z.strictObject({
+    kind: z.literal('partial'),
+    of: z.enum(['email', 'first', 'last']),
+    keep: z.int().min(1).max(16).optional(),
+  }),
+])
+
+const mask = z.union([z.enum(['full', 'null']), maskObject])
+
+const label = z.strictObject({ mask: mask.default('full'), description: z.string().max(1000).optional() })
+
+/** What every connection has; the rest belongs to its protocol. */
+export const CONNECTION_FIELDS = {
+  labels: z.record(line('a pattern', 512), line('a label')).default({}),
+  limit: z
+    .strictObject({
+      rows: z.int().min(1).default(1_000),
+      bytes: size({ min: 1, max: 1024 ** 4 }).default(10 * 1024 ** 2),
+    })
+    .prefault({}),
+  patience: duration({ min: 0, max: LIMITS.patienceMsMax }).default(LIMITS.patienceMs),
+  durability: z.enum(['written', 'fsync']).default('written'),
+  resultBytesKept: size({ min: 0, max: 64 * 1024 ** 2 }).default(LIMITS.resultBytesKept),
+} as const
+
+const classes = z.union([z.literal('all'), z.array(z.enum(COMMAND_CLASSES))])
+const labels = z.union([z.literal('all'), z.array(line('a label'))])
+
+const what = z.strictObject({
+  run: classes.default([]),
+  unreviewed: classes.default([]),
+  see: labels.default([]),
+  filter: labels.default([]),
+  unlimited: z.boolean().default(false),
+})
+
+const who = z.union([
+  z.literal('everyone'),
+  z.strictObject({
+    groups: z.array(group).optional(),
+    identities: z.array(line('an identity')).optional(),
+    kinds: z.array(z.enum(IDENTITY_KINDS)).optional(),
+  }),
+])
+
+const rule = z.strictObject({
+  name: line('the name of a rule', 200),
+  who,
+  on: z.union([z.literal('all'), z.array(line('the name of a connection'))]),
+  permit: what.optional(),
+  forbid: what.optional(),
+  when: z.string().min(1).max(10_000).optional(),
+  agents: z.boolean().default(false),
+  mode: z.enum(['enforce', 'observe']).default('enforce'),
+})
+
+/** `protocols`: the names that exist; each may have a listener. */
+export function rootSchema(protocols: readonly string[]) {
+  const listeners: Record<string, z.ZodOptional<typeof listener>> = {}
+  for (const name of [...protocols, 'api']) listeners[name] = listener.optional()
+  return z.strictObject({
+    listen: z.strictObject(listeners).prefault({}),
+    identities: z
+      .strictObject({ issuers: z.array(issuer).default([]), local: z.array(localIdentity).default([]) })
+      .prefault({}),
+    roles: z
+      .strictObject({
+        admin: holders.optional(),
+        operator: holders.optional(),
+        approver: holders.optional(),
+        auditor: holders.optional(),
+      } satisfies Record<Role, unknown>)
+      .prefault({}),
+    labels: z.record(labelName, label).default({}),
+    // The block of one connection is read by `connectionSchema` and by its protocol.
+    connections: z.record(connectionName, z.looseObject({})).default({}),
+    rules: z.array(rule).default([]),
+    cedar: z.string().max(LIMITS.configBytesMax).optional(),
+  })
+}
+
+/** The common part of one connection; further keys are left to the protocol. */
+export function connectionSchema(protocols: readonly string[]) {
+  return z.looseObject({ protocol: z.enum(protocols), ...CONNECTION_FIELDS })
+}
+
+export type Root = z.output<ReturnType<typeof rootSchema>>
+export type RuleBlock = Root['rules'][number]
+export type MaskBlock = z.output<typeof mask>
+export type ConnectionBlock = z.output<ReturnType<typeof connectionSchema>>
+
+function isIssuerUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false
+  if (url.protocol === 'https:') return true
+  return url.protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
+}

@@ -1,0 +1,130 @@
+import type { Facts, PolicyConnection } from '../core/index.ts'
+import { LIMITS } from '../core/index.ts'
+import { PreparedSets } from './cedar.ts'
+import type { Reads } from './reads.ts'
+import { unionOfReads } from './reads.ts'
+import type { Clause } from './rule.ts'
+import type { Principal, Subject } from './vocabulary.ts'
+import { connectionEntity, contextOf, principalEntity, VOLATILE_FACTS } from './vocabulary.ts'
+
+/** One identity's answer to one question: allowed when something permits it and nothing forbids it. */
+export type Answer = {
+  /** Empty when something forbids: the engine does not name both. */
+  readonly permits: readonly Clause[]
+  readonly forbids: readonly Clause[]
+  readonly volatile: boolean
+}
+
+/** A condition that could not be evaluated. A permit then did not permit, a forbid forbade. */
+export type FaultReport = (clause: Clause, kind: string) => void
+
+/** The clauses that can matter to one question on one connection, and what asking them takes. */
+type Slice = {
+  readonly key: string
+  readonly clauses: ReadonlyMap<string, Clause>
+  readonly reads: Reads
+  readonly volatile: boolean
+  /** Answers by principal, when they depend on nothing else. */
+  readonly kept: Map<string, Answer> | undefined
+}
+
+const NOBODY_ANSWERED: Answer = { permits: [], forbids: [], volatile: false }
+
+/**
+ * Asks the engine as little as can be: only the clauses that can matter, only with the facts they read, and only once
+ * where the answer depends on nothing but the identity.
+ */
+export class Answers {
+  readonly #clauses: readonly Clause[]
+  readonly #sets = new PreparedSets()
+  readonly #slices = new Map<string, Slice>()
+  readonly #fault: FaultReport
+
+  constructor(clauses: readonly Clause[], fault: FaultReport) {
+    this.#clauses = clauses
+    this.#fault = fault
+  }
+
+  ask(
+    subject: Subject,
+    principal: Principal,
+    connection: PolicyConnection,
+    facts: Facts,
+    now: number,
+  ): Answer {
+    const slice = this.#slice(subject, connection.name)
+    if (slice.clauses.size === 0) return NOBODY_ANSWERED
+    const kept = slice.kept?.get(principal.fingerprint)
+    if (kept !== undefined) return kept
+    const asked = this.#sets.ask(
+      slice.key,
+      () => Object.fromEntries([...slice.clauses].map(([id, clause]) => [id, clause.json])),
+      {
+        principal: principalEntity(principal, slice.reads),
+        action: { type: 'Action', id: subject.action },
+        resource: connectionEntity(connection, slice.reads),
+        context: contextOf(subject, facts, now, slice.reads),
+      },
+    )
+    const failed = asked.errors.flatMap(({ id, kind }) => {
+      const clause = slice.clauses.get(id)
+      if (clause !== undefined) this.#fault(clause, kind)
+      return clause === undefined || clause.effect === 'permit' ? [] : [clause]
+    })
+    const named = asked.reason.flatMap((id) => slice.clauses.get(id) ?? [])
+    // A forbid that cannot be evaluated forbids: the engine alone would skip it and let a permit through.
+    const forbids = [...(asked.allow ? [] : named), ...failed]
+    const answer: Answer = {
+      permits: asked.allow && forbids.length === 0 ? named : [],
+      forbids,
+      volatile: slice.volatile,
+    }
+    // A principal's groups come with its token, so that there is no end to them.
+    if (slice.kept !== undefined && slice.kept.size < LIMITS.decisionsCachedMax) {
+      slice.kept.set(principal.fingerprint, answer)
+    }
+    return answer
+  }
+
+  #slice(subject: Subject, connection: string): Slice {
+    const about = 'class' in subject ? subject.class : 'label' in subject ? subject.label : ''
+    const name = JSON.stringify([connection, subject.action, about])
+    const known = this.#slices.get(name)
+    if (known !== undefined) return known
+    const clauses = this.#clauses.filter(
+      (clause) =>
+        clause.actions.has(subject.action) &&
+        (clause.connections?.has(connection) ?? true) &&
+        (clause.subjects?.has(about) ?? true),
+    )
+    const reads = unionOfReads(clauses.map((clause) => clause.reads))
+    const { context } = reads
+    const volatile = context === 'all' || [...context].some((fact) => VOLATILE_FACTS.has(fact))
+    const settled = settledFacts(subject)
+    const constant = context !== 'all' && [...context].every((fact) => settled.has(fact))
+    const slice: Slice = {
+      // Questions with the same clauses share one prepared set.
+      key: clauses.map((clause) => clause.id).join(' '),
+      clauses: new Map(clauses.map((clause) => [clause.id, clause])),
+      reads,
+      volatile,
+      kept: constant ? new Map() : undefined,
+    }
+    if (this.#slices.size < LIMITS.decisionsCachedMax) this.#slices.set(name, slice)
+    return slice
+  }
+}
+
+/** Facts that the question itself settles. */
+function settledFacts(subject: Subject): ReadonlySet<string> {
+  switch (subject.action) {
+    case 'run':
+    case 'unreviewed':
+      return new Set(['class'])
+    case 'see':
+    case 'filter':
+      return new Set(['label'])
+    case 'unlimited':
+      return new Set()
+  }
+}

@@ -1,0 +1,174 @@
+import * as wasm from '@cedar-policy/cedar-wasm/nodejs'
+import type { Problem, SourceText } from '../core/index.ts'
+
+/** The engine's own types, under the names used here. Nothing else imports the engine. */
+export type CedarJson = wasm.PolicyJson
+export type CedarExpr = wasm.Expr
+export type CedarSchema = wasm.SchemaJson<string>
+export type CedarValue = wasm.CedarValueJson
+export type CedarError = wasm.DetailedError
+export type CedarEntity = wasm.EntityJson
+type Uid = wasm.TypeAndId
+
+export type Parsed =
+  | { readonly ok: true; readonly json: CedarJson }
+  | { readonly ok: false; readonly error: CedarError }
+
+/** One policy's text as a tree; text with two policies in it, or a template, is an error. */
+export function parseCedar(text: string): Parsed {
+  const answer = wasm.policyToJson(text)
+  if (answer.type === 'success') return { ok: true, json: answer.json }
+  return { ok: false, error: first(answer.errors) }
+}
+
+export type Validation = { readonly errors: readonly CedarError[]; readonly impossible: boolean }
+
+/** Holds one policy against a schema. `impossible`: its condition can never be true. */
+export function validateCedar(schema: CedarSchema, policy: string | CedarJson): Validation {
+  const answer = wasm.validate({ schema, policies: { staticPolicies: { policy } } })
+  if (answer.type === 'failure') return { errors: answer.errors, impossible: false }
+  const warnings = answer.validationWarnings.map((each) => each.error.message)
+  return {
+    errors: answer.validationErrors.map((each) => each.error),
+    impossible: warnings.some((message) => message.includes('policy is impossible')),
+  }
+}
+
+/** The engine's complaint without the prefix that names our generated policy ids. */
+export function cedarMessage(error: CedarError): string {
+  const label = error.sourceLocations?.[0]?.label
+  const text = error.message
+    .replace(/^for policy `[^`]*`, /, '')
+    .replace(/^failed to parse (?:policy|policies|policy set) from string: /, '')
+  return [text, ...(label == null ? [] : [label])].join(', ')
+}
+
+/** The engine's hint, or `otherwise`. */
+export function cedarHelp(error: CedarError, otherwise: string): string {
+  return error.help == null ? otherwise : error.help.replace(/^for policy `[^`]*`, /, '')
+}
+
+/** The engine counts bytes of UTF-8; people count characters. Counted from `skip` bytes on. */
+export function characterOffset(text: string, byteOffset: number): number {
+  return Buffer.from(text).subarray(0, Math.max(0, byteOffset)).toString().length
+}
+
+/** The place in the file of a character of `source.text`. */
+export function placeIn(source: SourceText, offset: number): { line: number; column: number } {
+  const before = source.text.slice(0, Math.max(0, offset)).split('\n')
+  const start = source.starts[before.length - 1]
+  const exact = source.starts.length === source.text.replace(/\n+$/, '').split('\n').length
+  if (start === undefined || !exact) return { ...source.starts[0] }
+  return { line: start.line, column: start.column + (before.at(-1)?.length ?? 0) }
+}
+
+/** A complaint about text that stands `skip` bytes into what the engine was given. */
+export function problemIn(
+  source: SourceText,
+  path: string,
+  error: CedarError,
+  skip: number,
+  fix: string,
+): Problem {
+  const at = characterOffset(source.text, (error.sourceLocations?.[0]?.start ?? skip) - skip)
+  return {
+    file: source.file,
+    ...placeIn(source, at),
+    path,
+    message: oneLine(cedarMessage(error)),
+    fix: oneLine(cedarHelp(error, fix)),
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
+}
+
+function first(errors: readonly CedarError[]): CedarError {
+  return errors[0] ?? { message: 'not understood', help: null, code: null, url: null, severity: 'error' }
+}
+
+export type Ask = {
+  readonly principal: CedarEntity
+  readonly action: Uid
+  readonly resource: CedarEntity
+  readonly context: Record<string, CedarValue>
+}
+
+export type Asked = {
+  readonly allow: boolean
+  /** The policies that were satisfied and decided: permits when `allow`, forbids when not. */
+  readonly reason: readonly string[]
+  /** Policies whose condition could not be evaluated; the engine skips them, the caller must not. */
+  readonly errors: readonly { readonly id: string; readonly kind: string }[]
+}
+
+/**
+ * Names under which the engine keeps prepared sets. It keeps them for ever and knows no way to drop one, so the names
+ * of policies that nobody holds any more are used again, each emptied first.
+ */
+const freeNames: string[] = []
+let namesMade = 0
+const abandoned = new FinalizationRegistry<string[]>((names) => {
+  for (const name of names) {
+    wasm.preparsePolicySet(name, { staticPolicies: {} })
+    freeNames.push(name)
+  }
+})
+
+/** The prepared sets of one policy. They live as long as this object. */
+export class PreparedSets {
+  readonly #names: string[] = []
+  readonly #prepared = new Map<string, string>()
+
+  constructor() {
+    abandoned.register(this, this.#names)
+  }
+
+  /** Asks one set, preparing it first when it is new. `key` names the set within this object. */
+  ask(key: string, policies: () => Readonly<Record<string, CedarJson>>, ask: Ask): Asked {
+    let name = this.#prepared.get(key)
+    if (name === undefined) {
+      name = this.#prepare(policies())
+      this.#prepared.set(key, name)
+    }
+    const answer = wasm.statefulIsAuthorized({
+      principal: uid(ask.principal),
+      action: ask.action,
+      resource: uid(ask.resource),
+      context: ask.context,
+      preparsedPolicySetId: name,
+      validateRequest: false,
+      entities: [ask.principal, ask.resource],
+    })
+    if (answer.type === 'failure')
+      throw new Error(`the policy engine failed: ${cedarMessage(first(answer.errors))}`)
+    const { decision, diagnostics } = answer.response
+    return {
+      allow: decision === 'allow',
+      reason: diagnostics.reason,
+      errors: diagnostics.errors.map(({ policyId, error }) => ({ id: policyId, kind: faultKind(error) })),
+    }
+  }
+
+  #prepare(policies: Readonly<Record<string, CedarJson>>): string {
+    const name = freeNames.pop() ?? `set-${namesMade++}`
+    this.#names.push(name)
+    const answer = wasm.preparsePolicySet(name, { staticPolicies: { ...policies } })
+    if (answer.type === 'failure')
+      throw new Error(`the policy engine refused a set: ${cedarMessage(first(answer.errors))}`)
+    return name
+  }
+}
+
+function uid(entity: CedarEntity): Uid {
+  return '__entity' in entity.uid ? entity.uid.__entity : entity.uid
+}
+
+/** What went wrong, without the values the engine names: they may come from a statement. */
+function faultKind(error: CedarError): string {
+  if (error.message.includes('overflow')) return 'a number became too large'
+  if (error.message.includes('does not have the attribute')) return 'a fact is unknown'
+  if (error.message.includes('type error')) return 'a fact has another type'
+  return 'the condition cannot be evaluated'
+}
