@@ -31,7 +31,7 @@ export const LAYERS: readonly Row[] = [
   { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },
   {
     folder: 'store',
-    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets'],
+    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets', 'recording'],
     note: 'the ports it implements',
   },
   { folder: 'net', may: ['core'] },
