@@ -1,0 +1,118 @@
+import type { Kysely } from 'kysely'
+import { z } from 'zod'
+import type { Approval, ApprovalStore } from '../approvals/index.ts'
+import { APPROVAL_STATES, isOpen } from '../approvals/index.ts'
+import type { ConnectionName, RequestId, SessionId, Ticket } from '../core/index.ts'
+import { brand, COMMAND_CLASSES } from '../core/index.ts'
+import { chainSchema, identitySchema } from './json.ts'
+import type { ApprovalRow, Tables } from './schema.ts'
+
+const answerSchema = z.strictObject({
+  verdict: z.enum(['approve', 'refuse']),
+  by: identitySchema,
+  at: z.number(),
+  method: z.enum(['passkey', 'code']),
+  through: z.string(),
+  reason: z.string().exactOptional(),
+})
+
+const approvalSchema = z.strictObject({
+  ticket: z.string().transform((text) => brand<Ticket>(text)),
+  fingerprint: z.string(),
+  requestId: z.string().transform((text) => brand<RequestId>(text)),
+  session: z.string().transform((text) => brand<SessionId>(text)),
+  chain: chainSchema,
+  connection: z.string().transform((text) => brand<ConnectionName>(text)),
+  text: z.string(),
+  parameters: z.array(z.string().nullable()).exactOptional(),
+  class: z.enum(COMMAND_CLASSES),
+  reads: z.array(z.string()),
+  writes: z.array(z.string()),
+  rules: z.array(z.strictObject({ name: z.string(), file: z.string(), line: z.number() })),
+  policyVersion: z.string(),
+  route: z.strictObject({ people: z.number(), ownPerson: z.boolean() }),
+  state: z.enum(APPROVAL_STATES),
+  revision: z.number(),
+  createdAt: z.number(),
+  expiresAt: z.number(),
+  answers: z.array(answerSchema),
+  endedAt: z.number().exactOptional(),
+}) satisfies z.ZodType<Approval>
+
+export class ApprovalRepository implements ApprovalStore {
+  readonly #db: Kysely<Tables>
+
+  constructor(db: Kysely<Tables>) {
+    this.#db = db
+  }
+
+  async load(endedMax: number): Promise<readonly Approval[]> {
+    const open = await this.#db
+      .selectFrom('approvals')
+      .select('body')
+      .where('open_fingerprint', 'is not', null)
+      .execute()
+    const ended = await this.#db
+      .selectFrom('approvals')
+      .select('body')
+      .where('open_fingerprint', 'is', null)
+      .orderBy('ended_at', 'desc')
+      .orderBy('ticket')
+      .limit(endedMax)
+      .execute()
+    return [...open, ...ended].map((row) => fromBody(row.body))
+  }
+
+  async insert(approval: Approval): Promise<boolean> {
+    const result = await this.#db
+      .insertInto('approvals')
+      .values(toRow(approval))
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst()
+    return result.numInsertedOrUpdatedRows === 1n
+  }
+
+  async replace(approval: Approval, revision: number): Promise<boolean> {
+    const { ticket, ...columns } = toRow(approval)
+    const result = await this.#db
+      .updateTable('approvals')
+      .set(columns)
+      .where('ticket', '=', ticket)
+      .where('revision', '=', revision)
+      .executeTakeFirst()
+    return result.numUpdatedRows === 1n
+  }
+
+  async get(ticket: Ticket): Promise<Approval | undefined> {
+    const row = await this.#db
+      .selectFrom('approvals')
+      .select('body')
+      .where('ticket', '=', ticket)
+      .executeTakeFirst()
+    return row === undefined ? undefined : fromBody(row.body)
+  }
+
+  async findOpen(fingerprint: string): Promise<Approval | undefined> {
+    const row = await this.#db
+      .selectFrom('approvals')
+      .select('body')
+      .where('open_fingerprint', '=', fingerprint)
+      .executeTakeFirst()
+    return row === undefined ? undefined : fromBody(row.body)
+  }
+}
+
+function toRow(approval: Approval): ApprovalRow {
+  return {
+    ticket: approval.ticket,
+    open_fingerprint: isOpen(approval) ? approval.fingerprint : null,
+    revision: approval.revision,
+    created_at: approval.createdAt,
+    ended_at: approval.endedAt ?? null,
+    body: JSON.stringify(approval),
+  }
+}
+
+function fromBody(body: string): Approval {
+  return approvalSchema.parse(JSON.parse(body))
+}

@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach } from 'vitest'
+import { approvalStoreContract } from '../testing/approval-store-contract.ts'
+import { credentialStoreContract } from '../testing/credential-store-contract.ts'
+import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
+import { MemoryCredentialStore } from '../testing/memory-credential-store.ts'
+import { MemorySealedSecretStore } from '../testing/memory-sealed-secret-store.ts'
+import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contract.ts'
+import { Store } from './index.ts'
+
+const opened: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const close of opened.splice(0)) await close()
+})
+
+async function openStore(): Promise<Store> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
+  const store = await Store.open(folder, (error) => {
+    throw error
+  })
+  opened.push(async () => {
+    await store.close()
+    await rm(folder, { recursive: true })
+  })
+  return store
+}
+
+credentialStoreContract('memory', async () => new MemoryCredentialStore())
+credentialStoreContract('SQLite', async () => (await openStore()).credentials)
+sealedSecretStoreContract('memory', async () => new MemorySealedSecretStore())
+sealedSecretStoreContract('SQLite', async () => (await openStore()).sealedSecrets)
+approvalStoreContract('memory', async () => new MemoryApprovalStore())
+approvalStoreContract('SQLite', async () => (await openStore()).approvals)

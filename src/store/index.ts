@@ -1,0 +1,68 @@
+import { join } from 'node:path'
+import { Kysely } from 'kysely'
+import type { GatewayError } from '../core/index.ts'
+import { ApprovalRepository } from './approval-repository.ts'
+import { ConfigurationRepository } from './configuration-repository.ts'
+import { CredentialRepository } from './credential-repository.ts'
+import { portDialect } from './dialect.ts'
+import { migrate } from './migrations.ts'
+import type { Tables } from './schema.ts'
+import { SealedSecretRepository } from './sealed-secret-repository.ts'
+import { SessionIndexRepository } from './session-index-repository.ts'
+import { SqlitePort } from './sqlite-port.ts'
+
+export type { ActivatedConfiguration, Activation } from './configuration-repository.ts'
+export { claimDataDirectory } from './data-directory.ts'
+export type { DataDirectory } from './data-directory.ts'
+
+/**
+ * The gateway's own database: what must outlive the process, behind the ports that the domains declare.
+ *
+ * Leaves to others what the rows mean, and everything on the path of a command, which reads from memory. Promise: a
+ * promise that resolved is on the disk: it survives the process being killed, and the power going.
+ */
+export class Store {
+  readonly credentials: CredentialRepository
+  readonly sealedSecrets: SealedSecretRepository
+  readonly approvals: ApprovalRepository
+  readonly sessions: SessionIndexRepository
+  readonly configurations: ConfigurationRepository
+  readonly #db: Kysely<Tables>
+  readonly #port: SqlitePort
+
+  private constructor(port: SqlitePort, db: Kysely<Tables>) {
+    this.#port = port
+    this.#db = db
+    this.credentials = new CredentialRepository(db)
+    this.sealedSecrets = new SealedSecretRepository(db)
+    this.approvals = new ApprovalRepository(db)
+    this.sessions = new SessionIndexRepository(db)
+    this.configurations = new ConfigurationRepository(db)
+  }
+
+  /**
+   * Opens `store.sqlite` in a data directory that was claimed before, and brings its tables up to date. `onFault`
+   * hears of a store that stopped by itself: the gateway cannot go on without one.
+   */
+  static async open(dataDirectory: string, onFault: (error: GatewayError) => void): Promise<Store> {
+    const port = new SqlitePort(join(dataDirectory, 'store.sqlite'), onFault)
+    const db = new Kysely<Tables>({ dialect: portDialect(port) })
+    try {
+      await migrate(db)
+    } catch (error) {
+      await port.close()
+      throw error
+    }
+    return new Store(port, db)
+  }
+
+  /** Finishes what was asked for and closes the file. */
+  async close(): Promise<void> {
+    // What was asked for in this turn is still on its way through kysely's promises.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve)
+    })
+    await this.#db.destroy()
+    await this.#port.close()
+  }
+}

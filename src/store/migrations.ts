@@ -1,0 +1,113 @@
+import type { Kysely } from 'kysely'
+import type { Migration, MigrationProvider } from 'kysely/migration'
+import { sql } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { GatewayError } from '../core/index.ts'
+
+/**
+ * How the tables came to be, oldest first. A migration that has been in a release is never changed: a new one is
+ * added. Its name sorts after those before it.
+ */
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-begin': {
+    async up(db) {
+      await db.schema
+        .createTable('properties')
+        .addColumn('name', 'text', (column) => column.primaryKey())
+        .addColumn('value', 'text', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('credentials')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('use', 'text', (column) => column.notNull())
+        .addColumn('connection', 'text', (column) => column.notNull())
+        .addColumn('database', 'text')
+        .addColumn('chain', 'text', (column) => column.notNull())
+        .addColumn('proof', 'text', (column) => column.notNull())
+        .addColumn('minted_by', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .addColumn('revoked_at', 'bigint')
+        .addColumn('revoked_by', 'text')
+        .execute()
+      await db.schema.createIndex('credentials_by_expiry').on('credentials').column('expires_at').execute()
+      await db.schema
+        .createTable('sealed_secrets')
+        .addColumn('name', 'text', (column) => column.primaryKey())
+        .addColumn('key_id', 'text', (column) => column.notNull())
+        .addColumn('nonce', 'text', (column) => column.notNull())
+        .addColumn('sealed', 'text', (column) => column.notNull())
+        .addColumn('updated_at', 'bigint', (column) => column.notNull())
+        .addColumn('updated_by', 'text', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('approvals')
+        .addColumn('ticket', 'text', (column) => column.primaryKey())
+        .addColumn('open_fingerprint', 'text', (column) => column.unique())
+        .addColumn('revision', 'bigint', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('ended_at', 'bigint')
+        .addColumn('body', 'text', (column) => column.notNull())
+        .execute()
+      await db.schema.createIndex('approvals_by_end').on('approvals').column('ended_at').execute()
+      await db.schema
+        .createTable('sessions')
+        .addColumn('session', 'text', (column) => column.primaryKey())
+        .addColumn('opened_at', 'bigint', (column) => column.notNull())
+        .addColumn('closed_at', 'bigint')
+        .addColumn('close_reason', 'text')
+        .addColumn('connection', 'text', (column) => column.notNull())
+        .addColumn('protocol', 'text', (column) => column.notNull())
+        .addColumn('chain', 'text', (column) => column.notNull())
+        .addColumn('credential', 'text', (column) => column.notNull())
+        .addColumn('minted_by', 'text', (column) => column.notNull())
+        .addColumn('client_address', 'text', (column) => column.notNull())
+        .addColumn('program', 'text', (column) => column.notNull())
+        .addColumn('database', 'text', (column) => column.notNull())
+        .addColumn('config', 'text', (column) => column.notNull())
+        .addColumn('commands', 'bigint', (column) => column.notNull())
+        .addColumn('denied', 'bigint', (column) => column.notNull())
+        .addColumn('held', 'bigint', (column) => column.notNull())
+        .addColumn('rows', 'bigint', (column) => column.notNull())
+        .addColumn('bytes', 'bigint', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('session_identities')
+        .addColumn('identity', 'text', (column) => column.notNull())
+        .addColumn('session', 'text', (column) => column.notNull().references('sessions.session'))
+        .addPrimaryKeyConstraint('session_identities_key', ['identity', 'session'])
+        .execute()
+      await db.schema
+        .createTable('configurations')
+        .addColumn('sequence', 'bigint', (column) => column.primaryKey())
+        .addColumn('version', 'text', (column) => column.notNull())
+        .addColumn('text', 'text', (column) => column.notNull())
+        .addColumn('activated_at', 'bigint', (column) => column.notNull())
+        .addColumn('activated_by', 'text', (column) => column.notNull())
+        .execute()
+    },
+  },
+}
+
+const provider: MigrationProvider = { getMigrations: async () => MIGRATIONS }
+
+/** Brings the tables up to date, as a whole or not at all. Throws `conflict` for a store that a newer version wrote. */
+export async function migrate<T>(db: Kysely<T>): Promise<void> {
+  const migrator = new Migrator({ db, provider })
+  const unknown = await unknownMigrations(db)
+  if (unknown.length > 0) {
+    throw new GatewayError('conflict', 'The data directory was written by a newer version of Sluice.', {
+      remedy: 'Start that version, or restore a copy made before it ran.',
+      facts: { migrations: unknown.join(' ') },
+    })
+  }
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+}
+
+async function unknownMigrations<T>(db: Kysely<T>): Promise<readonly string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
+  if (!tables.some((table) => table.name === 'kysely_migration')) return []
+  const rows = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
+  return rows.rows.map((row) => row.name).filter((name) => !(name in MIGRATIONS))
+}

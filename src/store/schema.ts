@@ -1,0 +1,88 @@
+/**
+ * The tables, in what SQLite and PostgreSQL have in common: ids and names TEXT, times BIGINT milliseconds, JSON and
+ * base64 as TEXT, booleans INTEGER. Rows are their own types; repositories turn them into domain objects.
+ */
+export type Tables = {
+  properties: PropertyRow
+  credentials: CredentialRow
+  sealed_secrets: SealedSecretRow
+  approvals: ApprovalRow
+  sessions: SessionRow
+  session_identities: SessionIdentityRow
+  configurations: ConfigurationRow
+}
+
+/** Single values of the gateway itself. */
+export type PropertyRow = { name: string; value: string }
+
+export type CredentialRow = {
+  id: string
+  use: string
+  connection: string
+  database: string | null
+  /** JSON: the identity chain. */
+  chain: string
+  /** JSON: how the secret is checked. */
+  proof: string
+  minted_by: string
+  created_at: number
+  expires_at: number
+  revoked_at: number | null
+  revoked_by: string | null
+}
+
+export type SealedSecretRow = {
+  name: string
+  key_id: string
+  /** base64 */
+  nonce: string
+  /** base64 */
+  sealed: string
+  updated_at: number
+  updated_by: string
+}
+
+export type ApprovalRow = {
+  ticket: string
+  /** The fingerprint as long as the request is open, then NULL: unique, so that a command has one open request. */
+  open_fingerprint: string | null
+  revision: number
+  created_at: number
+  ended_at: number | null
+  /** JSON: the whole request with its answers. */
+  body: string
+}
+
+export type SessionRow = {
+  session: string
+  opened_at: number
+  closed_at: number | null
+  close_reason: string | null
+  connection: string
+  protocol: string
+  /** JSON: identity keys. */
+  chain: string
+  credential: string
+  minted_by: string
+  client_address: string
+  program: string
+  database: string
+  config: string
+  commands: number
+  denied: number
+  held: number
+  rows: number
+  bytes: number
+}
+
+/** Which identities stand in the chain of a session. */
+export type SessionIdentityRow = { session: string; identity: string }
+
+/** One activation of a configuration. The one with the highest sequence is active. */
+export type ConfigurationRow = {
+  sequence: number
+  version: string
+  text: string
+  activated_at: number
+  activated_by: string
+}

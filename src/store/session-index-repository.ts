@@ -1,0 +1,157 @@
+import type { Kysely, Transaction } from 'kysely'
+import { z } from 'zod'
+import type { SessionId } from '../core/index.ts'
+import { brand } from '../core/index.ts'
+import type { SessionFilter, SessionIndex, SessionSummary } from '../recording/index-port.ts'
+import type { SessionRow, Tables } from './schema.ts'
+
+const keysSchema = z.array(z.string())
+
+/** Rows per statement: SQLite takes 32,766 parameters in one, and a session has eighteen. */
+const CHUNK = 500
+const POSITION = 'session index position'
+
+export class SessionIndexRepository implements SessionIndex {
+  readonly #db: Kysely<Tables>
+
+  constructor(db: Kysely<Tables>) {
+    this.#db = db
+  }
+
+  async position(): Promise<number> {
+    const row = await this.#db
+      .selectFrom('properties')
+      .select('value')
+      .where('name', '=', POSITION)
+      .executeTakeFirst()
+    return Number(row?.value ?? 0)
+  }
+
+  async get(session: SessionId): Promise<SessionSummary | undefined> {
+    const row = await this.#db
+      .selectFrom('sessions')
+      .selectAll()
+      .where('session', '=', session)
+      .executeTakeFirst()
+    return row === undefined ? undefined : fromRow(row)
+  }
+
+  async upsert(summaries: readonly SessionSummary[], position: number): Promise<void> {
+    // The last word on a session counts: one statement must not name a row twice.
+    const latest = [...new Map(summaries.map((each) => [each.session, each])).values()]
+    await this.#db.transaction().execute(async (transaction) => {
+      for (let at = 0; at < latest.length; at += CHUNK) {
+        await upsertChunk(transaction, latest.slice(at, at + CHUNK))
+      }
+      const value = String(position)
+      await transaction
+        .insertInto('properties')
+        .values({ name: POSITION, value })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+        .execute()
+    })
+  }
+
+  async list(filter: SessionFilter): Promise<readonly SessionSummary[]> {
+    let query = this.#db.selectFrom('sessions').selectAll('sessions')
+    const { connection, identity, open, openedFrom, openedBefore, before } = filter
+    if (connection !== undefined) query = query.where('connection', '=', connection)
+    if (identity !== undefined) {
+      query = query
+        .innerJoin('session_identities', 'session_identities.session', 'sessions.session')
+        .where('session_identities.identity', '=', identity)
+    }
+    if (open !== undefined) query = query.where('closed_at', open ? 'is' : 'is not', null)
+    if (openedFrom !== undefined) query = query.where('opened_at', '>=', openedFrom)
+    if (openedBefore !== undefined) query = query.where('opened_at', '<', openedBefore)
+    if (before !== undefined) query = query.where('sessions.session', '<', before)
+    const rows = await query.orderBy('sessions.session', 'desc').limit(filter.limit).execute()
+    return rows.map(fromRow)
+  }
+}
+
+async function upsertChunk(
+  transaction: Transaction<Tables>,
+  summaries: readonly SessionSummary[],
+): Promise<void> {
+  await transaction
+    .insertInto('sessions')
+    .values(summaries.map(toRow))
+    .onConflict((conflict) =>
+      conflict.column('session').doUpdateSet((eb) => ({
+        opened_at: eb.ref('excluded.opened_at'),
+        closed_at: eb.ref('excluded.closed_at'),
+        close_reason: eb.ref('excluded.close_reason'),
+        connection: eb.ref('excluded.connection'),
+        protocol: eb.ref('excluded.protocol'),
+        chain: eb.ref('excluded.chain'),
+        credential: eb.ref('excluded.credential'),
+        minted_by: eb.ref('excluded.minted_by'),
+        client_address: eb.ref('excluded.client_address'),
+        program: eb.ref('excluded.program'),
+        database: eb.ref('excluded.database'),
+        config: eb.ref('excluded.config'),
+        commands: eb.ref('excluded.commands'),
+        denied: eb.ref('excluded.denied'),
+        held: eb.ref('excluded.held'),
+        rows: eb.ref('excluded.rows'),
+        bytes: eb.ref('excluded.bytes'),
+      })),
+    )
+    .execute()
+  const identities = summaries.flatMap(({ session, chain }) =>
+    chain.map((identity) => ({ session, identity })),
+  )
+  if (identities.length === 0) return
+  await transaction
+    .insertInto('session_identities')
+    .values(identities)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+function toRow(summary: SessionSummary): SessionRow {
+  return {
+    session: summary.session,
+    opened_at: summary.openedAt,
+    closed_at: summary.closedAt ?? null,
+    close_reason: summary.closeReason ?? null,
+    connection: summary.connection,
+    protocol: summary.protocol,
+    chain: JSON.stringify(summary.chain),
+    credential: summary.credential,
+    minted_by: summary.mintedBy,
+    client_address: summary.clientAddress,
+    program: summary.program,
+    database: summary.database,
+    config: summary.config,
+    commands: summary.commands,
+    denied: summary.denied,
+    held: summary.held,
+    rows: summary.rows,
+    bytes: summary.bytes,
+  }
+}
+
+function fromRow(row: SessionRow): SessionSummary {
+  return {
+    session: brand<SessionId>(row.session),
+    openedAt: row.opened_at,
+    ...(row.closed_at === null ? {} : { closedAt: row.closed_at }),
+    ...(row.close_reason === null ? {} : { closeReason: row.close_reason }),
+    connection: row.connection,
+    protocol: row.protocol,
+    chain: keysSchema.parse(JSON.parse(row.chain)),
+    credential: row.credential,
+    mintedBy: row.minted_by,
+    clientAddress: row.client_address,
+    program: row.program,
+    database: row.database,
+    config: row.config,
+    commands: row.commands,
+    denied: row.denied,
+    held: row.held,
+    rows: row.rows,
+    bytes: row.bytes,
+  }
+}
