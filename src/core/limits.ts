@@ -2,6 +2,10 @@
 export const LIMITS = {
   /** The configuration file: thousands of rules fit, and reading it stays under a second. */
   configBytesMax: 1024 * 1024,
+  /** Levels in the configuration: the deepest that means anything has ten. */
+  configDepthMax: 64,
+  /** Problems reported at once: more than anybody reads. */
+  configProblemsMax: 100,
   /** A start-up packet: PostgreSQL itself refuses more than 10,000 bytes. */
   startupBytesMax: 10_000,
   /** A message during authentication: PostgreSQL's own limit for a token (PG_MAX_AUTH_TOKEN_LENGTH). */
@@ -105,4 +109,6 @@ export const LIMITS = {
   httpSessionIdleMs: 5 * 60 * 1000,
   /** Draining at SIGTERM: then sessions are cut. */
   drainMs: 10_000,
+  /** From the farewell to the cut: a peer that does not close its side is not waited for longer. */
+  hangUpMs: 5_000,
 } as const

@@ -67,7 +67,9 @@ export class Gateway {
   /** The recording begins here; throws when it cannot, and then nothing has been reached. */
   open(opening: Opening): Session {
     if (this.#draining) {
-      throw new GatewayError('shutting_down', 'The gateway is stopping; connect again in a moment.', { retry: 'later' })
+      throw new GatewayError('shutting_down', 'The gateway is stopping; connect again in a moment.', {
+        retry: 'later',
+      })
     }
     if (this.#live.size >= LIMITS.sessionsMax) {
       throw new GatewayError('limit_exceeded', `The gateway already has ${LIMITS.sessionsMax} sessions.`, {

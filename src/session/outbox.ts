@@ -1,31 +1,83 @@
 import type { Pipe } from '../core/index.ts'
 
-/** Bytes waiting for the end of the turn, on their way to one pipe. */
+/** The first block of a turn is small, because most turns send little; later ones are not. */
+const FIRST_BLOCK_BYTES = 1024
+const BLOCK_BYTES = 16 * 1024
+/** A piece this long gets a block of its own. */
+const PIECE_BYTES = 4 * 1024
+
+/**
+ * Bytes waiting for the end of the turn, on their way to one pipe. Bytes are copied in, because what a socket was read
+ * into is used again before they leave; blocks are never moved, so that what was appended can be viewed until then.
+ */
 export class Outbox {
-  #pieces: Uint8Array[] = []
+  #full: Buffer[] = []
+  #block: Buffer | undefined
+  #at = 0
   #bytes = 0
 
+  /** Bytes appended in this turn. */
   get bytes(): number {
     return this.#bytes
   }
 
-  push(bytes: Uint8Array): void {
-    this.#pieces.push(bytes)
-    this.#bytes += bytes.length
+  append(source: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    if (length === 0) return
+    this.#bytes += length
+    if (length >= PIECE_BYTES) {
+      this.#seal()
+      this.#full.push(Buffer.from(source.subarray(start, end)))
+      return
+    }
+    if (this.#block === undefined || this.#block.length - this.#at < length) {
+      this.#seal()
+      this.#block = Buffer.allocUnsafe(this.#bytes <= FIRST_BLOCK_BYTES ? FIRST_BLOCK_BYTES : BLOCK_BYTES)
+    }
+    this.#block.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.#at)
+    this.#at += length
+  }
+
+  /** Up to `bytesMax` of what was appended since `from` (a value that `bytes` had), as one piece. */
+  since(from: number, bytesMax: number): Buffer {
+    const views: Buffer[] = []
+    let before = 0
+    let left = Math.min(this.#bytes - from, bytesMax)
+    const take = (block: Buffer, length: number): void => {
+      const begin = Math.max(0, from - before)
+      before += length
+      if (left <= 0 || begin >= length) return
+      const view = block.subarray(begin, Math.min(length, begin + left))
+      left -= view.length
+      views.push(view)
+    }
+    for (const block of this.#full) take(block, block.length)
+    if (this.#block !== undefined) take(this.#block, this.#at)
+    const first = views[0]
+    return views.length === 1 && first !== undefined ? first : Buffer.concat(views)
   }
 
   clear(): void {
-    this.#pieces = []
+    this.#full = []
+    this.#block = undefined
+    this.#at = 0
     this.#bytes = 0
   }
 
-  /** Writes everything as one piece; false when the pipe asks to stop producing. */
+  /** Writes everything; false when the pipe asks to stop producing. */
   drainTo(pipe: Pipe): boolean {
-    const pieces = this.#pieces
-    const first = pieces[0]
-    if (first === undefined) return true
-    const all = pieces.length === 1 ? first : Buffer.concat(pieces, this.#bytes)
+    if (this.#bytes === 0) return true
+    this.#seal()
+    const pieces = this.#full
     this.clear()
-    return pipe.write(all)
+    let welcome = true
+    for (const piece of pieces) welcome = pipe.write(piece)
+    return welcome
+  }
+
+  #seal(): void {
+    if (this.#block !== undefined && this.#at > 0) this.#full.push(this.#block.subarray(0, this.#at))
+    this.#block = undefined
+    this.#at = 0
   }
 }

@@ -1,9 +1,11 @@
 import type {
   CommandClass,
+  Credential,
   ConnectionName,
   IdentityChain,
   RequestId,
   RuleRef,
+  ScramVerifier,
   SessionId,
   Ticket,
 } from '../core/index.ts'
@@ -31,4 +33,14 @@ export interface ApprovalDesk {
   open(input: ApprovalInput): Promise<{ readonly ticket: Ticket; readonly expiresAt: number }>
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
   consume(ticket: Ticket): Promise<boolean>
+}
+
+/** What adapters need of minted credentials, answered from memory. */
+export interface CredentialDesk {
+  /** For SCRAM. An unknown, ended or foreign id gives a mock that no password fits, the same for the same id. */
+  verifier(id: string): ScramVerifier
+  /** A credential that is live now. */
+  find(id: string): Credential | undefined
+  /** The live credential an HTTP token stands for, for this connection. Throws GatewayError `unauthenticated`. */
+  admitToken(token: string, connection: ConnectionName): Credential
 }

@@ -44,9 +44,9 @@ class CommandInFlight {
   readonly began: number
   rows = 0
   bytes = 0
-  unkept = 0
-  kept: Uint8Array[] = []
   keptBytes = 0
+  /** Where in the client's outbox this turn's part of the result begins; -1 while there is none. */
+  from = -1
   done = false
 
   constructor(n: number, command: Command, judgement: Judgement, began: number) {
@@ -158,7 +158,10 @@ export class Session implements TurnMember {
     if (pipes.upstream !== undefined) this.#upstream = pipes.upstream
   }
 
-  watch(onFlow: (clientFull: boolean, upstreamFull: boolean) => void, onAbandon: (error: unknown) => void): void {
+  watch(
+    onFlow: (clientFull: boolean, upstreamFull: boolean) => void,
+    onAbandon: (error: unknown) => void,
+  ): void {
     this.#onFlow = onFlow
     this.#onAbandon = onAbandon
   }
@@ -212,10 +215,32 @@ export class Session implements TurnMember {
     }
   }
 
+  /**
+   * Records the continuation of a command whose approval is bound to a portal: the same statement and parameters,
+   * fetched further. Denied all the same when it is denied now.
+   */
+  stepApproved(command: Command, judgement: Judgement): Permitted {
+    const n = ++this.#n
+    this.#recordIntent(n, command, judgement)
+    if (judgement.decision.kind === 'deny') {
+      this.#recordRefusal(n, 'denied')
+      throw this.refusal(n, judgement.decision.reason, judgement.decision.rules)
+    }
+    return new PermittedCommand(n, command, judgement, this.#gateway.clock.now())
+  }
+
   /** Records an attempt that never became a command (it could not be read), and gives it a request id. */
   stepUnreadable(form: string, text: string, error: GatewayError): GatewayError {
     const n = ++this.#n
-    const head: IntentHead = { n, form, text, class: 'opaque', decision: 'deny', rules: [], reason: error.message }
+    const head: IntentHead = {
+      n,
+      form,
+      text,
+      class: 'opaque',
+      decision: 'deny',
+      rules: [],
+      reason: error.message,
+    }
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#recordRefusal(n, error.code)
     return new GatewayError(error.code, error.message, {
@@ -276,26 +301,37 @@ export class Session implements TurnMember {
           retry: 'unchanged-after-approval',
         })
       case 'pending':
-        throw new GatewayError('approval_pending', `Wait for approval of ${ticket}, then run the same command again.`, {
-          ...details,
-          remedy: `An approver answers with: sluice approvals approve ${ticket}`,
-          retry: 'unchanged-after-approval',
-        })
+        throw new GatewayError(
+          'approval_pending',
+          `Wait for approval of ${ticket}, then run the same command again.`,
+          {
+            ...details,
+            remedy: `An approver answers with: sluice approvals approve ${ticket}`,
+            retry: 'unchanged-after-approval',
+          },
+        )
       case 'abandoned':
-        throw new GatewayError('canceled', `The held command was given up; ${ticket} stays open for a retry.`, {
-          ...details,
-          remedy: 'Run the same command again to join the ticket.',
-          retry: 'unchanged-after-approval',
-        })
+        throw new GatewayError(
+          'canceled',
+          `The held command was given up; ${ticket} stays open for a retry.`,
+          {
+            ...details,
+            remedy: 'Run the same command again to join the ticket.',
+            retry: 'unchanged-after-approval',
+          },
+        )
       default:
         return assertNever(outcome)
     }
   }
 
-  /** Queues bytes of a permitted command, or of housekeeping, towards upstream: sent once this turn is recorded. */
-  forward(permit: Permitted | Housekeeping, bytes: Uint8Array): void {
+  /**
+   * Queues `bytes[start, end)` of a permitted command, or of housekeeping, towards upstream: copied now, sent once this
+   * turn is recorded.
+   */
+  forward(permit: Permitted | Housekeeping, bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (!isPermit(permit)) throw new Error('bytes without a permit')
-    this.#toUpstream.push(bytes)
+    this.#toUpstream.append(bytes, start, end)
     this.#queue()
   }
 
@@ -306,9 +342,9 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** Queues bytes towards the client: sent once this turn is recorded. */
-  reply(bytes: Uint8Array): void {
-    this.#toClient.push(bytes)
+  /** Queues bytes towards the client that are no part of a result: copied now, sent once this turn is recorded. */
+  reply(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.#toClient.append(bytes, start, end)
     this.#queue()
   }
 
@@ -318,36 +354,50 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** Counts and keeps bytes of a result exactly as the client gets them. */
-  result(flight: Permitted, bytes: Uint8Array): void {
+  /**
+   * Queues bytes of a result, exactly as the client gets them, and keeps them for the recording up to the connection's
+   * limit. Bytes of one command are appended without those of another in between.
+   */
+  result(flight: Permitted, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    flight.bytes += end - start
+    if (this.#flowing !== flight) {
+      this.#takeFlow()
+      this.#flowing = flight
+    }
+    if (flight.from < 0) flight.from = this.#toClient.bytes
+    this.#toClient.append(bytes, start, end)
+    this.#queue()
+  }
+
+  /** Counts and keeps bytes of a result that reach the client another way (a body through a client library). */
+  resultElsewhere(flight: Permitted, bytes: Uint8Array): void {
     flight.bytes += bytes.length
     const room = this.connection.resultBytesKept - flight.keptBytes
-    if (room <= 0) {
-      flight.unkept += bytes.length
-      return
-    }
-    const kept = bytes.length <= room ? bytes : bytes.subarray(0, room)
-    flight.unkept += bytes.length - kept.length
-    flight.keptBytes += kept.length
-    flight.kept.push(kept)
-    this.#flowing = flight
+    if (room <= 0) return
+    const body = bytes.length <= room ? bytes : bytes.subarray(0, room)
+    flight.keptBytes += body.length
+    this.#gateway.journal.append(this.id, { kind: 'result', head: { n: flight.n }, body })
+    this.#queue()
   }
 
   /** The command has ended, one way or the other. */
   finish(flight: Permitted, outcome: OutcomeHead['outcome'], tag: string): void {
     if (flight.done) return
     flight.done = true
+    const body = this.#flowing === flight ? this.#keep(flight) : undefined
     const head: OutcomeHead = {
       n: flight.n,
       outcome,
       tag,
       rows: flight.rows,
       bytes: flight.bytes,
-      unkept: flight.unkept,
+      unkept: flight.bytes - flight.keptBytes,
       ms: this.#gateway.clock.now() - flight.began,
     }
-    const body = takeKept(flight)
-    this.#gateway.journal.append(this.id, body === undefined ? { kind: 'outcome', head } : { kind: 'outcome', head, body })
+    this.#gateway.journal.append(
+      this.id,
+      body === undefined ? { kind: 'outcome', head } : { kind: 'outcome', head, body },
+    )
     if (this.#flowing === flight) this.#flowing = undefined
     this.#queue()
   }
@@ -372,11 +422,21 @@ export class Session implements TurnMember {
   }
 
   refusal(n: number, reason: Reason, rules: readonly RuleRef[]): GatewayError {
-    const by = rules.length === 0 ? 'No rule permits it.' : `Rule: ${rules.map((rule) => rule.name).join(', ')}.`
+    const by =
+      rules.length === 0 ? 'No rule permits it.' : `Rule: ${rules.map((rule) => rule.name).join(', ')}.`
     return new GatewayError('denied', reason.message, {
       remedy: `${reason.remedy} ${by}`,
       retry: reason.retry,
       requestId: requestIdOf(this.id, n),
+    })
+  }
+
+  /** The connection's limit is reached: what the client is told where the rest of the result would have been. */
+  limitReached(flight: Permitted, limit: string): GatewayError {
+    return new GatewayError('limit_exceeded', `Ask for less: the result was cut off at ${limit}.`, {
+      remedy: 'Add a LIMIT or a narrower condition.',
+      retry: 'only-if-changed',
+      requestId: requestIdOf(this.id, flight.n),
     })
   }
 
@@ -385,11 +445,7 @@ export class Session implements TurnMember {
   }
 
   prepare(): void {
-    const flight = this.#flowing
-    if (flight === undefined || flight.done) return
-    const body = takeKept(flight)
-    if (body !== undefined) this.#gateway.journal.append(this.id, { kind: 'result', head: { n: flight.n }, body })
-    this.#flowing = undefined
+    this.#takeFlow()
   }
 
   deliver(): void {
@@ -410,6 +466,26 @@ export class Session implements TurnMember {
     this.#toUpstream.clear()
     this.#effects = []
     this.#onAbandon?.(error)
+  }
+
+  /** This turn's part of a result that goes on becomes an entry of its own. */
+  #takeFlow(): void {
+    const flight = this.#flowing
+    if (flight === undefined) return
+    this.#flowing = undefined
+    const body = this.#keep(flight)
+    if (body !== undefined)
+      this.#gateway.journal.append(this.id, { kind: 'result', head: { n: flight.n }, body })
+  }
+
+  #keep(flight: CommandInFlight): Buffer | undefined {
+    const { from } = flight
+    flight.from = -1
+    const room = this.connection.resultBytesKept - flight.keptBytes
+    if (from < 0 || room <= 0) return undefined
+    const body = this.#toClient.since(from, room)
+    flight.keptBytes += body.length
+    return body
   }
 
   #queue(): void {
@@ -441,12 +517,18 @@ export class Session implements TurnMember {
       decision: decision.kind,
       rules: ruleNames(decision),
       ...(decision.kind === 'allow' ? {} : { reason: decision.reason.message }),
-      ...(decision.kind === 'deny' || decision.masks.size === 0 ? {} : { masked: [...decision.masks.keys()] }),
+      ...(decision.kind === 'deny' || decision.masks.size === 0
+        ? {}
+        : { masked: [...decision.masks.keys()] }),
       ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
       ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
       ...(command.parameters === undefined || command.parameters.length === 0
         ? {}
-        : { parameters: command.parameters.map((value) => (value === null ? null : Buffer.from(value).toString('base64'))) }),
+        : {
+            parameters: command.parameters.map((value) =>
+              value === null ? null : Buffer.from(value).toString('base64'),
+            ),
+          }),
     }
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()
@@ -479,14 +561,6 @@ export class Session implements TurnMember {
 
 function isPermit(permit: Permitted | Housekeeping): boolean {
   return permit instanceof PermittedCommand ? PermittedCommand.is(permit) : HousekeepingPermit.is(permit)
-}
-
-function takeKept(flight: CommandInFlight): Uint8Array | undefined {
-  const first = flight.kept[0]
-  if (first === undefined) return undefined
-  const body = flight.kept.length === 1 ? first : Buffer.concat(flight.kept)
-  flight.kept = []
-  return body
 }
 
 /** Rule names as the recording shows them; made once per decision, not once per command. */

@@ -1,0 +1,182 @@
+import type { Facts } from '../../core/index.ts'
+import { GatewayError, LIMITS } from '../../core/index.ts'
+import type { Judgement, Session } from '../../session/index.ts'
+import type { AnalysisContext, ParseResult, SqlAnalyser } from '../../sql/index.ts'
+
+/** A statement with what was decided about it. */
+export type Judged = { readonly text: string; readonly judgement: Judgement }
+
+/** What the analysis of a session's statements rests on. */
+export type Knowledge = {
+  /** Changes whenever facts could: catalogue epoch, search path. The same string object while it is the same. */
+  readonly scope: string
+  readonly context: AnalysisContext
+}
+
+export interface KnowledgeSource {
+  /** Whether the connection has labels, as configured now. */
+  readonly labelled: boolean
+  /** Undefined: stale, to be waited for with `ready`. */
+  current(): Knowledge | undefined
+  ready(): Promise<Knowledge>
+}
+
+/**
+ * Encodings in which no byte of a longer character looks like ASCII. In the others (SJIS, BIG5, GBK, UHC, GB18030,
+ * JOHAB) a quote or backslash may be half a character, so that judge and server could read different statements.
+ * https://www.postgresql.org/docs/current/multibyte.html
+ */
+const SAFE_ENCODING = /^(UTF8|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN\d+|KOI8[RU]|EUC_\w+|MULE_INTERNAL)$/
+
+const ASCII = /^[\0-\x7f]*$/
+
+/**
+ * Bytes of a statement -> what is known of it and what was decided. Judges the text that the server will read, or
+ * calls it opaque: a text that the two could read differently is never judged as if they did not.
+ */
+export class Judge {
+  readonly #session: Session
+  readonly #analyser: SqlAnalyser
+  readonly #knowledge: KnowledgeSource
+  #encoding = 'UTF8'
+  #standardStrings = true
+
+  constructor(session: Session, analyser: SqlAnalyser, knowledge: KnowledgeSource) {
+    this.#session = session
+    this.#analyser = analyser
+    this.#knowledge = knowledge
+  }
+
+  get labelled(): boolean {
+    return this.#knowledge.labelled
+  }
+
+  /** The server reports a setting; two of them decide how it reads statements. */
+  parameter(name: string, value: string): void {
+    if (name === 'client_encoding') this.#encoding = value
+    if (name === 'standard_conforming_strings') this.#standardStrings = value === 'on'
+  }
+
+  /**
+   * The statement in `buffer[start, end)`, if it can be judged without waiting. Throws GatewayError `invalid` or
+   * `limit_exceeded` for what cannot be judged at all.
+   */
+  bytes(buffer: Buffer, start: number, end: number): Judged | undefined {
+    const knowledge = this.#knowledge.current()
+    if (knowledge === undefined) return undefined
+    const shape = this.#analyser.shape(buffer, start, end)
+    if (shape !== undefined) {
+      const key = this.#analyser.keyOf(shape)
+      const judgement = key === undefined ? undefined : this.#session.cached(knowledge.scope, key)
+      if (judgement !== undefined) return { text: buffer.toString('latin1', start, end), judgement }
+    }
+    const text = this.#text(buffer, start, end)
+    if (shape === undefined) {
+      const judgement = this.#session.cached(knowledge.scope, wholeKey(text))
+      if (judgement !== undefined) return { text, judgement }
+    }
+    // Longer ones are parsed in a worker; whoever called waits for `later`.
+    if (end - start > LIMITS.statementInlineBytesMax) return undefined
+    const parsed = this.#parse(text)
+    if (parsed instanceof Promise) throw new Error('a short statement is parsed inline')
+    return this.#judge(
+      knowledge,
+      text,
+      parsed,
+      shape === undefined ? undefined : this.#analyser.learn(shape, parsed),
+    )
+  }
+
+  /** The same, waiting for the parser or the catalogue. `statement` is the caller's own copy. */
+  async later(statement: Uint8Array): Promise<Judged> {
+    const buffer = Buffer.from(statement.buffer, statement.byteOffset, statement.length)
+    const text = this.#text(buffer, 0, buffer.length)
+    const parsed = await this.#parse(text)
+    return this.#judge(await this.#knowledge.ready(), text, parsed, undefined)
+  }
+
+  /** What is decided about a statement or cursor that was made past the protocol and is only known by name. */
+  unknown(form: string): Judged {
+    const facts = opaqueFacts()
+    return {
+      text: `(${form} of a name made by SQL)`,
+      judgement: this.#session.judge(this.#scope(), undefined, facts),
+    }
+  }
+
+  /** Whether what was decided at Parse still stands. */
+  stands(judgement: Judgement): boolean {
+    const knowledge = this.#knowledge.current()
+    return knowledge !== undefined && this.#session.stands(knowledge.scope, judgement)
+  }
+
+  #scope(): string {
+    return this.#knowledge.current()?.scope ?? ''
+  }
+
+  #parse(text: string): ParseResult | Promise<ParseResult> {
+    const readAlike =
+      (SAFE_ENCODING.test(this.#encoding) || ASCII.test(text)) &&
+      (this.#standardStrings || !text.includes('\\'))
+    if (readAlike) return this.#analyser.parse(text)
+    return { kind: 'unjudged', message: 'The encoding or string syntax of this session hides the statement.' }
+  }
+
+  #judge(knowledge: Knowledge, text: string, parsed: ParseResult, key: string | undefined): Judged {
+    if (parsed.kind === 'unparsed' && this.labelled) throw unreadable(parsed)
+    const facts = this.#analyser.analyse(parsed, knowledge.context)
+    const cacheKey = key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined)
+    const judgement = this.#session.judge(knowledge.scope, cacheKey, facts)
+    if (parsed.kind === 'unparsed' && judgement.decision.kind === 'deny') throw unreadable(parsed)
+    return { text, judgement }
+  }
+
+  #text(buffer: Buffer, start: number, end: number): string {
+    if (end - start > LIMITS.statementBytesMax) {
+      throw new GatewayError(
+        'limit_exceeded',
+        `Send a statement of at most ${LIMITS.statementBytesMax} bytes.`,
+      )
+    }
+    const zero = buffer.indexOf(0, start)
+    if (zero >= 0 && zero < end) {
+      throw new GatewayError('protocol_violation', 'A statement holds a zero byte.')
+    }
+    const text = buffer.toString('utf8', start, end)
+    // What is not UTF-8 decodes to U+FFFD; as Latin 1 every byte keeps its place, and ASCII its meaning.
+    return text.includes('\ufffd') ? buffer.toString('latin1', start, end) : text
+  }
+}
+
+/** Texts outside the lexer's subset are their own key: the whole text, nothing left out. */
+function wholeKey(text: string): string {
+  return `=${text}`
+}
+
+function unreadable(parsed: ParseResult & { kind: 'unparsed' }): GatewayError {
+  return new GatewayError(
+    'invalid',
+    'Correct the syntax: this statement cannot be parsed, so it is not run.',
+    {
+      remedy: 'The position points at the first thing that was not understood.',
+      retry: 'only-if-changed',
+      ...(parsed.position === undefined ? {} : { facts: { position: parsed.position } }),
+    },
+  )
+}
+
+function opaqueFacts(): Facts {
+  return {
+    class: 'opaque',
+    statements: [{ class: 'opaque' }],
+    reads: [],
+    writes: [],
+    calls: [],
+    labels: [],
+    filters: [],
+    unbounded: true,
+    writesEverything: false,
+    redefines: false,
+    attributes: { parsed: false },
+  }
+}

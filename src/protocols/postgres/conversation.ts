@@ -1,0 +1,314 @@
+import type { Pipe } from '../../core/index.ts'
+import type { GatewayError } from '../../core/index.ts'
+import { asGatewayError, LIMITS } from '../../core/index.ts'
+import type { Held, Permitted, Session } from '../../session/index.ts'
+import { housekeeping } from '../../session/index.ts'
+import { encodeClient } from '../../wire/postgres/index.ts'
+import type { Judge } from './commands.ts'
+import { errorBytes, noticeBytes } from './errors.ts'
+import { Replies } from './replies.ts'
+import { Requests } from './requests.ts'
+import { ConversationState } from './state.ts'
+
+export type ConversationParts = {
+  readonly session: Session
+  readonly client: Pipe
+  readonly upstream: Pipe
+  readonly judge: Judge
+  readonly inReach: () => ((relation: number) => boolean) | undefined
+  readonly shownApplicationName: ((value: string) => string) | undefined
+  /** Sends a cancel request for this session to the server. */
+  readonly cancelUpstream: () => void
+  /** Definitions change (`begun`), or may have changed. */
+  readonly onRedefine: (when: 'begun' | 'ended') => void
+  readonly onClosed: () => void
+  /** A fault of our own, for the log. */
+  readonly report: (error: unknown) => void
+}
+
+const TERMINATE = encodeClient({ kind: 'terminate' })
+
+/**
+ * One client and one server talking: reads both, stalls the client while a command waits, keeps memory bounded when
+ * either side reads slowly, and ends both together. What the messages mean is the business of requests and replies.
+ */
+export class Conversation {
+  readonly #parts: ConversationParts
+  readonly #session: Session
+  readonly #client: Pipe
+  readonly #upstream: Pipe
+  readonly #state = new ConversationState()
+  readonly #requests: Requests
+  readonly #replies: Replies
+  /** What the client sent while it was stalled. */
+  #waiting: Buffer[] = []
+  #waitingBytes = 0
+  #stalled = false
+  #held: AbortController | undefined
+  #notices: Buffer[] = []
+  #clientFull = false
+  #upstreamFull = false
+  #clientEnded = false
+  #ending: string | undefined
+  #closed = false
+
+  constructor(parts: ConversationParts) {
+    this.#parts = parts
+    this.#session = parts.session
+    this.#client = parts.client
+    this.#upstream = parts.upstream
+    this.#replies = new Replies({
+      session: parts.session,
+      state: this.#state,
+      inReach: parts.inReach,
+      cutOff: parts.cancelUpstream,
+      settled: () => this.#settled(),
+      parameter: (name, value) => parts.judge.parameter(name, value),
+      redefined: () => parts.onRedefine('ended'),
+      shownApplicationName: parts.shownApplicationName,
+    })
+    this.#requests = new Requests({
+      session: parts.session,
+      state: this.#state,
+      judge: parts.judge,
+      stall: (work) => this.#stall(work),
+      hold: (held, patienceMs) => this.#hold(held, patienceMs),
+      follow: () => this.#replies.follow(),
+      redefining: () => parts.onRedefine('begun'),
+      terminate: () => this.#end('client left'),
+    })
+  }
+
+  /** Begins to relay. The rests are bytes that were read behind the greetings. */
+  start(clientRest: Buffer, upstreamRest: Buffer): void {
+    const { client, upstream } = { client: this.#client, upstream: this.#upstream }
+    this.#session.attach({ client, upstream })
+    this.#session.watch(
+      (clientFull, upstreamFull) => this.#flow(clientFull, upstreamFull),
+      (error) => this.#abandon(error),
+    )
+    client.onData = (bytes) => this.#fromClient(bytes)
+    client.onEnd = () => this.#clientEnd()
+    client.onClose = () => this.#end('client gone')
+    client.onDrain = () => {
+      this.#clientFull = false
+      upstream.resume()
+    }
+    upstream.onData = (bytes) => this.#fromUpstream(bytes)
+    upstream.onEnd = () => this.#upstreamGone()
+    upstream.onClose = () => this.#upstreamGone()
+    upstream.onDrain = () => {
+      this.#upstreamFull = false
+      this.#resumeClient()
+    }
+    if (upstreamRest.length > 0) this.#fromUpstream(upstreamRest)
+    if (clientRest.length > 0) this.#fromClient(clientRest)
+    client.resume()
+    upstream.resume()
+  }
+
+  /** A cancel request with our key arrived: gives up what is held, or has the server cancel what it runs. */
+  cancel(): void {
+    if (this.#held !== undefined) this.#held.abort('canceled')
+    else this.#parts.cancelUpstream()
+  }
+
+  /** Ends the session from outside; the client is told why. */
+  terminate(reason: GatewayError): void {
+    if (this.#ending !== undefined) return
+    if (this.#state.pending.length > 0) this.#parts.cancelUpstream()
+    if (this.#replies.atBoundary) this.#session.reply(errorBytes(reason, 'FATAL'))
+    this.#end(reason.code)
+  }
+
+  #fromClient(bytes: Buffer): void {
+    if (this.#ending !== undefined) return
+    if (this.#stalled || this.#waiting.length > 0) {
+      this.#keep(Buffer.from(bytes))
+      return
+    }
+    this.#take(bytes, false)
+  }
+
+  /** Looks at client bytes until they are used up or the conversation stalls. */
+  #take(bytes: Buffer, owned: boolean): void {
+    try {
+      const taken = this.#requests.push(bytes)
+      if (taken === bytes.length) return
+      const rest = bytes.subarray(taken)
+      this.#waiting.unshift(owned ? rest : Buffer.from(rest))
+      this.#waitingBytes += rest.length
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#waiting.push(bytes)
+    this.#waitingBytes += bytes.length
+    // Reading goes on while something is held, because a client that leaves must be noticed; but not without end.
+    if (this.#waitingBytes > LIMITS.heldBytesMax) this.#client.pause()
+  }
+
+  #stall(work: Promise<void>): void {
+    this.#stalled = true
+    work.then(
+      () => this.#unstall(),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #unstall(): void {
+    this.#stalled = false
+    if (this.#ending !== undefined) this.#finish(this.#ending)
+    while (!this.#stalled && this.#ending === undefined) {
+      const next = this.#waiting.shift()
+      if (next === undefined) break
+      this.#waitingBytes -= next.length
+      this.#take(next, true)
+    }
+    this.#resumeClient()
+    if (this.#clientEnded) this.#settled()
+  }
+
+  #resumeClient(): void {
+    if (!this.#upstreamFull && this.#waitingBytes <= LIMITS.heldBytesMax) this.#client.resume()
+  }
+
+  async #hold(held: Held, patienceMs: number): Promise<Permitted> {
+    const abort = new AbortController()
+    this.#held = abort
+    if (this.#clientEnded || this.#ending !== undefined) abort.abort('gone')
+    try {
+      return await this.#session.hold(held, {
+        patienceMs,
+        signal: abort.signal,
+        told: (ticket, expiresAt) => {
+          if (patienceMs > 0) this.#notice(ticket, patienceMs, expiresAt)
+        },
+      })
+    } finally {
+      this.#held = undefined
+    }
+  }
+
+  #notice(ticket: string, patienceMs: number, expiresAt: number): void {
+    const until = new Date(expiresAt).toISOString()
+    this.#notices.push(
+      noticeBytes(
+        'SL002',
+        `Held for approval: ticket ${ticket}.`,
+        `Waiting up to ${Math.round(patienceMs / 1000)} s here; the ticket is open until ${until}.`,
+        `An approver answers with: sluice approvals approve ${ticket}`,
+      ),
+    )
+    this.#sendNotices()
+  }
+
+  /** Notices go between messages, never into one. */
+  #sendNotices(): void {
+    if (this.#notices.length === 0 || !this.#replies.atBoundary) return
+    for (const notice of this.#notices) this.#session.reply(notice)
+    this.#notices = []
+  }
+
+  #fromUpstream(bytes: Buffer): void {
+    if (this.#closed) return
+    try {
+      this.#replies.push(bytes)
+      this.#sendNotices()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #flow(clientFull: boolean, upstreamFull: boolean): void {
+    if (clientFull && !this.#clientFull) {
+      this.#clientFull = true
+      this.#upstream.pause()
+    }
+    if (upstreamFull && !this.#upstreamFull) {
+      this.#upstreamFull = true
+      this.#client.pause()
+    }
+    if (this.#ending !== undefined) this.#hangUp()
+  }
+
+  #clientEnd(): void {
+    this.#clientEnded = true
+    this.#held?.abort('gone')
+    this.#settled()
+  }
+
+  /** A client that has said its last word still gets what it asked for; then both sides end. */
+  #settled(): void {
+    if (!this.#clientEnded || this.#stalled || this.#state.pending.length > 0) return
+    this.#end('client left')
+  }
+
+  #upstreamGone(): void {
+    this.#end('upstream closed')
+  }
+
+  /** A fault: the client is told where that is still possible, and both sides end. */
+  #fail(error: unknown): void {
+    const known = asGatewayError(error)
+    if (known.code === 'internal') this.#parts.report(error)
+    if (this.#ending === undefined && this.#replies.atBoundary)
+      this.#session.reply(errorBytes(known, 'FATAL'))
+    if (this.#ending === undefined) this.#end(known.code)
+    else if (this.#held === undefined) this.#finish(this.#ending)
+  }
+
+  /** The recording could not be written: nothing of this turn was sent, and nothing more will be. */
+  #abandon(error: unknown): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#ending = 'recording unavailable'
+    this.#held?.abort('gone')
+    this.#replies.lost()
+    if (this.#replies.atBoundary) this.#client.write(errorBytes(asGatewayError(error), 'FATAL'))
+    this.#client.end()
+    this.#upstream.destroy()
+    this.#session.close('recording unavailable')
+    this.#parts.onClosed()
+  }
+
+  #end(reason: string): void {
+    if (this.#ending !== undefined) return
+    this.#ending = reason
+    if (this.#held === undefined) this.#finish(reason)
+    // What is held is given up first, so that its answer stands before the end of the recording.
+    else this.#held.abort('gone')
+  }
+
+  #finish(reason: string): void {
+    this.#replies.lost()
+    this.#session.forward(housekeeping, TERMINATE)
+    this.#session.close(reason)
+  }
+
+  /** After the turn in which the last bytes were sent. */
+  #hangUp(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#client.end()
+    this.#upstream.end()
+    this.#waiting = []
+    const { client, upstream } = { client: this.#client, upstream: this.#upstream }
+    client.onData = upstream.onData = ignore
+    client.onEnd = () => client.destroy()
+    upstream.onEnd = () => upstream.destroy()
+    client.resume()
+    upstream.resume()
+    setTimeout(() => {
+      client.destroy()
+      upstream.destroy()
+    }, LIMITS.hangUpMs).unref()
+    this.#parts.onClosed()
+  }
+}
+
+function ignore(): void {
+  // After the farewell nothing that arrives is looked at.
+}

@@ -1,0 +1,88 @@
+import type { Connection } from '../../core/index.ts'
+import { GatewayError } from '../../core/index.ts'
+import type { CatalogueKeeper, Known } from './catalogue-keeper.ts'
+import type { Knowledge, KnowledgeSource } from './commands.ts'
+import type { PostgresSettings } from './settings.ts'
+
+export type KnowledgeParts = {
+  /** The connection as configured now; undefined when it has been removed. */
+  connection(): Connection<PostgresSettings> | undefined
+  keeper(connection: Connection<PostgresSettings>): CatalogueKeeper
+  /** The effective search path, as the server told it when the session began; it cannot change in labelled reach. */
+  readonly searchPath: readonly string[]
+}
+
+const WITHOUT_LABELS: Knowledge = { scope: 'no labels', context: { searchPath: [] } }
+
+/** What the statements of one session are judged by: follows the configuration and the catalogue's epochs. */
+export class SessionKnowledge implements KnowledgeSource {
+  readonly #parts: KnowledgeParts
+  #connection: Connection<PostgresSettings> | undefined
+  #keeper: CatalogueKeeper | undefined
+  #known: Known | undefined
+  #knowledge: Knowledge | undefined
+
+  constructor(parts: KnowledgeParts) {
+    this.#parts = parts
+  }
+
+  get labelled(): boolean {
+    return (this.#parts.connection()?.labels.length ?? 0) > 0
+  }
+
+  current(): Knowledge | undefined {
+    const keeper = this.#follow()
+    if (keeper === undefined) return WITHOUT_LABELS
+    const known = keeper.current()
+    return known === undefined ? undefined : this.#from(known)
+  }
+
+  async ready(): Promise<Knowledge> {
+    const keeper = this.#follow()
+    if (keeper === undefined) return WITHOUT_LABELS
+    return this.#from(await keeper.ready())
+  }
+
+  /** Relations from which labelled values could come; undefined on a connection without labels. */
+  inReach(): ((relation: number) => boolean) | undefined {
+    const known = this.#keeper?.current() ?? this.#known
+    if (known === undefined) return undefined
+    return (relation) => known.reach.has(relation)
+  }
+
+  redefining(): void {
+    this.#keeper?.invalidate()
+  }
+
+  close(): void {
+    this.#keeper?.leave()
+    this.#keeper = undefined
+  }
+
+  /** The keeper of the connection as it is configured now. */
+  #follow(): CatalogueKeeper | undefined {
+    const connection = this.#parts.connection()
+    if (connection === this.#connection) return this.#keeper
+    this.#keeper?.leave()
+    this.#connection = connection
+    this.#keeper = undefined
+    this.#known = undefined
+    if (connection === undefined)
+      throw new GatewayError('connection_unknown', 'This connection is configured no more.')
+    if (connection.labels.length === 0) return undefined
+    this.#keeper = this.#parts.keeper(connection)
+    this.#keeper.join()
+    return this.#keeper
+  }
+
+  #from(known: Known): Knowledge {
+    if (known === this.#known && this.#knowledge !== undefined) return this.#knowledge
+    this.#known = known
+    const { searchPath } = this.#parts
+    this.#knowledge = {
+      scope: `epoch ${known.catalogue.epoch} of ${known.fingerprint}, path ${searchPath.join(',')}`,
+      context: { catalogue: known.catalogue, searchPath },
+    }
+    return this.#knowledge
+  }
+}

@@ -1,0 +1,391 @@
+import type { GatewayError, OutcomeHead } from '../../core/index.ts'
+import { LIMITS } from '../../core/index.ts'
+import type { Permitted, Session } from '../../session/index.ts'
+import type { FrameMode, FrameSink } from '../../wire/postgres/index.ts'
+import {
+  decodeServer,
+  encodeServer,
+  Framer,
+  HEADER_BYTES,
+  SERVER_TYPES,
+  STATUS_BYTES,
+} from '../../wire/postgres/index.ts'
+import { errorBytes } from './errors.ts'
+import type { Pending, Portal, Statement } from './pending.ts'
+import type { ResultPlan } from './results.ts'
+import { maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
+import type { ConversationState } from './state.ts'
+
+/** A row larger than this is masked as it streams by instead of being collected. */
+const ROW_WHOLE_BYTES = 64 * 1024
+const SCRATCH_FULL_BYTES = 256 * 1024
+
+/** What the replies need from the conversation around them. */
+export type ReplySurroundings = {
+  readonly session: Session
+  readonly state: ConversationState
+  /** Relations from which labelled values could come; undefined on a connection without labels. */
+  inReach(): ((relation: number) => boolean) | undefined
+  /** The row or byte limit is reached: stop the command upstream. */
+  cutOff(): void
+  /** Nothing is outstanding any more. */
+  settled(): void
+  /** The server reports a setting. */
+  parameter(name: string, value: string): void
+  /** Definitions may have changed. */
+  redefined(): void
+  /** What a client is told of `application_name`, when the server knows it with a tag. */
+  readonly shownApplicationName: ((value: string) => string) | undefined
+}
+
+/**
+ * Server to client: follows who is being answered, masks rows, meters, cuts off, records, and puts our own errors in
+ * the place of the failures that stand for them. Bytes that nothing can be wrong with are forwarded undecoded.
+ */
+export class Replies implements FrameSink {
+  readonly #around: ReplySurroundings
+  readonly #session: Session
+  readonly #state: ConversationState
+  readonly #framer = new Framer({
+    bodyBytesMax: LIMITS.upstreamMessageBytesMax,
+    wholeBytesMax: LIMITS.messageBytesMax,
+  })
+  /** Rows of the current command are masked by this plan. */
+  #plan: ResultPlan | undefined
+  #flight: Permitted | undefined
+  #rowStream: RowStream | undefined
+  /** Set while the rest of a result is swallowed; told to the client in its place. */
+  #cut: GatewayError | undefined
+  #rowsMax = Number.POSITIVE_INFINITY
+  #bytesMax = Number.POSITIVE_INFINITY
+
+  constructor(around: ReplySurroundings) {
+    this.#around = around
+    this.#session = around.session
+    this.#state = around.state
+  }
+
+  get atBoundary(): boolean {
+    return this.#framer.atBoundary
+  }
+
+  push(chunk: Buffer): void {
+    this.#framer.push(chunk, this)
+    this.#takeRows()
+  }
+
+  /** A command is now the first in the queue, or none is. Called whenever the head of the queue changes. */
+  follow(): void {
+    const head = this.#state.pending.first()
+    const flight = head?.kind === 'query' || head?.kind === 'execute' ? head.flight : undefined
+    if (flight === this.#flight) return
+    this.#takeRows()
+    this.#flight = flight
+    this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
+    const decision = flight?.judgement.decision
+    const limit = decision === undefined || decision.kind === 'deny' ? undefined : decision.limit
+    this.#rowsMax = limit?.rowsMax ?? Number.POSITIVE_INFINITY
+    this.#bytesMax = limit?.bytesMax ?? Number.POSITIVE_INFINITY
+  }
+
+  header(type: number, bodyBytes: number): FrameMode {
+    switch (type) {
+      case SERVER_TYPES.dataRow:
+        return this.#row(bodyBytes)
+      case SERVER_TYPES.copyData:
+        return this.#copyRow()
+      case SERVER_TYPES.parseComplete:
+      case SERVER_TYPES.bindComplete:
+      case SERVER_TYPES.closeComplete:
+        this.#state.pending.shift()
+        this.follow()
+        return 'pass'
+      case SERVER_TYPES.noData:
+        this.#state.pending.shift()
+        this.follow()
+        return 'pass'
+      case SERVER_TYPES.rowDescription:
+        return this.#description()
+      case SERVER_TYPES.commandComplete:
+      case SERVER_TYPES.emptyQueryResponse:
+      case SERVER_TYPES.portalSuspended:
+      case SERVER_TYPES.errorResponse:
+      case SERVER_TYPES.readyForQuery:
+      case SERVER_TYPES.copyInResponse:
+        return 'whole'
+      case SERVER_TYPES.parameterStatus:
+        return 'whole'
+      case SERVER_TYPES.parameterDescription:
+      case SERVER_TYPES.copyOutResponse:
+      case SERVER_TYPES.copyDone:
+      case SERVER_TYPES.noticeResponse:
+      case SERVER_TYPES.notificationResponse:
+        return 'pass'
+      default:
+        throw new TypeError(`the upstream sent a message of type ${type}, which nobody asked for`)
+    }
+  }
+
+  whole(type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === SERVER_TYPES.dataRow) {
+      if (this.#plan !== undefined) {
+        maskRow(this.#plan, buffer, start, end)
+        if (rowsWaiting() >= SCRATCH_FULL_BYTES) this.#takeRows()
+      }
+      return
+    }
+    this.#takeRows()
+    const from = start - HEADER_BYTES
+    switch (type) {
+      case SERVER_TYPES.rowDescription:
+        this.#checkDescription(buffer, start, end)
+        this.pass(buffer, from, end)
+        return
+      case SERVER_TYPES.commandComplete:
+        this.#complete(buffer, from, start, end)
+        return
+      case SERVER_TYPES.emptyQueryResponse:
+        this.#statementEnded(buffer, from, end, '')
+        return
+      case SERVER_TYPES.portalSuspended:
+        this.#statementEnded(buffer, from, end, 'suspended')
+        return
+      case SERVER_TYPES.errorResponse:
+        this.#error(buffer, from, start, end)
+        return
+      case SERVER_TYPES.readyForQuery:
+        this.#ready(buffer, from, start, end)
+        return
+      case SERVER_TYPES.copyInResponse:
+        this.#state.copyIn = true
+        this.#state.pending.dropSyncsBehindFirst()
+        this.pass(buffer, from, end)
+        return
+      default:
+        this.#parameterStatus(buffer, from, start, end)
+    }
+  }
+
+  piece(_type: number, buffer: Buffer, start: number, end: number, bytesLeft: number): void {
+    this.#rowStream?.piece(buffer, start, end, bytesLeft, (bytes, from, to) => this.pass(bytes, from, to))
+    if (bytesLeft === 0) this.#rowStream = undefined
+  }
+
+  pass(buffer: Buffer, start: number, end: number): void {
+    this.#takeRows()
+    if (this.#flight === undefined) this.#session.reply(buffer, start, end)
+    else this.#session.result(this.#flight, buffer, start, end)
+  }
+
+  /** The upstream has gone: whatever it still owed is lost. */
+  lost(): void {
+    for (const each of this.#state.pending.takeAll()) this.#end(each, 'lost', '')
+    this.follow()
+  }
+
+  #row(bodyBytes: number): FrameMode {
+    const flight = this.#flight
+    if (this.#cut !== undefined) return 'drop'
+    if (flight === undefined) return 'pass'
+    flight.rows++
+    if (flight.rows > this.#rowsMax || flight.bytes > this.#bytesMax) return this.#cutOff(flight)
+    const plan = this.#plan
+    if (plan === undefined || !plan.masks) return 'pass'
+    if (bodyBytes <= ROW_WHOLE_BYTES) return 'whole'
+    this.#rowStream = new RowStream(plan, bodyBytes)
+    return 'stream'
+  }
+
+  #copyRow(): FrameMode {
+    const flight = this.#flight
+    if (this.#cut !== undefined) return 'drop'
+    if (flight === undefined) return 'pass'
+    flight.rows++
+    if (flight.rows > this.#rowsMax || flight.bytes > this.#bytesMax) return this.#cutOff(flight)
+    return 'pass'
+  }
+
+  #cutOff(flight: Permitted): FrameMode {
+    const limit = flight.rows > this.#rowsMax ? `${this.#rowsMax} rows` : `${this.#bytesMax} bytes`
+    this.#cut = this.#session.limitReached(flight, limit)
+    this.#around.cutOff()
+    return 'drop'
+  }
+
+  #description(): FrameMode {
+    const head = this.#state.pending.first()
+    const inReach = this.#around.inReach()
+    if (head?.kind === 'describe') {
+      if (inReach !== undefined && head.of !== undefined) return 'whole'
+      this.#state.pending.shift()
+      this.follow()
+      return 'pass'
+    }
+    return inReach === undefined || this.#plan === undefined ? 'pass' : 'whole'
+  }
+
+  #checkDescription(buffer: Buffer, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.rowDescription, buffer, start, end)
+    const inReach = this.#around.inReach()
+    if (message.kind !== 'rowDescription' || inReach === undefined) return
+    const head = this.#state.pending.first()
+    if (head?.kind === 'describe') {
+      const { of } = head
+      if (of?.plan !== undefined) of.plan = tighten(of.plan, message.fields, inReach)
+      this.#shareTightened(of)
+      this.#state.pending.shift()
+      this.follow()
+      return
+    }
+    if (this.#plan !== undefined) this.#plan = tighten(this.#plan, message.fields, inReach)
+  }
+
+  /** An Execute may already stand behind the Describe that has just tightened its plan. */
+  #shareTightened(of: Statement | Portal | undefined): void {
+    if (of === undefined || of.plan === undefined) return
+    for (const each of this.#state.pending.behindFirst()) {
+      if (each.kind === 'execute' && (each.portal === of || each.portal?.statement === of))
+        each.plan = of.plan
+    }
+  }
+
+  #complete(buffer: Buffer, from: number, start: number, end: number): void {
+    if (this.#cut !== undefined) {
+      this.#tellCut()
+      return
+    }
+    this.#statementEnded(buffer, from, end, buffer.toString('latin1', start, end - 1))
+  }
+
+  /** One statement has ended: of a batch it may not be the last. */
+  #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
+    this.#state.copyIn = false
+    if (this.#cut !== undefined) {
+      this.#tellCut()
+      return
+    }
+    this.pass(buffer, from, end)
+    const head = this.#state.pending.first()
+    if (head?.kind === 'execute') {
+      this.#state.pending.shift()
+      this.#end(head, 'ok', tag)
+      this.follow()
+    } else if (head?.kind === 'query') {
+      head.statement++
+      head.tags = head.tags === '' ? tag : head.tags.length < 1000 ? `${head.tags}; ${tag}` : head.tags
+      head.plan = head.plans[head.statement]
+      this.#plan = head.plan
+    }
+  }
+
+  /** The client is told of the limit where the rest of the result would have been. */
+  #tellCut(): void {
+    const cut = this.#cut
+    if (cut === undefined) return
+    this.#cut = undefined
+    const error = errorBytes(cut, 'ERROR')
+    this.pass(error, 0, error.length)
+    const head = this.#state.pending.first()
+    if (head?.kind === 'query') {
+      this.#end(head, 'cut', cut.code)
+      head.swallow = true
+      this.#flight = undefined
+    } else if (head?.kind === 'execute') {
+      this.#failExtended('cut', cut.code)
+    }
+  }
+
+  #error(buffer: Buffer, from: number, start: number, end: number): void {
+    this.#state.copyIn = false
+    const head = this.#state.pending.first()
+    if (head?.kind === 'refusal') {
+      const error = errorBytes(head.error, 'ERROR')
+      this.#session.reply(error)
+      if (!head.simple) this.#failExtended('refused', head.error.code)
+      return
+    }
+    if (this.#cut !== undefined) {
+      this.#tellCut()
+      return
+    }
+    if (head?.kind === 'query' && head.swallow) return
+    this.pass(buffer, from, end)
+    const code = sqlstateOf(buffer, start, end)
+    if (head === undefined || head.kind === 'sync') return
+    if (head.kind === 'query') this.#end(head, 'error', code)
+    else this.#failExtended('error', code)
+  }
+
+  /** An error in the extended protocol: the server discards everything up to the next Sync. */
+  #failExtended(outcome: OutcomeHead['outcome'], tag: string): void {
+    const taken = this.#state.pending.takeToSync()
+    for (let i = taken.length - 1; i >= 0; i--) {
+      const each = taken[i]
+      if (each === undefined) continue
+      if ('undo' in each) each.undo?.()
+      this.#end(each, i === 0 ? outcome : 'skipped', i === 0 ? tag : '')
+    }
+    if (this.#state.pending.length === 0) this.#state.skipping = true
+    this.follow()
+  }
+
+  #ready(buffer: Buffer, from: number, start: number, end: number): void {
+    const state = this.#state
+    state.copyIn = false
+    state.status = buffer[start] ?? STATUS_BYTES.idle
+    const head = state.pending.first()
+    if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
+    this.pass(buffer, from, end)
+    state.pending.shift()
+    if (state.status === STATUS_BYTES.idle) {
+      state.portals.clear()
+      if (state.redefined) {
+        state.redefined = false
+        this.#around.redefined()
+      }
+    }
+    this.follow()
+    if (state.pending.length === 0) this.#around.settled()
+  }
+
+  #end(each: Pending, outcome: OutcomeHead['outcome'], tag: string): void {
+    if (each.kind !== 'query' && each.kind !== 'execute') return
+    this.#session.finish(each.flight, outcome, tag)
+    if (each.flight.command.facts.redefines) {
+      this.#state.redefined = true
+      this.#around.redefined()
+    }
+  }
+
+  #parameterStatus(buffer: Buffer, from: number, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.parameterStatus, buffer, start, end)
+    if (message.kind === 'parameterStatus') this.#around.parameter(message.name, message.value)
+    const shown = this.#around.shownApplicationName
+    if (message.kind === 'parameterStatus' && message.name === 'application_name' && shown !== undefined) {
+      this.#session.reply(encodeServer({ ...message, value: shown(message.value) }))
+      return
+    }
+    this.pass(buffer, from, end)
+  }
+
+  #takeRows(): void {
+    const flight = this.#flight
+    if (rowsWaiting() === 0) return
+    takeRows((bytes, start, end) => {
+      if (flight === undefined) this.#session.reply(bytes, start, end)
+      else this.#session.result(flight, bytes, start, end)
+    })
+  }
+}
+
+/** The SQLSTATE of an ErrorResponse body, without decoding the rest. */
+function sqlstateOf(buffer: Buffer, start: number, end: number): string {
+  let at = start
+  while (at < end && buffer[at] !== 0) {
+    const zero = buffer.indexOf(0, at)
+    if (zero < 0 || zero >= end) return ''
+    if (buffer[at] === 0x43) return buffer.toString('latin1', at + 1, zero)
+    at = zero + 1
+  }
+  return ''
+}

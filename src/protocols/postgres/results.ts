@@ -1,0 +1,284 @@
+import type { Facts, LabelName, MaskingRule, Output } from '../../core/index.ts'
+import { GatewayError, LIMITS } from '../../core/index.ts'
+import type { CellMasker } from '../../session/index.ts'
+import { cellMasker } from '../../session/index.ts'
+import type { FieldDescription } from '../../wire/postgres/index.ts'
+
+/** What happens to each column of one result. */
+export type ResultPlan = {
+  readonly outputs: readonly Output[]
+  /** By position; undefined: forwarded as it is. */
+  readonly columns: readonly (CellMasker | undefined)[]
+  /** Some column is masked, so rows have to be looked into. */
+  readonly masks: boolean
+}
+
+/** Types whose bytes are UTF-8 text in both formats: char, name, text, bpchar, varchar. */
+const TEXT_TYPES = new Set([18, 19, 25, 1042, 1043])
+
+/** Hides a value of any type: NULL parses as every type. */
+const NULLS: CellMasker = cellMasker({ kind: 'null' }, 'other')
+
+/** One plan per statement of the batch; undefined where nothing was analysed because no label is in reach. */
+export function planResults(
+  facts: Facts,
+  masks: ReadonlyMap<LabelName, MaskingRule>,
+): readonly (ResultPlan | undefined)[] {
+  return facts.statements.map((statement) => {
+    if (statement.outputs === undefined) return undefined
+    const columns = statement.outputs.map((output) => maskerFor(output, masks))
+    return { outputs: statement.outputs, columns, masks: columns.some((each) => each !== undefined) }
+  })
+}
+
+function maskerFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): CellMasker | undefined {
+  if (output.label === undefined) return undefined
+  const rule = masks.get(output.label)
+  if (rule === undefined) return undefined
+  return cellMasker(rule, TEXT_TYPES.has(output.source?.type ?? 0) ? 'text' : 'other')
+}
+
+/**
+ * Holds the server's own description against the analysis. It comes after execution has begun, so it can only
+ * tighten: where the two disagree about a column in labelled reach, or about how many columns there are, the values
+ * are hidden whole.
+ */
+export function tighten(
+  plan: ResultPlan,
+  fields: readonly FieldDescription[],
+  inReach: (relation: number) => boolean,
+): ResultPlan {
+  if (fields.length !== plan.outputs.length) {
+    return { outputs: plan.outputs, columns: fields.map(() => NULLS), masks: true }
+  }
+  let changed = false
+  const columns = fields.map((field, i) => {
+    const output = plan.outputs[i]
+    const source = output?.source
+    const agrees =
+      source !== undefined && source.relation === field.tableOid && source.attribute === field.attnum
+    if (agrees) return plan.columns[i]
+    if (output?.label === undefined && !inReach(field.tableOid)) return plan.columns[i]
+    changed = true
+    return NULLS
+  })
+  return changed ? { outputs: plan.outputs, columns, masks: true } : plan
+}
+
+/** Where masked rows go. */
+export type RowTarget = (bytes: Buffer, start: number, end: number) => void
+
+const DATA_ROW = 0x44
+const HEADER_BYTES = 5
+const FIRST_SCRATCH_BYTES = 64 * 1024
+
+/**
+ * Rewrites DataRow messages: a masked cell is replaced while its bytes are skipped. Rows are gathered in a scratch
+ * buffer that all sessions share, because it is always emptied before the loop over a chunk ends.
+ */
+let scratch = Buffer.allocUnsafe(FIRST_SCRATCH_BYTES)
+let filled = 0
+
+/** Rewrites the row in `buffer[start, end)` (a message body) and gathers it. */
+export function maskRow(plan: ResultPlan, buffer: Buffer, start: number, end: number): void {
+  const columns = end - start >= 2 ? (buffer[start] ?? 0) * 256 + (buffer[start + 1] ?? 0) : -1
+  if (columns < 0) throw malformed()
+  const planned = columns === plan.columns.length
+  const messageAt = filled
+  reserve(HEADER_BYTES + 2)
+  filled = messageAt + HEADER_BYTES
+  scratch[filled++] = columns >>> 8
+  scratch[filled++] = columns & 255
+  let at = start + 2
+  let runFrom = at
+  for (let i = 0; i < columns; i++) {
+    if (end - at < 4) throw malformed()
+    const length = buffer.readInt32BE(at)
+    const next = length < 0 ? at + 4 : at + 4 + length
+    if (next > end || length < -1) throw malformed()
+    const masker = planned ? plan.columns[i] : NULLS
+    if (masker !== undefined && length >= 0) {
+      copyRun(buffer, runFrom, at)
+      const from = at + 4
+      putCell(masker.mask(buffer.subarray(from, masker.keeps < length ? from + masker.keeps : next)))
+      runFrom = next
+    }
+    at = next
+  }
+  if (at !== end) throw malformed()
+  copyRun(buffer, runFrom, end)
+  scratch[messageAt] = DATA_ROW
+  scratch.writeInt32BE(filled - messageAt - 1, messageAt + 1)
+}
+
+/** Hands over the rows gathered since the last time. */
+export function takeRows(target: RowTarget): void {
+  if (filled === 0) return
+  const bytes = filled
+  filled = 0
+  target(scratch, 0, bytes)
+  if (scratch.length > 16 * FIRST_SCRATCH_BYTES) scratch = Buffer.allocUnsafe(FIRST_SCRATCH_BYTES)
+}
+
+/** Whether so much is gathered that it should be taken before the next row. */
+export function rowsWaiting(): number {
+  return filled
+}
+
+function copyRun(buffer: Buffer, from: number, to: number): void {
+  const length = to - from
+  if (length === 0) return
+  reserve(length)
+  buffer.copy(scratch, filled, from, to)
+  filled += length
+}
+
+function putCell(value: Uint8Array | null): void {
+  const length = value === null ? 0 : value.length
+  reserve(4 + length)
+  scratch.writeInt32BE(value === null ? -1 : length, filled)
+  filled += 4
+  if (value === null) return
+  scratch.set(value, filled)
+  filled += length
+}
+
+function reserve(bytes: number): void {
+  const needed = filled + bytes
+  if (needed <= scratch.length) return
+  const grown = Buffer.allocUnsafe(Math.max(needed, scratch.length * 2))
+  scratch.copy(grown, 0, 0, filled)
+  scratch = grown
+}
+
+/**
+ * One row too large to wait for: masked cells are skipped as they stream by, everything before the last masked cell is
+ * kept (bounded), because a message begins with its length; what follows it is passed on as it comes.
+ */
+export class RowStream {
+  readonly #plan: ResultPlan
+  readonly #bodyBytes: number
+  readonly #kept: Buffer[] = []
+  #keptBytes = 0
+  #head = Buffer.alloc(0)
+  #columns = -1
+  #column = 0
+  #lastMasked = -1
+  /** Of the current cell: bytes still to come; -1 between cells. */
+  #cellLeft = -1
+  #cell: Buffer[] = []
+  #cellWanted = 0
+  #difference = 0
+  #open = false
+
+  constructor(plan: ResultPlan, bodyBytes: number) {
+    this.#plan = plan
+    this.#bodyBytes = bodyBytes
+  }
+
+  piece(buffer: Buffer, start: number, end: number, bytesLeft: number, target: RowTarget): void {
+    let at = start
+    while (at < end) {
+      if (this.#open) {
+        target(buffer, at, end)
+        return
+      }
+      at = this.#cellLeft >= 0 ? this.#cellBytes(buffer, at, end) : this.#headBytes(buffer, at, end)
+      if (this.#columns >= 0 && this.#cellLeft < 0 && this.#column > this.#lastMasked) this.#emit(target)
+    }
+    if (bytesLeft === 0 && !this.#open) throw malformed()
+  }
+
+  /** Collects the column count, then each cell's length. */
+  #headBytes(buffer: Buffer, start: number, end: number): number {
+    const wanted = (this.#columns < 0 ? 2 : 4) - this.#head.length
+    const taken = Math.min(wanted, end - start)
+    this.#head = Buffer.concat([this.#head, buffer.subarray(start, start + taken)])
+    if (taken < wanted) return start + taken
+    const head = this.#head
+    this.#head = Buffer.alloc(0)
+    if (this.#columns < 0) {
+      this.#columns = head.readUInt16BE(0)
+      this.#lastMasked = this.#columns - 1
+      if (this.#columns === this.#plan.columns.length) {
+        this.#lastMasked = this.#plan.columns.findLastIndex((masker) => masker !== undefined)
+      }
+      this.#keep(head)
+      return start + taken
+    }
+    const length = head.readInt32BE(0)
+    if (length < -1 || length > this.#bodyBytes) throw malformed()
+    const masker = this.#masker()
+    if (length < 0 || masker === undefined) {
+      this.#keep(head)
+      if (length <= 0) this.#column++
+      else this.#cellLeft = length
+      return start + taken
+    }
+    this.#difference -= length
+    this.#cellWanted = Math.min(length, masker.keeps)
+    if (length === 0) this.#endMasked(masker)
+    else this.#cellLeft = length
+    return start + taken
+  }
+
+  #cellBytes(buffer: Buffer, start: number, end: number): number {
+    const taken = Math.min(this.#cellLeft, end - start)
+    const masker = this.#masker()
+    if (masker === undefined) {
+      this.#keep(Buffer.from(buffer.subarray(start, start + taken)))
+    } else if (this.#cellWanted > 0) {
+      const wanted = Math.min(this.#cellWanted, taken)
+      this.#cell.push(Buffer.from(buffer.subarray(start, start + wanted)))
+      this.#cellWanted -= wanted
+    }
+    this.#cellLeft -= taken
+    if (this.#cellLeft === 0) {
+      this.#cellLeft = -1
+      if (masker === undefined) this.#column++
+      else this.#endMasked(masker)
+    }
+    return start + taken
+  }
+
+  #endMasked(masker: CellMasker): void {
+    const value = masker.mask(Buffer.concat(this.#cell))
+    this.#cell = []
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(value === null ? -1 : value.length, 0)
+    this.#keep(length)
+    if (value !== null) {
+      this.#difference += value.length
+      this.#keep(Buffer.from(value))
+    }
+    this.#column++
+  }
+
+  #masker(): CellMasker | undefined {
+    return this.#columns === this.#plan.columns.length ? this.#plan.columns[this.#column] : NULLS
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#keptBytes += bytes.length
+    if (this.#keptBytes > LIMITS.rowBytesMax) {
+      throw new GatewayError('limit_exceeded', 'A row is too large in front of its last masked column.', {
+        remedy: 'Select the large column last, or fewer columns.',
+        retry: 'only-if-changed',
+      })
+    }
+    this.#kept.push(bytes)
+  }
+
+  #emit(target: RowTarget): void {
+    this.#open = true
+    const header = Buffer.alloc(HEADER_BYTES)
+    header[0] = DATA_ROW
+    header.writeInt32BE(this.#bodyBytes + this.#difference + 4, 1)
+    const bytes = Buffer.concat([header, ...this.#kept])
+    target(bytes, 0, bytes.length)
+  }
+}
+
+function malformed(): GatewayError {
+  return new GatewayError('protocol_violation', 'The upstream sent a row that is not one.')
+}

@@ -1,0 +1,266 @@
+import type { Connection, GatewayError, Pipe } from '../../core/index.ts'
+import { asGatewayError, GatewayError as Failure, isGatewayError } from '../../core/index.ts'
+import type { ProtocolContext, Session } from '../../session/index.ts'
+import type { SqlAnalyser } from '../../sql/index.ts'
+import { isHarmlessSetting } from '../../sql/index.ts'
+import type { Startup } from '../../wire/postgres/index.ts'
+import { encodeCancelRequest, encodeError, encodeServer } from '../../wire/postgres/index.ts'
+import type { KeeperPorts } from './catalogue-keeper.ts'
+import { CatalogueKeeper } from './catalogue-keeper.ts'
+import type { Admitted } from './client.ts'
+import { admit } from './client.ts'
+import { Judge } from './commands.ts'
+import { Conversation } from './conversation.ts'
+import { errorBytes } from './errors.ts'
+import { greet } from './greeting.ts'
+import { CancelKeys } from './keys.ts'
+import { SessionKnowledge } from './knowledge.ts'
+import type { PostgresSettings } from './settings.ts'
+import type { UpstreamOpen } from './upstream.ts'
+import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
+
+const SEARCH_PATH_QUERY = 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
+/** A name longer than this is cut by the server (NAMEDATALEN less one). */
+const APPLICATION_NAME_BYTES_MAX = 63
+
+/** Serves clients of one listener: greeting, login, recording, upstream; then the conversation takes over. */
+export class PostgresServer {
+  readonly #context: ProtocolContext
+  readonly #analyser: Promise<SqlAnalyser>
+  readonly #keys: CancelKeys
+  readonly #ports: KeeperPorts
+  readonly #keepers = new WeakMap<Connection<PostgresSettings>, Map<string, CatalogueKeeper>>()
+
+  constructor(context: ProtocolContext, analyser: Promise<SqlAnalyser>) {
+    this.#context = context
+    this.#analyser = analyser
+    this.#keys = new CancelKeys(context.random)
+    this.#ports = {
+      network: context.gateway.network,
+      clock: context.gateway.clock,
+      random: context.random,
+      resolveSecret: (reference) => context.resolveSecret(reference),
+      report: (error) => context.report(error),
+    }
+  }
+
+  accept(pipe: Pipe, admitted: () => void): void {
+    this.#serve(pipe, admitted).catch((error: unknown) => this.#farewell(pipe, error))
+  }
+
+  async close(): Promise<void> {
+    await (await this.#analyser).close()
+  }
+
+  async #serve(pipe: Pipe, admitted: () => void): Promise<void> {
+    const greeting = await greet(pipe, {
+      network: this.#context.gateway.network,
+      tls: this.#context.tls,
+      tlsRequired: this.#context.tlsRequired,
+    })
+    if (greeting.kind === 'cancel') {
+      // Answered with nothing, whether it fits or not, as the protocol has it.
+      this.#keys.cancel(greeting.processId, greeting.key)
+      pipe.end()
+      return
+    }
+    const client = await admit(pipe, greeting.startup, greeting.rest, {
+      credentials: this.#context.credentials,
+      random: this.#context.random,
+      connection: (name) => this.#connection(name),
+    })
+    admitted()
+    await this.#open(pipe, greeting.startup, client)
+  }
+
+  async #open(pipe: Pipe, startup: Startup, client: Admitted): Promise<void> {
+    const { credential, connection, database } = client
+    // Until the conversation has begun, ending the session is ending the pipe.
+    let end = (reason: GatewayError): void => void pipe.end(errorBytes(reason, 'FATAL'))
+    const session = this.#context.gateway.open({
+      chain: credential.chain,
+      connection,
+      credential: credential.id,
+      mintedBy: credential.mintedBy,
+      clientAddress: `${pipe.remote.address}:${pipe.remote.port}`,
+      program: startup.parameters.get('application_name') ?? '',
+      database,
+      onTerminate: (reason) => end(reason),
+    })
+    try {
+      const began = await this.#begin(pipe, startup, client, session)
+      end = (reason) => began.terminate(reason)
+    } catch (error) {
+      session.close(error instanceof UpstreamRefused ? 'refused by upstream' : asGatewayError(error).code)
+      throw error
+    }
+  }
+
+  async #begin(pipe: Pipe, startup: Startup, client: Admitted, session: Session): Promise<Conversation> {
+    const { connection, database, minor } = client
+    const labelled = connection.labels.length > 0
+    let gone = false
+    pipe.onEnd = pipe.onClose = () => {
+      gone = true
+    }
+    if (labelled) await this.#keeper(connection, database).ready()
+    const name = startup.parameters.get('application_name') ?? ''
+    const tagged = taggedName(name, session.id)
+    const parameters = startupParameters(startup, connection, labelled, tagged)
+    const upstream = await openUpstream(this.#ports, connection.settings, database, parameters, minor)
+    const { searchPath, rest } = labelled
+      ? await readSearchPath(upstream)
+      : { searchPath: [], rest: upstream.rest }
+    if (gone) {
+      upstream.pipe.destroy()
+      throw new Failure('canceled', 'The client went away.')
+    }
+    const knowledge = new SessionKnowledge({
+      connection: () => this.#connection(connection.name),
+      keeper: (now) => this.#keeper(now, database),
+      searchPath,
+    })
+    const judge = new Judge(session, await this.#analyser, knowledge)
+    for (const [parameter, value] of upstream.parameters) judge.parameter(parameter, value)
+    const cancel = (): void => this.#cancel(connection, upstream)
+    const key = this.#keys.add(() => conversation.cancel())
+    const conversation = new Conversation({
+      session,
+      client: pipe,
+      upstream: upstream.pipe,
+      judge,
+      inReach: () => knowledge.inReach(),
+      shownApplicationName: connection.settings.tagApplicationName
+        ? (value) => (value === tagged ? name : value)
+        : undefined,
+      cancelUpstream: cancel,
+      onRedefine: () => knowledge.redefining(),
+      onClosed: () => {
+        this.#keys.remove(key)
+        knowledge.close()
+      },
+      report: (error) => this.#context.report(error),
+    })
+    pipe.write(client.final)
+    pipe.write(
+      greetingBytes(upstream, key, connection.settings.tagApplicationName ? { tagged, name } : undefined),
+    )
+    conversation.start(client.rest, rest)
+    return conversation
+  }
+
+  #cancel(connection: Connection<PostgresSettings>, upstream: UpstreamOpen): void {
+    const request = encodeCancelRequest(upstream.processId, upstream.key)
+    cancelUpstream(this.#ports, connection.settings, request).catch((error: unknown) =>
+      this.#context.report(error),
+    )
+  }
+
+  #connection(name: Connection['name']): Connection<PostgresSettings> | undefined {
+    const connection = this.#context.connection(name)
+    if (connection === undefined) return undefined
+    return isOurs(connection) ? connection : undefined
+  }
+
+  #keeper(connection: Connection<PostgresSettings>, database: string): CatalogueKeeper {
+    let keepers = this.#keepers.get(connection)
+    if (keepers === undefined) {
+      keepers = new Map()
+      this.#keepers.set(connection, keepers)
+    }
+    let keeper = keepers.get(database)
+    if (keeper === undefined) {
+      keeper = new CatalogueKeeper(this.#ports, connection, database)
+      keepers.set(database, keeper)
+    }
+    return keeper
+  }
+
+  /** The client is told what went wrong before the conversation began. */
+  #farewell(pipe: Pipe, error: unknown): void {
+    if (error instanceof UpstreamRefused) {
+      // Its own words: what a client shows when it talks to the server itself.
+      const { severity, code, message, ...fields } = error.fields
+      pipe.end(
+        encodeError({
+          ...fields,
+          severity: severity === 'PANIC' ? 'PANIC' : 'FATAL',
+          code: code ?? '08001',
+          message: message ?? '',
+        }),
+      )
+      return
+    }
+    if (!isGatewayError(error)) this.#context.report(error)
+    const known = asGatewayError(error)
+    if (known.code === 'canceled') pipe.destroy()
+    else pipe.end(errorBytes(known, 'FATAL'))
+  }
+}
+
+/** The configuration has read the settings of every connection of ours by our schema. */
+function isOurs(connection: Connection): connection is Connection<PostgresSettings> {
+  return connection.protocol === 'postgres'
+}
+
+/** What the server is started with: the client's settings where they are harmless, and our own pins. */
+function startupParameters(
+  startup: Startup,
+  connection: Connection<PostgresSettings>,
+  labelled: boolean,
+  tagged: string,
+): Map<string, string> {
+  const parameters = new Map(startup.parameters)
+  if (connection.settings.tagApplicationName) parameters.set('application_name', tagged)
+  if (!labelled) return parameters
+  for (const [name, value] of startup.parameters) {
+    if (name === 'client_encoding') {
+      if (/^utf-?8$/i.test(value.replace(/^'(.*)'$/, '$1'))) continue
+      throw refusedSetting(name, 'Use UTF8: other encodings could hide what a statement says.')
+    }
+    if (!isHarmlessSetting(name)) throw refusedSetting(name, 'Leave it out on a connection with labels.')
+  }
+  parameters.set('client_encoding', 'UTF8')
+  parameters.set('standard_conforming_strings', 'on')
+  return parameters
+}
+
+function refusedSetting(name: string, remedy: string): Failure {
+  const shown = /^[A-Za-z0-9_.]{1,63}$/.test(name) ? name : 'this setting'
+  return new Failure('denied', `Connect without setting ${shown}.`, { remedy, retry: 'only-if-changed' })
+}
+
+function taggedName(name: string, session: string): string {
+  const tag = `sluice:${session}`
+  if (name === '') return tag
+  let room = Buffer.from(name)
+    .subarray(0, APPLICATION_NAME_BYTES_MAX - tag.length - 1)
+    .toString('utf8')
+  room = room.replaceAll('\ufffd', '')
+  return `${room} ${tag}`
+}
+
+async function readSearchPath(open: UpstreamOpen): Promise<{ searchPath: string[]; rest: Buffer }> {
+  const client = new UpstreamClient(open)
+  const rows = await client.query(SEARCH_PATH_QUERY)
+  const searchPath = rows.map((row) => row[0]).filter((name) => typeof name === 'string')
+  return { searchPath, rest: client.release() }
+}
+
+function greetingBytes(
+  upstream: UpstreamOpen,
+  key: { readonly processId: number; readonly secret: Uint8Array },
+  renamed: { readonly tagged: string; readonly name: string } | undefined,
+): Buffer {
+  const parameters = [...upstream.parameters].map(([name, value]) => ({
+    kind: 'parameterStatus' as const,
+    name,
+    value: name === 'application_name' && value === renamed?.tagged ? renamed.name : value,
+  }))
+  return encodeServer(
+    { kind: 'authenticationOk' },
+    ...parameters,
+    { kind: 'backendKeyData', processId: key.processId, key: key.secret },
+    { kind: 'readyForQuery', status: 'idle' },
+  )
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import { duration, line, secretReference } from '../../config/values.ts'
+
+/** How far the server's identity is checked: libpq's words and meanings. */
+const sslmode = z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
+
+/** What a PostgreSQL connection says besides what every connection does. */
+export const postgresSettings = z.strictObject({
+  upstream: z.strictObject({
+    /** A name or address; a path is the directory of a Unix socket. */
+    host: line('a host'),
+    port: z.int().min(1).max(65_535).default(5432),
+    user: line('a role'),
+    password: secretReference().optional(),
+    sslmode: sslmode.default('verify-full'),
+    sslrootcert: secretReference({ literal: true }).optional(),
+    sslcert: secretReference({ literal: true }).optional(),
+    sslkey: secretReference().optional(),
+    channelBinding: z.enum(['prefer', 'require']).default('prefer'),
+  }),
+  /** The databases that may be opened, by their real names. Empty: none. */
+  databases: z.array(line('a database')).default([]),
+  /** Adds the session id to `application_name` upstream, so that its DBA finds the session. */
+  tagApplicationName: z.boolean().default(true),
+  /** How often definitions changed around the gateway are looked for. */
+  catalogueEvery: duration({ min: 200, max: 60_000 }).default(2_000),
+})
+
+export type PostgresSettings = z.output<typeof postgresSettings>

@@ -1,0 +1,38 @@
+import type { FieldDescription } from '../../wire/postgres/index.ts'
+import { STATUS_BYTES } from '../../wire/postgres/index.ts'
+import type { Portal, Statement } from './pending.ts'
+import { Names, PendingQueue } from './pending.ts'
+
+/**
+ * What both directions of one conversation share: what the server still owes, which statements and portals are known,
+ * where the transaction stands. Follows what the server acknowledged; what is assumed ahead of that can be undone.
+ */
+export class ConversationState {
+  readonly pending = new PendingQueue()
+  readonly statements = new Names<Statement>()
+  readonly portals = new Names<Portal>()
+  /** The status byte of the last ReadyForQuery. */
+  status: number = STATUS_BYTES.idle
+  /** Extended-protocol messages have been forwarded since the last Sync. */
+  unsynced = false
+  /** Of those, some were an Execute. */
+  executed = false
+  /** An error was answered; client messages are discarded until Sync, as the server does. */
+  skipping = false
+  /** The error was our own and the server knows nothing of it: its Sync is answered here. */
+  skippingLocally = false
+  /** The server takes COPY data and ignores Sync. */
+  copyIn = false
+  /** A definition was changed in the open transaction. */
+  redefined = false
+
+  get idle(): boolean {
+    return this.pending.length === 0 && !this.unsynced && this.status !== STATUS_BYTES.transaction
+  }
+
+  get inTransaction(): boolean {
+    return this.status !== STATUS_BYTES.idle
+  }
+}
+
+export type Fields = readonly FieldDescription[]

@@ -1,0 +1,46 @@
+import type { Socket } from 'node:net'
+import type { ZodType } from 'zod'
+import type {
+  AttributeType,
+  Connection,
+  ConnectionName,
+  Pipe,
+  RandomBytes,
+  Secret,
+  SecretRef,
+  ServerTls,
+} from '../core/index.ts'
+import type { Gateway } from './gateway.ts'
+import type { CredentialDesk } from './ports.ts'
+
+/** All that the rest of the gateway knows of a protocol. Below the registry nobody compares names. */
+export type Protocol = {
+  readonly name: string
+  /** The schema of a connection's own settings. */
+  readonly settings: ZodType
+  /** Facts that this protocol adds to those every command has. */
+  readonly attributes: Readonly<Record<string, AttributeType>>
+  /** Begins to serve. One per listener; `close` ends what it keeps of its own. */
+  serve(context: ProtocolContext): ProtocolServer
+}
+
+export type ProtocolContext = {
+  readonly gateway: Gateway
+  readonly credentials: CredentialDesk
+  readonly random: RandomBytes
+  readonly tls: ServerTls | undefined
+  readonly tlsRequired: boolean
+  resolveSecret(reference: SecretRef): Promise<Secret>
+  /** Those of this protocol, as configured now. */
+  connection(name: ConnectionName): Connection | undefined
+  /** Faults of our own and of upstreams, for the log. Never values or secrets. */
+  report(error: unknown): void
+}
+
+/** A protocol takes bounded byte streams, or sockets where a library wants them. */
+export type ProtocolServer = {
+  readonly close: () => Promise<void>
+} & (
+  | { readonly takes: 'pipe'; readonly accept: (pipe: Pipe, admitted: () => void) => void }
+  | { readonly takes: 'socket'; readonly accept: (socket: Socket, admitted: () => void) => void }
+)
