@@ -101,6 +101,8 @@ export const LIMITS = {
   frameBytesMax: 128 * 1024 * 1024,
   /** Entries of one decision cache; beyond it the oldest go. */
   decisionsCachedMax: 10_000,
+  /** Shapes of statements whose relevant literals are known; each at most the size of an inline statement. */
+  shapesLearnedMax: 10_000,
   /** HTTP request head, and a JSON body that is masked in memory. */
   httpHeadBytesMax: 32 * 1024,
   httpMaskedBodyBytesMax: 8 * 1024 * 1024,

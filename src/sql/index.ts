@@ -1,0 +1,55 @@
+/**
+ * Statement text and catalogue to facts: what a SQL batch does, what it touches, which labelled columns come out and
+ * where. Leaves deciding to policy, masking to masking, and reading the catalogue to the protocol's adapter.
+ * Promise: what is not understood is never called harmless. It is opaque, or an escape.
+ */
+import type { Facts } from '../core/command.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { AnalysisContext } from './analyse.ts'
+import { analyse } from './analyse.ts'
+import { KeyMaker } from './keys.ts'
+import type { ParseResult } from './parser.ts'
+import { createParser } from './parser.ts'
+import type { Shape } from './shape.ts'
+import { shapeOf } from './shape.ts'
+
+export type { AnalysisContext } from './analyse.ts'
+export type { Catalogue, Column, Relation, RelationKind, UserFunction, UserType } from './catalogue.ts'
+export type { ParseResult } from './parser.ts'
+export type { Shape } from './shape.ts'
+export { changeOf } from './settings.ts'
+
+export interface SqlAnalyser {
+  /**
+   * Short texts are parsed at once, long ones by a worker. A syntax error is an answer (`unparsed`); GatewayError
+   * `limit_exceeded` is thrown (or the promise rejected) for a text that is too long or too much for the parser.
+   */
+  parse(text: string): ParseResult | Promise<ParseResult>
+  /** Total: it answers for every tree. What did not parse is opaque, and an escape where labels are in play. */
+  analyse(parsed: ParseResult, context: AnalysisContext): Facts
+  /**
+   * The shape of `bytes[start, end)` (the text without its closing NUL), or `undefined` when it has to be parsed every
+   * time. It points into `bytes`: use it before the buffer is used again.
+   */
+  shape(bytes: Uint8Array, start: number, end: number): Shape | undefined
+  /** The key under which facts and decisions of this text may be cached; `undefined` until its shape is learned. */
+  keyOf(shape: Shape): string | undefined
+  /** Learns a shape from a parse of the very text the shape was taken from; returns that text's key. */
+  learn(shape: Shape, parsed: ParseResult): string
+  close(): Promise<void>
+}
+
+/** Loads the grammar (about 10 ms the first time). One analyser serves all sessions of a process. */
+export async function createSqlAnalyser(): Promise<SqlAnalyser> {
+  const parser = await createParser()
+  const keys = new KeyMaker()
+  return {
+    parse: (text) => parser.parse(text),
+    analyse,
+    shape: (bytes, start, end) =>
+      end - start <= LIMITS.statementInlineBytesMax ? shapeOf(bytes, start, end) : undefined,
+    keyOf: (shape) => keys.keyOf(shape),
+    learn: (shape, parsed) => keys.learn(shape, parsed),
+    close: () => parser.close(),
+  }
+}
