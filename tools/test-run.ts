@@ -3,7 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { COUNTS_FILE, type Counts } from './counts-reporter.ts'
+import { ROOT } from './dist.ts'
 import { runStep } from './steps.ts'
+
+const REPORTER = join(ROOT, 'tools', 'counts-reporter.ts')
 
 function parsed(text: string): Counts {
   const value: unknown = JSON.parse(text)
@@ -16,21 +19,22 @@ function parsed(text: string): Counts {
 }
 
 /**
- * Runs tests, showing the runner's own output as it comes. What counts as failed: a failed test, a test that did not
+ * Runs tests, showing the runner's own output as it comes (`live`). What counts as failed: a failed test, a test that did not
  * run, and a run that failed for another reason (no tests, an error outside of any test, the runner itself).
  */
 export async function runTests(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  live = true,
 ): Promise<{ readonly passed: number; readonly failed: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'))
   const file = join(folder, 'counts.json')
   try {
     const outcome = await runStep({
       name: 'tests',
-      command: ['vitest', 'run', '--reporter=default', '--reporter=./tools/counts-reporter.ts', ...args],
+      command: ['vitest', 'run', '--reporter=default', `--reporter=${REPORTER}`, ...args],
       env: { ...env, [COUNTS_FILE]: file },
-      live: true,
+      live,
     })
     const counts = existsSync(file)
       ? parsed(readFileSync(file, 'utf8'))
