@@ -1,0 +1,65 @@
+/**
+ * The benchmarks: `npm run bench -- NAME [--quick] [--json] [--name FILE] [--only SCENARIO,...] [--targets T,...]`.
+ * Measures in ratios within one run, because figures of different runs on a shared machine do not compare; prints a
+ * table, writes bench/results/<name>.json. Promise: every figure printed was measured in this run.
+ */
+import { parseArgs } from 'node:util'
+import { postgres } from './postgres/index.ts'
+import { endAll } from './support/processes.ts'
+
+export type BenchOptions = {
+  /** Everything in under 45 seconds: fewer rounds, smaller counts, the same scenarios. */
+  readonly quick: boolean
+  /** Print the results as one line of JSON at the end. */
+  readonly json: boolean
+  /** Where results are kept below bench/results; `latest/` is not under version control. */
+  readonly name: string | undefined
+  readonly only: readonly string[] | undefined
+  readonly targets: readonly string[] | undefined
+}
+
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = { postgres }
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      name: { type: 'string' },
+      only: { type: 'string' },
+      targets: { type: 'string' },
+    },
+  })
+  const benchmark = BENCHMARKS[positionals[0] ?? '']
+  if (benchmark === undefined || positionals.length !== 1) {
+    console.error(
+      `usage: npm run bench -- ${Object.keys(BENCHMARKS).join('|')} [--quick] [--json] [--name FILE]`,
+    )
+    return 64
+  }
+  await benchmark({
+    quick: values.quick,
+    json: values.json,
+    name: values.name,
+    only: values.only?.split(','),
+    targets: values.targets?.split(','),
+  })
+  return 0
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    endAll()
+    process.exit(130)
+  })
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof Error ? (error.stack ?? error.message) : error)
+  process.exitCode = 1
+} finally {
+  endAll()
+}
