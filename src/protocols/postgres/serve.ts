@@ -2,7 +2,7 @@ import type { Connection, GatewayError, Pipe } from '../../core/index.ts'
 import { asGatewayError, GatewayError as Failure, isGatewayError } from '../../core/index.ts'
 import type { ProtocolContext, Session } from '../../session/index.ts'
 import type { SqlAnalyser } from '../../sql/index.ts'
-import { isHarmlessSetting } from '../../sql/index.ts'
+import { changeOf } from '../../sql/index.ts'
 import type { Startup } from '../../wire/postgres/index.ts'
 import { encodeCancelRequest, encodeError, encodeServer } from '../../wire/postgres/index.ts'
 import type { KeeperPorts } from './catalogue-keeper.ts'
@@ -218,7 +218,7 @@ function startupParameters(
       if (/^utf-?8$/i.test(value.replace(/^'(.*)'$/, '$1'))) continue
       throw refusedSetting(name, 'Use UTF8: other encodings could hide what a statement says.')
     }
-    if (!isHarmlessSetting(name)) throw refusedSetting(name, 'Leave it out on a connection with labels.')
+    if (!changeOf(name, value).safe) throw refusedSetting(name, 'Leave it out on a connection with labels.')
   }
   parameters.set('client_encoding', 'UTF8')
   parameters.set('standard_conforming_strings', 'on')

@@ -1,0 +1,5 @@
+/** The registry: one line per protocol. Whoever gets it holds descriptors and never compares names. */
+import type { Protocol } from '../session/index.ts'
+import { postgres } from './postgres/index.ts'
+
+export const PROTOCOLS: readonly Protocol[] = [postgres]
