@@ -1,0 +1,142 @@
+/**
+ * A real gateway for tests: `sluice start` as a child process with a configuration and a data directory of its own,
+ * used through its command line only, as people use it. Leaves servers behind it to postgres.ts.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Finished } from './process.ts'
+import { cleanEnvironment, run } from './process.ts'
+
+const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** A cold start compiles two WebAssembly modules on a machine that others use too. */
+const READY_MS_MAX = 30_000
+
+export type GatewayOptions = {
+  /** The text of sluice.yaml. */
+  readonly config: string
+  /** Environment of the gateway: where `${env:NAME}` finds upstream passwords. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export type TestGateway = {
+  readonly configFile: string
+  readonly dataDirectory: string
+  /** By protocol name. */
+  readonly ports: Readonly<Record<string, number>>
+  readonly pid: number
+  /** What it has written to stderr so far: must never hold a secret. */
+  readonly stderr: () => string
+  /** A fresh credential as a DSN, as `sluice dsn` prints it. */
+  dsn(connection: string, identity: string, ttl?: string): Promise<string>
+  /** Any command of the command line against this gateway. */
+  cli(args: readonly string[], input?: string): Promise<Finished>
+  /** SIGTERM; throws unless it ends with 0. Removes its files. */
+  stop(): Promise<void>
+  /** SIGKILL, and starts again on the same data and ports are new. */
+  crashAndRestart(): Promise<TestGateway>
+}
+
+/** Starts one and waits until it listens. */
+export async function startGateway(options: GatewayOptions): Promise<TestGateway> {
+  const place = await mkdtemp(join(tmpdir(), 'sluice-gateway-'))
+  const configFile = join(place, 'sluice.yaml')
+  await writeFile(configFile, options.config)
+  return launch(place, configFile, options.env ?? {})
+}
+
+async function launch(
+  place: string,
+  configFile: string,
+  env: Readonly<Record<string, string>>,
+): Promise<TestGateway> {
+  const dataDirectory = join(place, 'data')
+  const child = spawn(
+    process.execPath,
+    [CLI, 'start', '--config', configFile, '--data', dataDirectory, '--json'],
+    { env: { ...cleanEnvironment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  // A test run that is ended early takes its gateways along.
+  const last = () => child.kill('SIGKILL')
+  process.once('exit', last)
+  child.once('exit', () => process.off('exit', last))
+
+  const ports = portsOf(await readyLine(child, () => stderr))
+  const cli = async (args: readonly string[], input = '') =>
+    run(process.execPath, [CLI, ...args, '--data', dataDirectory], { input })
+  return {
+    configFile,
+    dataDirectory,
+    ports,
+    pid: child.pid ?? 0,
+    stderr: () => stderr,
+    cli,
+    async dsn(connection, identity, ttl) {
+      const done = await cli([
+        'dsn',
+        connection,
+        '--as',
+        identity,
+        ...(ttl === undefined ? [] : ['--ttl', ttl]),
+      ])
+      if (done.code !== 0) throw new Error(`sluice dsn ended with ${done.code}: ${done.stderr}`)
+      return done.stdout.trim()
+    },
+    async stop() {
+      await end(child, 'SIGTERM')
+      await rm(place, { recursive: true, force: true })
+      if (child.exitCode !== 0)
+        throw new Error(`the gateway ended with ${child.exitCode ?? child.signalCode}: ${stderr}`)
+    },
+    async crashAndRestart() {
+      await end(child, 'SIGKILL')
+      return launch(place, configFile, env)
+    },
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill(signal)
+  await ended
+}
+
+/** The first line of stdout is JSON and means: listening. */
+async function readyLine(child: ChildProcess, stderr: () => string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+    const at = text.indexOf('\n')
+    if (at >= 0) resolve(text.slice(0, at))
+  })
+  child.once('error', reject)
+  child.once('exit', (code) =>
+    reject(new Error(`the gateway ended with ${code} before it was ready: ${stderr()}`)),
+  )
+  const timer = setTimeout(() => {
+    child.kill('SIGKILL')
+    reject(new Error(`the gateway was not ready after ${READY_MS_MAX} ms: ${stderr()}`))
+  }, READY_MS_MAX)
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function portsOf(line: string): Record<string, number> {
+  const parsed: unknown = JSON.parse(line)
+  const ports: unknown =
+    typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'ports') : undefined
+  if (typeof ports !== 'object' || ports === null) throw new Error(`the ready line has no ports: ${line}`)
+  return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, Number(port)]))
+}
