@@ -12,7 +12,7 @@ import type {
   RuleWhat,
   RuleWho,
 } from '../core/index.ts'
-import { brand, COMMAND_CLASSES, identityKey } from '../core/index.ts'
+import { brand, COMMAND_CLASSES, identityKey, LIMITS } from '../core/index.ts'
 import type { Config, Holders, Listener, LocalIdentity } from './config.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
@@ -36,9 +36,6 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
-/** More than anybody reads at once. */
-const PROBLEMS_MAX = 100
-
 /** Reads a configuration as a whole or not at all. `file` is the name that problems and rules carry. */
 export function loadConfig(
   source: { readonly file: string; readonly text: string },
@@ -50,7 +47,7 @@ export function loadConfig(
   const config = loader.load()
   if (config !== undefined && loader.problems.length === 0) return { ok: true, config }
   const problems = [...loader.problems].sort((a, b) => a.line - b.line || a.column - b.column)
-  return { ok: false, problems: problems.slice(0, PROBLEMS_MAX) }
+  return { ok: false, problems: problems.slice(0, LIMITS.configProblemsMax) }
 }
 
 class Loader {

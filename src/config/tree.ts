@@ -123,9 +123,6 @@ export function readTree(file: string, text: string): TreeResult {
   return { ok: true, tree: new Tree(file, read.value, read.place) }
 }
 
-/** Deeper than any configuration; the reader below is recursive. */
-const DEPTH_MAX = 64
-
 type Read = { readonly value: Plain; readonly place: Place }
 
 class Reader {
@@ -173,8 +170,8 @@ class Reader {
       this.#add(offset, path, `expected a value, got the alias *${node.source}`, 'write the value out')
       return { value: null, place }
     }
-    if (depth > DEPTH_MAX) {
-      this.#add(offset, path, `expected at most ${DEPTH_MAX} levels`, 'nest less deeply')
+    if (depth > LIMITS.configDepthMax) {
+      this.#add(offset, path, `expected at most ${LIMITS.configDepthMax} levels`, 'nest less deeply')
       return { value: null, place }
     }
     if ('anchor' in node && node.anchor !== undefined) {

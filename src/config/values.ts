@@ -62,7 +62,7 @@ function parseReference(text: string, literal: boolean): ParsedReference {
       return {
         ok: false,
         expected: 'expected the name of a stored secret',
-        fix: 'use up to 64 letters, digits, dots, - and _, beginning with a letter',
+        fix: 'use up to 128 letters, digits, dots, - and _',
       }
     case 'file':
       return { ok: true, ref: { kind: 'file', path: rest } }
@@ -80,7 +80,7 @@ function parseReference(text: string, literal: boolean): ParsedReference {
   }
 }
 
-const SECRET_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/
+const SECRET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 const DURATION_UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const SIZE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
@@ -141,7 +141,7 @@ export function line(what: string, max = 256) {
     .string({ error: (issue) => `expected ${what}, got ${shown(issue.input)}; write it as text, in quotes` })
     .min(1)
     .max(max)
-    .refine((text) => !/[\0-\x1f\x7f]/.test(text), `expected ${what} on one line; remove control characters`)
+    .refine((text) => !/\p{Cc}/u.test(text), `expected ${what} on one line; remove control characters`)
     .refine((text) => !text.includes('${'), `expected ${what}, got a reference; write the value itself`)
 }
 

@@ -76,6 +76,24 @@ export const LIMITS = {
   storeBatchMax: 1_000,
   /** A backup tool may hold the store's file for a moment. */
   storeBusyMs: 5_000,
+  /** What `sluice dsn` and a token exchange give when nobody says how long. */
+  credentialTtlMs: 15 * 60 * 1000,
+  /** A token of an issuer: the largest in use, with hundreds of groups, stay under 12 KiB. */
+  tokenBytesMax: 16 * 1024,
+  /** Groups of one identity, and the length of a name; longer ones are mistakes or attacks. */
+  groupsMax: 1_000,
+  identityNameMax: 256,
+  /** An issuer's answer (its metadata, its keys), and how long it may take. */
+  issuerAnswerBytesMax: 256 * 1024,
+  issuerAnswerMs: 5_000,
+  /** Keys of an issuer are fetched again after this; used on while it does not answer; and asked for at most so often. */
+  issuerKeysMs: 10 * 60 * 1000,
+  issuerKeysStaleMs: 60 * 60 * 1000,
+  issuerKeysCooldownMs: 30_000,
+  issuerKeysRetryMs: 5_000,
+  /** Verified tokens kept, and for how long at most, so that a withdrawn key stops counting. */
+  tokensKeptMax: 10_000,
+  tokenKeptMs: 5 * 60 * 1000,
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,

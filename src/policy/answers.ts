@@ -24,6 +24,8 @@ type Slice = {
   readonly clauses: ReadonlyMap<string, Clause>
   readonly reads: Reads
   readonly volatile: boolean
+  /** Whether some rule in it only observes. */
+  readonly observes: boolean
   /** Answers by principal, when they depend on nothing else. */
   readonly kept: Map<string, Answer> | undefined
 }
@@ -39,10 +41,14 @@ export class Answers {
   readonly #sets = new PreparedSets()
   readonly #slices = new Map<string, Slice>()
   readonly #fault: FaultReport
+  readonly #enforced: Answers | undefined
+  #kept = 0
 
-  constructor(clauses: readonly Clause[], fault: FaultReport) {
+  /** `enforced`: answers without the rules that observe, asked where there are none among these. */
+  constructor(clauses: readonly Clause[], fault: FaultReport, enforced?: Answers) {
     this.#clauses = clauses
     this.#fault = fault
+    this.#enforced = enforced
   }
 
   ask(
@@ -54,11 +60,14 @@ export class Answers {
   ): Answer {
     const slice = this.#slice(subject, connection.name)
     if (slice.clauses.size === 0) return NOBODY_ANSWERED
+    if (this.#enforced !== undefined && !slice.observes) {
+      return this.#enforced.ask(subject, principal, connection, facts, now)
+    }
     const kept = slice.kept?.get(principal.fingerprint)
     if (kept !== undefined) return kept
     const asked = this.#sets.ask(
       slice.key,
-      () => Object.fromEntries([...slice.clauses].map(([id, clause]) => [id, clause.json])),
+      () => Object.fromEntries([...slice.clauses].map(([id, clause]) => [id, clause.cedar])),
       {
         principal: principalEntity(principal, slice.reads),
         action: { type: 'Action', id: subject.action },
@@ -79,11 +88,18 @@ export class Answers {
       forbids,
       volatile: slice.volatile,
     }
-    // A principal's groups come with its token, so that there is no end to them.
-    if (slice.kept !== undefined && slice.kept.size < LIMITS.decisionsCachedMax) {
-      slice.kept.set(principal.fingerprint, answer)
-    }
+    if (slice.kept !== undefined) this.#keep(slice.kept, principal.fingerprint, answer)
     return answer
+  }
+
+  /** Groups come with tokens, so that there is no end to the principals; when there are too many, all are forgotten. */
+  #keep(kept: Map<string, Answer>, fingerprint: string, answer: Answer): void {
+    if (this.#kept >= LIMITS.decisionsCachedMax) {
+      for (const slice of this.#slices.values()) slice.kept?.clear()
+      this.#kept = 0
+    }
+    kept.set(fingerprint, answer)
+    this.#kept++
   }
 
   #slice(subject: Subject, connection: string): Slice {
@@ -108,9 +124,11 @@ export class Answers {
       clauses: new Map(clauses.map((clause) => [clause.id, clause])),
       reads,
       volatile,
+      observes: clauses.some((clause) => clause.observe),
       kept: constant ? new Map() : undefined,
     }
-    if (this.#slices.size < LIMITS.decisionsCachedMax) this.#slices.set(name, slice)
+    // Their number is that of the configured connections and labels.
+    this.#slices.set(name, slice)
     return slice
   }
 }

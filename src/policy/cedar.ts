@@ -3,7 +3,6 @@ import type { Problem, SourceText } from '../core/index.ts'
 
 /** The engine's own types, under the names used here. Nothing else imports the engine. */
 export type CedarJson = wasm.PolicyJson
-export type CedarExpr = wasm.Expr
 export type CedarSchema = wasm.SchemaJson<string>
 export type CedarValue = wasm.CedarValueJson
 export type CedarError = wasm.DetailedError
@@ -24,14 +23,20 @@ export function parseCedar(text: string): Parsed {
 export type Validation = { readonly errors: readonly CedarError[]; readonly impossible: boolean }
 
 /** Holds one policy against a schema. `impossible`: its condition can never be true. */
-export function validateCedar(schema: CedarSchema, policy: string | CedarJson): Validation {
+export function validateCedar(schema: CedarSchema, policy: string): Validation {
   const answer = wasm.validate({ schema, policies: { staticPolicies: { policy } } })
   if (answer.type === 'failure') return { errors: answer.errors, impossible: false }
   const warnings = answer.validationWarnings.map((each) => each.error.message)
   return {
-    errors: answer.validationErrors.map((each) => each.error),
+    // The engine finds them in no particular order.
+    errors: answer.validationErrors.map((each) => each.error).sort(byPlace),
     impossible: warnings.some((message) => message.includes('policy is impossible')),
   }
+}
+
+function byPlace(a: CedarError, b: CedarError): number {
+  const order = (a.sourceLocations?.[0]?.start ?? 0) - (b.sourceLocations?.[0]?.start ?? 0)
+  return order !== 0 ? order : a.message.localeCompare(b.message)
 }
 
 /** The engine's complaint without the prefix that names our generated policy ids. */
@@ -39,6 +44,8 @@ export function cedarMessage(error: CedarError): string {
   const label = error.sourceLocations?.[0]?.label
   const text = error.message
     .replace(/^for policy `[^`]*`, /, '')
+    // A condition is held against several actions, and which one complains first says nothing.
+    .replace(/ in context for Action::"[a-z]+"/, ' in context')
     .replace(/^failed to parse (?:policy|policies|policy set) from string: /, '')
   return [text, ...(label == null ? [] : [label])].join(', ')
 }
@@ -126,7 +133,7 @@ export class PreparedSets {
   }
 
   /** Asks one set, preparing it first when it is new. `key` names the set within this object. */
-  ask(key: string, policies: () => Readonly<Record<string, CedarJson>>, ask: Ask): Asked {
+  ask(key: string, policies: () => Readonly<Record<string, string>>, ask: Ask): Asked {
     let name = this.#prepared.get(key)
     if (name === undefined) {
       name = this.#prepare(policies())
@@ -151,7 +158,7 @@ export class PreparedSets {
     }
   }
 
-  #prepare(policies: Readonly<Record<string, CedarJson>>): string {
+  #prepare(policies: Readonly<Record<string, string>>): string {
     const name = freeNames.pop() ?? `set-${namesMade++}`
     this.#names.push(name)
     const answer = wasm.preparsePolicySet(name, { staticPolicies: { ...policies } })

@@ -19,6 +19,8 @@ export type Fault = {
 export type CompileOptions = {
   /** Called for every fault, on the path of a command: it must be quick. For logs and metrics. */
   readonly onFault?: (fault: Fault) => void
+  /** The engine itself failed and the command was refused. `error` may quote the command: not for the log. */
+  readonly onFailure?: (error: unknown) => void
 }
 
 export type CompileResult =
@@ -27,29 +29,40 @@ export type CompileResult =
 
 /** Compiles rules and raw Cedar, both held against the typed schema of every connection they are about. */
 export function compilePolicy(source: PolicySource, options: CompileOptions = {}): CompileResult {
-  const schemas = schemasOf(source)
+  const known = { schemas: schemasOf(source), labels: [...source.labels.keys()] }
   const parts = [
-    ...source.rules.map((rule, index) => clausesOfRule(rule, `rule${index}`, schemas)),
-    ...(source.cedar === undefined ? [] : [clausesOfCedar(source.cedar, schemas)]),
+    ...source.rules.map((rule, index) => clausesOfRule(rule, `rule${index}`, known)),
+    ...(source.cedar === undefined ? [] : [clausesOfCedar(source.cedar, known)]),
   ]
-  const problems = parts.flatMap((part) => part.problems)
+  const problems = oncePerPlace(parts.flatMap((part) => part.problems))
   if (problems.length > 0) return { ok: false, problems }
   const clauses = parts.flatMap((part) => part.clauses)
   const fault = (clause: Clause, message: string) =>
     options.onFault?.({ rule: clause.ref, effect: clause.effect, message })
-  const trialFault = (clause: Clause, message: string) => {
-    // Enforced rules have reported theirs already.
-    if (clause.observe) fault(clause, message)
-  }
-  const enforced = clauses.filter((clause) => !clause.observe)
+  const observing = clauses.some((clause) => clause.observe)
+  const enforced = new Answers(
+    clauses.filter((clause) => !clause.observe),
+    fault,
+  )
   const policy = policyOn({
     version: source.version,
     connections: new Map(source.connections.map((connection) => [connection.name, connection])),
     labels: source.labels,
-    enforced: new Answers(enforced, fault),
-    trial: enforced.length === clauses.length ? undefined : new Answers(clauses, trialFault),
+    onFailure: (error) => options.onFailure?.(error),
+    enforced,
+    trial: observing ? new Answers(clauses, fault, enforced) : undefined,
   })
   return { ok: true, policy }
+}
+
+/** The engine finds the same mistake once for each question and kind of connection. */
+function oncePerPlace(problems: readonly Problem[]): Problem[] {
+  const places = new Map<string, Problem>()
+  for (const problem of problems) {
+    const place = `${problem.path}:${problem.line}:${problem.column}`
+    if (!places.has(place)) places.set(place, problem)
+  }
+  return [...places.values()]
 }
 
 /** By connection name; connections whose commands have the same facts share one schema. */

@@ -2,6 +2,7 @@ import type {
   CommandClass,
   ConnectionName,
   Decision,
+  Deny,
   Facts,
   IdentityChain,
   LabelName,
@@ -16,6 +17,7 @@ import {
   classForbidden,
   classNotPermitted,
   connectionUnknown,
+  engineFailed,
   escapeRefused,
   factUnknown,
   filterForbidden,
@@ -48,10 +50,22 @@ export type Bench = {
   readonly labels: ReadonlyMap<LabelName, MaskingRule>
   readonly enforced: Answers
   readonly trial: Answers | undefined
+  /** The engine itself failed; nothing was permitted. */
+  readonly onFailure: (error: unknown) => void
 }
 
 export function policyOn(bench: Bench): Policy {
-  return { version: bench.version, decide: (question) => decide(bench, question) }
+  return {
+    version: bench.version,
+    decide(question) {
+      try {
+        return decide(bench, question)
+      } catch (error) {
+        bench.onFailure(error)
+        return { ...refuse(engineFailed()), volatile: true }
+      }
+    },
+  }
 }
 
 function decide(bench: Bench, question: Question): Decision {
@@ -59,15 +73,16 @@ function decide(bench: Bench, question: Question): Decision {
   if (connection === undefined) return refuse(connectionUnknown())
   const unknown = unknownAttribute(connection, question.facts)
   if (unknown !== undefined) return refuse(factUnknown(unknown))
-  const decision = new Deciding(bench, bench.enforced, connection, question).decide()
+  const deciding = new Deciding(bench, bench.enforced, connection, question)
+  const decision = deciding.decide()
   if (bench.trial === undefined) return decision
   const trial = new Deciding(bench, bench.trial, connection, question)
   const would = trial.decide()
-  const observed = sameOutcome(decision, would) ? [] : trial.observing()
+  const observed = sameOutcome(decision, would) ? [] : trial.observedAgainst(deciding)
   return { ...decision, observed, volatile: decision.volatile || would.volatile }
 }
 
-function refuse(reason: Reason): Decision {
+function refuse(reason: Reason): Deny {
   return { kind: 'deny', reason, rules: [], observed: [], volatile: false }
 }
 
@@ -107,8 +122,7 @@ class Deciding {
   readonly #facts: Facts
   readonly #now: number
   readonly #principals: readonly Principal[]
-  readonly #forbade = new Set<Clause>()
-  readonly #permitted = new Set<Clause>()
+  readonly #noted: { readonly subject: Subject; readonly verdict: Verdict }[] = []
   #volatile = false
 
   constructor(bench: Bench, answers: Answers, connection: PolicyConnection, question: Question) {
@@ -133,7 +147,7 @@ class Deciding {
       if (!see.allowed) return this.#deny(see, escapeRefused(facts.escape?.reason ?? ''))
     }
     for (const label of facts.filters) {
-      const filter = this.#askFilter(label)
+      const filter = this.#ask({ action: 'filter', label })
       if (!filter.allowed) {
         const [forbid] = filter.forbids
         return this.#deny(
@@ -164,25 +178,33 @@ class Deciding {
     return { kind: 'hold', reason, ...common }
   }
 
-  /** Rules that only observe and had a part in this. */
-  observing(): RuleRef[] {
-    return refsOf([...this.#forbade, ...this.#permitted].filter((clause) => clause.observe))
+  /** Rules that only observe and would have changed an answer that decided. */
+  observedAgainst(enforced: Deciding): RuleRef[] {
+    const changed = this.#noted.filter(
+      ({ subject, verdict }) => verdict.allowed !== enforced.#judge(subject).allowed,
+    )
+    return refsOf(changed.flatMap(({ verdict }) => deciders(verdict)).filter((clause) => clause.observe))
   }
 
+  /** Asks, and remembers who answered. */
   #ask(subject: Subject): Verdict {
-    return this.#note(strictest(this.#askEach(subject)))
+    const verdict = this.#judge(subject)
+    this.#noted.push({ subject, verdict })
+    return verdict
   }
 
-  /** Who may see a value may also compare it, unless comparing it is forbidden. */
-  #askFilter(label: LabelName): Verdict {
-    const filter = this.#askEach({ action: 'filter', label })
-    if (filter.every((each) => each.allowed)) return this.#note(strictest(filter))
-    const see = this.#askEach({ action: 'see', label })
-    const either = filter.map((own, index) => {
-      const seen = see[index]
-      return !own.allowed && own.forbids.length === 0 && seen?.allowed === true ? seen : own
-    })
-    return this.#note(strictest(either))
+  /** The answer to the chain as a whole: what one of its identities may not do, the chain may not do. */
+  #judge(subject: Subject): Verdict {
+    const own = this.#askEach(subject)
+    if (subject.action !== 'filter' || own.every((each) => each.allowed)) return strictest(own)
+    // Who may see a value may also compare it, unless comparing it is forbidden.
+    const see = this.#askEach({ action: 'see', label: subject.label })
+    return strictest(
+      own.map((filter, index) => {
+        const seen = see[index]
+        return !filter.allowed && filter.forbids.length === 0 && seen?.allowed === true ? seen : filter
+      }),
+    )
   }
 
   /** The answers to each identity of the chain, the one that acts first. */
@@ -202,17 +224,11 @@ class Deciding {
     })
   }
 
-  #note(verdict: Verdict): Verdict {
-    for (const clause of verdict.forbids) this.#forbade.add(clause)
-    if (verdict.allowed) for (const clause of verdict.permits) this.#permitted.add(clause)
-    return verdict
-  }
-
   #classReason(wanted: CommandClass, run: Verdict): Reason {
     const [forbid] = run.forbids
     if (forbid !== undefined) return classForbidden(wanted, this.#connection.name, forbid.ref)
     const others = (['read', 'write', 'define', 'administer'] as const).filter(
-      (each) => each !== wanted && strictest(this.#askEach({ action: 'run', class: each })).allowed,
+      (each) => each !== wanted && this.#judge({ action: 'run', class: each }).allowed,
     )
     return classNotPermitted(wanted, this.#connection.name, others)
   }
@@ -227,18 +243,27 @@ class Deciding {
     }
   }
 
+  /** Forbids first: they are what made the outcome stricter than permits would have it. */
   #rules(): RuleRef[] {
-    return refsOf([...this.#forbade, ...this.#permitted])
+    const clauses = this.#noted.flatMap(({ verdict }) => deciders(verdict))
+    return refsOf([
+      ...clauses.filter((clause) => clause.effect === 'forbid'),
+      ...clauses.filter((clause) => clause.effect === 'permit'),
+    ])
   }
 }
 
-/** What one identity of a chain may not do, the chain may not do. */
 function strictest(verdicts: readonly Verdict[]): Verdict {
   return {
     allowed: verdicts.every((each) => each.allowed),
     forbids: verdicts.flatMap((each) => each.forbids),
     permits: verdicts.flatMap((each) => each.permits),
   }
+}
+
+/** The permits that allowed, or the forbids that did not. What permits only part of a chain decided nothing. */
+function deciders(verdict: Verdict): readonly Clause[] {
+  return verdict.allowed ? verdict.permits : verdict.forbids
 }
 
 /** Each rule once, in the order in which they decided. */

@@ -2,7 +2,8 @@ import type { Problem, SourceText } from '../core/index.ts'
 import type { CedarJson, CedarSchema } from './cedar.ts'
 import { parseCedar, placeIn, problemIn, validateCedar } from './cedar.ts'
 import { readsOf } from './reads.ts'
-import type { Clause, Clauses } from './rule.ts'
+import type { Clause, Clauses, Known } from './rule.ts'
+import { literalProblems } from './rule.ts'
 import type { Action } from './vocabulary.ts'
 import { ACTIONS } from './vocabulary.ts'
 
@@ -12,7 +13,8 @@ const PATH = 'cedar'
  * Cedar policies written by experts, as clauses. Annotations say what YAML has words for: `@name("...")`,
  * `@mode("observe")`, `@agents("true")`. A policy counts for every connection and question that its scope leaves open.
  */
-export function clausesOfCedar(source: SourceText, schemas: ReadonlyMap<string, CedarSchema>): Clauses {
+export function clausesOfCedar(source: SourceText, known: Known): Clauses {
+  const { schemas } = known
   const clauses: Clause[] = []
   const problems: Problem[] = []
   for (const [index, piece] of splitPolicies(source.text).entries()) {
@@ -32,21 +34,24 @@ export function clausesOfCedar(source: SourceText, schemas: ReadonlyMap<string, 
     const connections = connectionsOf(json)
     for (const name of connections ?? []) {
       if (schemas.has(name)) continue
-      const known = [...schemas.keys()].join(', ')
+      const names = [...schemas.keys()].join(', ')
       problems.push({
         ...at,
         message: `expected a connection of this configuration, got Connection::"${name}"`,
-        fix: known === '' ? 'configure the connection first' : `use one of ${known}`,
+        fix: names === '' ? 'configure the connection first' : `use one of ${names}`,
       })
     }
-    problems.push(...validateEverywhere(source, piece.text, skip, at, connections, schemas))
+    problems.push(
+      ...validateEverywhere(source, piece.text, skip, at, connections, schemas),
+      ...literalProblems(json, source, PATH, known.labels, piece.offset),
+    )
     clauses.push({
       id: `cedar${index}`,
       ref: { name: annotations['name'] || `cedar policy ${index + 1}`, file: source.file, line: place.line },
       effect: json.effect,
       observe: annotations['mode'] === 'observe',
       agents: annotations['agents'] === 'true',
-      json,
+      cedar: piece.text,
       reads: readsOf(json),
       connections,
       actions: actionsOf(json),

@@ -100,6 +100,14 @@ export function connectionUnknown(): Reason {
   )
 }
 
+export function engineFailed(): Reason {
+  return reason(
+    'Do not send this again as it is: the gateway could not decide it, and so did not run it.',
+    'Send a simpler command, and report this one to the operator of the gateway.',
+    'only-if-changed',
+  )
+}
+
 export function factUnknown(name: string): Reason {
   return reason(
     `Do not send this: the gateway could not tell its "${named(name)}", which the rules need to know.`,

@@ -1,6 +1,7 @@
-import type { Problem, Rule, RuleRef } from '../core/index.ts'
-import type { CedarExpr, CedarJson, CedarSchema } from './cedar.ts'
-import { parseCedar, problemIn, validateCedar } from './cedar.ts'
+import type { Problem, Rule, RuleRef, RuleWho, SourceText } from '../core/index.ts'
+import type { CedarJson, CedarSchema } from './cedar.ts'
+import { parseCedar, placeIn, problemIn, validateCedar } from './cedar.ts'
+import { vainLiterals } from './literals.ts'
 import type { Reads } from './reads.ts'
 import { readsOf } from './reads.ts'
 import type { Action } from './vocabulary.ts'
@@ -13,7 +14,8 @@ export type Clause = {
   readonly observe: boolean
   /** Passes from an identity to an agent that acts for it. */
   readonly agents: boolean
-  readonly json: CedarJson
+  /** As text and not as a tree: the engine's trees pass through numbers that cannot hold its integers. */
+  readonly cedar: string
   readonly reads: Reads
   /** Connections it can be about; `undefined`: all. */
   readonly connections: ReadonlySet<string> | undefined
@@ -22,83 +24,128 @@ export type Clause = {
   readonly subjects: ReadonlySet<string> | undefined
 }
 
+/** What conditions are held against. */
+export type Known = {
+  /** The typed schema of each connection, by name. */
+  readonly schemas: ReadonlyMap<string, CedarSchema>
+  readonly labels: readonly string[]
+}
+
 export type Clauses = { readonly clauses: readonly Clause[]; readonly problems: readonly Problem[] }
 
 /**
  * A rule as up to five Cedar policies, one for each question it answers. Conditions stand in the order who, where,
  * what, `when`, and evaluation stops at the first that is false: a `when` that fails concerns only whom it is about.
  */
-export function clausesOfRule(rule: Rule, id: string, schemas: ReadonlyMap<string, CedarSchema>): Clauses {
-  const condition = conditionOf(rule, schemas)
-  if (!condition.ok) return { clauses: [], problems: condition.problems }
-  const clauses: Clause[] = []
-  const add = (action: Action, variable: 'class' | 'label' | undefined, subjects: readonly string[]) => {
-    const json: CedarJson = {
-      effect: rule.effect,
-      principal: { op: 'All' },
-      action: { op: '==', entity: { type: 'Action', id: action } },
-      resource: { op: 'All' },
-      conditions: [
-        ...whoOf(rule),
-        isIn(
-          'resource',
-          rule.on.map((name) => entity('Connection', name)),
-        ),
-        ...(variable === undefined ? [] : [isOneOf(subjects, variable)]),
-        ...condition.when,
-      ].map((body) => ({ kind: 'when' as const, body })),
+export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
+  const problems = rule.when === undefined ? [] : whenProblems(rule, rule.when, known)
+  if (problems.length > 0 || isAboutNothing(rule)) return { clauses: [], problems }
+  const clause = (
+    action: Action,
+    about?: { readonly fact: string; readonly subjects: readonly string[] },
+  ): Clause => {
+    const conditions = [
+      ...whoOf(rule.who),
+      `resource in ${entities('Connection', rule.on)}`,
+      ...(about === undefined
+        ? []
+        : [`[${about.subjects.map(quote).join(', ')}].contains(context.${about.fact})`]),
+      ...(rule.when === undefined ? [] : [`\n${rule.when.text}\n`]),
+    ]
+    const cedar = [
+      `${rule.effect} (principal, action == Action::"${action}", resource)`,
+      ...conditions.map((condition) => `when { ${condition} }`),
+    ].join('\n')
+    const parsed = parseCedar(`${cedar};`)
+    if (!parsed.ok || parsed.json.conditions.length !== conditions.length) {
+      throw new Error(`the rule at line ${rule.ref.line} does not compile to what it says`)
     }
-    clauses.push({
+    return {
       id: `${id}.${action}`,
       ref: rule.ref,
       effect: rule.effect,
       observe: rule.mode === 'observe',
       agents: rule.agents,
-      json,
-      reads: readsOf(json),
+      cedar: `${cedar};`,
+      reads: readsOf(parsed.json),
       connections: new Set(rule.on),
       actions: new Set([action]),
-      subjects: variable === undefined ? undefined : new Set(subjects),
-    })
+      subjects: about === undefined ? undefined : new Set(about.subjects),
+    }
   }
-  const { run, unreviewed, see, filter, unlimited } = rule.what
-  if (run.length > 0) add('run', 'class', run)
-  if (unreviewed.length > 0) add('unreviewed', 'class', unreviewed)
-  if (see.length > 0) add('see', 'label', see)
-  if (filter.length > 0) add('filter', 'label', filter)
-  if (unlimited) add('unlimited', undefined, [])
+  const { what } = rule
+  const clauses = actionsOf(rule).map((action) => {
+    switch (action) {
+      case 'run':
+      case 'unreviewed':
+        return clause(action, { fact: 'class', subjects: what[action] })
+      case 'see':
+      case 'filter':
+        return clause(action, { fact: 'label', subjects: what[action] })
+      case 'unlimited':
+        return clause(action)
+    }
+  })
   return { clauses, problems: [] }
 }
 
-type Condition =
-  | { readonly ok: true; readonly when: readonly CedarExpr[] }
-  | { readonly ok: false; readonly problems: readonly Problem[] }
+/** Nobody, or nowhere: it stays out of the engine, whose types have no empty lists. */
+function isAboutNothing({ who, on }: Rule): boolean {
+  if (on.length === 0) return true
+  if (who === 'everyone') return false
+  const lists = [who.groups, who.identities, who.kinds].filter((list) => list !== undefined)
+  return lists.length === 0 || lists.some((list) => list.length === 0)
+}
 
-/** The `when` as a tree, held against every question and every kind of connection that the rule is about. */
-function conditionOf(rule: Rule, schemas: ReadonlyMap<string, CedarSchema>): Condition {
-  const { when } = rule
-  if (when === undefined) return { ok: true, when: [] }
+/** One condition per list that is given, so that all of them must match. */
+function whoOf(who: RuleWho): string[] {
+  if (who === 'everyone') return []
+  const { groups, identities, kinds } = who
+  return [
+    ...(groups === undefined ? [] : [`principal in ${entities('Group', groups)}`]),
+    ...(identities === undefined ? [] : [`principal in ${entities('Identity', identities)}`]),
+    ...(kinds === undefined ? [] : [`principal in ${entities('Kind', kinds)}`]),
+  ]
+}
+
+function entities(type: string, ids: readonly string[]): string {
+  return `[${ids.map((id) => `${type}::${quote(id)}`).join(', ')}]`
+}
+
+/** A Cedar string literal: https://docs.cedarpolicy.com/policies/syntax-grammar.html (STR). */
+function quote(text: string): string {
+  const escaped = text.replace(/["\\]|\p{Cc}/gu, (character) =>
+    character === '"' || character === '\\'
+      ? `\\${character}`
+      : `\\u{${character.charCodeAt(0).toString(16)}}`,
+  )
+  return `"${escaped}"`
+}
+
+/** Holds a `when` against every question and every kind of connection that the rule is about. */
+function whenProblems(rule: Rule, when: SourceText, known: Known): Problem[] {
   const path = `rules[${JSON.stringify(rule.ref.name)}].when`
   const head = 'permit (principal, action, resource) when {\n'
   // The closing brace stands on its own line, so that a comment at the end of the text cannot swallow it.
   const parsed = parseCedar(`${head}${when.text}\n};`)
   if (!parsed.ok) {
     const fix = 'write one Cedar expression, such as context.writesEverything'
-    return { ok: false, problems: [problemIn(when, path, parsed.error, head.length, fix)] }
+    return [problemIn(when, path, parsed.error, head.length, fix)]
   }
   const [only, ...more] = parsed.json.conditions
   if (only === undefined || more.length > 0 || only.kind !== 'when') {
     const message = 'expected one expression, got several clauses'
-    const fix = 'join them with && or ||'
-    return { ok: false, problems: [{ file: when.file, ...when.starts[0], path, message, fix }] }
+    return [{ file: when.file, ...when.starts[0], path, message, fix: 'join them with && or ||' }]
   }
-  const problems = validateWhen(rule, when, path, schemas)
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, when: [only.body] }
+  return [
+    ...validateWhen(rule, when, path, known.schemas),
+    ...literalProblems(parsed.json, when, path, known.labels),
+  ]
 }
 
 function validateWhen(
   rule: Rule,
-  when: NonNullable<Rule['when']>,
+  when: SourceText,
   path: string,
   schemas: ReadonlyMap<string, CedarSchema>,
 ): Problem[] {
@@ -122,6 +169,29 @@ function validateWhen(
   ]
 }
 
+/** Names in a condition that do not exist, each where it is written. */
+export function literalProblems(
+  json: CedarJson,
+  source: SourceText,
+  path: string,
+  labels: readonly string[],
+  from = 0,
+): Problem[] {
+  return vainLiterals(json, labels).map(({ fact, literal, expected }) => {
+    const at = source.text.indexOf(JSON.stringify(literal), from)
+    return {
+      file: source.file,
+      ...placeIn(source, at === -1 ? from : at),
+      path,
+      message: `expected a name that ${fact} can have, got ${JSON.stringify(literal.slice(0, 40))}`,
+      fix:
+        expected.length === 0
+          ? 'there are none in this file'
+          : `use one of ${expected.slice(0, 8).join(', ')}`,
+    }
+  })
+}
+
 function actionsOf(rule: Rule): Action[] {
   const { run, unreviewed, see, filter, unlimited } = rule.what
   return [
@@ -131,35 +201,4 @@ function actionsOf(rule: Rule): Action[] {
     ...(filter.length > 0 ? (['filter'] as const) : []),
     ...(unlimited ? (['unlimited'] as const) : []),
   ]
-}
-
-/** One condition per list that is given, so that all of them must match. No list at all matches nobody. */
-function whoOf(rule: Rule): CedarExpr[] {
-  const { who } = rule
-  if (who === 'everyone') return []
-  const { groups, identities, kinds } = who
-  const lists = [
-    ...(groups === undefined ? [] : [groups.map((name) => entity('Group', name))]),
-    ...(identities === undefined ? [] : [identities.map((key) => entity('Identity', key))]),
-    ...(kinds === undefined ? [] : [kinds.map((kind) => entity('Kind', kind))]),
-  ]
-  if (lists.length === 0) return [{ Value: false }]
-  return lists.map((list) => isIn('principal', list))
-}
-
-function isIn(variable: 'principal' | 'resource', entities: CedarExpr[]): CedarExpr {
-  return { in: { left: { Var: variable }, right: set(entities) } }
-}
-
-function isOneOf(values: readonly string[], attr: string): CedarExpr {
-  const one: CedarExpr = { '.': { left: { Var: 'context' }, attr } }
-  return { contains: { left: set(values.map((text) => ({ Value: text }))), right: one } }
-}
-
-function set(values: CedarExpr[]): CedarExpr {
-  return { Set: values }
-}
-
-function entity(type: string, id: string): CedarExpr {
-  return { Value: { __entity: { type, id } } }
 }

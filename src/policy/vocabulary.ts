@@ -79,6 +79,8 @@ export function attributeType(type: AttributeType): {
 export function schemaFor(attributes: Readonly<Record<string, AttributeType>>): CedarSchema {
   const facts: Record<string, { type: 'String' | 'Long' | 'Boolean'; required: boolean }> = {}
   for (const [name, declared] of Object.entries(attributes)) {
+    if (name === 'label' || Object.hasOwn(FACTS, name))
+      throw new Error(`a protocol may not redefine the fact ${name}`)
     const { base, optional } = attributeType(declared)
     facts[name] = { ...TYPES[base], required: !optional }
   }
