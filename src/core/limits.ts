@@ -94,6 +94,13 @@ export const LIMITS = {
   /** Verified tokens kept, and for how long at most, so that a withdrawn key stops counting. */
   tokensKeptMax: 10_000,
   tokenKeptMs: 5 * 60 * 1000,
+  /** A one-time code for enrolling: handed over the same day, or asked for again. */
+  invitationMs: 24 * 60 * 60 * 1000,
+  invitationsOpenMax: 1_000,
+  /** Wrong codes in a row before a person is locked; then twice as long with each, up to the second. */
+  loginFailuresMax: 5,
+  loginLockMs: 30_000,
+  loginLockMsMax: 60 * 60 * 1000,
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,
@@ -124,6 +131,11 @@ export const LIMITS = {
   /** HTTP request head, and a JSON body that is masked in memory. */
   httpHeadBytesMax: 32 * 1024,
   httpMaskedBodyBytesMax: 8 * 1024 * 1024,
+  /** Arrays and objects inside each other in a JSON body that is masked; people and programs stay below twenty. */
+  jsonDepthMax: 512,
+  /** Steps of one path into JSON, and the places that all paths of a connection may tell apart. */
+  jsonPathStepsMax: 64,
+  jsonPlacesMax: 10_000,
   httpRequestBodyBytesMax: 1024 * 1024,
   /** An HTTP session ends after this long without a request. */
   httpSessionIdleMs: 5 * 60 * 1000,

@@ -5,3 +5,7 @@
  */
 export { cellMasker } from './cell.ts'
 export type { CellMasker, ValueKind } from './cell.ts'
+export { jsonMasker } from './json.ts'
+export type { JsonMasker, JsonMasking, MaskedPath } from './json.ts'
+export { parseJsonPath } from './json-path.ts'
+export type { JsonAssignment } from './json-paths.ts'

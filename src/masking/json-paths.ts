@@ -1,0 +1,182 @@
+import { LIMITS } from '../core/index.ts'
+import type { MaskingRule } from '../core/index.ts'
+import { cellMasker } from './cell.ts'
+import type { CellMasker } from './cell.ts'
+import { parseJsonPath } from './json-path.ts'
+import type { Step } from './json-path.ts'
+
+export type JsonAssignment = { readonly path: string; readonly rule: MaskingRule }
+
+/** A place in a document, as far as the paths tell places apart. */
+export type Place = {
+  /** How a value at this place is masked; undefined: it is not, though something inside it may be. */
+  readonly masker: CellMasker | undefined
+  /** The assignments, by number, that ask for it. */
+  readonly assignments: readonly number[]
+  /** No path leads through here: nothing inside needs to be looked at. */
+  readonly dead: boolean
+  /** Member names that lead elsewhere than others do. */
+  readonly names: ReadonlySet<string>
+}
+
+type Node = Place & {
+  readonly states: readonly number[]
+  readonly members: Map<string, Node>
+  other: Node | undefined
+  element: Node | undefined
+}
+
+/** Where no path leads. */
+export const DEAD: Place = { masker: undefined, assignments: [], dead: true, names: new Set() }
+
+/**
+ * All paths of a set of assignments at once: which place a member or element leads to. A state is one position in one
+ * path, a place is a set of states, made when a document first gets there and then kept.
+ *
+ * Arrays are looked through: `customer.email` also means the `email` of each customer where `customer` is a list. An
+ * API that answers with one object today and a list of them tomorrow stays masked.
+ */
+export class JsonPaths {
+  readonly assignments: readonly JsonAssignment[]
+  /** Bytes (UTF-8) of the longest member name in any path. */
+  readonly nameBytesMax: number
+  readonly #paths: readonly (readonly Step[])[]
+  /** The number of a path's first state; states of one path follow each other. */
+  readonly #firstState: readonly number[]
+  readonly #places = new Map<string, Node>()
+  #root: Node
+
+  /** Throws GatewayError `invalid` for a path that cannot be read. */
+  constructor(assignments: readonly JsonAssignment[]) {
+    this.assignments = assignments
+    this.#paths = assignments.map((each) => parseJsonPath(each.path))
+    let states = 0
+    this.#firstState = this.#paths.map((path) => {
+      const first = states
+      states += path.length + 1
+      return first
+    })
+    const names = this.#paths.flat().flatMap((step) => (step.kind === 'key' ? [step.name] : []))
+    this.nameBytesMax = Math.max(0, ...names.map((name) => Buffer.byteLength(name)))
+    this.#root = this.#place(this.#paths.map((_, path) => this.#state(path, 0)))
+  }
+
+  get root(): Place {
+    return this.#root
+  }
+
+  /** `name`: undefined for one that is certainly in no path. */
+  member(from: Place, name: string | undefined): Place {
+    const node = this.#node(from)
+    if (node === undefined) return DEAD
+    if (name === undefined || !node.names.has(name)) return (node.other ??= this.#follow(node, undefined))
+    const known = node.members.get(name)
+    if (known !== undefined) return known
+    const next = this.#follow(node, name)
+    node.members.set(name, next)
+    return next
+  }
+
+  element(from: Place): Place {
+    const node = this.#node(from)
+    if (node === undefined) return DEAD
+    if (node.element !== undefined) return node.element
+    const next = new Set<number>()
+    for (const state of node.states) {
+      const [path, at] = this.#position(state)
+      const step = this.#paths[path]?.[at]
+      if (step === undefined) continue
+      if (step.kind === 'element' || step.kind === 'any') next.add(state + 1)
+      if (step.kind !== 'element') next.add(state)
+    }
+    node.element = this.#place([...next])
+    return node.element
+  }
+
+  /** The place of a member called `name`, or of one whose name is in no path. */
+  #follow(node: Node, name: string | undefined): Node {
+    const next = new Set<number>()
+    for (const state of node.states) {
+      const [path, at] = this.#position(state)
+      const step = this.#paths[path]?.[at]
+      if (step?.kind === 'deep') next.add(state)
+      else if (step?.kind === 'any' || (step?.kind === 'key' && step.name === name)) next.add(state + 1)
+    }
+    return this.#place([...next])
+  }
+
+  #place(reached: readonly number[]): Node {
+    // `**` may also stand for nothing: whoever is in front of it is behind it too.
+    const all = new Set<number>()
+    for (let state of reached) {
+      all.add(state)
+      for (;;) {
+        const [path, at] = this.#position(state)
+        if (this.#paths[path]?.[at]?.kind !== 'deep') break
+        all.add(++state)
+      }
+    }
+    const states = [...all].sort((a, b) => a - b)
+    const key = states.join()
+    const known = this.#places.get(key)
+    if (known !== undefined) return known
+    // Many `**` can tell very many places apart; what is forgotten is made anew.
+    if (this.#places.size >= LIMITS.jsonPlacesMax) this.#forget()
+    const node = this.#make(states)
+    this.#places.set(key, node)
+    return node
+  }
+
+  #make(states: readonly number[]): Node {
+    const assignments: number[] = []
+    const names = new Set<string>()
+    for (const state of states) {
+      const [path, at] = this.#position(state)
+      const step = this.#paths[path]?.[at]
+      if (step === undefined) assignments.push(path)
+      else if (step.kind === 'key') names.add(step.name)
+    }
+    return {
+      masker: this.#maskerOf(assignments),
+      assignments,
+      dead: states.length === 0,
+      names,
+      states,
+      members: new Map(),
+      other: undefined,
+      element: undefined,
+    }
+  }
+
+  /** Two different rules for one value: nothing of it is shown. */
+  #maskerOf(assignments: readonly number[]): CellMasker | undefined {
+    const rules = assignments.flatMap((n) => this.assignments[n]?.rule ?? [])
+    const [first, ...others] = rules
+    if (first === undefined) return undefined
+    const agreed = others.every((rule) => JSON.stringify(rule) === JSON.stringify(first))
+    return cellMasker(agreed ? first : { kind: 'null' }, 'text')
+  }
+
+  #forget(): void {
+    this.#places.clear()
+    this.#root = this.#make(this.#root.states)
+  }
+
+  #state(path: number, at: number): number {
+    return (this.#firstState[path] ?? 0) + at
+  }
+
+  #position(state: number): readonly [path: number, at: number] {
+    let path = 0
+    while (path + 1 < this.#firstState.length && (this.#firstState[path + 1] ?? 0) <= state) path++
+    return [path, state - (this.#firstState[path] ?? 0)]
+  }
+
+  #node(place: Place): Node | undefined {
+    return isNode(place) ? place : undefined
+  }
+}
+
+function isNode(place: Place): place is Node {
+  return !place.dead && 'states' in place
+}

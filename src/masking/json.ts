@@ -1,0 +1,532 @@
+import { GatewayError, LIMITS } from '../core/index.ts'
+import type { CellMasker } from './cell.ts'
+import { cellMasker } from './cell.ts'
+import { DEAD, JsonPaths } from './json-paths.ts'
+import type { JsonAssignment, Place } from './json-paths.ts'
+
+/** An assignment that masked something, and how many values. */
+export type MaskedPath = { readonly path: string; readonly count: number }
+
+/** One document on its way through. */
+export interface JsonMasking {
+  /**
+   * Takes the next bytes and gives what may be passed on of the document so far; the result may be a view of `bytes`.
+   * Throws GatewayError `protocol_violation` as soon as the document is not JSON. What was given before that must
+   * not count: only after `end` is it known that the paths were looked for in what a client will read.
+   */
+  write(bytes: Uint8Array): Uint8Array
+  /** The document is complete; throws as `write` does when it is not. */
+  end(): Uint8Array
+  /** What was masked so far. */
+  readonly masked: readonly MaskedPath[]
+}
+
+export interface JsonMasker {
+  begin(): JsonMasking
+  /** A whole document at once. Throws GatewayError `limit_exceeded` beyond `LIMITS.httpMaskedBodyBytesMax`. */
+  mask(document: Uint8Array): { readonly bytes: Uint8Array; readonly masked: readonly MaskedPath[] }
+}
+
+/**
+ * Masks the values at the given paths in JSON documents (RFC 8259), byte by byte as they stream by: whatever is not
+ * masked comes out as it went in, numbers and escapes and blanks included.
+ *
+ * A labelled string is masked by its rule. A labelled number or boolean, and a labelled array or object as a whole,
+ * becomes null; null stays. Names of members are never masked. Every member counts when a name occurs twice.
+ * Throws GatewayError `invalid` for a path that cannot be read.
+ */
+export function jsonMasker(assignments: readonly JsonAssignment[]): JsonMasker {
+  const paths = new JsonPaths(assignments)
+  return {
+    begin: () => new Rewriter(paths),
+    mask(document) {
+      if (document.length > LIMITS.httpMaskedBodyBytesMax) {
+        throw new GatewayError('limit_exceeded', 'The JSON document is too large to be masked.', {
+          remedy: 'Ask for fewer records at a time.',
+          retry: 'only-if-changed',
+          facts: { bytes: document.length },
+        })
+      }
+      const masking = new Rewriter(paths)
+      const first = masking.write(document)
+      const last = masking.end()
+      const bytes = last.length === 0 ? first : Buffer.concat([first, last])
+      return { bytes, masked: masking.masked }
+    },
+  }
+}
+
+/** What may come next. Names say what has been read. */
+const Expect = {
+  value: 0,
+  elementOrEnd: 1,
+  nameOrEnd: 2,
+  name: 3,
+  colon: 4,
+  commaOrEnd: 5,
+  nothing: 6,
+  string: 7,
+  escape: 8,
+  hex: 9,
+  utf8: 10,
+  literal: 11,
+  minus: 12,
+  zero: 13,
+  integer: 14,
+  point: 15,
+  fraction: 16,
+  exponent: 17,
+  exponentSign: 18,
+  exponentDigits: 19,
+  bom: 20,
+} as const
+type Expect = (typeof Expect)[keyof typeof Expect]
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OBJECT = 0x7b
+const ARRAY = 0x5b
+const NULL = Buffer.from('null')
+const NONE = Buffer.alloc(0)
+const WORDS = { true: Buffer.from('true'), false: Buffer.from('false'), null: NULL } as const
+const BOM = Buffer.from([0xef, 0xbb, 0xbf])
+const WHOLE = cellMasker({ kind: 'full' }, 'text')
+
+/** What the short escapes stand for. */
+const ESCAPES: ReadonlyMap<number, number> = new Map(
+  [...'"\\/bfnrt'].map((letter, n) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(n)]),
+)
+
+class Rewriter implements JsonMasking {
+  readonly #paths: JsonPaths
+  readonly #counts: number[]
+  #expect: Expect = Expect.value
+  /** Bytes taken before the ones in hand, for messages. */
+  #offset = 0
+
+  /** The containers around the next value: what they are, and their places. */
+  #depth = 0
+  readonly #kinds: number[] = []
+  readonly #places: Place[] = []
+  /** The place of the next value. */
+  #place: Place
+  /** The string being read is the name of a member. */
+  #isName = false
+
+  /** The depth of the value being hidden, -1 while nothing is. */
+  #hiding = -1
+  /** Masks the string being hidden; undefined: what is being hidden is not a string. */
+  #masker: CellMasker | undefined
+
+  /** The string being read, unescaped, as far as somebody wants to see it. */
+  #kept: Buffer = NONE
+  #keptLength = 0
+  #keeps = 0
+  /** The string has an escaped surrogate without its other half: there is no text it stands for. */
+  #broken = false
+  /** A high surrogate waits for its low one. */
+  #high = 0
+  #unit = 0
+  #hexLeft = 0
+
+  /** Continuation bytes still to come, and what the next one may be (Unicode table 3-7). */
+  #utf8Left = 0
+  #utf8From = 0x80
+  #utf8To = 0xbf
+
+  #word: Buffer = NULL
+  #wordAt = 0
+
+  /** What goes out of the bytes in hand; `#from`: where the part that is still to be copied begins. */
+  #out: Uint8Array[] = []
+  #from = 0
+
+  constructor(paths: JsonPaths) {
+    this.#paths = paths
+    this.#place = paths.root
+    this.#counts = paths.assignments.map(() => 0)
+  }
+
+  get masked(): readonly MaskedPath[] {
+    return this.#paths.assignments.flatMap(({ path }, n) => {
+      const count = this.#counts[n] ?? 0
+      return count === 0 ? [] : [{ path, count }]
+    })
+  }
+
+  write(bytes: Uint8Array): Uint8Array {
+    this.#out = []
+    this.#from = 0
+    let at = 0
+    // Some servers begin with a byte order mark, and clients skip it: RFC 8259 section 8.1.
+    if (this.#offset === 0 && bytes[0] === BOM[0]) this.#expect = Expect.bom
+    while (at < bytes.length) at = this.#step(bytes, at)
+    if (this.#hiding < 0) this.#copy(bytes, bytes.length)
+    this.#offset += bytes.length
+    const [only] = this.#out
+    if (this.#out.length === 1 && only !== undefined) return only
+    return Buffer.concat(this.#out)
+  }
+
+  end(): Uint8Array {
+    this.#out = []
+    this.#from = 0
+    const isNumber =
+      this.#expect === Expect.zero ||
+      this.#expect === Expect.integer ||
+      this.#expect === Expect.fraction ||
+      this.#expect === Expect.exponentDigits
+    if (isNumber && this.#depth === 0) this.#valueEnds(0)
+    if (this.#expect !== Expect.nothing) this.#fail(0)
+    return Buffer.concat(this.#out)
+  }
+
+  /** Takes at least one byte, or changes what is expected; gives where to go on. */
+  #step(bytes: Uint8Array, at: number): number {
+    const byte = bytes[at] ?? 0
+    switch (this.#expect) {
+      case Expect.string:
+        return this.#string(bytes, at)
+      case Expect.utf8:
+        if (byte < this.#utf8From || byte > this.#utf8To) this.#fail(at)
+        this.#utf8From = 0x80
+        this.#utf8To = 0xbf
+        if (this.#keeps > 0) this.#keepByte(byte)
+        if (--this.#utf8Left === 0) this.#expect = Expect.string
+        return at + 1
+      case Expect.escape:
+        return this.#escape(byte, at)
+      case Expect.hex:
+        return this.#hex(byte, at)
+      case Expect.literal:
+        if (byte !== this.#word[this.#wordAt]) this.#fail(at)
+        if (++this.#wordAt === this.#word.length) this.#valueEnds(at + 1)
+        return at + 1
+      case Expect.minus:
+      case Expect.zero:
+      case Expect.integer:
+      case Expect.point:
+      case Expect.fraction:
+      case Expect.exponent:
+      case Expect.exponentSign:
+      case Expect.exponentDigits:
+        return this.#number(byte, at)
+      case Expect.bom:
+        if (byte !== BOM[this.#offset + at]) this.#fail(at)
+        if (this.#offset + at === BOM.length - 1) this.#expect = Expect.value
+        return at + 1
+      default:
+        if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) return at + 1
+        return this.#structure(bytes, byte, at)
+    }
+  }
+
+  /** Between the tokens; blanks are behind us. */
+  #structure(bytes: Uint8Array, byte: number, at: number): number {
+    switch (this.#expect) {
+      case Expect.elementOrEnd:
+        if (byte === 0x5d) return this.#close(at)
+        return this.#value(bytes, byte, at)
+      case Expect.value:
+        return this.#value(bytes, byte, at)
+      case Expect.nameOrEnd:
+        if (byte === 0x7d) return this.#close(at)
+        return this.#name(byte, at)
+      case Expect.name:
+        return this.#name(byte, at)
+      case Expect.colon:
+        if (byte !== 0x3a) this.#fail(at)
+        this.#expect = Expect.value
+        return at + 1
+      case Expect.commaOrEnd: {
+        const isObject = this.#kinds[this.#depth - 1] === OBJECT
+        if (byte === 0x2c) {
+          this.#expect = isObject ? Expect.name : Expect.value
+          if (!isObject) this.#enterElement()
+          return at + 1
+        }
+        if (byte === (isObject ? 0x7d : 0x5d)) return this.#close(at)
+        return this.#fail(at)
+      }
+      default:
+        return this.#fail(at)
+    }
+  }
+
+  #value(bytes: Uint8Array, byte: number, at: number): number {
+    const masker = this.#hiding < 0 ? this.#place.masker : undefined
+    if (masker !== undefined) this.#hide(bytes, byte, at, masker)
+    switch (byte) {
+      case QUOTE:
+        this.#startString(false, this.#masker?.keeps ?? 0)
+        return at + 1
+      case OBJECT:
+      case ARRAY:
+        this.#open(byte, at)
+        return at + 1
+      case 0x74:
+        return this.#startWord(WORDS.true, at)
+      case 0x66:
+        return this.#startWord(WORDS.false, at)
+      case 0x6e:
+        return this.#startWord(WORDS.null, at)
+      case 0x2d:
+        this.#expect = Expect.minus
+        return at + 1
+      case 0x30:
+        this.#expect = Expect.zero
+        return at + 1
+      default:
+        if (byte < 0x31 || byte > 0x39) this.#fail(at)
+        this.#expect = Expect.integer
+        return at + 1
+    }
+  }
+
+  /** From here to the end of the value nothing of it goes out. */
+  #hide(bytes: Uint8Array, byte: number, at: number, masker: CellMasker): void {
+    this.#copy(bytes, at)
+    this.#hiding = this.#depth
+    this.#masker = byte === QUOTE ? masker : undefined
+    // null is no value: it stays, and nothing was masked.
+    if (byte === 0x6e) return
+    for (const n of this.#place.assignments) this.#counts[n] = (this.#counts[n] ?? 0) + 1
+  }
+
+  #valueEnds(end: number): void {
+    this.#expect = this.#depth === 0 ? Expect.nothing : Expect.commaOrEnd
+    if (this.#hiding !== this.#depth) return
+    this.#out.push(this.#replacement())
+    this.#hiding = -1
+    this.#masker = undefined
+    this.#from = end
+  }
+
+  /** What stands in place of the value that was hidden. */
+  #replacement(): Uint8Array {
+    if (this.#masker === undefined) return NULL
+    const masker = this.#broken && this.#masker.keeps > 0 ? WHOLE : this.#masker
+    const shown = masker.mask(this.#kept.subarray(0, this.#keptLength))
+    return shown === null ? NULL : Buffer.from(JSON.stringify(Buffer.from(shown).toString()))
+  }
+
+  #open(kind: number, at: number): void {
+    if (this.#depth >= LIMITS.jsonDepthMax) this.#fail(at)
+    const place = this.#hiding < 0 ? this.#place : DEAD
+    this.#kinds[this.#depth] = kind
+    this.#places[this.#depth] = place
+    this.#depth++
+    if (kind === OBJECT) {
+      this.#expect = Expect.nameOrEnd
+    } else {
+      this.#expect = Expect.elementOrEnd
+      this.#enterElement()
+    }
+  }
+
+  #close(at: number): number {
+    this.#depth--
+    this.#valueEnds(at + 1)
+    return at + 1
+  }
+
+  #enterElement(): void {
+    const place = this.#places[this.#depth - 1] ?? DEAD
+    this.#place = place.dead ? DEAD : this.#paths.element(place)
+  }
+
+  #name(byte: number, at: number): number {
+    if (byte !== QUOTE) this.#fail(at)
+    const place = this.#places[this.#depth - 1] ?? DEAD
+    // One byte more than the longest name: a longer one is none of them.
+    this.#startString(true, place.names.size === 0 ? 0 : this.#paths.nameBytesMax + 1)
+    return at + 1
+  }
+
+  #nameEnds(): void {
+    const place = this.#places[this.#depth - 1] ?? DEAD
+    this.#expect = Expect.colon
+    if (place.dead) {
+      this.#place = DEAD
+      return
+    }
+    // A name that was not kept, or has no text, is in no path; neither is U+FFFD twice.
+    const name =
+      this.#keeps === 0 || this.#broken ? undefined : this.#kept.toString('utf8', 0, this.#keptLength)
+    this.#place = this.#paths.member(place, name)
+  }
+
+  #startString(isName: boolean, keeps: number): void {
+    this.#expect = Expect.string
+    this.#isName = isName
+    this.#keeps = keeps
+    this.#keptLength = 0
+    this.#broken = false
+    this.#high = 0
+    if (this.#kept.length < Math.min(keeps, 256)) this.#kept = Buffer.allocUnsafe(256)
+  }
+
+  /** Inside a string: plain characters in one sweep, up to whatever needs more thought. */
+  #string(bytes: Uint8Array, start: number): number {
+    let at = start
+    let byte = bytes[at] ?? 0
+    while (byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH) byte = bytes[++at] ?? 0
+    if (at > start) {
+      if (this.#high !== 0) this.#loneSurrogate()
+      if (this.#keptLength < this.#keeps) this.#keep(bytes, start, at)
+    }
+    if (at >= bytes.length) return at
+    if (byte === BACKSLASH) {
+      this.#expect = Expect.escape
+      return at + 1
+    }
+    if (this.#high !== 0) this.#loneSurrogate()
+    if (byte === QUOTE) {
+      if (this.#isName) this.#nameEnds()
+      else this.#valueEnds(at + 1)
+      return at + 1
+    }
+    this.#startUtf8(byte, at)
+    if (this.#keeps > 0) this.#keepByte(byte)
+    return at + 1
+  }
+
+  /** The first byte of a character beyond ASCII. Unicode 15, table 3-7: no overlong forms, no surrogates. */
+  #startUtf8(byte: number, at: number): void {
+    if (byte < 0xc2 || byte > 0xf4) this.#fail(at)
+    this.#utf8Left = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3
+    this.#utf8From = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80
+    this.#utf8To = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf
+    this.#expect = Expect.utf8
+  }
+
+  #escape(byte: number, at: number): number {
+    if (byte === 0x75) {
+      this.#expect = Expect.hex
+      this.#hexLeft = 4
+      this.#unit = 0
+      return at + 1
+    }
+    const plain = ESCAPES.get(byte)
+    if (plain === undefined) return this.#fail(at)
+    if (this.#high !== 0) this.#loneSurrogate()
+    if (this.#keeps > 0) this.#keepByte(plain)
+    this.#expect = Expect.string
+    return at + 1
+  }
+
+  #hex(byte: number, at: number): number {
+    const digit =
+      byte >= 0x30 && byte <= 0x39
+        ? byte - 0x30
+        : (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66
+          ? (byte | 0x20) - 0x57
+          : this.#fail(at)
+    this.#unit = this.#unit * 16 + digit
+    if (--this.#hexLeft > 0) return at + 1
+    this.#expect = Expect.string
+    const unit = this.#unit
+    if (unit >= 0xdc00 && unit <= 0xdfff) {
+      if (this.#high === 0) this.#loneSurrogate()
+      else this.#keepCharacter(0x1_0000 + ((this.#high - 0xd800) << 10) + (unit - 0xdc00))
+      this.#high = 0
+      return at + 1
+    }
+    if (this.#high !== 0) this.#loneSurrogate()
+    if (unit >= 0xd800 && unit <= 0xdbff) this.#high = unit
+    else this.#keepCharacter(unit)
+    return at + 1
+  }
+
+  #loneSurrogate(): void {
+    this.#broken = true
+    this.#high = 0
+  }
+
+  #keepCharacter(codePoint: number): void {
+    if (this.#keptLength >= this.#keeps) return
+    for (const byte of Buffer.from(String.fromCodePoint(codePoint))) this.#keepByte(byte)
+  }
+
+  #keepByte(byte: number): void {
+    if (this.#keptLength >= this.#keeps) return
+    this.#makeRoom(1)
+    this.#kept[this.#keptLength++] = byte
+  }
+
+  #keep(bytes: Uint8Array, from: number, to: number): void {
+    const length = Math.min(to - from, this.#keeps - this.#keptLength)
+    this.#makeRoom(length)
+    this.#kept.set(bytes.subarray(from, from + length), this.#keptLength)
+    this.#keptLength += length
+  }
+
+  #makeRoom(length: number): void {
+    const needed = this.#keptLength + length
+    if (needed <= this.#kept.length) return
+    const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#kept.length))
+    this.#kept.copy(larger, 0, 0, this.#keptLength)
+    this.#kept = larger
+  }
+
+  #startWord(word: Buffer, at: number): number {
+    this.#word = word
+    this.#wordAt = 1
+    this.#expect = Expect.literal
+    return at + 1
+  }
+
+  /** A number ends at the first byte that is no part of it; that byte is looked at again. */
+  #number(byte: number, at: number): number {
+    const isDigit = byte >= 0x30 && byte <= 0x39
+    const isExponent = byte === 0x65 || byte === 0x45
+    switch (this.#expect) {
+      case Expect.minus:
+        if (!isDigit) this.#fail(at)
+        this.#expect = byte === 0x30 ? Expect.zero : Expect.integer
+        return at + 1
+      case Expect.point:
+        if (!isDigit) this.#fail(at)
+        this.#expect = Expect.fraction
+        return at + 1
+      case Expect.exponent:
+        if (byte === 0x2b || byte === 0x2d) {
+          this.#expect = Expect.exponentSign
+          return at + 1
+        }
+        if (!isDigit) this.#fail(at)
+        this.#expect = Expect.exponentDigits
+        return at + 1
+      case Expect.exponentSign:
+        if (!isDigit) this.#fail(at)
+        this.#expect = Expect.exponentDigits
+        return at + 1
+      default:
+        break
+    }
+    if (isDigit && this.#expect !== Expect.zero) return at + 1
+    if (byte === 0x2e && (this.#expect === Expect.zero || this.#expect === Expect.integer)) {
+      this.#expect = Expect.point
+      return at + 1
+    }
+    if (isExponent && this.#expect !== Expect.exponentDigits) {
+      this.#expect = Expect.exponent
+      return at + 1
+    }
+    this.#valueEnds(at)
+    return at
+  }
+
+  #copy(bytes: Uint8Array, to: number): void {
+    if (to > this.#from) this.#out.push(bytes.subarray(this.#from, to))
+    this.#from = to
+  }
+
+  #fail(at: number): never {
+    throw new GatewayError(
+      'protocol_violation',
+      'The answer of the upstream is not valid JSON; it was withheld, because protected fields could not be found in it.',
+      { remedy: 'Tell whoever runs the API.', retry: 'later', facts: { byte: this.#offset + at } },
+    )
+  }
+}
