@@ -139,6 +139,8 @@ export const LIMITS = {
   httpRequestBodyBytesMax: 1024 * 1024,
   /** An HTTP session ends after this long without a request. */
   httpSessionIdleMs: 5 * 60 * 1000,
+  /** Body of a request to the control API. */
+  apiBodyBytesMax: 1024 * 1024,
   /** Draining at SIGTERM: then sessions are cut. */
   drainMs: 10_000,
   /** From the farewell to the cut: a peer that does not close its side is not waited for longer. */

@@ -30,6 +30,7 @@ async function setUp(store = new MemoryCredentialStore(), clock = new FakeClock(
     clock,
     random: randomBytes,
     report: (error) => faults.push(error),
+    isBlocked: (identity) => identity.name === 'blocked-agent',
   })
   const endings: { id: string; ending: Ending }[] = []
   credentials.onEnd((credential, ending) => endings.push({ id: credential.id, ending }))
@@ -244,6 +245,15 @@ describe('an identity', () => {
     const known = (identity: Identity) => identity.name === 'support-agent'
     expect(await credentials.revokeUnknown(known, 'configuration')).toBe(1)
     expect(credentials.list()).toEqual([kept.credential])
+  })
+})
+
+it('mints nothing for a blocked identity, wherever it stands in the chain', async () => {
+  const { credentials } = await setUp()
+  const blocked = { ...agent, name: 'blocked-agent' }
+  await expect(credentials.mint(request({ chain: [ada, blocked] }))).rejects.toMatchObject({
+    code: 'denied',
+    message: 'agent:blocked-agent was blocked here.',
   })
 })
 

@@ -4,6 +4,7 @@ import type {
   ConnectionName,
   Credential,
   CredentialId,
+  Identity,
   IdentityChain,
   RandomBytes,
   ScramVerifier,
@@ -75,6 +76,8 @@ export type CredentialsOptions = {
   readonly random: RandomBytes
   /** Faults nobody is waiting for: a listener that threw, a clean-up that failed. */
   readonly report: (error: unknown) => void
+  /** Identities that get nothing (`IdentityBlocks`); absent: there are none. */
+  readonly isBlocked?: (identity: Identity) => boolean
 }
 
 type Live = { readonly credential: Credential; readonly proof: CredentialProof }
@@ -85,6 +88,7 @@ export class Credentials {
   readonly #clock: Clock
   readonly #random: RandomBytes
   readonly #report: (error: unknown) => void
+  readonly #isBlocked: (identity: Identity) => boolean
   readonly #mockKey: Uint8Array
   readonly #live = new Map<CredentialId, Live>()
   /** What each identity of a chain holds, so that an identity can be cut off without looking at everything. */
@@ -105,6 +109,7 @@ export class Credentials {
     this.#clock = options.clock
     this.#random = options.random
     this.#report = options.report
+    this.#isBlocked = options.isBlocked ?? (() => false)
     this.#mockKey = mockKey
     this.#nextCleaning = this.#clock.now() + DAY_MS
   }
@@ -240,7 +245,7 @@ export class Credentials {
   }
 
   /** Ends what belongs to identities that are no longer known: for when a new configuration leaves some out. */
-  async revokeUnknown(known: (identity: IdentityChain[number]) => boolean, by: string): Promise<number> {
+  async revokeUnknown(known: (identity: Identity) => boolean, by: string): Promise<number> {
     const stale = this.list().filter((credential) => !credential.chain.every(known))
     return await this.#revokeAll(stale, by)
   }
@@ -273,6 +278,12 @@ export class Credentials {
     }
     if (chain.length > LIMITS.chainMax) {
       throw new GatewayError('invalid', `A chain has at most ${LIMITS.chainMax} identities.`)
+    }
+    const blocked = chain.find(this.#isBlocked)
+    if (blocked !== undefined) {
+      throw new GatewayError('denied', `${identityKey(blocked)} was blocked here.`, {
+        remedy: 'An administrator can lift the block.',
+      })
     }
     if (this.#live.size >= LIMITS.credentialsMax) {
       throw new GatewayError('limit_exceeded', 'The gateway holds too many live credentials.', {

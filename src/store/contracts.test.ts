@@ -5,8 +5,11 @@ import { afterEach } from 'vitest'
 import { approvalStoreContract } from '../testing/approval-store-contract.ts'
 import { credentialStoreContract } from '../testing/credential-store-contract.ts'
 import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
+import { MemoryBlockStore } from '../testing/memory-block-store.ts'
 import { MemoryCredentialStore } from '../testing/memory-credential-store.ts'
+import { MemoryPeopleStore } from '../testing/memory-people-store.ts'
 import { MemorySealedSecretStore } from '../testing/memory-sealed-secret-store.ts'
+import { blockStoreContract, peopleStoreContract } from '../testing/people-store-contract.ts'
 import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contract.ts'
 import { Store } from './index.ts'
 
@@ -34,3 +37,7 @@ sealedSecretStoreContract('memory', async () => new MemorySealedSecretStore())
 sealedSecretStoreContract('SQLite', async () => (await openStore()).sealedSecrets)
 approvalStoreContract('memory', async () => new MemoryApprovalStore())
 approvalStoreContract('SQLite', async () => (await openStore()).approvals)
+peopleStoreContract('memory', async () => new MemoryPeopleStore())
+peopleStoreContract('SQLite', async () => (await openStore()).people)
+blockStoreContract('memory', async () => new MemoryBlockStore())
+blockStoreContract('SQLite', async () => (await openStore()).blocks)

@@ -2,10 +2,12 @@ import { join } from 'node:path'
 import { Kysely } from 'kysely'
 import type { GatewayError } from '../core/index.ts'
 import { ApprovalRepository } from './approval-repository.ts'
+import { BlockRepository } from './block-repository.ts'
 import { ConfigurationRepository } from './configuration-repository.ts'
 import { CredentialRepository } from './credential-repository.ts'
 import { portDialect } from './dialect.ts'
 import { migrate } from './migrations.ts'
+import { PeopleRepository } from './people-repository.ts'
 import type { Tables } from './schema.ts'
 import { SealedSecretRepository } from './sealed-secret-repository.ts'
 import { SessionIndexRepository } from './session-index-repository.ts'
@@ -27,6 +29,8 @@ export class Store {
   readonly approvals: ApprovalRepository
   readonly sessions: SessionIndexRepository
   readonly configurations: ConfigurationRepository
+  readonly people: PeopleRepository
+  readonly blocks: BlockRepository
   readonly #db: Kysely<Tables>
   readonly #port: SqlitePort
 
@@ -38,6 +42,8 @@ export class Store {
     this.approvals = new ApprovalRepository(db)
     this.sessions = new SessionIndexRepository(db)
     this.configurations = new ConfigurationRepository(db)
+    this.people = new PeopleRepository(db)
+    this.blocks = new BlockRepository(db)
   }
 
   /**

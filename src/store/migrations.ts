@@ -85,6 +85,28 @@ const MIGRATIONS: Record<string, Migration> = {
         .addColumn('activated_at', 'bigint', (column) => column.notNull())
         .addColumn('activated_by', 'text', (column) => column.notNull())
         .execute()
+      await db.schema
+        .createTable('people')
+        .addColumn('person', 'text', (column) => column.primaryKey())
+        .addColumn('enrolled_at', 'bigint', (column) => column.notNull())
+        .addColumn('device', 'text', (column) => column.notNull())
+        .addColumn('last_step', 'bigint', (column) => column.notNull())
+        .addColumn('failures', 'bigint', (column) => column.notNull())
+        .addColumn('locked_until', 'bigint', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('invitations')
+        .addColumn('person', 'text', (column) => column.primaryKey())
+        .addColumn('hash', 'text', (column) => column.notNull().unique())
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .addColumn('invited_by', 'text', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('blocks')
+        .addColumn('identity', 'text', (column) => column.primaryKey())
+        .addColumn('blocked_by', 'text', (column) => column.notNull())
+        .addColumn('blocked_at', 'bigint', (column) => column.notNull())
+        .execute()
     },
   },
 }

@@ -10,6 +10,9 @@ export type Tables = {
   sessions: SessionRow
   session_identities: SessionIdentityRow
   configurations: ConfigurationRow
+  people: PersonRow
+  invitations: InvitationRow
+  blocks: BlockRow
 }
 
 /** Single values of the gateway itself. */
@@ -86,3 +89,17 @@ export type ConfigurationRow = {
   activated_at: number
   activated_by: string
 }
+
+export type PersonRow = {
+  person: string
+  enrolled_at: number
+  device: string
+  last_step: number
+  failures: number
+  locked_until: number
+}
+
+/** A person has at most one. */
+export type InvitationRow = { person: string; hash: string; expires_at: number; invited_by: string }
+
+export type BlockRow = { identity: string; blocked_by: string; blocked_at: number }
