@@ -56,12 +56,13 @@ function noNode() {
 
 /** Runs a command to its end as if it had been started directly: same terminal, same signals, same way of ending. */
 function runToEnd(command, args, options) {
-  const child = childProcess.spawn(command, args, Object.assign({ stdio: 'inherit' }, options))
+  let child
   const forward = function (signal) {
     // A terminal sends Ctrl-C to the whole foreground group, the child included: passing it on would double it.
     if (signal === 'SIGINT' && process.stdin.isTTY) return
     child.kill(signal)
   }
+  // Before the child is there, so that no signal finds this process without a handler and leaves the child alone.
   const listened = SIGNALS.filter(function (signal) {
     try {
       process.on(signal, forward)
@@ -71,6 +72,7 @@ function runToEnd(command, args, options) {
       throw error
     }
   })
+  child = childProcess.spawn(command, args, Object.assign({ stdio: 'inherit' }, options))
   child.on('error', function (error) {
     console.error('Cannot run ' + command + ': ' + error.message)
     process.exit(127)

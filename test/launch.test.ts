@@ -103,7 +103,9 @@ describe('the pinned Node', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'is sent the %s that the launcher gets',
     async (signal) => {
-      pin(`trap 'echo got it; exit 3' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`)
+      pin(
+        `trap 'echo got it; exit 3' ${signal.slice(3)}; echo ready; i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done`,
+      )
       const child = started([join(root, 'bin', 'launch.cjs'), 'start'])
       child.stdout?.once('data', () => child.kill(signal))
       expect(await ended(child)).toMatchObject({ out: 'ready\ngot it\n', code: 3, signal: null })
