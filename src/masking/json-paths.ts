@@ -16,7 +16,7 @@ export type Place = {
   /** No path leads through here: nothing inside needs to be looked at. */
   readonly dead: boolean
   /** Member names that lead elsewhere than others do. */
-  readonly names: ReadonlySet<string>
+  readonly names: readonly { readonly name: string; readonly utf8: Uint8Array }[]
 }
 
 type Node = Place & {
@@ -27,7 +27,7 @@ type Node = Place & {
 }
 
 /** Where no path leads. */
-export const DEAD: Place = { masker: undefined, assignments: [], dead: true, names: new Set() }
+export const DEAD: Place = { masker: undefined, assignments: [], dead: true, names: [] }
 
 /**
  * All paths of a set of assignments at once: which place a member or element leads to. A state is one position in one
@@ -65,11 +65,11 @@ export class JsonPaths {
     return this.#root
   }
 
-  /** `name`: undefined for one that is certainly in no path. */
+  /** `name`: one of `from.names`; undefined for any other. */
   member(from: Place, name: string | undefined): Place {
     const node = this.#node(from)
     if (node === undefined) return DEAD
-    if (name === undefined || !node.names.has(name)) return (node.other ??= this.#follow(node, undefined))
+    if (name === undefined) return (node.other ??= this.#follow(node, undefined))
     const known = node.members.get(name)
     if (known !== undefined) return known
     const next = this.#follow(node, name)
@@ -140,7 +140,7 @@ export class JsonPaths {
       masker: this.#maskerOf(assignments),
       assignments,
       dead: states.length === 0,
-      names,
+      names: [...names].map((name) => ({ name, utf8: Buffer.from(name) })),
       states,
       members: new Map(),
       other: undefined,

@@ -137,8 +137,9 @@ class Rewriter implements JsonMasking {
   #word: Buffer = NULL
   #wordAt = 0
 
-  /** What goes out of the bytes in hand; `#from`: where the part that is still to be copied begins. */
-  #out: Uint8Array[] = []
+  /** What goes out of the bytes in hand, once it differs from them; `#from`: what is still to be copied begins there. */
+  #out: Buffer = NONE
+  #outLength = 0
   #from = 0
 
   constructor(paths: JsonPaths) {
@@ -155,22 +156,24 @@ class Rewriter implements JsonMasking {
   }
 
   write(bytes: Uint8Array): Uint8Array {
-    this.#out = []
+    this.#out = NONE
+    this.#outLength = 0
     this.#from = 0
     let at = 0
     // Some servers begin with a byte order mark, and clients skip it: RFC 8259 section 8.1.
     if (this.#offset === 0 && bytes[0] === BOM[0]) this.#expect = Expect.bom
     while (at < bytes.length) at = this.#step(bytes, at)
-    if (this.#hiding < 0) this.#copy(bytes, bytes.length)
     this.#offset += bytes.length
-    const [only] = this.#out
-    if (this.#out.length === 1 && only !== undefined) return only
-    return Buffer.concat(this.#out)
+    if (this.#hiding < 0) {
+      if (this.#from === 0 && this.#outLength === 0) return bytes
+      this.#emit(bytes, this.#from, bytes.length)
+    }
+    return this.#out.subarray(0, this.#outLength)
   }
 
   end(): Uint8Array {
-    this.#out = []
-    this.#from = 0
+    this.#out = NONE
+    this.#outLength = 0
     const isNumber =
       this.#expect === Expect.zero ||
       this.#expect === Expect.integer ||
@@ -178,7 +181,7 @@ class Rewriter implements JsonMasking {
       this.#expect === Expect.exponentDigits
     if (isNumber && this.#depth === 0) this.#valueEnds(0)
     if (this.#expect !== Expect.nothing) this.#fail(0)
-    return Buffer.concat(this.#out)
+    return this.#out.subarray(0, this.#outLength)
   }
 
   /** Takes at least one byte, or changes what is expected; gives where to go on. */
@@ -231,9 +234,9 @@ class Rewriter implements JsonMasking {
         return this.#value(bytes, byte, at)
       case Expect.nameOrEnd:
         if (byte === 0x7d) return this.#close(at)
-        return this.#name(byte, at)
+        return this.#name(bytes, byte, at)
       case Expect.name:
-        return this.#name(byte, at)
+        return this.#name(bytes, byte, at)
       case Expect.colon:
         if (byte !== 0x3a) this.#fail(at)
         this.#expect = Expect.value
@@ -285,7 +288,8 @@ class Rewriter implements JsonMasking {
 
   /** From here to the end of the value nothing of it goes out. */
   #hide(bytes: Uint8Array, byte: number, at: number, masker: CellMasker): void {
-    this.#copy(bytes, at)
+    this.#emit(bytes, this.#from, at)
+    this.#from = at
     this.#hiding = this.#depth
     this.#masker = byte === QUOTE ? masker : undefined
     // null is no value: it stays, and nothing was masked.
@@ -296,18 +300,35 @@ class Rewriter implements JsonMasking {
   #valueEnds(end: number): void {
     this.#expect = this.#depth === 0 ? Expect.nothing : Expect.commaOrEnd
     if (this.#hiding !== this.#depth) return
-    this.#out.push(this.#replacement())
+    this.#replace()
     this.#hiding = -1
     this.#masker = undefined
     this.#from = end
   }
 
-  /** What stands in place of the value that was hidden. */
-  #replacement(): Uint8Array {
-    if (this.#masker === undefined) return NULL
-    const masker = this.#broken && this.#masker.keeps > 0 ? WHOLE : this.#masker
-    const shown = masker.mask(this.#kept.subarray(0, this.#keptLength))
-    return shown === null ? NULL : Buffer.from(JSON.stringify(Buffer.from(shown).toString()))
+  /** Says what stands in place of the value that was hidden. */
+  #replace(): void {
+    const masker = this.#broken && (this.#masker?.keeps ?? 0) > 0 ? WHOLE : this.#masker
+    const shown = masker?.mask(this.#kept.subarray(0, this.#keptLength)) ?? null
+    if (shown === null) {
+      this.#emit(NULL, 0, NULL.length)
+    } else {
+      const text = Buffer.from(JSON.stringify(Buffer.from(shown).toString()))
+      this.#emit(text, 0, text.length)
+    }
+  }
+
+  #emit(bytes: Uint8Array, from: number, to: number): void {
+    const length = to - from
+    const needed = this.#outLength + length
+    if (needed > this.#out.length) {
+      // A masked document is about as long as the one in hand, and seldom much longer.
+      const larger = Buffer.allocUnsafe(Math.max(needed, bytes.length + 256, 2 * this.#out.length))
+      larger.set(this.#out.subarray(0, this.#outLength))
+      this.#out = larger
+    }
+    this.#out.set(bytes.subarray(from, to), this.#outLength)
+    this.#outLength = needed
   }
 
   #open(kind: number, at: number): void {
@@ -335,25 +356,29 @@ class Rewriter implements JsonMasking {
     this.#place = place.dead ? DEAD : this.#paths.element(place)
   }
 
-  #name(byte: number, at: number): number {
+  #name(bytes: Uint8Array, byte: number, at: number): number {
     if (byte !== QUOTE) this.#fail(at)
     const place = this.#places[this.#depth - 1] ?? DEAD
+    // Most names are plain ASCII and lie here as a whole: they are compared where they are.
+    let end = at + 1
+    while (isPlain(bytes[end] ?? 0)) end++
+    if (bytes[end] === QUOTE) {
+      this.#expect = Expect.colon
+      this.#place = place.dead ? DEAD : this.#paths.member(place, nameAt(place, bytes, at + 1, end))
+      return end + 1
+    }
     // One byte more than the longest name: a longer one is none of them.
-    this.#startString(true, place.names.size === 0 ? 0 : this.#paths.nameBytesMax + 1)
+    this.#startString(true, place.names.length === 0 ? 0 : this.#paths.nameBytesMax + 1)
     return at + 1
   }
 
   #nameEnds(): void {
     const place = this.#places[this.#depth - 1] ?? DEAD
     this.#expect = Expect.colon
-    if (place.dead) {
-      this.#place = DEAD
-      return
-    }
-    // A name that was not kept, or has no text, is in no path; neither is U+FFFD twice.
-    const name =
-      this.#keeps === 0 || this.#broken ? undefined : this.#kept.toString('utf8', 0, this.#keptLength)
-    this.#place = this.#paths.member(place, name)
+    // A name with half a surrogate pair has no text, and so is in no path.
+    const known = !this.#broken && this.#keeps > 0
+    const name = known ? nameAt(place, this.#kept, 0, this.#keptLength) : undefined
+    this.#place = place.dead ? DEAD : this.#paths.member(place, name)
   }
 
   #startString(isName: boolean, keeps: number): void {
@@ -370,7 +395,7 @@ class Rewriter implements JsonMasking {
   #string(bytes: Uint8Array, start: number): number {
     let at = start
     let byte = bytes[at] ?? 0
-    while (byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH) byte = bytes[++at] ?? 0
+    while (isPlain(byte)) byte = bytes[++at] ?? 0
     if (at > start) {
       if (this.#high !== 0) this.#loneSurrogate()
       if (this.#keptLength < this.#keeps) this.#keep(bytes, start, at)
@@ -517,11 +542,6 @@ class Rewriter implements JsonMasking {
     return at
   }
 
-  #copy(bytes: Uint8Array, to: number): void {
-    if (to > this.#from) this.#out.push(bytes.subarray(this.#from, to))
-    this.#from = to
-  }
-
   #fail(at: number): never {
     throw new GatewayError(
       'protocol_violation',
@@ -529,4 +549,20 @@ class Rewriter implements JsonMasking {
       { remedy: 'Tell whoever runs the API.', retry: 'later', facts: { byte: this.#offset + at } },
     )
   }
+}
+
+/** A character of a string that stands for itself in one byte. */
+function isPlain(byte: number): boolean {
+  return byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH
+}
+
+/** Which of the names that matter at a place these bytes are. */
+function nameAt(place: Place, bytes: Uint8Array, from: number, to: number): string | undefined {
+  for (const { name, utf8 } of place.names) {
+    if (utf8.length !== to - from) continue
+    let same = 0
+    while (same < utf8.length && utf8[same] === bytes[from + same]) same++
+    if (same === utf8.length) return name
+  }
+  return undefined
 }
