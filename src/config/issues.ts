@@ -61,13 +61,17 @@ class Explainer {
     const got = shown(this.#tree.get(path))
     switch (issue.code) {
       case 'invalid_type':
-        return typeWords(issue.expected, got)
+        return numberWords(this.#knownAt(path), got) ?? typeWords(issue.expected, got)
       case 'invalid_value':
         return choiceWords(issue.values.map(String), this.#tree.get(path))
       case 'too_small':
-        return limitWords(issue.origin, 'at least', issue.minimum, got)
+        return (
+          numberWords(this.#knownAt(path), got) ?? limitWords(issue.origin, 'at least', issue.minimum, got)
+        )
       case 'too_big':
-        return limitWords(issue.origin, 'at most', issue.maximum, got)
+        return (
+          numberWords(this.#knownAt(path), got) ?? limitWords(issue.origin, 'at most', issue.maximum, got)
+        )
       case 'invalid_format':
         return { message: `expected ${formatName(issue.format)}, got ${got}`, fix: 'correct the value' }
       case 'not_multiple_of':
@@ -118,6 +122,7 @@ class Explainer {
   /** The alternative that was meant: the one whose kind of value fits and that has the least to complain about. */
   #union(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path): Problem[] {
     const place = this.#tree.valueAt(path)
+    if (issue.errors.length > 0 && !this.#tree.has(path)) return [this.#missing(path)]
     if (issue.message !== LIBRARY_WORDING) {
       const { message, fix } = ownWords(issue.message)
       return [this.#tree.problem(place, path, message, fix)]
@@ -188,6 +193,16 @@ function typeWords(expected: string, got: string): Words {
   }
 }
 
+/** For a place where only a number may stand: which ones. */
+function numberWords(known: Known | undefined, got: string): Words | undefined {
+  if (known?.number === undefined) return undefined
+  const { minimum, maximum } = known.number
+  const from = minimum === undefined || minimum <= Number.MIN_SAFE_INTEGER ? '' : ` from ${minimum}`
+  const to = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`
+  const what = `a whole number${from === '' ? to.replace('to', 'up to') : to === '' ? from.replace('from', 'of at least') : from + to}`
+  return { message: `expected ${what}, got ${got}`, fix: `write ${what}, without quotes or unit` }
+}
+
 function typeName(expected: string): string {
   switch (expected) {
     case 'string':
@@ -251,6 +266,9 @@ function list(words: readonly string[]): string {
 /** The little of JSON Schema that is needed to know which names a mapping may have. */
 const jsonSchema = z.looseObject({
   const: z.unknown().optional(),
+  type: z.unknown().optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
   get properties() {
     return z.record(z.string(), jsonSchema).optional()
   },
@@ -281,6 +299,8 @@ type Known = {
   readonly keys: ReadonlySet<string>
   /** What a key may be where each alternative of a mapping has a constant of its own there. */
   readonly constants: ReadonlyMap<string, ReadonlySet<string>>
+  /** Set when nothing but a whole number may stand here. */
+  readonly number: { readonly minimum: number | undefined; readonly maximum: number | undefined } | undefined
 }
 
 function knownAt(schema: JsonSchema, path: Path): Known {
@@ -301,7 +321,9 @@ function knownAt(schema: JsonSchema, path: Path): Known {
       constants.set(key, (constants.get(key) ?? new Set()).add(property.const))
     }
   }
-  return { keys, constants }
+  const [only, ...others] = level
+  const number = others.length === 0 && only?.type === 'integer' ? only : undefined
+  return { keys, constants, number: number && { minimum: number.minimum, maximum: number.maximum } }
 }
 
 function alternatives(schema: JsonSchema): JsonSchema[] {

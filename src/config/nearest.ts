@@ -1,12 +1,19 @@
-/** The candidate that was probably meant, or `undefined` when none is near: at most a third of the letters differ. */
+/**
+ * The candidate that was probably meant, or `undefined` when none is near: at most a third of the letters differ, and
+ * something stays the same.
+ */
 export function nearest(written: string, candidates: Iterable<string>): string | undefined {
+  const enough = Math.max(1, Math.floor(Math.max(written.length, 3) / 3)) + 1
   let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(Math.max(written.length, 3) / 3)) + 1
+  let bestScore = Number.POSITIVE_INFINITY
   for (const candidate of candidates) {
-    const distance = editDistance(written.toLowerCase(), candidate.toLowerCase(), bestDistance)
-    if (distance < bestDistance) {
+    const distance = editDistance(written.toLowerCase(), candidate.toLowerCase(), enough)
+    if (distance >= enough || distance >= Math.min(written.length, candidate.length)) continue
+    // Among equals, people rarely get the first letter wrong: MB is MiB and not B.
+    const score = distance * 2 + (candidate[0] === written[0] ? 0 : 1)
+    if (score < bestScore) {
       best = candidate
-      bestDistance = distance
+      bestScore = score
     }
   }
   return best

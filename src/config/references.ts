@@ -63,12 +63,12 @@ export class References {
     const [, kind = '', name = '', issuer] = /^([a-z]+):(.+?)(?: \(([^()\s]+)\))?$/.exec(text) ?? []
     const known = IDENTITY_KINDS.find((each) => each === kind)
     if (known === undefined || name === '') {
-      const near = nearest(text, [...this.#local.keys()]) ?? this.#localNamed(text)
+      const near = this.#localNear(name === '' ? text : name)
       this.#add(path, `expected an identity such as person:ada, got "${shorten(text)}"`, this.#suggest(near))
       return undefined
     }
     if (issuer === undefined) {
-      const near = nearest(text, this.#local.keys()) ?? this.#localNamed(name)
+      const near = this.#localNear(name)
       const [first] = this.#issuers
       const otherwise =
         first === undefined ? 'add it to identities.local' : `write "${shorten(text)} (${first})"`
@@ -97,8 +97,10 @@ export class References {
     this.#add(path, message, fix)
   }
 
-  #localNamed(name: string): string | undefined {
-    return [...this.#local].find(([, identity]) => identity.name === name)?.[0]
+  /** Compares names without their kind: all the kinds are near each other. */
+  #localNear(name: string): string | undefined {
+    const byName = new Map([...this.#local].map(([key, identity]) => [identity.name, key]))
+    return byName.get(byName.has(name) ? name : (nearest(name, byName.keys()) ?? ''))
   }
 
   #suggest(near: string | undefined): string {

@@ -293,7 +293,7 @@ function explainYaml(error: YAMLError): { message: string; fix: string } {
     case 'BAD_SCALAR_START':
       return { message: sentence(error.message), fix: 'put the value in quotes' }
     case 'TAG_RESOLVE_FAILED':
-      return { message: sentence(error.message), fix: 'remove the tag' }
+      return { message: 'expected a value, got a tag', fix: 'remove what begins with !' }
     case 'BAD_INDENT':
       return { message: sentence(error.message), fix: 'indent it further than the line it belongs to' }
     default:

@@ -129,7 +129,8 @@ function quantity(
 
 /** In the largest unit that divides it. */
 function showQuantity(value: number, units: Readonly<Record<string, number>>): string {
-  let best = `${value}`
+  let best = String(value)
+  if (value === 0) return best
   for (const [unit, factor] of Object.entries(units))
     if (value % factor === 0) best = `${value / factor}${unit}`
   return best
