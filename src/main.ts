@@ -3,16 +3,20 @@
  * Nothing imports it but the command that starts a gateway.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { chmodSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { ApiParts } from './api/index.ts'
+import { apiRoutes, createApiServer, OPERATOR } from './api/index.ts'
+import { OPERATOR_SOCKET } from './api/client.ts'
 import type { Approvals } from './approvals/index.ts'
 import { createApprovals } from './approvals/index.ts'
 import type { Config, Listener as ListenerConfig } from './config/index.ts'
 import { loadConfig } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import { loadMasterKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
-import type { Clock, Problem, RandomBytes, ServerTls } from './core/index.ts'
-import { formatProblem, GatewayError, LIMITS, systemClock } from './core/index.ts'
+import type { Clock, Identity, Problem, RandomBytes, ServerTls } from './core/index.ts'
+import { formatProblem, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials } from './identity/index.ts'
 import type { Listener } from './net/index.ts'
 import { createCertificates, listen, network } from './net/index.ts'
@@ -37,7 +41,7 @@ export type StartOptions = {
 /** A gateway that listens. */
 export type RunningGateway = {
   /** By protocol name: where it really listens. */
-  readonly ports: Readonly<Record<string, number>>
+  readonly endpoints: Readonly<Record<string, { readonly address: string; readonly port: number }>>
   /** Refuses new sessions, drains the live ones, writes everything out. */
   stop(): Promise<void>
 }
@@ -74,7 +78,13 @@ async function build(options: StartOptions, undo: (() => void | Promise<void>)[]
     clock,
     warn: (message) => report(new Error(message)),
   })
-  const credentials = await Credentials.open({ store: store.credentials, clock, random, report })
+  const credentials = await Credentials.open({
+    store: store.credentials,
+    clock,
+    random,
+    report,
+    isBlocked: () => false,
+  })
   undo.push(() => credentials.close())
   const approvals: Approvals = await createApprovals({
     store: store.approvals,
@@ -105,7 +115,7 @@ async function build(options: StartOptions, undo: (() => void | Promise<void>)[]
     gateway.terminate((session) => session.opening.credential === credential.id, reason)
   })
   let { config } = configuration
-  const ports: Record<string, number> = {}
+  const endpoints: Record<string, { address: string; port: number }> = {}
   const servers: { listener: Listener; server: ProtocolServer }[] = []
   for (const protocol of PROTOCOLS) {
     const wanted = config.listeners.get(protocol.name)
@@ -133,10 +143,24 @@ async function build(options: StartOptions, undo: (() => void | Promise<void>)[]
       () => server.close(),
     )
     servers.push({ listener, server })
-    ports[protocol.name] = listener.port
+    endpoints[protocol.name] = { address: listener.address, port: listener.port }
   }
+  const parts: ApiParts = {
+    clock,
+    journal,
+    gateway,
+    credentials,
+    approvals,
+    sealed,
+    sessions: store.sessions,
+    config: () => config,
+    localIdentity: (name) => localIdentity(config, name),
+    endpoints: () => endpoints,
+  }
+  const socket = await openOperatorSocket(parts, dataDirectory, report)
+  undo.push(() => socket.close())
   return {
-    ports,
+    endpoints,
     async stop() {
       for (const { listener } of servers) listener.close()
       await gateway.drain(LIMITS.drainMs)
@@ -160,6 +184,35 @@ function invalid(problems: readonly Problem[]): GatewayError {
     'invalid',
     `The configuration is not valid:\n${problems.map(formatProblem).join('\n')}`,
   )
+}
+
+/** The socket of whoever sits at the machine: in the data directory, for its owner only. */
+async function openOperatorSocket(
+  parts: ApiParts,
+  dataDirectory: string,
+  report: (error: unknown) => void,
+): Promise<FastifyInstance> {
+  const path = join(dataDirectory, OPERATOR_SOCKET)
+  // Left by a gateway that was killed; the claim on the directory says that nobody serves it.
+  rmSync(path, { force: true })
+  const server = createApiServer({
+    routes: apiRoutes(parts),
+    journal: parts.journal,
+    identify: () => Promise.resolve(OPERATOR),
+    tls: undefined,
+    report,
+  })
+  await server.listen({ path })
+  chmodSync(path, 0o600)
+  return server
+}
+
+/** `agent:support-agent`, or the bare name where only one identity has it. */
+function localIdentity(config: Config, name: string): Identity | undefined {
+  const found = config.local.filter(
+    ({ identity }) => identityKey(identity) === name || identity.name === name,
+  )
+  return found.length === 1 ? found[0]?.identity : undefined
 }
 
 /** The configured certificate, or one the gateway makes for itself. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Timer } from '../../core/index.ts'
 import type { Catalogue } from '../../sql/index.ts'
-import { labelledReach } from '../../sql/index.ts'
+import { labelledReach } from './catalogue.ts'
 import { buildCatalogue, catalogueQueries, fingerprintQuery } from './catalogue.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamPorts } from './upstream.ts'

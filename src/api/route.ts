@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import type { Role } from '../config/index.ts'
+import { GatewayError } from '../core/index.ts'
+import type { Caller } from './caller.ts'
+
+/** For routes without parameters, query or body. */
+export const none: z.ZodType<undefined> = z.unknown().transform(() => undefined)
+
+/** Who may call a route: holders of any of the roles; `operator socket` is who sits at the machine. */
+export type Access = 'public' | readonly (Role | 'operator socket')[]
+
+/**
+ * One route of the control API: its schemas validate, document and type it. A route that changes something names the
+ * administrative record that is written before its handler runs.
+ */
+export type Route<Params = unknown, Query = unknown, Body = unknown, Answer = unknown> = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly summary: string
+  readonly access: Access
+  /** Absent for routes that change nothing. What it returns must hold no secret. */
+  readonly records?: (input: { params: Params; query: Query; body: Body }) => {
+    readonly action: string
+    readonly target?: string
+    readonly details?: Readonly<Record<string, string | number | boolean>>
+  }
+  readonly params: z.ZodType<Params>
+  readonly query: z.ZodType<Query>
+  readonly body: z.ZodType<Body>
+  readonly answer: z.ZodType<Answer>
+  readonly handle: (input: {
+    readonly params: Params
+    readonly query: Query
+    readonly body: Body
+    readonly caller: Caller
+  }) => Promise<Answer> | Answer
+}
+
+/** Keeps the types of one route while routes of all kinds stand in one list. */
+export type AnyRoute = {
+  readonly method: Route['method']
+  readonly path: string
+  readonly summary: string
+  readonly access: Access
+  readonly mutates: boolean
+  readonly params: z.ZodType
+  readonly query: z.ZodType
+  readonly body: z.ZodType
+  readonly answer: z.ZodType
+  /** Validates, records when it mutates, handles, and shapes the answer. */
+  readonly run: (
+    input: {
+      readonly params: unknown
+      readonly query: unknown
+      readonly body: unknown
+      readonly caller: Caller
+    },
+    record: RecordAdmin,
+  ) => Promise<unknown>
+}
+
+export type RecordAdmin = (entry: {
+  readonly action: string
+  readonly by: string
+  readonly target?: string
+  readonly details?: Readonly<Record<string, string | number | boolean>>
+}) => void
+
+export function route<Params, Query, Body, Answer>(definition: Route<Params, Query, Body, Answer>): AnyRoute {
+  return {
+    method: definition.method,
+    path: definition.path,
+    summary: definition.summary,
+    access: definition.access,
+    mutates: definition.records !== undefined,
+    params: definition.params,
+    query: definition.query,
+    body: definition.body,
+    answer: definition.answer,
+    async run(raw, record) {
+      const params = parsed(definition.params, raw.params, 'path')
+      const query = parsed(definition.query, raw.query, 'query')
+      const body = parsed(definition.body, raw.body, 'body')
+      const input = { params, query, body }
+      if (definition.records !== undefined) record({ ...definition.records(input), by: raw.caller.name })
+      return definition.answer.parse(await definition.handle({ ...input, caller: raw.caller }))
+    },
+  }
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const read = schema.safeParse(value)
+  if (read.success) return read.data
+  const problems = read.error.issues.map((issue) => `${[where, ...issue.path].join('.')}: ${issue.message}`)
+  throw new GatewayError('invalid', problems.join('; ').slice(0, 1000), { retry: 'only-if-changed' })
+}

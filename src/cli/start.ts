@@ -1,0 +1,53 @@
+import type { Command } from 'commander'
+import type { Common } from './context.ts'
+
+export type StartFlags = Common & { readonly config: string; readonly keyFile?: string }
+
+/** `sluice start`: the gateway in the foreground, until SIGTERM or SIGINT. */
+export function addStartCommand(program: Command): void {
+  program
+    .command('start')
+    .description('run the gateway in the foreground')
+    .requiredOption('--config <file>', 'the configuration')
+    .option('--key-file <file>', 'the master key, outside the data directory (or set SLUICE_KEY)')
+    .action(async (flags: StartFlags) => {
+      // Loaded here, because every other command starts faster without it.
+      const { startGateway } = await import('../main.ts')
+      const gateway = await startGateway({
+        dataDirectory: flags.data,
+        configFile: flags.config,
+        masterKey: {
+          environment: process.env,
+          ...(flags.keyFile === undefined ? {} : { keyFile: flags.keyFile }),
+          demo: false,
+          warn: (message) => process.stderr.write(`warning: ${message}\n`),
+        },
+        report: reportFault,
+      })
+      const { endpoints } = gateway
+      if (flags.json === true) {
+        process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid, endpoints })}\n`)
+      } else {
+        const lines = Object.entries(endpoints).map(
+          ([name, at]) => `  ${name.padEnd(10)} ${at.address}:${at.port}`,
+        )
+        process.stdout.write(`Sluice is running (process ${process.pid}).\n${lines.join('\n')}\n`)
+      }
+      await stopSignal()
+      await gateway.stop()
+    })
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+}
+
+/** One line per fault. Messages of our errors hold no secret and no value; causes are named by their code only. */
+function reportFault(error: unknown): void {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : 'a fault without a description'
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : ''
+  process.stderr.write(`${new Date().toISOString()} ${message}${cause}\n`)
+}
