@@ -12,6 +12,7 @@ describe('a step', () => {
     ['ends with 1', ['sh', '-c', 'echo why; exit 1'], false, 'why'],
     ['is killed', ['sh', '-c', 'kill -9 $$'], false, 'SIGKILL'],
     ['cannot be started', ['no-such-tool'], false, 'cannot run no-such-tool'],
+    ['leaves a process behind', ['sh', '-c', 'sleep 8 & echo left'], true, 'left'],
   ] as const)('that %s', async (_how, command, ok, says) => {
     const outcome = await runStep({ name: 'a', command })
     expect(outcome.ok).toBe(ok)

@@ -22,8 +22,11 @@ export type Outcome = {
   readonly output: string
 }
 
+/** How long output may still come after a step has ended. */
+const LEFT_BEHIND_MS = 2_000
+
 /** The environment of every step: this Node first, the project's tools next, and no colours. */
-export function stepEnv(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+function stepEnv(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const path = [join(process.execPath, '..'), join(ROOT, 'node_modules', '.bin'), process.env['PATH'] ?? '']
   const env: NodeJS.ProcessEnv = { ...process.env, ...extra, NO_COLOR: '1', PATH: path.join(':') }
   delete env['FORCE_COLOR']
@@ -43,8 +46,17 @@ export async function runStep(step: Step): Promise<Outcome> {
     child.stdout?.on('data', (bytes: Buffer) => chunks.push(bytes))
     child.stderr?.on('data', (bytes: Buffer) => chunks.push(bytes))
     child.on('error', (error) => resolve({ ok: false, why: `cannot run ${command}: ${error.message}` }))
-    child.on('close', (code, signal) => {
-      resolve({ ok: code === 0, why: signal === null ? '' : `${command} was ended by ${signal}` })
+    child.on('exit', (code, signal) => {
+      const end = (): void => {
+        resolve({ ok: code === 0, why: signal === null ? '' : `${command} was ended by ${signal}` })
+      }
+      child.on('close', end)
+      // A process that a test left behind may hold the pipes open for ever.
+      setTimeout(() => {
+        child.stdout?.destroy()
+        child.stderr?.destroy()
+        end()
+      }, LEFT_BEHIND_MS).unref()
     })
   })
   const output = [Buffer.concat(chunks).toString('utf8').trim(), ended.why].filter(Boolean).join('\n')

@@ -6,7 +6,7 @@
 /** A folder of `src/`, or one file of it. `wire/*` stands for each folder in it. */
 type Row = { readonly folder: string; readonly may: readonly string[]; readonly note?: string }
 
-export const LAYERS: readonly Row[] = [
+const LAYERS: readonly Row[] = [
   { folder: 'core', may: [] },
   { folder: 'wire/*', may: ['core', 'wire/bytes'], note: 'never another format' },
   { folder: 'sql', may: ['core'] },
