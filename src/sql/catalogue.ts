@@ -74,3 +74,8 @@ export function labelsOf(relation: Relation): LabelName[] {
   }
   return labels
 }
+
+/** Relations from which labelled values might come; the server naming one of them as a source is a reason to look twice. */
+export function labelledReach(catalogue: Catalogue): ReadonlySet<number> {
+  return catalogue.reach
+}

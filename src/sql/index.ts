@@ -14,10 +14,14 @@ import type { Shape } from './shape.ts'
 import { shapeOf } from './shape.ts'
 
 export type { AnalysisContext } from './analyse.ts'
+export type { CatalogueParts } from './assemble.ts'
+export { assembleCatalogue } from './assemble.ts'
+export { labelledReach } from './catalogue.ts'
+export type { SettingChange } from './settings.ts'
+export { changeOf } from './settings.ts'
 export type { Catalogue, Column, Relation, RelationKind, UserFunction, UserType } from './catalogue.ts'
 export type { ParseResult } from './parser.ts'
 export type { Shape } from './shape.ts'
-export { changeOf } from './settings.ts'
 
 export interface SqlAnalyser {
   /**
