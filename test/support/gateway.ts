@@ -135,8 +135,14 @@ async function readyLine(child: ChildProcess, stderr: () => string): Promise<str
 
 function portsOf(line: string): Record<string, number> {
   const parsed: unknown = JSON.parse(line)
-  const ports: unknown =
-    typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'ports') : undefined
-  if (typeof ports !== 'object' || ports === null) throw new Error(`the ready line has no ports: ${line}`)
-  return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, Number(port)]))
+  const endpoints: unknown =
+    typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'endpoints') : undefined
+  if (typeof endpoints !== 'object' || endpoints === null)
+    throw new Error(`the ready line names no endpoints: ${line}`)
+  return Object.fromEntries(
+    Object.entries(endpoints).map(([name, endpoint]) => [
+      name,
+      Number(Reflect.get(Object(endpoint), 'port')),
+    ]),
+  )
 }
