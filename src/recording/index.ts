@@ -5,6 +5,11 @@
  * that it works offline. Promise: what was flushed is there after the process died, whole frames only, and a reader
  * says where anything else begins.
  */
+export { Cutter, type CutterOptions } from './cutter.ts'
 export { type FileSystem, systemFiles } from './file-system.ts'
 export type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
-export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal.ts'
+export { catchUpIndex, Indexer, type IndexerOptions, listSessions } from './indexer.ts'
+export { FileJournal, type JournalObserver, type JournalOptions, openJournal, type Place } from './journal.ts'
+export { type ReadOptions, type RecordedEntry, readJournal, readSession, type TornTail } from './reader.ts'
+export { openRecording, type Recording, type RecordingOptions } from './recording.ts'
+export { formatEntry, safe, safeText } from './show-entry.ts'

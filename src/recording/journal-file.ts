@@ -104,14 +104,12 @@ export class JournalFile {
   /** Cuts off what a failed write left behind, through a new handle if the old one is of no use any more. */
   #heal(): void {
     try {
-      this.#files.truncate(this.#file, this.#length)
+      this.#cutBack(this.#file)
     } catch {
       // The handle itself may be what is broken; the error of the second way is the one that counts.
       const file = this.#files.open(this.path, 'r+')
       try {
-        if (this.#files.size(file) < this.#length)
-          throw new Error('the file has lost bytes that were written')
-        this.#files.truncate(file, this.#length)
+        this.#cutBack(file)
       } catch (error) {
         this.#files.close(file)
         throw error
@@ -120,6 +118,12 @@ export class JournalFile {
       this.#file = file
     }
     this.#torn = false
+  }
+
+  #cutBack(file: number): void {
+    // Cutting would make it longer then, with zeros in the middle of the recording.
+    if (this.#files.size(file) < this.#length) throw new Error('the file has lost bytes that were written')
+    this.#files.truncate(file, this.#length)
   }
 
   #syncAhead(): void {

@@ -24,10 +24,14 @@ export type JournalOptions = {
 
 /** Who follows the journal within the process. Called while it is written: must only take note. */
 export interface JournalObserver {
-  sessionClosed(session: SessionId, summary: SessionSummary | undefined): void
-  /** No frame will be added to this file any more; a sync of it may have failed. */
-  fileEnded(number: number): void
+  /** `place`: where its frames begin in the file that holds its close. */
+  sessionClosed(session: SessionId, summary: SessionSummary | undefined, place: Place): void
+  /** No frame will be added any more to the file that was written until now. */
+  fileEnded(): void
 }
+
+/** A byte offset in the journal file of a number. */
+export type Place = { readonly file: number; readonly offset: number }
 
 /** How long to stay with a file that is full, or whose sync failed, before trying again to begin a new one. */
 const NEW_FILE_RETRY_MS = 1000
@@ -41,6 +45,10 @@ const NEW_FILE_RETRY_MS = 1000
  * with the next flush that succeeds, together with an entry that says so. One gateway per data directory.
  */
 export class FileJournal implements Journal {
+  /** The sessions that had no end when the journal was opened; they have one now. */
+  readonly sessionsRepaired: readonly SessionId[]
+  /** The last sequence number that was there when the journal was opened. */
+  readonly sequenceFound: number
   readonly #files: FileSystem
   readonly #directory: string
   readonly #clock: Clock
@@ -48,7 +56,7 @@ export class FileJournal implements Journal {
   readonly #onFault: (error: unknown) => void
   readonly #buffer = new FrameBuffer()
   readonly #sessions = new Map<SessionId, LiveSession>()
-  #observer: JournalObserver | undefined
+  readonly #observers: JournalObserver[] = []
   #file: JournalFile
   #fileNumber: number
   #lastNumber = 0
@@ -78,6 +86,13 @@ export class FileJournal implements Journal {
       this.append(session, { kind: 'close', head: { reason: 'gateway stopped', commands } })
     }
     this.sync()
+    this.sessionsRepaired = found.open.map(({ session }) => session)
+    this.sequenceFound = found.lastSequence
+  }
+
+  /** The number of the file that is being written. */
+  get fileNumber(): number {
+    return this.#fileNumber
   }
 
   /** The sequence number of the last frame that `flush` wrote. */
@@ -137,9 +152,9 @@ export class FileJournal implements Journal {
     }
   }
 
-  /** One observer is told of sessions that end and of files that are full. */
+  /** The observer is told of sessions that end and of files that are full, from now on. */
   observe(observer: JournalObserver): void {
-    this.#observer = observer
+    this.#observers.push(observer)
   }
 
   /** The open sessions whose figures changed since the last call, as `flush` wrote them. May throw as `flush` does. */
@@ -173,7 +188,7 @@ export class FileJournal implements Journal {
   #live(session: SessionId, kind: Entry['kind']): LiveSession {
     const known = this.#sessions.get(session)
     if (known !== undefined) return known
-    const live = { session, file: 0, number: 0, summary: undefined, changed: false }
+    const live = { session, file: 0, offset: 0, number: 0, summary: undefined, changed: false }
     // An entry that comes after the session's close is kept as well, but does not open the session again.
     if (kind === 'open') this.#sessions.set(session, live)
     return live
@@ -182,6 +197,7 @@ export class FileJournal implements Journal {
   /** Gives a session its number in the current file. */
   #bind(live: LiveSession, time: number): void {
     const number = ++this.#lastNumber
+    live.offset = this.#file.length + this.#buffer.length
     this.#push(FRAME_CODES.bind, number, time, JSON.stringify({ session: live.session }), undefined)
     live.file = this.#fileNumber
     live.number = number
@@ -197,7 +213,8 @@ export class FileJournal implements Journal {
     live.changed = true
     if (entry.kind !== 'close') return
     this.#sessions.delete(live.session)
-    this.#observer?.sessionClosed(live.session, live.summary)
+    const place = { file: live.file, offset: live.offset }
+    for (const observer of this.#observers) observer.sessionClosed(live.session, live.summary, place)
   }
 
   /** What was kept in memory while nothing could be written is in the file now; says so, and since when. */
@@ -232,7 +249,7 @@ export class FileJournal implements Journal {
     this.#lastNumber = 0
     this.#doubtful = false
     last.close()
-    this.#observer?.fileEnded(this.#fileNumber - 1)
+    for (const observer of this.#observers) observer.fileEnded()
     if (doubt) {
       const details = { file: journalFileName(this.#fileNumber - 1), fromOffset: last.syncedLength }
       this.append(undefined, {

@@ -31,11 +31,16 @@ export function isSessionId(text: string): text is SessionId {
   return /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(text)
 }
 
-/** The UTC day a session was opened, `2026-01-31`: its id says when. */
-export function dayOf(session: SessionId): string {
+/** When a session was opened, in milliseconds since 1970: its id says so. */
+export function openedAt(session: SessionId): number {
   let ms = 0
   for (const character of session.slice(0, 10)) ms = ms * 32 + CROCKFORD.indexOf(character)
-  return new Date(ms).toISOString().slice(0, 10)
+  return ms
+}
+
+/** The UTC day a session was opened, `2026-01-31`. */
+export function dayOf(session: SessionId): string {
+  return new Date(openedAt(session)).toISOString().slice(0, 10)
 }
 
 /** The file of a sealed session. Throws for what is not a session id. */

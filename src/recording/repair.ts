@@ -117,7 +117,7 @@ function cutOff(
 }
 
 /** Whole frames from `offset` on, looking for the next one after each piece of damage. */
-function countFrames(files: FileSystem, file: number, offset: number, size: number): number {
+export function countFrames(files: FileSystem, file: number, offset: number, size: number): number {
   let frames = 0
   let at = offset
   while (at < size) {

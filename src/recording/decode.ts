@@ -1,0 +1,165 @@
+import {
+  type AdminHead,
+  type AnswerHead,
+  assertNever,
+  type CloseHead,
+  COMMAND_CLASSES,
+  type Entry,
+  type HoldHead,
+  IDENTITY_KINDS,
+  type Identity,
+  type IntentHead,
+  type NoticeHead,
+  type OpenHead,
+  type OutcomeHead,
+  type ResultHead,
+} from '../core/index.ts'
+import type { Frame } from './scan.ts'
+
+/**
+ * Frames back into entries. What stands in a file was checked against its checksum before it gets here, and is
+ * checked once more against what an entry must look like: a recording may come from anywhere.
+ */
+type Check = (value: unknown) => boolean
+type Shape<Head> = { readonly [K in keyof Head]-?: Check }
+
+const text: Check = (value) => typeof value === 'string'
+const number: Check = (value) => typeof value === 'number'
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check)
+const oneOf =
+  (values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value)
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value)
+const shaped =
+  <Head>(shape: Shape<Head>): Check =>
+  (value) =>
+    hasShape(value, shape)
+
+const identity: Shape<Identity> = {
+  kind: oneOf(IDENTITY_KINDS),
+  name: text,
+  issuer: text,
+  groups: listOf(text),
+}
+
+const open: Shape<OpenHead> = {
+  connection: text,
+  protocol: text,
+  chain: listOf(shaped(identity)),
+  credential: text,
+  mintedBy: text,
+  clientAddress: text,
+  program: text,
+  database: text,
+  config: text,
+}
+
+const intent: Shape<IntentHead> = {
+  n: number,
+  form: text,
+  text,
+  class: oneOf(COMMAND_CLASSES),
+  decision: oneOf(['allow', 'hold', 'deny'] satisfies IntentHead['decision'][]),
+  rules: listOf(text),
+  reason: optional(text),
+  masked: optional(listOf(text)),
+  reads: optional(listOf(text)),
+  writes: optional(listOf(text)),
+  parameters: optional(listOf((value) => value === null || typeof value === 'string')),
+}
+
+const hold: Shape<HoldHead> = { n: number, ticket: text, expiresAt: number }
+
+const answer: Shape<AnswerHead> = {
+  n: number,
+  ticket: text,
+  answer: oneOf([
+    'approved',
+    'refused',
+    'expired',
+    'pending',
+    'abandoned',
+    'canceled',
+  ] satisfies AnswerHead['answer'][]),
+  by: optional(text),
+  reason: optional(text),
+}
+
+const result: Shape<ResultHead> = { n: number }
+
+const outcome: Shape<OutcomeHead> = {
+  n: number,
+  outcome: oneOf(['ok', 'error', 'cut', 'refused', 'skipped', 'lost'] satisfies OutcomeHead['outcome'][]),
+  tag: text,
+  rows: number,
+  bytes: number,
+  unkept: number,
+  ms: number,
+}
+
+const notice: Shape<NoticeHead> = { n: number, code: text, message: text }
+
+const close: Shape<CloseHead> = { reason: text, commands: number }
+
+const admin: Shape<AdminHead> = {
+  action: text,
+  by: text,
+  target: optional(text),
+  details: optional(
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      Object.values(value).every((each) => ['string', 'number', 'boolean'].includes(typeof each)),
+  ),
+}
+
+/** The entry in a frame, free of the scanner's memory; `undefined` for the journal's own frames. Throws on nonsense. */
+export function decodeEntry(frame: Frame): Entry | undefined {
+  const { kind } = frame
+  switch (kind) {
+    case 'file':
+    case 'bind':
+      return undefined
+    case 'open':
+      return { kind, head: parse(frame, open) }
+    case 'intent':
+      return { kind, head: parse(frame, intent) }
+    case 'hold':
+      return { kind, head: parse(frame, hold) }
+    case 'answer':
+      return { kind, head: parse(frame, answer) }
+    case 'result':
+      return { kind, head: parse(frame, result), body: Buffer.from(frame.body) }
+    case 'outcome': {
+      const head = parse(frame, outcome)
+      return frame.body.length === 0 ? { kind, head } : { kind, head, body: Buffer.from(frame.body) }
+    }
+    case 'notice':
+      return { kind, head: parse(frame, notice) }
+    case 'close':
+      return { kind, head: parse(frame, close) }
+    case 'admin':
+      return { kind, head: parse(frame, admin) }
+    default:
+      return assertNever(kind)
+  }
+}
+
+function parse<Head>(frame: Frame, shape: Shape<Head>): Head {
+  const head: unknown = JSON.parse(frame.head.toString('utf8'))
+  if (!hasShape(head, shape)) throw new Error(`its head is not that of an entry of kind ${frame.kind}`)
+  return head
+}
+
+function hasShape<Head>(value: unknown, shape: Shape<Head>): value is Head {
+  if (typeof value !== 'object' || value === null) return false
+  const fields = new Map<string, unknown>(Object.entries(value))
+  return Object.entries<Check>(shape).every(([name, check]) => check(fields.get(name)))
+}

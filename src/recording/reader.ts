@@ -1,0 +1,300 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { brand, type Entry, GatewayError, type SessionId } from '../core/index.ts'
+import { decodeEntry } from './decode.ts'
+import { systemFiles } from './file-system.ts'
+import { listIfThere, openIfThere } from './files.ts'
+import { FILE_HEADER_BYTES, type FileKind } from './format.ts'
+import {
+  isSessionId,
+  journalDirectory,
+  journalFileName,
+  journalNumbers,
+  openedAt,
+  sessionFile,
+} from './names.ts'
+import { bindOf } from './own-frames.ts'
+import { countFrames } from './repair.ts'
+import { type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
+
+/** One entry with where it stands: `sequence` counts the frames of the whole journal, without a gap. */
+export type RecordedEntry = {
+  readonly sequence: number
+  readonly time: number
+  /** Absent for administrative entries. */
+  readonly session: SessionId | undefined
+  readonly entry: Entry
+}
+
+/** The newest file ends inside a frame: it is being written, or was when the process died. */
+export type TornTail = { readonly file: string; readonly offset: number }
+
+export type ReadOptions = {
+  /** Entries before this sequence number are left out, and files that hold nothing else are not opened. */
+  readonly fromSequence?: number
+  readonly onTornTail?: (tail: TornTail) => void
+}
+
+/** How far the machine's clock may have been set back while a session was open, for skipping files by their time. */
+const CLOCK_DOUBT_MS = 24 * 60 * 60 * 1000
+
+/**
+ * Every entry of the journal of a data directory, oldest first, up to where it ends at that moment. Memory is one
+ * frame. A torn tail is the end; anything else that is not as it was written throws GatewayError `invalid`, with file
+ * and offset.
+ */
+export async function* readJournal(
+  directory: string,
+  options: ReadOptions = {},
+): AsyncGenerator<RecordedEntry> {
+  const from = options.fromSequence ?? 0
+  for await (const { frame, session, file } of journalFrames(directory, options)) {
+    if (frame.sequence < from) continue
+    const entry = entryOf(file, frame)
+    if (entry !== undefined) yield { sequence: frame.sequence, time: frame.time, session, entry }
+  }
+}
+
+/** The entries of one session, from its own file if it has been cut, else from the journal. Throws `not_found`. */
+export async function* readSession(directory: string, session: SessionId): AsyncGenerator<RecordedEntry> {
+  if (!isSessionId(session)) throw new GatewayError('not_found', 'There is no such session.')
+  let found = false
+  const path = sessionFile(directory, session)
+  const own = await openIfThere(path)
+  const source = own === undefined ? journalFrames(directory, { session }) : sessionFrames(path, own)
+  for await (const { frame, session: whose, file } of source) {
+    if (whose !== session) continue
+    const entry = entryOf(file, frame)
+    if (entry === undefined) continue
+    found = true
+    yield { sequence: frame.sequence, time: frame.time, session, entry }
+  }
+  if (!found) throw new GatewayError('not_found', `There is no recording of session ${session}.`)
+}
+
+/** A frame as it lies in a file, and whose it is. The views in it are valid until the next one is asked for. */
+export type OwnedFrame = {
+  readonly frame: Frame
+  readonly session: SessionId | undefined
+  readonly file: string
+}
+
+type FrameOptions = ReadOptions & { readonly session?: SessionId }
+
+/** All frames of the journal in order, checked to be complete: no file and no frame between them is missing. */
+async function* journalFrames(directory: string, options: FrameOptions): AsyncGenerator<OwnedFrame> {
+  const folder = journalDirectory(directory)
+  let numbers = journalNumbers(await listIfThere(folder))
+  let index = await firstNeeded(folder, numbers, options)
+  let expected: number | undefined
+  for (; index < numbers.length; index++) {
+    const number = numbers[index] ?? 0
+    const path = join(folder, journalFileName(number))
+    const reading = new FileReading(path, 'journal', await open(path, 'r'))
+    let suspect: number | undefined
+    try {
+      for (;;) {
+        const header = await reading.header()
+        if (header !== undefined) {
+          if (header.number !== number) throw damaged(path, 0, `it is the file of number ${header.number}`)
+          if (expected !== undefined && reading.fresh && header.firstSequence !== expected) {
+            throw damaged(path, 0, `frames are missing before it: ${expected} to ${header.firstSequence - 1}`)
+          }
+          expected ??= header.firstSequence
+          for await (const owned of reading.frames()) {
+            if (owned.frame.sequence !== expected) {
+              throw damaged(path, owned.frame.offset, `frame ${expected} is missing before it`)
+            }
+            expected++
+            yield owned
+          }
+        }
+        // The writer may have gone on meanwhile, in this file and then in another one.
+        const newest = index === numbers.length - 1
+        if (newest) numbers = journalNumbers(await listIfThere(folder))
+        if (newest && index < numbers.length - 1) continue
+        if (reading.rest === 0 && header !== undefined) break
+        if (!newest) throw damaged(path, reading.offset, reading.problem)
+        if (reading.wholeFramesAfter() > 0) {
+          // Unless what was unfinished a moment ago has been finished, and followed by more, since.
+          if (suspect === reading.offset) throw damaged(path, reading.offset, reading.problem)
+          suspect = reading.offset
+          continue
+        }
+        options.onTornTail?.({ file: basename(path), offset: reading.offset })
+        break
+      }
+    } finally {
+      await reading.close()
+    }
+  }
+}
+
+/** The first file that can hold what is asked for. */
+async function firstNeeded(
+  folder: string,
+  numbers: readonly number[],
+  options: FrameOptions,
+): Promise<number> {
+  const { fromSequence = 0, session } = options
+  const since = session === undefined ? Number.NEGATIVE_INFINITY : openedAt(session) - CLOCK_DOUBT_MS
+  if (fromSequence === 0 && session === undefined) return 0
+  for (let index = numbers.length - 1; index > 0; index--) {
+    const path = join(folder, journalFileName(numbers[index] ?? 0))
+    const reading = new FileReading(path, 'journal', await open(path, 'r'))
+    try {
+      const header = await reading.header()
+      if (header !== undefined && header.firstSequence <= fromSequence && fromSequence > 0) return index
+      if (header !== undefined && header.time < since) return index
+    } finally {
+      await reading.close()
+    }
+  }
+  return 0
+}
+
+/** The frames of a session file: nothing in it may be torn. Closes the file. */
+async function* sessionFrames(path: string, file: FileHandle): AsyncGenerator<OwnedFrame> {
+  const reading = new FileReading(path, 'session', file)
+  try {
+    const header = await reading.header()
+    if (header === undefined) throw damaged(path, 0, reading.problem)
+    let last = header.firstSequence - 1
+    for await (const owned of reading.frames()) {
+      if (owned.frame.sequence <= last) throw damaged(path, owned.frame.offset, 'the frame is out of order')
+      last = owned.frame.sequence
+      yield owned
+    }
+    if (reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
+  } finally {
+    await reading.close()
+  }
+}
+
+/** One file being read, from its header to as far as its frames are whole. Can go on when the file has grown. */
+export class FileReading {
+  readonly path: string
+  readonly #kind: FileKind
+  readonly #file: FileHandle
+  readonly #names = new Map<number, SessionId>()
+  readonly #fromStart: boolean
+  #header: FileHeader | undefined
+  #scanner: FrameScanner
+  #problem = ''
+  #fresh = true
+
+  /** `offset`: where the first frame to read begins. Beyond the first, sessions named before it stay unknown. */
+  constructor(path: string, kind: FileKind, file: FileHandle, offset: number = FILE_HEADER_BYTES) {
+    this.path = path
+    this.#kind = kind
+    this.#file = file
+    this.#scanner = new FrameScanner(offset)
+    this.#fromStart = offset === FILE_HEADER_BYTES
+  }
+
+  /** Whether no frame has been read yet. */
+  get fresh(): boolean {
+    return this.#fresh
+  }
+
+  /** Where the first frame not read begins, how many bytes were seen from there on, and why they are no frame. */
+  get offset(): number {
+    return this.#header === undefined ? 0 : this.#scanner.offset
+  }
+
+  get rest(): number {
+    return this.#scanner.rest
+  }
+
+  get problem(): string {
+    return this.#problem
+  }
+
+  /** The header; undefined, with `problem` set, while there is no whole and right one. */
+  async header(): Promise<FileHeader | undefined> {
+    if (this.#header !== undefined) return this.#header
+    const bytes = Buffer.alloc(FILE_HEADER_BYTES)
+    let length = 0
+    while (length < bytes.length) {
+      const { bytesRead } = await this.#file.read(bytes, length, bytes.length - length, length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    const header = readFileHeader(bytes.subarray(0, length), this.#kind)
+    if (typeof header === 'string') this.#problem = header
+    else this.#header = header
+    return this.#header
+  }
+
+  /** Frames from where the last call stopped, until the end or until something is not a whole frame. */
+  async *frames(): AsyncGenerator<OwnedFrame> {
+    // What was an unfinished frame may have been finished, or cut off and written anew.
+    const scanner = new FrameScanner(this.#scanner.offset)
+    this.#scanner = scanner
+    let position = scanner.offset
+    for (;;) {
+      const next = scanner.next()
+      if (next === 'more') {
+        const room = scanner.room()
+        const { bytesRead } = await this.#file.read(room, 0, room.length, position)
+        if (bytesRead === 0) {
+          this.#problem = 'the file ends inside a frame'
+          return
+        }
+        scanner.filled(bytesRead)
+        position += bytesRead
+      } else if (next.what === 'damage') {
+        this.#problem = next.reason
+        return
+      } else {
+        this.#fresh = false
+        yield { frame: next, session: this.#owner(next), file: this.path }
+      }
+    }
+  }
+
+  /** How many whole frames follow the first place where none begins: what is torn off by a crash has none. */
+  wholeFramesAfter(): number {
+    const file = this.#file.fd
+    return countFrames(systemFiles, file, this.offset + 1, systemFiles.size(file))
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+
+  #owner(frame: Frame): SessionId | undefined {
+    if (frame.kind === 'bind') {
+      try {
+        const session = bindOf(frame.head)
+        this.#names.set(frame.session, brand<SessionId>(session))
+      } catch (error) {
+        throw damaged(this.path, frame.offset, reasonOf(error))
+      }
+    }
+    if (frame.session === 0) return undefined
+    const session = this.#names.get(frame.session)
+    if (session === undefined && this.#fromStart)
+      throw damaged(this.path, frame.offset, 'the frame belongs to a session without a name')
+    return session
+  }
+}
+
+function entryOf(file: string, frame: Frame): Entry | undefined {
+  try {
+    return decodeEntry(frame)
+  } catch (error) {
+    throw damaged(file, frame.offset, reasonOf(error))
+  }
+}
+
+export function damaged(path: string, offset: number, reason: string): GatewayError {
+  const file = basename(path)
+  return new GatewayError('invalid', `The recording is damaged: ${file}, byte ${offset}: ${reason}.`, {
+    facts: { file, offset },
+  })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof SyntaxError || !(error instanceof Error) ? 'its head is not JSON' : error.message
+}

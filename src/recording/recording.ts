@@ -1,0 +1,56 @@
+import type { Clock, SessionId } from '../core/index.ts'
+import { Cutter } from './cutter.ts'
+import { Indexer } from './indexer.ts'
+import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
+import { type FileJournal, openJournal } from './journal.ts'
+import { type RecordedEntry, readSession } from './reader.ts'
+
+export type RecordingOptions = {
+  /** The data directory. */
+  readonly directory: string
+  readonly clock: Clock
+  readonly index: SessionIndex
+  /** Told of faults in the background; the recording goes on where it can and refuses where it cannot. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** Everything a running gateway does with its recording. */
+export type Recording = {
+  readonly journal: FileJournal
+  /** Sessions as they are at this moment, newest first. */
+  list(filter: SessionFilter): Promise<readonly SessionSummary[]>
+  /** The entries of a session, open or ended. Throws `not_found`. */
+  read(session: SessionId): AsyncIterable<RecordedEntry>
+  /** Does now what is done in the background: cuts the sessions that have ended, brings the list up to date. */
+  settle(): Promise<void>
+  /** Ends the work in the background and closes the journal; sessions must have ended. */
+  stop(): Promise<void>
+}
+
+/** Opens the journal, repairs what a crash left, and keeps session files and the list up to date behind it. */
+export async function openRecording(options: RecordingOptions): Promise<Recording> {
+  const { directory, clock, index, onFault } = options
+  const journal = openJournal({ directory, clock, onFault })
+  const cutter = new Cutter({ directory, journal, clock, onFault })
+  const indexer = new Indexer({ directory, journal, index, clock, onFault })
+  await indexer.start()
+  await cutter.start()
+  return {
+    journal,
+    list: (filter) => indexer.list(filter),
+    read(session) {
+      // The reader sees the files; what waits in memory belongs to the session as well.
+      journal.flush()
+      return readSession(directory, session)
+    },
+    async settle() {
+      await cutter.catchUp()
+      await indexer.update()
+    },
+    async stop() {
+      await cutter.stop()
+      await indexer.stop()
+      journal.close()
+    },
+  }
+}

@@ -1,0 +1,248 @@
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { SessionId } from '../core/index.ts'
+import {
+  adminEntry,
+  closeEntry,
+  collect,
+  intentEntry,
+  openEntry,
+  outcomeEntry,
+  sessionId,
+} from '../testing/entries.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
+import { type FileSystem, systemFiles } from './file-system.ts'
+import { FRAME_HEADER_BYTES } from './format.ts'
+import { type FileJournal, openJournal } from './journal.ts'
+import { type RecordedEntry, readJournal } from './reader.ts'
+
+let directory: string
+const clock = new FakeClock()
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-journal-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+/** Nothing here loses power: what the kernel has is enough. */
+const files: FileSystem = { ...systemFiles, sync: () => {}, syncDirectory: () => {} }
+
+function start(data = directory, fileBytesMax = 1024 * 1024): FileJournal {
+  return openJournal({
+    directory: data,
+    clock,
+    files,
+    fileBytesMax,
+    onFault: (error) => {
+      throw error
+    },
+  })
+}
+
+const file = (number: number, data = directory): string => join(data, 'journal', `0000000${number}.slj`)
+
+/** Everything in the journal, in which nothing may be torn. */
+async function all(data = directory): Promise<RecordedEntry[]> {
+  return await collect(
+    readJournal(data, {
+      onTornTail: (tail) => {
+        throw new Error(`torn at ${tail.offset}`)
+      },
+    }),
+  )
+}
+
+/** A session with `commands` commands and, on purpose, no end. */
+function leave(journal: FileJournal, commands: number): SessionId {
+  const session = sessionId()
+  journal.append(session, openEntry())
+  for (let n = 1; n <= commands; n++) {
+    journal.append(session, intentEntry(n))
+    journal.append(session, outcomeEntry(n, {}, Buffer.from('row')))
+  }
+  journal.flush()
+  return session
+}
+
+test('sessions without an end get one, wherever they began', async () => {
+  const journal = start(directory, 2000)
+  const early = leave(journal, 3)
+  for (let n = 0; n < 30; n++) {
+    journal.append(undefined, adminEntry())
+    journal.flush()
+  }
+  expect(journal.fileNumber).toBeGreaterThan(2)
+  const ended = leave(journal, 1)
+  journal.append(ended, closeEntry(1))
+  const late = leave(journal, 2)
+
+  const again = start()
+  expect(new Set(again.sessionsRepaired)).toEqual(new Set([early, late]))
+  expect(again.openSessions()).toEqual([])
+  const closes = (await all()).filter(({ entry }) => entry.kind === 'close')
+  expect(new Map(closes.map(({ session, entry }) => [session, entry]))).toEqual(
+    new Map([
+      [ended, closeEntry(1)],
+      [early, closeEntry(3, 'gateway stopped')],
+      [late, closeEntry(2, 'gateway stopped')],
+    ]),
+  )
+  again.close()
+  expect(start().sessionsRepaired).toEqual([])
+})
+
+test('cut at any byte, the last file keeps its whole frames, and the rest is put aside', async () => {
+  const journal = start()
+  leave(journal, 1)
+  journal.close()
+  const whole = await all()
+  const bytes = readFileSync(file(1))
+  for (let length = 0; length < bytes.length; length++) {
+    const data = join(directory, `at-${length}`)
+    mkdirSync(join(data, 'journal'), { recursive: true })
+    writeFileSync(file(1, data), bytes.subarray(0, length))
+    start(data).close()
+    const read = await all(data)
+    const kept = read.filter(({ entry }) => entry.kind !== 'admin' && entry.kind !== 'close')
+    expect(kept).toEqual(whole.slice(0, kept.length))
+    const notes = read.filter(({ entry }) => entry.kind === 'admin')
+    const aside = readdirSync(join(data, 'journal')).filter((name) => name.includes('.cut-'))
+    expect(aside).toHaveLength(notes.length)
+    for (const [index, name] of aside.entries()) {
+      const cut = readFileSync(join(data, 'journal', name))
+      const offset = Number(name.split('-')[1])
+      expect(cut.equals(bytes.subarray(offset, length))).toBe(true)
+      expect(notes[index]?.entry).toEqual({
+        kind: 'admin',
+        head: {
+          action: 'journal.repaired',
+          by: 'gateway',
+          target: '00000001.slj',
+          details: { offset, bytes: length - offset, frames: 0, keptAs: name },
+        },
+      })
+    }
+    // Each whole frame is kept: what is put aside is less than one.
+    const offset = notes.length === 0 ? length : length - Number(cutBytes(notes[0]))
+    expect(length - offset).toBeLessThan(FRAME_HEADER_BYTES + 400)
+    rmSync(data, { recursive: true })
+  }
+})
+
+function cutBytes(note: RecordedEntry | undefined): unknown {
+  return note?.entry.kind === 'admin' ? note.entry.head.details?.bytes : undefined
+}
+
+for (const [name, tail] of [
+  ['zeros, as after a loss of power', Buffer.alloc(5000)],
+  ['noise', Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919) % 251))],
+  [
+    'the beginning of a frame of an impossible length',
+    Buffer.from('SLF1\xff\xff\xff\xff'.padEnd(64, '\0'), 'latin1'),
+  ],
+] as const) {
+  test(`${name} at the end is cut off`, async () => {
+    const journal = start()
+    leave(journal, 2)
+    journal.close()
+    const bytes = readFileSync(file(1))
+    writeFileSync(file(1), Buffer.concat([bytes, tail]))
+    start().close()
+    expect(readFileSync(file(1)).equals(bytes)).toBe(true)
+    expect(readFileSync(`${file(1)}.cut-${bytes.length}`).equals(tail)).toBe(true)
+    expect((await all()).map(({ entry }) => entry.kind)).toEqual([
+      'open',
+      'intent',
+      'outcome',
+      'intent',
+      'outcome',
+      'admin',
+      'close',
+    ])
+  })
+}
+
+test('a changed byte in the middle of the last file: what follows is put aside, whole, and counted', async () => {
+  const journal = start()
+  leave(journal, 5)
+  journal.close()
+  const whole = await all()
+  const bytes = readFileSync(file(1))
+  const damaged = Buffer.from(bytes)
+  const at = bytes.indexOf('SELECT 2')
+  damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at)
+  writeFileSync(file(1), damaged)
+  // Not something a reader passes over in silence.
+  await expect(all()).rejects.toThrow(/00000001\.slj, byte \d+: the checksum of the frame is wrong/)
+  start().close()
+  const read = await all()
+  expect(read.slice(0, 3)).toEqual(whole.slice(0, 3))
+  expect(read[3]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 7 } } })
+  const [aside] = readdirSync(join(directory, 'journal')).filter((name) => name.includes('.cut-'))
+  expect(readFileSync(join(directory, 'journal', aside ?? '')).length).toBe(
+    bytes.length - statSync(file(1)).size,
+  )
+})
+
+test('a file whose header is damaged is put aside with all that is in it', async () => {
+  const journal = start()
+  leave(journal, 2)
+  journal.close()
+  start().close()
+  const bytes = readFileSync(file(2))
+  bytes.writeUInt8(0, 3)
+  writeFileSync(file(2), bytes)
+  start().close()
+  const read = await all()
+  expect(read.at(-2)?.entry).toMatchObject({
+    head: { target: '00000002.slj', details: { offset: 0, frames: 3 } },
+  })
+  expect(read.at(-1)?.entry).toEqual(closeEntry(2, 'gateway stopped'))
+  expect(readdirSync(join(directory, 'journal'))).toEqual([
+    '00000001.slj',
+    '00000002.slj.cut-0',
+    '00000003.slj',
+  ])
+})
+
+test('a file under another name is put aside too', () => {
+  start().close()
+  copyFileSync(file(1), file(2))
+  start().close()
+  expect(readdirSync(join(directory, 'journal'))).toEqual([
+    '00000001.slj',
+    '00000002.slj.cut-0',
+    '00000003.slj',
+  ])
+})
+
+test('stopping while repairing changes nothing: the next start finishes it', async () => {
+  const journal = start()
+  leave(journal, 2)
+  journal.close()
+  const bytes = readFileSync(file(1))
+  writeFileSync(file(1), bytes.subarray(0, bytes.length - 5))
+  // What was put aside is there already, half, because the last attempt died.
+  writeFileSync(`${file(1)}.cut-${bytes.length - 5}`, 'half')
+  start().close()
+  start().close()
+  expect((await all()).map(({ entry }) => entry.kind)).toEqual([
+    'open',
+    'intent',
+    'outcome',
+    'intent',
+    'admin',
+    'close',
+  ])
+})

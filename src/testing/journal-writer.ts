@@ -1,0 +1,38 @@
+/**
+ * A process of its own that writes numbered intents and says which of them are flushed: for tests that kill it or
+ * limit it. Arguments: data directory, how many; `sync` as the third makes it sync instead of flush.
+ */
+import { writeSync } from 'node:fs'
+import { isGatewayError, systemClock } from '../core/index.ts'
+import { openJournal } from '../recording/index.ts'
+import { intentEntry, openEntry, outcomeEntry, sessionId } from './entries.ts'
+
+const [directory = '', count = '1000', how = 'flush'] = process.argv.slice(2)
+
+function say(line: string): void {
+  writeSync(1, `${line}\n`)
+}
+
+const journal = openJournal({
+  directory,
+  clock: systemClock,
+  fileBytesMax: 256 * 1024,
+  onFault: (error) => say(`fault ${String(error)}`),
+})
+const sessions = [sessionId(Date.now()), sessionId(Date.now())]
+for (const session of sessions) journal.append(session, openEntry())
+for (let n = 1; n <= Number(count); n++) {
+  const session = sessions[n % 2]
+  journal.append(session, intentEntry(n, { text: `SELECT ${'x'.repeat(n % 500)}` }))
+  journal.append(session, outcomeEntry(n, {}, Buffer.alloc(n % 2000)))
+  try {
+    if (how === 'sync') journal.sync()
+    else journal.flush()
+  } catch (error) {
+    if (!isGatewayError(error)) throw error
+    const { cause } = error
+    say(`refused ${error.code} ${cause instanceof Error && 'code' in cause ? String(cause.code) : ''}`)
+    break
+  }
+  say(`${n}`)
+}
