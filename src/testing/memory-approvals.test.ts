@@ -1,0 +1,4 @@
+import { approvalStoreSuite } from './approval-store-suite.ts'
+import { MemoryApprovalStore } from './memory-approvals.ts'
+
+approvalStoreSuite(() => new MemoryApprovalStore())
