@@ -8,7 +8,9 @@ import { commit, keep, machine, table } from '../support/report.ts'
 import type { Ratios, Results } from '../support/report.ts'
 import { bulk } from './bulk.ts'
 import { makeDatabase } from './data.ts'
+import { counting } from './counting.ts'
 import { fairness } from './fairness.ts'
+import { idle } from './idle.ts'
 import { latency } from './latency.ts'
 import { pgbenchVersion } from './pgbench.ts'
 import { STARTERS } from './targets.ts'
@@ -26,6 +28,8 @@ const FULL = {
   bulk: { rows: 1_000_000, rounds: 5 },
   latency: { rate: 1000, clients: 8, rounds: 5, seconds: 5 },
   fairness: { seconds: 20, rate: 100 },
+  counting: { clients: 8, transactions: 2_000 },
+  idle: { sessions: 5_000, kinds: ['plain', 'tls.client', 'tls.both'] },
 } as const
 
 const QUICK = {
@@ -34,6 +38,8 @@ const QUICK = {
   bulk: { rows: 200_000, rounds: 2 },
   latency: { rate: 1000, clients: 8, rounds: 1, seconds: 2 },
   fairness: { seconds: 3, rate: 100 },
+  counting: { clients: 4, transactions: 100 },
+  idle: { sessions: 300, kinds: ['plain'] },
 } as const
 
 export async function postgres(options: BenchOptions): Promise<void> {
@@ -70,6 +76,11 @@ export async function postgres(options: BenchOptions): Promise<void> {
         plan.fairness,
         say,
       )
+    }
+    const sluice = targets.find((each) => each.name === 'sluice')
+    if (sluice !== undefined) {
+      if (wants('idle')) scenarios['idle'] = await idle(plan.idle, say)
+      if (wants('counting')) scenarios['counting'] = await counting(server, sluice, plan.counting, say)
     }
     const versions: Record<string, string> = { node: process.version, pgbench: await pgbenchVersion() }
     for (const target of targets) versions[target.name] = target.version

@@ -1,60 +1,85 @@
 /** Sluice as a target: started from this checkout with bench/sluice.yaml, recording on, spoken to by `sluice dsn`. */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { run, start } from '../support/processes.ts'
-import { upstreamOf } from './target.ts'
-import type { Target } from './target.ts'
+import { DATABASE, ROLE_PASSWORD } from './data.ts'
+import type { Coordinates, Target } from './target.ts'
 
-const ROOT = join(import.meta.dirname, '..', '..')
-const SLUICE = join(ROOT, 'tools', 'sluice.ts')
+const BENCH = join(import.meta.dirname, '..')
+const SLUICE = join(BENCH, '..', 'tools', 'sluice.ts')
 
-export type SluiceTarget = Target & {
+export type RunningSluice = {
+  readonly pid: number
   /** Where it keeps its recordings and everything else. */
   readonly dataDirectory: string
+  /** What it wrote to standard error, Node's own words included. */
+  complaints(): string
+  /** Mints a credential, as anyone would. */
+  coordinates(connection: string, database: string): Promise<Coordinates>
+  stop(): Promise<void>
 }
 
-export async function startSluice(server: TestServer): Promise<SluiceTarget> {
+export type SluiceOptions = {
+  /** The ports that stand in bench/sluice.yaml, and where those upstreams really listen. */
+  readonly ports: Readonly<Record<number, number>>
+  /** For the process that runs it. */
+  readonly nodeArguments?: readonly string[]
+}
+
+/** What the configuration says where the benchmark has to put a port. */
+export const PORTS = { database: 54_321, fake: 54_322 } as const
+
+export async function runSluice(options: SluiceOptions): Promise<RunningSluice> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
-  const upstream = upstreamOf(server)
   const config = join(directory, 'sluice.yaml')
   const data = join(directory, 'data')
-  const text = await readFile(join(import.meta.dirname, '..', 'sluice.yaml'), 'utf8')
-  // The port of a scratch server is known only now; everything else is the committed file.
-  await writeFile(config, text.replaceAll('port: 54321', `port: ${upstream.port}`))
-  const env = { BENCH_UPSTREAM_PASSWORD: upstream.password }
-  const child = start(process.execPath, [SLUICE, 'start', '--config', config, '--data', data, '--json'], {
-    env,
-  })
-  await child.line()
-  const dsn = await run(process.execPath, [
-    SLUICE,
-    'dsn',
-    'bench',
-    '--as',
-    'bench-agent',
-    '--ttl',
-    '4h',
-    '--data',
-    data,
-  ])
-  const url = new URL(dsn.trim())
-  return {
-    name: 'sluice',
-    at: {
-      host: url.hostname,
-      port: Number(url.port),
-      user: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-      database: decodeURIComponent(url.pathname.slice(1)),
+  let text = await readFile(join(BENCH, 'sluice.yaml'), 'utf8')
+  for (const [written, real] of Object.entries(options.ports)) {
+    text = text.replaceAll(`port: ${written}`, `port: ${real}`)
+  }
+  await writeFile(config, text)
+  const child = start(
+    process.execPath,
+    [...(options.nodeArguments ?? []), SLUICE, 'start', '--config', config, '--data', data, '--json'],
+    {
+      env: { BENCH_UPSTREAM_PASSWORD: ROLE_PASSWORD, SLUICE_KEY: randomBytes(32).toString('base64') },
     },
+  )
+  await child.line()
+  return {
     pid: child.pid,
-    version: `node ${process.version}`,
     dataDirectory: data,
+    complaints: () => child.complaints(),
+    async coordinates(connection, database) {
+      const asked = ['--as', 'bench-agent', '--ttl', '4h', '--database', database, '--data', data]
+      const dsn = await run(process.execPath, [SLUICE, 'dsn', connection, ...asked])
+      const url = new URL(dsn.trim())
+      return {
+        host: url.hostname,
+        port: Number(url.port),
+        user: decodeURIComponent(url.username),
+        password: decodeURIComponent(url.password),
+        database: decodeURIComponent(url.pathname.slice(1)),
+      }
+    },
     async stop() {
       await child.stop()
       await rm(directory, { recursive: true, force: true })
     },
+  }
+}
+
+export async function startSluice(server: TestServer): Promise<Target> {
+  const sluice = await runSluice({ ports: { [PORTS.database]: server.port } })
+  return {
+    name: 'sluice',
+    at: await sluice.coordinates('bench', DATABASE),
+    pid: sluice.pid,
+    version: `node ${process.version}`,
+    dataDirectory: sluice.dataDirectory,
+    stop: () => sluice.stop(),
   }
 }

@@ -19,6 +19,8 @@ export type Target = {
   /** The process in between; none for `direct`. */
   readonly pid: number | undefined
   readonly version: string
+  /** Where Sluice keeps its recordings; nobody else has any. */
+  readonly dataDirectory?: string
   stop(): Promise<void>
 }
 
