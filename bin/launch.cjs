@@ -18,6 +18,7 @@ const VERBS = {
   test: { script: 'tools/test.ts', does: 'check, and everything against real servers and real clients' },
   prove: { script: 'tools/prove.ts', does: 'the proofs with full counts; writes docs/proofs/' },
   promises: { script: 'tools/promises.ts', does: 'brings the lists in docs/promises.md up to date' },
+  schema: { script: 'tools/schema.ts', does: 'brings schema/sluice.schema.json up to date' },
   bench: { script: 'bench/run.ts', does: 'the benchmarks' },
   regress: {
     script: 'test/regress/run.ts',
