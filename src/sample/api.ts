@@ -142,7 +142,7 @@ function page(rows: readonly object[], query: URLSearchParams, filters: readonly
 
 /** RFC 4180. */
 function csvOf(customers: readonly Customer[]): string {
-  const line = (fields: readonly unknown[]) =>
+  const line = (fields: readonly (string | number | null)[]) =>
     `${fields.map((each) => `"${String(each ?? '').replaceAll('"', '""')}"`).join(',')}\r\n`
   const rows = customers.map((each) =>
     line([each.id, each.name, each.email, each.phone, each.company, each.plan]),

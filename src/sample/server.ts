@@ -206,12 +206,10 @@ async function launch(
     })
     await log.close()
     const exited = once(child, 'exit')
-    // A caller that exits without stopping us takes the server along; one that is killed leaves it to the next claim.
-    const last = () => child.kill('SIGINT')
-    process.once('exit', last)
+    const release = await stopWithUs(child.pid, runAs)
     if (await becomesReady(child, cluster)) {
       const ended = exited.then(async () => {
-        process.off('exit', last)
+        release()
         await releaseClaim(dataDirectory)
       })
       return {
@@ -229,13 +227,33 @@ async function launch(
     }
     child.kill('SIGQUIT')
     await exited
-    process.off('exit', last)
+    release()
     // Somebody may have taken the free port between our look and the server's.
     if (attempt === 3 || options.port) {
       const tail = (await readFile(logFile, 'utf8')).trim().slice(-1500)
       throw new GatewayError('internal', `The database server did not start. Its last words:\n${tail}`)
     }
   }
+}
+
+/**
+ * Lets the server end with this process, however it ends: a shell waits for a word on a pipe that we hold, and stops the
+ * server when the pipe breaks instead. Returns what says the word. (Where the shell dies first, `claim` finds the orphan.)
+ */
+async function stopWithUs(pid: number | undefined, runAs: RunAs): Promise<() => void> {
+  if (pid === undefined) return () => undefined
+  const watch = spawn('/bin/sh', ['-c', 'read -r word || kill -INT "$1"', 'sh', String(pid)], {
+    ...runAs,
+    cwd: '/',
+    env: environment(),
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  await once(watch, 'spawn')
+  watch.unref()
+  // It may have been killed by somebody; then there is nobody to tell.
+  watch.stdin.on('error', () => watch.stdin.destroy())
+  return () => watch.stdin.end('done\n')
 }
 
 function socketFits(directory: string, port: number): boolean {

@@ -1,10 +1,10 @@
 /** Whatever the corpus asks, in whatever way, the gateway's answer is the server's own, message for message. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { allowAll, TEST_IDENTITY, UPSTREAM_PASSWORD } from '../support/config.ts'
-import type { TestGateway } from '../support/gateway.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { Major, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
+import { teardown } from '../support/teardown.ts'
 import { STATEMENTS } from './corpus.ts'
 import { MODES } from './modes.ts'
 import type { Target } from './raw-client.ts'
@@ -27,18 +27,20 @@ test('the corpus is as large as promised', () => {
 })
 
 describe.each(PLAN)('P-01 transparent: PostgreSQL $major', ({ major, modes }) => {
+  const later = teardown()
   let server: TestServer
-  let gateway: TestGateway
   let direct: Target
   let through: Target
 
   beforeAll(async () => {
     server = await startTestServer(major)
+    later(() => server.stop())
     await prepareTemplate(server)
-    gateway = await startGateway({
+    const gateway = await startGateway({
       config: allowAll({ diff: { server, user: DIFFERENTIAL_ROLE, databases: [DIFFERENTIAL_DATABASE] } }),
       env: { [UPSTREAM_PASSWORD]: DIFFERENTIAL_PASSWORD },
     })
+    later(() => gateway.stop())
     direct = {
       host: server.host,
       port: server.port,
@@ -54,11 +56,6 @@ describe.each(PLAN)('P-01 transparent: PostgreSQL $major', ({ major, modes }) =>
       password: decodeURIComponent(dsn.password),
       database: DIFFERENTIAL_DATABASE,
     }
-  })
-
-  afterAll(async () => {
-    await gateway.stop()
-    await server.stop()
   })
 
   test.each(MODES.filter(({ name }) => modes.test(name)))('$name', async (mode) => {

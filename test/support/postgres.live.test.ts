@@ -1,15 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { TestServer } from './postgres.ts'
 import { MAJORS, startTestServer } from './postgres.ts'
+import { teardown } from './teardown.ts'
 import { psql, psqlRows } from './psql.ts'
 import { Client } from 'pg'
 
 describe.each(MAJORS)('a test server of PostgreSQL %i', (major) => {
+  const later = teardown()
   let server: TestServer
   beforeAll(async () => {
     server = await startTestServer(major)
+    later(() => server.stop())
   })
-  afterAll(async () => server.stop())
 
   test('is of the major version that was asked for', async () => {
     const [row] = await server.sql('SHOW server_version_num')
