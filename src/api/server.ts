@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastify from 'fastify'
 import type { Journal, ServerTls } from '../core/index.ts'
-import { asGatewayError, GatewayError, LIMITS } from '../core/index.ts'
+import { asGatewayError, GatewayError, LIMITS, problemOf } from '../core/index.ts'
 import type { Caller } from './caller.ts'
 import { NOBODY } from './caller.ts'
-import { problemOf } from './problem.ts'
 import type { AnyRoute } from './route.ts'
 
 export type ApiServerOptions = {

@@ -125,6 +125,7 @@ export class Session implements TurnMember {
   readonly #toClient = new Outbox()
   readonly #toUpstream = new Outbox()
   #effects: (() => void)[] = []
+  #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   #flowing: CommandInFlight | undefined
   #onFlow: ((clientFull: boolean, upstreamFull: boolean) => void) | undefined
   #onAbandon: ((error: unknown) => void) | undefined
@@ -335,7 +336,10 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** Runs an effect of a permitted command (a request through a client library) once this turn is recorded. */
+  /**
+   * Runs an effect of a permitted command (a request through a client library) once this turn is recorded. When it
+   * cannot be recorded the effect never runs; `afterTurn` tells.
+   */
   perform(permit: Permitted, effect: () => void): void {
     if (!isPermit(permit)) throw new Error('an effect without a permit')
     this.#effects.push(effect)
@@ -348,10 +352,15 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** Runs once this turn is recorded: for adapters whose client is not a pipe. */
-  afterRecording(effect: () => void): void {
-    this.#effects.push(effect)
-    this.#queue()
+  /**
+   * Resolves once what was recorded so far is written: for adapters whose client is not a pipe. Rejects with
+   * `recording_unavailable`, and then nothing may be sent.
+   */
+  afterTurn(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      this.#queue()
+    })
   }
 
   /**
@@ -455,6 +464,11 @@ export class Session implements TurnMember {
       this.#effects = []
       for (const effect of effects) effect()
     }
+    const waiters = this.#waiters
+    if (waiters.length > 0) {
+      this.#waiters = []
+      for (const { resolve } of waiters) resolve()
+    }
     const upstreamFull = this.#upstream !== undefined && !this.#toUpstream.drainTo(this.#upstream)
     const clientFull = this.#client !== undefined && !this.#toClient.drainTo(this.#client)
     this.#onFlow?.(clientFull, upstreamFull)
@@ -465,6 +479,9 @@ export class Session implements TurnMember {
     this.#toClient.clear()
     this.#toUpstream.clear()
     this.#effects = []
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const { reject } of waiters) reject(error)
     this.#onAbandon?.(error)
   }
 

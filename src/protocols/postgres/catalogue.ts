@@ -2,6 +2,8 @@ import type { LabelAssignment } from '../../core/index.ts'
 import type { Catalogue, CatalogueParts, RelationKind } from '../../sql/index.ts'
 import { assembleCatalogue } from '../../sql/index.ts'
 
+export { labelledReach } from '../../sql/index.ts'
+
 /**
  * Reads a database's definitions: which questions to ask of pg_catalog (PostgreSQL 13 to 18), and how their answers, in
  * text format, become a Catalogue. Reads no table of the user, and runs nothing itself.

@@ -1,7 +1,7 @@
-import type { ErrorCode, GatewayError } from '../core/index.ts'
+import type { ErrorCode, GatewayError } from './errors.ts'
 
 /** Our codes as HTTP statuses. */
-export const STATUSES = {
+export const HTTP_STATUSES = {
   unauthenticated: 401,
   denied: 403,
   approval_pending: 428,
@@ -38,7 +38,7 @@ export function problemOf(error: GatewayError): ProblemDetails {
   return {
     type: `urn:sluice:error:${error.code}`,
     title: error.code.replaceAll('_', ' '),
-    status: STATUSES[error.code],
+    status: HTTP_STATUSES[error.code],
     detail: error.message,
     ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
     retry: error.retry,

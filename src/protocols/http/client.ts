@@ -1,0 +1,235 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Command, Connection, ConnectionName, GatewayError as Failure } from '../../core/index.ts'
+import { asGatewayError, brand, GatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
+import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/index.ts'
+import { isHeld } from '../../session/index.ts'
+import type { Target } from '../../wire/http/index.ts'
+import { parseTarget, requestHeaders } from '../../wire/http/index.ts'
+import { assignmentsOf, factsOf, findRoute } from './commands.ts'
+import type { Route } from './commands.ts'
+import { sendProblem } from './errors.ts'
+import { relayAnswer } from './results.ts'
+import { HttpSessions } from './sessions.ts'
+import type { HttpSession } from './sessions.ts'
+import type { HttpSettings } from './settings.ts'
+import type { Answer } from './upstream.ts'
+import { Upstreams } from './upstreams.ts'
+
+/** `/c/NAME` in front of every path says which connection is meant. */
+const PREFIX = /^\/c\/([a-z][a-z0-9_-]{0,62})(\/.*)$/
+
+/** Serves HTTP clients: token, connection, route, decision, upstream, answer. One request is one command. */
+export class HttpServer {
+  readonly #context: ProtocolContext
+  readonly #server: Server
+  readonly #sessions: HttpSessions
+  readonly #upstreams: Upstreams
+  readonly #admitted = new WeakMap<Socket, () => void>()
+
+  constructor(context: ProtocolContext) {
+    this.#context = context
+    this.#sessions = new HttpSessions(context)
+    this.#upstreams = new Upstreams((reference) => context.resolveSecret(reference))
+    const limits = {
+      maxHeaderSize: LIMITS.httpHeadBytesMax,
+      requestTimeout: 60_000,
+      headersTimeout: LIMITS.handshakeMs,
+      keepAliveTimeout: LIMITS.httpSessionIdleMs,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    }
+    this.#server =
+      context.tls !== undefined && context.tlsRequired
+        ? createTlsServer({ ...limits, cert: context.tls.certificate, key: context.tls.key.reveal() })
+        : createServer(limits)
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) =>
+      this.#request(request, response),
+    )
+    this.#server.on('upgrade', (_request: IncomingMessage, socket: Socket) => socket.destroy())
+    this.#server.on('clientError', (_error: Error, socket: Socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+      else socket.destroy()
+    })
+  }
+
+  accept(socket: Socket, admitted: () => void): void {
+    this.#admitted.set(socket, admitted)
+    this.#server.emit('connection', socket)
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    this.#server.close()
+    await this.#upstreams.close()
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    this.#serve(request, response).catch((error: unknown) => {
+      if (!isGatewayError(error)) this.#context.report(error)
+      sendProblem(response, asGatewayError(error))
+    })
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { connection, target } = this.#resolve(request)
+    const credential = this.#context.credentials.admitToken(tokenOf(request), connection.name)
+    this.#admitted.get(request.socket)?.()
+    const body = await bodyOf(request)
+    const session = this.#sessions.enter(
+      request.socket,
+      credential,
+      connection,
+      request.headers['user-agent'] ?? '',
+    )
+    try {
+      await this.#command(request, response, session, connection, target, body)
+    } finally {
+      this.#sessions.leave(session)
+    }
+  }
+
+  #resolve(request: IncomingMessage): { connection: Connection<HttpSettings>; target: Target } {
+    const [, name, rest] = PREFIX.exec(request.url ?? '') ?? []
+    const connection = name === undefined ? undefined : this.#context.connection(brand<ConnectionName>(name))
+    if (rest === undefined || connection === undefined || !isOurs(connection)) {
+      throw new GatewayError('connection_unknown', 'Name a connection in the path: /c/NAME/...', {
+        remedy: 'List the connections with: sluice connections ls',
+        retry: 'only-if-changed',
+      })
+    }
+    return { connection, target: parseTarget(rest) }
+  }
+
+  async #command(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { session }: HttpSession,
+    connection: Connection<HttpSettings>,
+    target: Target,
+    body: Buffer,
+  ): Promise<void> {
+    const method = request.method ?? ''
+    const written = `${method} ${target.path}${target.query === '' ? '' : `?${target.query}`}`
+    const upstream = this.#upstreams.of(connection)
+    let route: Route
+    try {
+      route = findRoute(upstream.routes, method, target)
+    } catch (error) {
+      const refused = session.stepUnreadable('request', written, asGatewayError(error))
+      await session.afterTurn()
+      throw refused
+    }
+    const key = `${route.method} ${route.pattern.text}\n${written}`
+    const judgement = session.cached('', key) ?? session.judge('', key, factsOf(route, method, target))
+    const command: Command = {
+      form: 'request',
+      text: written,
+      facts: judgement.facts,
+      ...(body.length === 0 ? {} : { parameters: [body] }),
+    }
+    const gone = new AbortController()
+    response.once('close', () => gone.abort('gone'))
+    const permit = await permitted(session, command, judgement, gone.signal)
+    const { decision } = judgement
+    const assignments = decision.kind === 'deny' ? [] : assignmentsOf(route, decision.masks)
+    try {
+      const credential = await upstream.credential()
+      const outgoing = {
+        method,
+        target: `${target.path}${target.query === '' ? '' : `?${target.query}`}`,
+        headers: requestHeaders(request.rawHeaders),
+        body,
+        credential,
+        signal: gone.signal,
+      }
+      // The command and its decision are in the recording before the request leaves.
+      let sent: Promise<Answer> | undefined
+      session.perform(permit, () => {
+        sent = upstream.request(outgoing)
+      })
+      await session.afterTurn()
+      const answer = await sent
+      if (answer === undefined) throw new Error('a recorded request was not sent')
+
+      await relayAnswer(session, permit, answer, assignments, response, method)
+      session.finish(permit, 'ok', String(answer.status))
+    } catch (error) {
+      const failure = asGatewayError(error)
+      session.finish(permit, outcomeOf(failure, gone.signal), failure.code)
+      throw withRequest(failure, session.requestId(permit.n))
+    } finally {
+      await session.afterTurn()
+    }
+  }
+}
+
+async function permitted(
+  session: HttpSession['session'],
+  command: Command,
+  judgement: Judgement,
+  signal: AbortSignal,
+): Promise<Permitted> {
+  let step: Permitted | Held
+  try {
+    step = session.step(command, judgement)
+  } catch (error) {
+    await session.afterTurn()
+    throw error
+  }
+  if (!isHeld(step)) return step
+  return session.hold(step, { signal, patienceMs: session.connection.patienceMs, told: () => undefined })
+}
+
+function outcomeOf(error: Failure, signal: AbortSignal): 'lost' | 'cut' | 'error' | 'refused' {
+  if (signal.aborted) return 'lost'
+  if (error.code === 'limit_exceeded') return 'cut'
+  return error.code === 'denied' ? 'refused' : 'error'
+}
+
+function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
+  if (error.requestId !== undefined || requestId === undefined) return error
+  return new GatewayError(error.code, error.message, {
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    retry: error.retry,
+    requestId,
+    cause: error.cause,
+    facts: error.facts,
+  })
+}
+
+/** The configuration has read the settings of every connection of ours by our schema. */
+function isOurs(connection: Connection): connection is Connection<HttpSettings> {
+  return connection.protocol === 'http'
+}
+
+function tokenOf(request: IncomingMessage): string {
+  const [, token] = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '') ?? []
+  if (token !== undefined) return token
+  throw new GatewayError('unauthenticated', 'Show the gateway token: Authorization: Bearer TOKEN.', {
+    remedy: 'Get a fresh one with: sluice token CONNECTION --as IDENTITY',
+    retry: 'only-if-changed',
+  })
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request) {
+    if (!Buffer.isBuffer(chunk)) continue
+    bytes += chunk.length
+    if (bytes > LIMITS.httpRequestBodyBytesMax) {
+      throw new GatewayError(
+        'limit_exceeded',
+        `Send a body of at most ${LIMITS.httpRequestBodyBytesMax} bytes.`,
+        {
+          retry: 'only-if-changed',
+        },
+      )
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

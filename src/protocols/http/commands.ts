@@ -1,0 +1,82 @@
+import type { Connection, Facts, LabelName, MaskingRule } from '../../core/index.ts'
+import { GatewayError } from '../../core/index.ts'
+import type { JsonAssignment } from '../../session/index.ts'
+import type { RoutePattern, Target } from '../../wire/http/index.ts'
+import { matchesRoute, parseRoutePattern } from '../../wire/http/index.ts'
+import type { HttpSettings } from './settings.ts'
+
+/** A route of the configuration with the labels of its answers. */
+export type Route = {
+  readonly method: string
+  readonly pattern: RoutePattern
+  readonly facts: Omit<Facts, 'attributes'>
+  readonly labels: readonly { readonly path: string; readonly label: LabelName }[]
+}
+
+/** `/customers: items[].email`, or `*: **.email` for every route. */
+const LABEL_PATTERN = /^(\*|\/\S*):\s*(\S+)$/
+
+/** The routes of a connection, in the order in which they are written. Throws GatewayError `invalid`. */
+export function routesOf(connection: Connection<HttpSettings>): readonly Route[] {
+  const assignments = connection.labels.map(({ pattern, label }) => {
+    const [, route, path] = LABEL_PATTERN.exec(pattern) ?? []
+    if (route === undefined || path === undefined) {
+      throw new GatewayError(
+        'invalid',
+        `Write a label of ${connection.name} like "/customers: items[].email".`,
+      )
+    }
+    return { route, path, label }
+  })
+  return connection.settings.routes.map(({ method, path, class: commandClass }) => {
+    const pattern = parseRoutePattern(path)
+    if (pattern === undefined) throw new GatewayError('invalid', `${path} is no route.`)
+    const labels = assignments
+      .filter(({ route }) => route === '*' || route === path)
+      .map((each) => ({ path: each.path, label: each.label }))
+    const name = `${method} ${path}`
+    const reading = commandClass === 'read'
+    const facts = {
+      class: commandClass,
+      statements: [{ class: commandClass }],
+      reads: reading ? [name] : [],
+      writes: reading ? [] : [name],
+      calls: [],
+      labels: [...new Set(labels.map((each) => each.label))],
+      filters: [],
+      unbounded: false,
+      writesEverything: false,
+      redefines: false,
+    }
+    return { method, pattern, facts, labels }
+  })
+}
+
+/** The first route that fits. Throws GatewayError `denied` when none does. */
+export function findRoute(routes: readonly Route[], method: string, target: Target): Route {
+  const found = routes.find((route) => route.method === method && matchesRoute(route.pattern, target.path))
+  if (found !== undefined) return found
+  throw new GatewayError('denied', 'Use a configured route: this method and path is none of them.', {
+    remedy: 'An administrator adds routes to the connection.',
+    retry: 'only-if-changed',
+  })
+}
+
+/** The facts of one request: the route's, and what only this request says. */
+export function factsOf(route: Route, method: string, target: Target): Facts {
+  const attributes = { method, path: target.path, route: route.pattern.text, query: target.query }
+  return { ...route.facts, attributes }
+}
+
+/** What is masked in the answer, for an identity with these masks. */
+export function assignmentsOf(
+  route: Route,
+  masks: ReadonlyMap<LabelName, MaskingRule>,
+): readonly JsonAssignment[] {
+  const assignments: JsonAssignment[] = []
+  for (const { path, label } of route.labels) {
+    const rule = masks.get(label)
+    if (rule !== undefined) assignments.push({ path, rule })
+  }
+  return assignments
+}

@@ -1,0 +1,22 @@
+/**
+ * HTTP as a reverse proxy by path: a gateway token comes in, the real credential goes out, routes and methods are
+ * judged, JSON is masked by path. Leaves framing to node:http and undici, decisions and evidence to the session.
+ * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld.
+ */
+import type { Protocol } from '../../session/index.ts'
+import { HttpServer } from './client.ts'
+import { httpSettings } from './settings.ts'
+
+export const http: Protocol = {
+  name: 'http',
+  settings: httpSettings,
+  attributes: { method: 'string', path: 'string', route: 'string', query: 'string' },
+  serve(context) {
+    const server = new HttpServer(context)
+    return {
+      takes: 'socket',
+      accept: (socket, admitted) => server.accept(socket, admitted),
+      close: () => server.close(),
+    }
+  },
+}

@@ -1,0 +1,84 @@
+import type { Socket } from 'node:net'
+import type { Connection, Credential, Timer } from '../../core/index.ts'
+import { LIMITS } from '../../core/index.ts'
+import type { ProtocolContext, Session } from '../../session/index.ts'
+
+/** One credential on one socket: the session of HTTP. */
+export type HttpSession = {
+  readonly session: Session
+  readonly socket: Socket
+  readonly key: string
+  /** Requests on their way. */
+  active: number
+  idle: Timer | undefined
+}
+
+/** Ends after five idle minutes, with the socket, or when the credential ends. */
+export class HttpSessions {
+  readonly #context: ProtocolContext
+  readonly #bySocket = new WeakMap<Socket, Map<string, HttpSession>>()
+
+  constructor(context: ProtocolContext) {
+    this.#context = context
+  }
+
+  /** The session a request belongs to, opened if it is the first. `leave` when the request has ended. */
+  enter(socket: Socket, credential: Credential, connection: Connection, program: string): HttpSession {
+    let sessions = this.#bySocket.get(socket)
+    if (sessions === undefined) {
+      const made = new Map<string, HttpSession>()
+      this.#bySocket.set(socket, made)
+      socket.once('close', () => {
+        for (const each of made.values()) this.#end(each, 'client gone')
+      })
+      sessions = made
+    }
+    const key = `${credential.id} ${connection.name}`
+    const known = sessions.get(key)
+    const entered = known ?? this.#open(socket, key, credential, connection, program)
+    sessions.set(key, entered)
+    entered.active++
+    entered.idle?.cancel()
+    entered.idle = undefined
+    return entered
+  }
+
+  leave(entered: HttpSession): void {
+    entered.active--
+    if (entered.active > 0) return
+    entered.idle = this.#context.gateway.clock.after(LIMITS.httpSessionIdleMs, () =>
+      this.#end(entered, 'idle'),
+    )
+  }
+
+  #open(
+    socket: Socket,
+    key: string,
+    credential: Credential,
+    connection: Connection,
+    program: string,
+  ): HttpSession {
+    const session = this.#context.gateway.open({
+      chain: credential.chain,
+      connection,
+      credential: credential.id,
+      mintedBy: credential.mintedBy,
+      clientAddress: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+      program,
+      database: '',
+      onTerminate: (reason) => {
+        this.#end(opened, reason.code)
+        socket.destroy()
+      },
+    })
+    const opened: HttpSession = { session, socket, key, active: 0, idle: undefined }
+    return opened
+  }
+
+  #end(ended: HttpSession, reason: string): void {
+    ended.idle?.cancel()
+    const sessions = this.#bySocket.get(ended.socket)
+    if (sessions?.get(ended.key) === ended) sessions.delete(ended.key)
+    ended.session.close(reason)
+  }
+}

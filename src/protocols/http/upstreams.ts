@@ -1,0 +1,38 @@
+import type { Connection, Secret, SecretRef } from '../../core/index.ts'
+import type { Route } from './commands.ts'
+import { routesOf } from './commands.ts'
+import type { HttpSettings } from './settings.ts'
+import { HttpUpstream } from './upstream.ts'
+
+/** An upstream with the routes of its connection, made once per version of its configuration. */
+export class KnownUpstream extends HttpUpstream {
+  readonly routes: readonly Route[]
+
+  constructor(connection: Connection<HttpSettings>, resolve: (reference: SecretRef) => Promise<Secret>) {
+    super(connection, resolve)
+    this.routes = routesOf(connection)
+  }
+}
+
+/** The pools of all connections. A connection configured anew gets a new one; the old one ends when it is idle. */
+export class Upstreams {
+  readonly #resolve: (reference: SecretRef) => Promise<Secret>
+  readonly #known = new Map<string, { connection: Connection<HttpSettings>; upstream: KnownUpstream }>()
+
+  constructor(resolve: (reference: SecretRef) => Promise<Secret>) {
+    this.#resolve = resolve
+  }
+
+  of(connection: Connection<HttpSettings>): KnownUpstream {
+    const known = this.#known.get(connection.name)
+    if (known?.connection === connection) return known.upstream
+    if (known !== undefined) void known.upstream.retire()
+    const upstream = new KnownUpstream(connection, this.#resolve)
+    this.#known.set(connection.name, { connection, upstream })
+    return upstream
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#known.values()].map(({ upstream }) => upstream.close()))
+  }
+}

@@ -1,0 +1,77 @@
+/** Fields of one hop, never passed on. RFC 9110 section 7.6.1. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Fields of a request that carry or change who is asking, or where; the gateway says these itself. */
+const REPLACED = new Set([
+  'authorization',
+  'cookie',
+  'host',
+  'content-length',
+  'expect',
+  'accept-encoding',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+])
+
+/** Names and values in turn, as node gives and takes them. */
+export type RawHeaders = readonly string[]
+
+/** What of a request's fields goes upstream: neither of one hop, nor named by Connection, nor replaced by us. */
+export function requestHeaders(raw: RawHeaders): string[] {
+  return kept(raw, (name) => !HOP_BY_HOP.has(name) && !REPLACED.has(name))
+}
+
+/** What of an answer's fields goes to the client. `changed`: the body is another than the upstream's. */
+export function responseHeaders(raw: RawHeaders, changed: boolean): string[] {
+  return kept(raw, (name) => {
+    if (HOP_BY_HOP.has(name) || name === 'set-cookie') return false
+    return !(changed && CHANGED_WITH_BODY.has(name))
+  })
+}
+
+/** Fields that describe the bytes of the body. */
+const CHANGED_WITH_BODY = new Set([
+  'content-length',
+  'content-encoding',
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'etag',
+  'accept-ranges',
+  'content-range',
+  'last-modified',
+])
+
+function kept(raw: RawHeaders, wanted: (name: string) => boolean): string[] {
+  const named = new Set<string>()
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() !== 'connection') continue
+    for (const token of (raw[i + 1] ?? '').split(',')) named.add(token.trim().toLowerCase())
+  }
+  const result: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const lower = name.toLowerCase()
+    if (!named.has(lower) && wanted(lower)) result.push(name, raw[i + 1] ?? '')
+  }
+  return result
+}

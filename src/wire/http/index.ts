@@ -1,0 +1,8 @@
+/**
+ * HTTP as far as it is ours: request targets in one normal form, route patterns, which fields pass. Framing is left to
+ * node:http and undici, whose only importer is protocols/http. Promise: pure; what two readers could read in two ways
+ * is refused.
+ */
+export * from './headers.ts'
+export * from './path.ts'
+export * from './route-pattern.ts'
