@@ -10,7 +10,7 @@ import { distIsCurrent } from '../tools/dist.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 
-let folder: string
+const folder = mkdtempSync(join(tmpdir(), 'sluice-package-'))
 let installed: string
 
 function sluice(...args: string[]): string {
@@ -24,7 +24,6 @@ function sluice(...args: string[]): string {
 beforeAll(async () => {
   // `npm test` has built already; building again would pull the files away from under other tests.
   if (!distIsCurrent()) await build()
-  folder = mkdtempSync(join(tmpdir(), 'sluice-package-'))
   execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT })
   const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'))
   execFileSync('tar', ['xzf', archive ?? 'no archive'], { cwd: folder })

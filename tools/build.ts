@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Plugin, build as bundle } from 'esbuild'
-import { DIST, ENTRY, ROOT, distIsCurrent } from './dist.ts'
+import { DIST, ENTRY, ROOT } from './dist.ts'
 
 const SOURCE = join(ROOT, 'src')
 const WORKER = /-worker\.ts$/
@@ -81,7 +81,7 @@ export async function build(): Promise<void> {
     packages: 'external',
     charset: 'utf8',
     legalComments: 'none',
-    logLevel: 'warning',
+    logLevel: 'silent',
     plugins: [fromDist(assets)],
   })
   for (const [from, to] of assets) {
@@ -92,11 +92,21 @@ export async function build(): Promise<void> {
   await rename(next, DIST)
 }
 
+/** Builds, and says why if that fails. */
+export async function built(): Promise<boolean> {
+  try {
+    await build()
+    return true
+  } catch (error) {
+    process.stderr.write(`The build failed: ${error instanceof Error ? error.message : String(error)}\n`)
+    return false
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const started = performance.now()
-  await build()
-  const took = ((performance.now() - started) / 1000).toFixed(1)
-  process.stdout.write(
-    `Built ${relative(ROOT, ENTRY)} in ${took} s${distIsCurrent() ? '' : ' (the source has changed since)'}\n`,
-  )
+  if (await built()) {
+    const took = ((performance.now() - started) / 1000).toFixed(1)
+    process.stdout.write(`Built ${relative(ROOT, ENTRY)} in ${took} s\n`)
+  } else process.exitCode = 1
 }

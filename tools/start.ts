@@ -2,10 +2,14 @@
 import { pathToFileURL } from 'node:url'
 import { ENTRY, distIsCurrent } from './dist.ts'
 
-if (!distIsCurrent()) {
+async function ready(): Promise<boolean> {
+  if (distIsCurrent()) return true
   process.stderr.write('Building ...\n')
-  const { build } = await import('./build.ts')
-  await build()
+  const { built } = await import('./build.ts')
+  return built()
 }
-process.argv.splice(1, 1, ENTRY, 'demo')
-await import(pathToFileURL(ENTRY).href)
+
+if (await ready()) {
+  process.argv.splice(1, 1, ENTRY, 'demo')
+  await import(pathToFileURL(ENTRY).href)
+} else process.exitCode = 1
