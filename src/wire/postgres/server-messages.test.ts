@@ -129,7 +129,7 @@ const VECTORS: readonly [name: string, frame: Buffer, message: ServerMessage][] 
     Buffer.concat([
       hex('45 000000c4'),
       bytes('SFEHLER\0VERROR\0C23505\0Mduplicate key\0DKey (id)=(1) already exists.\0HUse another one.\0'),
-      bytes('P8\0p3\0qSELECT 1\0WPL/pgSQL function\0spublic\0tpets\0cid\0dint4\0npets_pkey\0'),
+      bytes('WPL/pgSQL function\0spublic\0tpets\0cid\0dint4\0npets_pkey\0P8\0p3\0qSELECT 1\0'),
       bytes('Fnbtinsert.c\0L666\0R_bt_check_unique\0\0'),
     ]),
     { kind: 'errorResponse', fields: ERROR },
