@@ -6,6 +6,9 @@
  * or missing list means nothing is allowed; and no message repeats what could be a secret.
  */
 export type { Config, Holders, Issuer, Listener, LocalIdentity } from './config.ts'
+export type { Change } from './diff.ts'
+export { diffConfigs, formatChange } from './diff.ts'
+export { jsonSchema } from './json-schema.ts'
 export type { LoadOptions, LoadResult, ProtocolSchema } from './load.ts'
 export { loadConfig } from './load.ts'
 export type { Role } from './schema.ts'

@@ -41,14 +41,15 @@ const labelName = z
 /** Port 0 lets the system choose. */
 const listener = z.strictObject({
   address: line('an address').default('127.0.0.1'),
-  port: z.int().min(0).max(65_535),
+  port: z.int().min(0).max(65_535).describe('0 lets the system choose.'),
   tls: z
     .strictObject({
-      certificate: secretReference({ literal: true }),
+      certificate: secretReference({ literal: true }).describe('PEM, the whole chain.'),
       key: secretReference(),
-      required: z.boolean().default(false),
+      required: z.boolean().default(false).describe('Refuse clients that do not use TLS.'),
     })
-    .optional(),
+    .optional()
+    .describe('Your certificate. Without it the gateway makes one of its own.'),
 })
 
 const issuer = z.strictObject({
@@ -58,7 +59,9 @@ const issuer = z.strictObject({
   ),
   audience: line('an audience', 2048),
   algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(['RS256', 'PS256', 'ES256', 'EdDSA']),
-  clockSkew: duration({ min: 0, max: 5 * MINUTE }).default(MINUTE),
+  clockSkew: duration({ min: 0, max: 5 * MINUTE })
+    .default(MINUTE)
+    .describe('Default 60s.'),
   claims: z
     .strictObject({
       name: line('the name of a claim').default('sub'),
@@ -66,7 +69,7 @@ const issuer = z.strictObject({
       kind: line('the name of a claim').default('sluice_kind'),
     })
     .prefault({}),
-  kind: z.enum(IDENTITY_KINDS).default('agent'),
+  kind: z.enum(IDENTITY_KINDS).default('agent').describe('The kind when the claim is absent.'),
 })
 
 const localIdentity = z.strictObject({
@@ -76,7 +79,10 @@ const localIdentity = z.strictObject({
   kind: z.enum(IDENTITY_KINDS),
   groups,
   roles: z.array(z.enum(ROLES)).default([]),
-  actsFor: z.array(line('the name of an identity')).default([]),
+  actsFor: z
+    .array(line('the name of an identity'))
+    .default([])
+    .describe('Names of local identities on whose behalf it may act.'),
 })
 
 const holders = z.strictObject({ groups, identities: z.array(line('an identity')).default([]) })
@@ -94,31 +100,49 @@ const maskObject = z.discriminatedUnion('kind', [
 
 const mask = z.union([z.enum(['full', 'null']), maskObject])
 
-const label = z.strictObject({ mask: mask.default('full'), description: z.string().max(1000).optional() })
+const label = z.strictObject({
+  mask: mask.default('full').describe('How values are hidden from whoever may not see them.'),
+  description: z.string().max(1000).optional(),
+})
 
 /** What every connection has; the rest belongs to its protocol. */
 export const CONNECTION_FIELDS = {
-  labels: z.record(line('a pattern', 512), line('a label')).default({}),
+  labels: z
+    .record(line('a pattern', 512), line('a label'))
+    .default({})
+    .describe('Which data carries which label.'),
   limit: z
     .strictObject({
       rows: z.int().min(1).default(1_000),
-      bytes: size({ min: 1, max: 1024 ** 4 }).default(10 * 1024 ** 2),
+      bytes: size({ min: 1, max: 1024 ** 4 })
+        .default(10 * 1024 ** 2)
+        .describe('Default 10MiB.'),
     })
-    .prefault({}),
-  patience: duration({ min: 0, max: LIMITS.patienceMsMax }).default(LIMITS.patienceMs),
-  durability: z.enum(['written', 'fsync']).default('written'),
-  resultBytesKept: size({ min: 0, max: 64 * 1024 ** 2 }).default(LIMITS.resultBytesKept),
+    .prefault({})
+    .describe('How much of a result an identity gets that may not read unlimited.'),
+  patience: duration({ min: 0, max: LIMITS.patienceMsMax })
+    .default(LIMITS.patienceMs)
+    .describe('How long a held command waits before it ends as pending. Default 45s.'),
+  durability: z
+    .enum(['written', 'fsync'])
+    .default('written')
+    .describe('written: recordings survive the process; fsync: they survive the machine.'),
+  resultBytesKept: size({ min: 0, max: 64 * 1024 ** 2 })
+    .default(LIMITS.resultBytesKept)
+    .describe('Bytes of each result kept in the recording. Default 64KiB.'),
 } as const
 
 const classes = z.union([z.literal('all'), z.array(z.enum(COMMAND_CLASSES))])
 const labels = z.union([z.literal('all'), z.array(line('a label'))])
 
 const what = z.strictObject({
-  run: classes.default([]),
-  unreviewed: classes.default([]),
-  see: labels.default([]),
-  filter: labels.default([]),
-  unlimited: z.boolean().default(false),
+  run: classes.default([]).describe('Classes of commands that may run; without a permit they are refused.'),
+  unreviewed: classes
+    .default([])
+    .describe('Classes that run at once; without a permit they wait for approval.'),
+  see: labels.default([]).describe('Labels shown in clear; without a permit they are masked.'),
+  filter: labels.default([]).describe('Labels that may be compared, joined and sorted by.'),
+  unlimited: z.boolean().default(false).describe("Lifts the connection's limit."),
 })
 
 const who = z.union([
@@ -136,9 +160,14 @@ const rule = z.strictObject({
   on: z.union([z.literal('all'), z.array(line('the name of a connection'))]),
   permit: what.optional(),
   forbid: what.optional(),
-  when: z.string().min(1).max(10_000).optional(),
-  agents: z.boolean().default(false),
-  mode: z.enum(['enforce', 'observe']).default('enforce'),
+  when: z
+    .string()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('A Cedar expression over the facts of the command.'),
+  agents: z.boolean().default(false).describe('The permit also helps an agent acting for whom it matches.'),
+  mode: z.enum(['enforce', 'observe']).default('enforce').describe('observe reports and changes nothing.'),
 })
 
 /** `protocols`: the names that exist; each may have a listener. */
@@ -162,7 +191,7 @@ export function rootSchema(protocols: readonly string[]) {
     // The block of one connection is read by `connectionSchema` and by its protocol.
     connections: z.record(connectionName, z.looseObject({})).default({}),
     rules: z.array(rule).default([]),
-    cedar: z.string().max(LIMITS.configBytesMax).optional(),
+    cedar: z.string().max(LIMITS.configBytesMax).optional().describe('Cedar policies, for experts.'),
   })
 }
 

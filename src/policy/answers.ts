@@ -75,14 +75,18 @@ export class Answers {
         context: contextOf(subject, facts, now, slice.reads),
       },
     )
-    const failed = asked.errors.flatMap(({ id, kind }) => {
+    for (const { id, kind } of asked.errors) {
       const clause = slice.clauses.get(id)
       if (clause !== undefined) this.#fault(clause, kind)
-      return clause === undefined || clause.effect === 'permit' ? [] : [clause]
-    })
-    const named = asked.reason.flatMap((id) => slice.clauses.get(id) ?? [])
+    }
+    // The engine names them in no particular order; here they are in that of the file.
+    const named = inOrder(slice, asked.reason)
+    const failed = inOrder(
+      slice,
+      asked.errors.map(({ id }) => id),
+    )
     // A forbid that cannot be evaluated forbids: the engine alone would skip it and let a permit through.
-    const forbids = [...(asked.allow ? [] : named), ...failed]
+    const forbids = [...(asked.allow ? [] : named), ...failed.filter((clause) => clause.effect === 'forbid')]
     const answer: Answer = {
       permits: asked.allow && forbids.length === 0 ? named : [],
       forbids,
@@ -131,6 +135,11 @@ export class Answers {
     this.#slices.set(name, slice)
     return slice
   }
+}
+
+function inOrder(slice: Slice, ids: readonly string[]): readonly Clause[] {
+  const named = new Set(ids)
+  return [...slice.clauses.values()].filter((clause) => named.has(clause.id))
 }
 
 /** Facts that the question itself settles. */
