@@ -42,7 +42,9 @@ export function checkValidity(claims: JsonObject, settings: IssuerSettings, now:
  * (and every workload's, such as Kubernetes) say `JWT` or nothing: their tokens are taken unless something marks them
  * as made for another purpose. An ID token tells a client who logged in; taking one as access token would let any
  * client of the issuer act for whoever logs in to it. What marks one: claims that only ID tokens have (OpenID
- * Connect Core sections 2 and 3.3.2.11), Keycloak's `typ`, or an audience that is nobody but the client itself.
+ * Connect Core sections 2 and 3.3.2.11), what Keycloak and Cognito write into theirs, or an audience that is nobody
+ * but the client itself. An ID token with none of these has its client for an audience all the same: that is why the
+ * audience in the configuration must be one that no client of the issuer is called.
  */
 export function checkPurpose(header: JsonObject, claims: JsonObject): void {
   if (claims.cnf !== undefined) throw tokenRefusal('sender_constrained')
@@ -56,7 +58,7 @@ export function checkPurpose(header: JsonObject, claims: JsonObject): void {
   for (const claim of ['nonce', 'at_hash', 'c_hash', 's_hash']) {
     if (claims[claim] !== undefined) throw tokenRefusal('id_token')
   }
-  if (claims.typ === 'ID') throw tokenRefusal('id_token')
+  if (claims.typ === 'ID' || claims.token_use === 'id') throw tokenRefusal('id_token')
   const client = claims.azp ?? claims.client_id
   const audience = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
   if (client !== undefined && Array.isArray(audience) && audience.every((each) => each === client)) {

@@ -9,8 +9,10 @@ import { MemoryBlockStore } from '../testing/memory-block-store.ts'
 import { MemoryCredentialStore } from '../testing/memory-credential-store.ts'
 import { MemoryPeopleStore } from '../testing/memory-people-store.ts'
 import { MemorySealedSecretStore } from '../testing/memory-sealed-secret-store.ts'
+import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { blockStoreContract, peopleStoreContract } from '../testing/people-store-contract.ts'
 import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contract.ts'
+import { sessionIndexContract } from '../testing/session-index-contract.ts'
 import { Store } from './index.ts'
 
 const opened: (() => Promise<void>)[] = []
@@ -41,3 +43,5 @@ peopleStoreContract('memory', async () => new MemoryPeopleStore())
 peopleStoreContract('SQLite', async () => (await openStore()).people)
 blockStoreContract('memory', async () => new MemoryBlockStore())
 blockStoreContract('SQLite', async () => (await openStore()).blocks)
+sessionIndexContract('memory', async () => new MemorySessionIndex())
+sessionIndexContract('SQLite', async () => (await openStore()).sessions)
