@@ -48,6 +48,8 @@ export const LIMITS = {
   readBytes: 64 * 1024,
   /** Silence on a socket before TCP asks whether the peer is still there. */
   keepAliveMs: 60_000,
+  /** Certificates with their keys that are kept ready: those of listeners and upstreams, and the ones they replaced. */
+  tlsContextsMax: 256,
   /** Addresses of one name that are tried in turn. */
   dialAddressesMax: 8,
   /** Sockets the kernel completes before we accept them; Linux caps it at net.core.somaxconn, 4,096 by default. */
@@ -110,6 +112,8 @@ export const LIMITS = {
   approvalUsableMs: 15 * 60 * 1000,
   /** An answer needs a login this fresh: whoever sits at a screen left open is not the approver. */
   loginFreshMs: 5 * 60 * 1000,
+  /** Characters of a person's reason for an answer: a paragraph, shown in one piece wherever it appears. */
+  answerReasonMax: 1_000,
   /** Answered requests kept at hand for listings; older ones are in the recording. */
   ticketsAnsweredKept: 1_000,
   /** Open approval requests of one identity: more is a flood. */

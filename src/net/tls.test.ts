@@ -198,6 +198,22 @@ describe('TLS on request', () => {
     expect(listener.live).toBe(0)
   })
 
+  it('says when certificate and key do not belong together, and leaves the pipe alone', async () => {
+    const other = createCertificates({ names: ['localhost'], now: Date.now() })
+    const { listener } = await listening()
+    const pipe = await dial({ host: '127.0.0.1', port: listener.port, timeoutMs: 5_000 })
+    await expect(
+      secureServer(pipe, { certificate: certificates.certificate, key: other.key }),
+    ).rejects.toMatchObject({ code: 'invalid' })
+    await expect(secureServer(pipe, { certificate: 'nonsense', key: other.key })).rejects.toMatchObject({
+      code: 'invalid',
+    })
+    expect((await upgraded(listener.port)).tls).toBeDefined()
+    await expect(
+      secureClient(pipe, { verify: 'full', servername: 'localhost', ca: 'nonsense' }),
+    ).rejects.toMatchObject({ code: 'upstream_unreachable' })
+  })
+
   it('refuses TLS 1.1', async () => {
     const { listener, failures } = await listening()
     const raw = netConnect(listener.port, '127.0.0.1')

@@ -1,6 +1,6 @@
-import { GatewayError } from '../core/index.ts'
-import type { ClientTls, Pipe, ServerTls, TlsFacts } from '../core/index.ts'
-import { X509Certificate } from 'node:crypto'
+import { GatewayError, LIMITS } from '../core/index.ts'
+import type { ClientTls, Pipe, Secret, ServerTls, TlsFacts } from '../core/index.ts'
+import { X509Certificate, createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { TLSSocket, connect, createSecureContext } from 'node:tls'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
@@ -10,22 +10,17 @@ import { SocketPipe } from './socket-pipe.ts'
 /** Older versions are broken (RFC 8996). */
 const MIN_VERSION = 'TLSv1.2'
 
-/** Parsing a certificate and key costs more than a handshake step: once per configuration, not per socket. */
-const contexts = new WeakMap<
-  ServerTls,
-  { readonly context: SecureContext; readonly hash: Uint8Array | undefined }
->()
-
 /**
  * Makes the server side of TLS on a pipe, in place: after the promise resolves the same pipe carries the decrypted
  * stream and `pipe.tls` is set. `received` are bytes already read that belong to the handshake (a ClientHello that
  * came without being asked for). Whoever has read plain bytes that must not be there any more, behind a request for
  * TLS, has to refuse them and never gets here: they would be taken for what the encrypted peer said (CVE-2021-23222).
- * Throws GatewayError `protocol_violation` when the handshake fails; the pipe is then destroyed.
+ * Throws GatewayError `protocol_violation` when the handshake fails, and the pipe is then destroyed; `invalid` when
+ * certificate and key cannot be used.
  */
 export async function secureServer(pipe: Pipe, tls: ServerTls, received?: Uint8Array): Promise<Pipe> {
   const plain = socketPipeOf(pipe)
-  const { context, hash } = serverContext(tls)
+  const secureContext = serverContext(tls)
   const socket = plain.release()
   if (received !== undefined && received.length > 0) {
     // Read by the TLS layer before anything that comes later. A copy: the bytes may lie in the shared read buffer.
@@ -34,7 +29,7 @@ export async function secureServer(pipe: Pipe, tls: ServerTls, received?: Uint8A
   }
   const secure = new TLSSocket(socket, {
     isServer: true,
-    secureContext: context,
+    secureContext,
     ...(tls.alpn === undefined ? {} : { ALPNProtocols: [...tls.alpn] }),
   })
   try {
@@ -46,19 +41,8 @@ export async function secureServer(pipe: Pipe, tls: ServerTls, received?: Uint8A
       facts: { reason: codeOf(error) },
     })
   }
-  plain.adopt(secure, factsOf(secure, hash))
+  plain.adopt(secure, factsOf(secure, endPointHash(new X509Certificate(tls.certificate).raw)))
   return pipe
-}
-
-function serverContext(tls: ServerTls) {
-  const known = contexts.get(tls)
-  if (known !== undefined) return known
-  const made = {
-    context: createSecureContext({ cert: tls.certificate, key: tls.key.reveal(), minVersion: MIN_VERSION }),
-    hash: endPointHash(new X509Certificate(tls.certificate).raw),
-  }
-  contexts.set(tls, made)
-  return made
 }
 
 /**
@@ -69,22 +53,9 @@ function serverContext(tls: ServerTls) {
  */
 export async function secureClient(pipe: Pipe, tls: ClientTls): Promise<Pipe> {
   const plain = socketPipeOf(pipe)
-  const options: ConnectionOptions = {
-    socket: plain.release(),
-    // The name the certificate is held against. As SNI only names are sent, never addresses (RFC 6066 section 3).
-    host: tls.servername,
-    ...(isIP(tls.servername) === 0 ? { servername: tls.servername } : {}),
-    minVersion: MIN_VERSION,
-    rejectUnauthorized: tls.verify !== 'none',
-    ...(tls.verify === 'full' ? {} : { checkServerIdentity: () => undefined }),
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
-    ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
-    ...(tls.alpn === undefined ? {} : { ALPNProtocols: [...tls.alpn] }),
-  }
   let secure: TLSSocket
   try {
-    secure = connect(options)
+    secure = connect({ ...clientOptions(tls), socket: plain.release() })
     await handshake(secure, 'secureConnect')
   } catch (error) {
     plain.destroy()
@@ -99,6 +70,60 @@ export async function secureClient(pipe: Pipe, tls: ClientTls): Promise<Pipe> {
   const certificate = secure.getPeerX509Certificate()
   plain.adopt(secure, factsOf(secure, certificate === undefined ? undefined : endPointHash(certificate.raw)))
   return pipe
+}
+
+function serverContext(tls: ServerTls): SecureContext {
+  try {
+    return contextOf({ cert: tls.certificate, key: tls.key })
+  } catch (cause) {
+    throw new GatewayError('invalid', 'The certificate and key of the listener cannot be used together.', {
+      remedy: 'Give a certificate in PEM and the private key that belongs to it.',
+      cause,
+      facts: { reason: codeOf(cause) },
+    })
+  }
+}
+
+function clientOptions(tls: ClientTls): ConnectionOptions {
+  return {
+    // The name the certificate is held against. As SNI only names are sent, never addresses (RFC 6066 section 3).
+    host: tls.servername,
+    ...(isIP(tls.servername) === 0 ? { servername: tls.servername } : {}),
+    secureContext: contextOf({ ca: tls.ca, cert: tls.certificate, key: tls.key }),
+    rejectUnauthorized: tls.verify !== 'none',
+    ...(tls.verify === 'full' ? {} : { checkServerIdentity: () => undefined }),
+    ...(tls.alpn === undefined ? {} : { ALPNProtocols: [...tls.alpn] }),
+  }
+}
+
+/**
+ * Contexts by what they were made of. Reading certificates and keys costs more than a handshake, and a context of its
+ * own would cost each session 30 KiB; callers make their settings anew for each socket, so identity cannot be the key.
+ */
+const contexts = new Map<string, SecureContext>()
+
+function contextOf(of: {
+  readonly ca?: string | undefined
+  readonly cert: string | undefined
+  readonly key: Secret | undefined
+}): SecureContext {
+  const { ca, cert } = of
+  const key = of.key?.reveal()
+  const digest = createHash('sha256')
+    .update(JSON.stringify([ca, cert, key]))
+    .digest('base64')
+  const known = contexts.get(digest)
+  if (known !== undefined) return known
+  const made = createSecureContext({
+    minVersion: MIN_VERSION,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  })
+  const [oldest] = contexts.keys()
+  if (contexts.size >= LIMITS.tlsContextsMax && oldest !== undefined) contexts.delete(oldest)
+  contexts.set(digest, made)
+  return made
 }
 
 /** Waits until the handshake is over. A pipe destroyed meanwhile, by a deadline say, takes the handshake with it. */
