@@ -1,6 +1,6 @@
 /** Large results: how fast they flow, and how much memory the process in between takes meanwhile. */
 import { join } from 'node:path'
-import { residentBytes, start } from '../support/processes.ts'
+import { processorMs, residentBytes, start } from '../support/processes.ts'
 import type { Ratios } from '../support/report.ts'
 import { median, rounded } from '../support/statistics.ts'
 import type { Read } from './reader.ts'
@@ -19,6 +19,8 @@ export type BulkFigures = {
   readonly rounds: readonly number[]
   /** How far the resident memory of the process in between rose above what it was before. */
   readonly memoryGrowthBytes: number | undefined
+  /** Processor time of the process in between for one result. */
+  readonly processorMs: number | undefined
 }
 
 export type Bulk = {
@@ -58,6 +60,7 @@ export async function bulk(
       const rates = new Map<TargetName, number[]>()
       const bytesOf = new Map<TargetName, number>()
       const growth = new Map<TargetName, number>()
+      const used = new Map<TargetName, number[]>()
       for (let round = 0; round < plan.rounds; round++) {
         for (let i = 0; i < targets.length; i++) {
           const n = (i + round) % targets.length
@@ -65,8 +68,11 @@ export async function bulk(
           const reader = readers[n]
           if (target === undefined || reader === undefined) continue
           const watch = watchMemory(target.pid)
+          const before = target.pid === undefined ? 0 : processorMs(target.pid)
           const read = await reader.read(statement)
           growth.set(target.name, Math.max(growth.get(target.name) ?? 0, watch()))
+          const after = target.pid === undefined ? 0 : processorMs(target.pid)
+          used.set(target.name, [...(used.get(target.name) ?? []), after - before])
           check(target, key, read, plan.rows)
           bytesOf.set(target.name, read.bytes)
           rates.set(target.name, [...(rates.get(target.name) ?? []), plan.rows / (read.ms / 1000)])
@@ -82,6 +88,7 @@ export async function bulk(
           megabytesPerSecond: rounded((rowsPerSecond * bytes) / plan.rows / 1e6),
           rounds: rounds.map(Math.round),
           memoryGrowthBytes: target.pid === undefined ? undefined : growth.get(target.name),
+          processorMs: target.pid === undefined ? undefined : median(used.get(target.name) ?? []),
         }
       }
       Object.assign(ratios, ratiosOf(key, rates))

@@ -43,6 +43,7 @@ const QUICK = {
 } as const
 
 export async function postgres(options: BenchOptions): Promise<void> {
+  const began = performance.now()
   const plan = options.quick ? QUICK : FULL
   const say = (line: string): void => console.log(line)
   const wanted =
@@ -82,6 +83,7 @@ export async function postgres(options: BenchOptions): Promise<void> {
       if (wants('idle')) scenarios['idle'] = await idle(plan.idle, say)
       if (wants('counting')) scenarios['counting'] = await counting(server, sluice, plan.counting, say)
     }
+    say(`took ${((performance.now() - began) / 1000).toFixed(1)} s`)
     const versions: Record<string, string> = { node: process.version, pgbench: await pgbenchVersion() }
     for (const target of targets) versions[target.name] = target.version
     const results: Results = {
