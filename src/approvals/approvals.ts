@@ -159,7 +159,8 @@ class Desk implements Approvals {
       const next = used(approval, now)
       return next && { next, by: describeChain(approval.chain) }
     })
-    return taken !== undefined
+    // A store that took its time must not stretch the approval: it is spent then, and nothing runs.
+    return taken !== undefined && this.#options.clock.now() < taken.expiresAt
   }
 
   async answer(ticket: Ticket, answer: Answer): Promise<Approval> {
@@ -233,7 +234,18 @@ class Desk implements Approvals {
       })
     }
     return {
-      ...input,
+      fingerprint: input.fingerprint,
+      requestId: input.requestId,
+      session: input.session,
+      chain: input.chain,
+      connection: input.connection,
+      text: input.text,
+      ...(input.parameters === undefined ? {} : { parameters: input.parameters }),
+      class: input.class,
+      reads: input.reads,
+      writes: input.writes,
+      rules: input.rules,
+      policyVersion: input.policyVersion,
       route: input.route ?? DEFAULT_ROUTE,
       ticket: newTicket(this.#options.random),
       state: 'pending',

@@ -9,8 +9,11 @@ export type FingerprintParts = {
    * Order counts.
    */
   readonly context: readonly string[]
-  /** The canonical statement or request, whole. */
-  readonly text: string
+  /**
+   * The canonical statement or request, whole. As bytes where they need not be UTF-8: decoding would make different
+   * commands the same.
+   */
+  readonly text: string | Uint8Array
   readonly parameters: readonly (Uint8Array | null)[]
   readonly policyVersion: string
 }

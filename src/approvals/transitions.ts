@@ -43,6 +43,11 @@ export function answered(
       ticket: approval.ticket,
     })
   }
+  if ((answer.reason?.length ?? 0) > LIMITS.answerReasonMax) {
+    throw new GatewayError('invalid', `Keep the reason under ${LIMITS.answerReasonMax} characters.`, {
+      ticket: approval.ticket,
+    })
+  }
   const given: GivenAnswer = {
     verdict: answer.verdict,
     by: person,
