@@ -1,6 +1,7 @@
 /** Whatever the corpus asks, in whatever way, the gateway's answer is the server's own, message for message. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { allowAll, TEST_IDENTITY, UPSTREAM_PASSWORD } from '../support/config.ts'
+import type { TestGateway } from '../support/gateway.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { Major, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
@@ -29,6 +30,7 @@ test('the corpus is as large as promised', () => {
 describe.each(PLAN)('P-01 transparent: PostgreSQL $major', ({ major, modes }) => {
   const later = teardown()
   let server: TestServer
+  let gateway: TestGateway
   let direct: Target
   let through: Target
 
@@ -36,7 +38,7 @@ describe.each(PLAN)('P-01 transparent: PostgreSQL $major', ({ major, modes }) =>
     server = await startTestServer(major)
     later(() => server.stop())
     await prepareTemplate(server)
-    const gateway = await startGateway({
+    gateway = await startGateway({
       config: allowAll({ diff: { server, user: DIFFERENTIAL_ROLE, databases: [DIFFERENTIAL_DATABASE] } }),
       env: { [UPSTREAM_PASSWORD]: DIFFERENTIAL_PASSWORD },
     })
@@ -67,5 +69,6 @@ describe.each(PLAN)('P-01 transparent: PostgreSQL $major', ({ major, modes }) =>
       expect.soft(seen.get(section), section).toEqual(lines)
     }
     expect(messages).toBeGreaterThan(1_000)
+    expect(gateway.stderr()).toBe('')
   })
 })

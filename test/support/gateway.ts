@@ -4,6 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -47,7 +48,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const place = await mkdtemp(join(tmpdir(), 'sluice-gateway-'))
   const configFile = join(place, 'sluice.yaml')
   await writeFile(configFile, options.config)
-  return launch(place, configFile, options.env ?? {})
+  return launch(place, configFile, { SLUICE_KEY: randomBytes(32).toString('base64'), ...options.env })
 }
 
 async function launch(
@@ -119,8 +120,8 @@ async function readyLine(child: ChildProcess, stderr: () => string): Promise<str
     if (at >= 0) resolve(text.slice(0, at))
   })
   child.once('error', reject)
-  child.once('exit', (code) =>
-    reject(new Error(`the gateway ended with ${code} before it was ready: ${stderr()}`)),
+  child.once('exit', (code, signal) =>
+    reject(new Error(`the gateway ended with ${code ?? signal} before it was ready: ${stderr()}`)),
   )
   const timer = setTimeout(() => {
     child.kill('SIGKILL')
