@@ -3,35 +3,26 @@
  * Nothing imports it but the command that starts a gateway.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import { dirname } from 'node:path'
 import type { ApiParts } from './api/index.ts'
-import { apiRoutes, createApiServer, OPERATOR } from './api/index.ts'
-import { OPERATOR_SOCKET } from './api/client.ts'
-import type { Approvals } from './approvals/index.ts'
 import { createApprovals } from './approvals/index.ts'
-import type { Config, Listener as ListenerConfig } from './config/index.ts'
-import { loadConfig } from './config/index.ts'
+import { openApi } from './composition/api.ts'
+import { Configurations } from './composition/configuration.ts'
+import { openIdentities, rolesOf } from './composition/identities.ts'
+import { certificateOf, openListeners } from './composition/listeners.ts'
+import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import { loadMasterKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
-import type { Clock, Identity, Problem, RandomBytes, ServerTls } from './core/index.ts'
-import { formatProblem, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
-import { Credentials } from './identity/index.ts'
-import type { Listener } from './net/index.ts'
-import { createCertificates, listen, network } from './net/index.ts'
-import type { Policy } from './policy/index.ts'
-import { compilePolicy } from './policy/index.ts'
-import { PROTOCOLS } from './protocols/index.ts'
-import type { FileJournal } from './recording/index.ts'
-import { openJournal } from './recording/index.ts'
-import type { ProtocolServer } from './session/index.ts'
+import type { Clock, Identity, RandomBytes } from './core/index.ts'
+import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
+import { Credentials, IdentityBlocks } from './identity/index.ts'
+import { network } from './net/index.ts'
+import { openRecording } from './recording/index.ts'
 import { Gateway } from './session/index.ts'
 import { claimDataDirectory, Store } from './store/index.ts'
 
 export type StartOptions = {
   readonly dataDirectory: string
-  /** The configuration file. Absent: the active version of the store. */
   readonly configFile: string
   readonly masterKey: Omit<MasterKeySource, 'dataDirectory'>
   /** Faults, for the log. */
@@ -40,35 +31,50 @@ export type StartOptions = {
 
 /** A gateway that listens. */
 export type RunningGateway = {
-  /** By protocol name: where it really listens. */
+  /** By protocol name, and `api`: where it really listens. */
   readonly endpoints: Readonly<Record<string, { readonly address: string; readonly port: number }>>
+  /** The same that the control API is made of; for who runs a gateway in its own process (the demonstration). */
+  readonly parts: ApiParts
   /** Refuses new sessions, drains the live ones, writes everything out. */
   stop(): Promise<void>
 }
+
+type Undo = (() => unknown)[]
 
 const random: RandomBytes = (length) => randomBytes(length)
 
 /** Starts everything. Throws GatewayError; nothing is left running when it does. */
 export async function startGateway(options: StartOptions): Promise<RunningGateway> {
-  const undo: (() => void | Promise<void>)[] = []
+  const undo: Undo = []
   try {
     return await build(options, undo)
   } catch (error) {
-    for (const step of undo.reverse()) await step()
+    await unwind(undo)
     throw error
   }
 }
 
-async function build(options: StartOptions, undo: (() => void | Promise<void>)[]): Promise<RunningGateway> {
+async function unwind(undo: Undo): Promise<void> {
+  for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
+}
+
+async function build(options: StartOptions, undo: Undo): Promise<RunningGateway> {
   const clock: Clock = systemClock
   const { dataDirectory, report } = options
-  const configuration = readConfiguration(options.configFile)
   const data = claimDataDirectory(dataDirectory)
   undo.push(() => data.release())
   const store = await Store.open(dataDirectory, report)
   undo.push(() => store.close())
-  const journal: FileJournal = openJournal({ directory: dataDirectory, clock, onFault: report })
-  undo.push(() => journal.close())
+  const configurations = await Configurations.open({ store, clock, file: options.configFile, report })
+  const config = (): Config => configurations.current.config
+  const recording = await openRecording({
+    directory: dataDirectory,
+    clock,
+    index: store.sessions,
+    onFault: report,
+  })
+  undo.push(() => recording.stop())
+  const { journal } = recording
   const keys = await loadMasterKeys({ ...options.masterKey, dataDirectory })
   const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
   const secrets = new SecretResolver({
@@ -78,19 +84,24 @@ async function build(options: StartOptions, undo: (() => void | Promise<void>)[]
     clock,
     warn: (message) => report(new Error(message)),
   })
-  const credentials = await Credentials.open({
+  const blocks: IdentityBlocks = await IdentityBlocks.open({
+    store: store.blocks,
+    clock,
+    end: (identity, by) => credentials.revokeHeldBy(identity, by),
+  })
+  const credentials: Credentials = await Credentials.open({
     store: store.credentials,
     clock,
     random,
     report,
-    isBlocked: () => false,
+    isBlocked: (identity) => blocks.isBlocked(identity),
   })
   undo.push(() => credentials.close())
-  const approvals: Approvals = await createApprovals({
+  const approvals = await createApprovals({
     store: store.approvals,
     clock,
     random,
-    mayAnswer: () => true,
+    mayAnswer: (person) => rolesOf([person], config()).has('approver'),
     record: (head) => {
       journal.append(undefined, { kind: 'admin', head })
       journal.sync()
@@ -98,53 +109,23 @@ async function build(options: StartOptions, undo: (() => void | Promise<void>)[]
     onFault: report,
   })
   undo.push(() => approvals.stop())
+  const identities = await openIdentities({ store, sealed, credentials, blocks, clock, random, config })
+  const { policy } = configurations.current
   const gateway = new Gateway({
     clock,
     journal,
     approvals,
     network,
     random,
-    policy: configuration.policy,
-    config: configuration.config.version,
+    policy,
+    config: config().version,
   })
-  credentials.onEnd((credential, ending) => {
-    const reason = new GatewayError(
-      'unauthenticated',
-      `Your credential has ${ending.reason === 'expired' ? 'expired' : 'been revoked'}.`,
-    )
-    gateway.terminate((session) => session.opening.credential === credential.id, reason)
-  })
-  let { config } = configuration
-  const endpoints: Record<string, { address: string; port: number }> = {}
-  const servers: { listener: Listener; server: ProtocolServer }[] = []
-  for (const protocol of PROTOCOLS) {
-    const wanted = config.listeners.get(protocol.name)
-    if (wanted === undefined) continue
-    const server = protocol.serve({
-      gateway,
-      credentials,
-      random,
-      tls: await certificateOf(wanted, secrets, clock),
-      tlsRequired: wanted.tlsRequired,
-      resolveSecret: (reference) => secrets.resolve(reference),
-      connection: (name) => {
-        const connection = config.connections.get(name)
-        return connection?.protocol === protocol.name ? connection : undefined
-      },
-      report,
-    })
-    const listener = await listen(
-      server.takes === 'pipe'
-        ? { ...wanted, onPipe: ({ pipe, admitted }) => server.accept(pipe, admitted) }
-        : { ...wanted, onSocket: (socket, admitted) => server.accept(socket, admitted) },
-    )
-    undo.push(
-      () => listener.destroy(),
-      () => server.close(),
-    )
-    servers.push({ listener, server })
-    endpoints[protocol.name] = { address: listener.address, port: listener.port }
-  }
+  followEndings(gateway, credentials, configurations, report)
+  const listeners = await openListeners(
+    { gateway, credentials, random, secrets, clock, config, report },
+    undo,
+  )
+  const endpoints: Record<string, { address: string; port: number }> = { ...listeners.endpoints }
   const parts: ApiParts = {
     clock,
     journal,
@@ -152,59 +133,69 @@ async function build(options: StartOptions, undo: (() => void | Promise<void>)[]
     credentials,
     approvals,
     sealed,
-    sessions: store.sessions,
-    config: () => config,
-    localIdentity: (name) => localIdentity(config, name),
+    recording,
+    people: identities.people,
+    issuer: identities.issuer,
+    exchange: identities.exchange,
+    blocks,
+    configurations,
+    config,
+    localIdentity: (name) => localIdentity(config(), name),
     endpoints: () => endpoints,
   }
-  const socket = await openOperatorSocket(parts, dataDirectory, report)
-  undo.push(() => socket.close())
+  const api = await openApi(
+    {
+      parts,
+      identities,
+      dataDirectory,
+      report,
+      certificate: (listener) => certificateOf(listener, secrets, dataDirectory, clock),
+    },
+    undo,
+  )
+  if (api !== undefined) endpoints.api = api
   return {
     endpoints,
+    parts,
     async stop() {
-      for (const { listener } of servers) listener.close()
+      listeners.close()
       await gateway.drain(LIMITS.drainMs)
-      for (const step of undo.reverse()) await step()
+      await unwind(undo)
     },
   }
 }
 
-/** Reads and compiles a configuration, or throws GatewayError `invalid` with every problem in its message. */
-export function readConfiguration(file: string): { config: Config; policy: Policy } {
-  const protocols = Object.fromEntries(PROTOCOLS.map((each) => [each.name, each]))
-  const loaded = loadConfig({ file, text: readFileSync(file, 'utf8') }, { protocols })
-  if (!loaded.ok) throw invalid(loaded.problems)
-  const compiled = compilePolicy(loaded.config.policy)
-  if (!compiled.ok) throw invalid(compiled.problems)
-  return { config: loaded.config, policy: compiled.policy }
-}
-
-function invalid(problems: readonly Problem[]): GatewayError {
-  return new GatewayError(
-    'invalid',
-    `The configuration is not valid:\n${problems.map(formatProblem).join('\n')}`,
-  )
-}
-
-/** The socket of whoever sits at the machine: in the data directory, for its owner only. */
-async function openOperatorSocket(
-  parts: ApiParts,
-  dataDirectory: string,
+/** Live sessions end with the credential they came by, and with the connection they use. */
+function followEndings(
+  gateway: Gateway,
+  credentials: Credentials,
+  configurations: Configurations,
   report: (error: unknown) => void,
-): Promise<FastifyInstance> {
-  const path = join(dataDirectory, OPERATOR_SOCKET)
-  // Left by a gateway that was killed; the claim on the directory says that nobody serves it.
-  rmSync(path, { force: true })
-  const server = createApiServer({
-    routes: apiRoutes(parts),
-    journal: parts.journal,
-    identify: () => Promise.resolve(OPERATOR),
-    tls: undefined,
-    report,
+): void {
+  credentials.onEnd((credential, { reason }) => {
+    const ended = reason === 'expired' ? 'has expired' : 'was revoked'
+    gateway.terminate(
+      (session) => session.opening.credential === credential.id,
+      new GatewayError('unauthenticated', `Get a new credential: the one of this session ${ended}.`, {
+        remedy: 'Get a fresh one with: sluice dsn CONNECTION --as IDENTITY',
+        retry: 'only-if-changed',
+      }),
+    )
   })
-  await server.listen({ path })
-  chmodSync(path, 0o600)
-  return server
+  configurations.onChange(({ config, policy }) => {
+    gateway.adopt(policy, config.version)
+    const known = new Set(config.local.map(({ identity }) => identityKey(identity)))
+    credentials
+      .revokeUnknown(
+        (identity) => identity.issuer !== 'local' || known.has(identityKey(identity)),
+        'configuration',
+      )
+      .catch(report)
+    gateway.terminate(
+      (session) => !config.connections.has(session.opening.connection.name),
+      new GatewayError('connection_unknown', 'This connection is configured no more.'),
+    )
+  })
 }
 
 /** `agent:support-agent`, or the bare name where only one identity has it. */
@@ -213,18 +204,4 @@ function localIdentity(config: Config, name: string): Identity | undefined {
     ({ identity }) => identityKey(identity) === name || identity.name === name,
   )
   return found.length === 1 ? found[0]?.identity : undefined
-}
-
-/** The configured certificate, or one the gateway makes for itself. */
-async function certificateOf(
-  wanted: ListenerConfig,
-  secrets: SecretResolver,
-  clock: Clock,
-): Promise<ServerTls> {
-  if (wanted.certificate === undefined) {
-    const made = createCertificates({ names: ['localhost', '127.0.0.1'], now: clock.now() })
-    return { certificate: made.certificate, key: made.key }
-  }
-  const certificate = await secrets.resolve(wanted.certificate.certificate)
-  return { certificate: certificate.reveal(), key: await secrets.resolve(wanted.certificate.key) }
 }

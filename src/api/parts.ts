@@ -1,9 +1,9 @@
 import type { Approvals } from '../approvals/index.ts'
-import type { Config } from '../config/index.ts'
+import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
-import type { Clock, Identity, Journal } from '../core/index.ts'
-import type { Credentials } from '../identity/index.ts'
-import type { SessionIndex } from '../recording/index.ts'
+import type { Clock, ConfigVersion, Identity, Journal } from '../core/index.ts'
+import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
+import type { Recording } from '../recording/index.ts'
 import type { Gateway } from '../session/index.ts'
 
 /** The domains behind the control API. It has no powers of its own. */
@@ -14,11 +14,31 @@ export type ApiParts = {
   readonly credentials: Credentials
   readonly approvals: Approvals
   readonly sealed: SealedSecrets
-  readonly sessions: SessionIndex
+  readonly recording: Recording
+  readonly people: People
+  readonly issuer: BuiltInIssuer
+  readonly exchange: TokenExchange
+  readonly blocks: IdentityBlocks
+  readonly configurations: ConfigurationDesk
   /** The configuration in force. */
   config(): Config
-  /** A local identity by `kind:name`, or by its bare name when only one kind has it. */
+  /** A local identity by `kind:name`, or by its bare name when only one has it. */
   localIdentity(name: string): Identity | undefined
-  /** Where each protocol listens, and what a client has to trust. */
+  /** Where each protocol listens. */
   endpoints(): Readonly<Record<string, { readonly address: string; readonly port: number }>>
+}
+
+export type ConfigurationDesk = {
+  readonly current: { readonly text: string; readonly config: Config }
+  check(text: string): { readonly version: ConfigVersion; readonly changes: readonly Change[] }
+  apply(text: string, by: string): Promise<Activated>
+  rollback(version: ConfigVersion, by: string): Promise<Activated>
+  history(limit: number): Promise<readonly Activated[]>
+}
+
+export type Activated = {
+  readonly sequence: number
+  readonly version: ConfigVersion
+  readonly at: number
+  readonly by: string
 }

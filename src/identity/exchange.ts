@@ -18,7 +18,7 @@ export type ExchangeRequest = {
 }
 
 export type TokenExchangeOptions = {
-  readonly verifier: TokenVerifier
+  readonly verifier: Pick<TokenVerifier, 'verify'>
   readonly credentials: Credentials
   /** Whether there is such a connection. What the chain may do on it is policy's to say, for every command. */
   readonly knows: (connection: ConnectionName) => boolean

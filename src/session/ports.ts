@@ -41,6 +41,6 @@ export interface CredentialDesk {
   verifier(id: string): ScramVerifier
   /** A credential that is live now. */
   find(id: string): Credential | undefined
-  /** The live credential an HTTP token stands for, for this connection. Throws GatewayError `unauthenticated`. */
+  /** The live credential a token stands for, for this connection. Throws GatewayError `unauthenticated`. */
   admitToken(token: string, connection: ConnectionName): Credential
 }

@@ -475,15 +475,11 @@ export class Requests implements FrameSink {
   }
 }
 
-const READY = new Map(
-  [STATUS_BYTES.idle, STATUS_BYTES.transaction, STATUS_BYTES.failed].map((byte, i) => [
-    byte as number,
-    encodeServer({
-      kind: 'readyForQuery',
-      status: (['idle', 'transaction', 'failed'] as const)[i] ?? 'idle',
-    }),
-  ]),
-)
+const READY: ReadonlyMap<number, Buffer> = new Map([
+  [STATUS_BYTES.idle, encodeServer({ kind: 'readyForQuery', status: 'idle' })],
+  [STATUS_BYTES.transaction, encodeServer({ kind: 'readyForQuery', status: 'transaction' })],
+  [STATUS_BYTES.failed, encodeServer({ kind: 'readyForQuery', status: 'failed' })],
+])
 
 function readyBytes(status: number): Buffer {
   return READY.get(status) ?? encodeServer({ kind: 'readyForQuery', status: 'idle' })

@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs'
+import type { Change, Config } from '../config/index.ts'
+import { diffConfigs, formatChange, loadConfig } from '../config/index.ts'
+import type { Clock, ConfigVersion, Problem } from '../core/index.ts'
+import { formatProblem, GatewayError } from '../core/index.ts'
+import type { Policy } from '../policy/index.ts'
+import { compilePolicy } from '../policy/index.ts'
+import { PROTOCOLS } from '../protocols/index.ts'
+import type { Activation, Store } from '../store/index.ts'
+
+/** A configuration with its rules compiled: what can be put in force. */
+export type Ready = { readonly config: Config; readonly policy: Policy; readonly text: string }
+
+/** What an activation that began with the file of `--config` is signed with. */
+const BY_FILE = 'configuration file'
+
+/** Reads and compiles a configuration. Throws GatewayError `invalid` with every problem in its message. */
+export function readConfiguration(file: string, text: string, report: (error: unknown) => void): Ready {
+  const protocols = Object.fromEntries(PROTOCOLS.map((each) => [each.name, each]))
+  const loaded = loadConfig({ file, text }, { protocols })
+  if (!loaded.ok) throw invalid(loaded.problems)
+  const compiled = compilePolicy(loaded.config.policy, {
+    onFault: ({ rule, effect, message }) =>
+      report(
+        new Error(`the condition of ${effect} ${rule.name} (${rule.file}:${rule.line}) failed: ${message}`),
+      ),
+    onFailure: () => report(new Error('the policy engine failed; the command was refused')),
+  })
+  if (!compiled.ok) throw invalid(compiled.problems)
+  return { config: loaded.config, policy: compiled.policy, text }
+}
+
+function invalid(problems: readonly Problem[]): GatewayError {
+  return new GatewayError('invalid', problems.map(formatProblem).join('\n'), { retry: 'only-if-changed' })
+}
+
+/** The configuration in force, and the versions before it; the active one lives in the store. */
+export class Configurations {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #file: string
+  readonly #report: (error: unknown) => void
+  readonly #listeners: ((ready: Ready) => void)[] = []
+  #current: Ready
+
+  private constructor(
+    parts: { store: Store; clock: Clock; file: string; report: (error: unknown) => void },
+    current: Ready,
+  ) {
+    this.#store = parts.store
+    this.#clock = parts.clock
+    this.#file = parts.file
+    this.#report = parts.report
+    this.#current = current
+  }
+
+  /**
+   * Puts the file in force when it descends from the active version: the file is what was applied last, or what was
+   * applied last came from the file. A version applied through the API since is not overwritten in silence: then this
+   * throws `conflict` and shows the difference.
+   */
+  static async open(parts: {
+    store: Store
+    clock: Clock
+    file: string
+    report: (error: unknown) => void
+  }): Promise<Configurations> {
+    const fromFile = readConfiguration(parts.file, readFileSync(parts.file, 'utf8'), parts.report)
+    const active = await parts.store.configurations.active()
+    const configurations = new Configurations(parts, fromFile)
+    if (active?.version === fromFile.config.version) return configurations
+    if (active !== undefined && active.by !== BY_FILE) {
+      const before = readConfiguration(parts.file, active.text, parts.report)
+      const changes = diffConfigs(before.config, fromFile.config).map(formatChange)
+      throw new GatewayError(
+        'conflict',
+        `The active configuration was applied by ${active.by}, and ${parts.file} differs from it:\n${changes.join('\n')}`,
+        {
+          remedy:
+            'Write the active version into the file (sluice config show), or apply the file: sluice config apply.',
+        },
+      )
+    }
+    await configurations.#activate(fromFile, BY_FILE, active?.version)
+    return configurations
+  }
+
+  get current(): Ready {
+    return this.#current
+  }
+
+  onChange(listener: (ready: Ready) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** What would change. Throws `invalid` for a text that is no configuration. */
+  check(text: string): { readonly version: ConfigVersion; readonly changes: readonly Change[] } {
+    const { config } = readConfiguration(this.#file, text, this.#report)
+    return { version: config.version, changes: diffConfigs(this.#current.config, config) }
+  }
+
+  async apply(text: string, by: string): Promise<Activation> {
+    const ready = readConfiguration(this.#file, text, this.#report)
+    const activation = await this.#activate(ready, by, this.#current.config.version)
+    this.#current = ready
+    for (const listener of this.#listeners) listener(ready)
+    return activation
+  }
+
+  async rollback(version: ConfigVersion, by: string): Promise<Activation> {
+    const found = await this.#store.configurations.find(version)
+    if (found === undefined)
+      throw new GatewayError('not_found', `There was never a configuration ${version}.`)
+    return this.apply(found.text, by)
+  }
+
+  history(limit: number): Promise<readonly Activation[]> {
+    return this.#store.configurations.history(limit)
+  }
+
+  async #activate(ready: Ready, by: string, expected: ConfigVersion | undefined): Promise<Activation> {
+    const next = { version: ready.config.version, text: ready.text, at: this.#clock.now(), by }
+    const activation = await this.#store.configurations.activate(next, expected)
+    if (activation !== undefined) return activation
+    throw new GatewayError('conflict', 'Another configuration was applied meanwhile; nothing was changed.', {
+      remedy: 'Look at it with: sluice config history',
+    })
+  }
+}
