@@ -59,13 +59,13 @@ async function idleOf(kind: IdleKind, sessions: number, fakePort: number): Promi
       return holder
     }
     const settled = async (): Promise<number> => {
-      await sleep(1_000)
-      await collectGarbage(inspectorUrl(sluice.complaints()))
       await sleep(500)
+      await collectGarbage(inspectorUrl(sluice.complaints()))
+      await sleep(200)
       return residentBytes(sluice.pid)
     }
-    // A first hundred: code gets compiled, pools get filled, and none of that belongs to a session.
-    await (await hold(100)).stop()
+    // A first lot: code gets compiled, pools and the young generation grow, and none of that belongs to a session.
+    await (await hold(Math.ceil(sessions / 5))).stop()
     const beforeBytes = await settled()
     const holder = await hold(sessions)
     const afterBytes = await settled()

@@ -8,15 +8,7 @@ import { Duplex } from 'node:stream'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
-import {
-  createCertificates,
-  dial,
-  endPointHash,
-  listen,
-  secureClient,
-  secureServer,
-  writeCertificates,
-} from './index.ts'
+import { createCertificates, dial, listen, secureClient, secureServer, writeCertificates } from './index.ts'
 import type { Certificates, Listener } from './index.ts'
 
 let certificates: Certificates
@@ -387,13 +379,6 @@ describe('certificates', () => {
       expect(() => createCertificates({ names: [name], now: 0 })).toThrow('host names and IP addresses only')
     },
   )
-})
-
-it('gives no channel binding for bytes that are not a certificate', () => {
-  expect(endPointHash(new Uint8Array())).toBeUndefined()
-  expect(endPointHash(Buffer.from('30820122300d0609', 'hex'))).toBeUndefined()
-  const der = new X509Certificate(certificates.certificate).raw
-  for (let length = 0; length < 40; length++) expect(endPointHash(der.subarray(0, length))).toBeUndefined()
 })
 
 /** The socket as the TLS layer sees it, with its first write sent in two pieces, the second a little later. */
