@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest'
 import type { FrameMode, FrameSink } from './frame.ts'
 import { Framer, HEADER_BYTES } from './frame.ts'
 
+/** The body of the longest message a server may send. */
+const LONGEST_BYTES = 1024 * 1024 * 1024 - 5
+
 const LIMITS = { bodyBytesMax: 1 << 20, wholeBytesMax: 1 << 20 }
 
 function frame(type: string, body: Uint8Array | string): Buffer {
@@ -293,6 +296,36 @@ test('memory follows what arrives, not what is announced', () => {
     framer.push(Buffer.alloc(1000), sink)
     arrived += 1000
     expect(framer.heldBytes).toBeLessThanOrEqual(Math.max(1024, 2 * arrived))
+  }
+})
+
+test('the longest message there is flows through without being kept', () => {
+  for (const letter of ['S', 'P', 'D']) {
+    const framer = new Framer({ bodyBytesMax: LONGEST_BYTES, wholeBytesMax: 1024 })
+    let seen = 0
+    let last = -1
+    const sink: FrameSink = {
+      header: (type) => MODES[String.fromCharCode(type)] ?? 'pass',
+      whole: () => expect.unreachable(),
+      piece: (_type, _buffer, start, end, bytesLeft) => {
+        seen += end - start
+        last = bytesLeft
+      },
+      pass: (_buffer, start, end) => {
+        seen += end - start
+      },
+    }
+    const header = Buffer.from(`${letter}\0\0\0\0`)
+    header.writeInt32BE(LONGEST_BYTES + 4, 1)
+    framer.push(header, sink)
+    const chunk = Buffer.alloc(64 * 1024)
+    for (let left = LONGEST_BYTES; left > 0; left -= chunk.length) {
+      framer.push(chunk.subarray(0, Math.min(left, chunk.length)), sink)
+      expect(framer.heldBytes).toBe(0)
+    }
+    expect(framer.atBoundary).toBe(true)
+    expect(seen).toBe(letter === 'D' ? 0 : letter === 'P' ? LONGEST_BYTES + HEADER_BYTES : LONGEST_BYTES)
+    expect(last).toBe(letter === 'S' ? 0 : -1)
   }
 })
 
