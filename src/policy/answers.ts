@@ -5,7 +5,7 @@ import type { Reads } from './reads.ts'
 import { unionOfReads } from './reads.ts'
 import type { Clause } from './rule.ts'
 import type { Principal, Subject } from './vocabulary.ts'
-import { connectionEntity, contextOf, principalEntity, VOLATILE_FACTS } from './vocabulary.ts'
+import { contextOf, entitiesOf, VOLATILE_FACTS } from './vocabulary.ts'
 
 /** One identity's answer to one question: allowed when something permits it and nothing forbids it. */
 export type Answer = {
@@ -69,9 +69,10 @@ export class Answers {
       slice.key,
       () => Object.fromEntries([...slice.clauses].map(([id, clause]) => [id, clause.cedar])),
       {
-        principal: principalEntity(principal, slice.reads),
+        principal: { type: 'Identity', id: principal.id },
         action: { type: 'Action', id: subject.action },
-        resource: connectionEntity(connection, slice.reads),
+        resource: { type: 'Connection', id: connection.name },
+        entities: entitiesOf(principal, connection, slice.reads),
         context: contextOf(subject, facts, now, slice.reads),
       },
     )

@@ -96,9 +96,11 @@ function first(errors: readonly CedarError[]): CedarError {
 }
 
 export type Ask = {
-  readonly principal: CedarEntity
+  readonly principal: Uid
   readonly action: Uid
-  readonly resource: CedarEntity
+  readonly resource: Uid
+  /** Those whose attributes or parents matter: the others need not be handed over, which is what asking costs most. */
+  readonly entities: readonly CedarEntity[]
   readonly context: Record<string, CedarValue>
 }
 
@@ -140,13 +142,13 @@ export class PreparedSets {
       this.#prepared.set(key, name)
     }
     const answer = wasm.statefulIsAuthorized({
-      principal: uid(ask.principal),
+      principal: ask.principal,
       action: ask.action,
-      resource: uid(ask.resource),
+      resource: ask.resource,
       context: ask.context,
       preparsedPolicySetId: name,
       validateRequest: false,
-      entities: [ask.principal, ask.resource],
+      entities: [...ask.entities],
     })
     if (answer.type === 'failure')
       throw new Error(`the policy engine failed: ${cedarMessage(first(answer.errors))}`)
@@ -166,10 +168,6 @@ export class PreparedSets {
       throw new Error(`the policy engine refused a set: ${cedarMessage(first(answer.errors))}`)
     return name
   }
-}
-
-function uid(entity: CedarEntity): Uid {
-  return '__entity' in entity.uid ? entity.uid.__entity : entity.uid
 }
 
 /** What went wrong, without the values the engine names: they may come from a statement. */

@@ -129,18 +129,16 @@ export function principalsOf(chain: IdentityChain): readonly Principal[] {
   })
 }
 
-/** The entity with only the attributes that are read: handing them over is what a question costs most. */
-export function principalEntity(principal: Principal, reads: Reads): CedarEntity {
-  const { identity } = principal
-  return {
-    uid: { type: 'Identity', id: principal.id },
+/** What the engine has to know of identity and connection: only what is read, because handing it over is the cost. */
+export function entitiesOf(
+  { identity, id, actsFor }: Principal,
+  connection: PolicyConnection,
+  reads: Reads,
+): readonly CedarEntity[] {
+  const principal: CedarEntity = {
+    uid: { type: 'Identity', id },
     attrs: pick(
-      {
-        name: identity.name,
-        kind: identity.kind,
-        issuer: identity.issuer,
-        actsFor: [...principal.actsFor],
-      },
+      { name: identity.name, kind: identity.kind, issuer: identity.issuer, actsFor: [...actsFor] },
       reads.principal,
     ),
     parents: [
@@ -148,14 +146,10 @@ export function principalEntity(principal: Principal, reads: Reads): CedarEntity
       ...identity.groups.map((group) => ({ type: 'Group', id: group })),
     ],
   }
-}
-
-export function connectionEntity(connection: PolicyConnection, reads: Reads): CedarEntity {
-  return {
-    uid: { type: 'Connection', id: connection.name },
-    attrs: pick({ name: connection.name, protocol: connection.protocol }, reads.resource),
-    parents: [],
-  }
+  // A connection has no parents: without attributes its name says all.
+  if (reads.resource !== 'all' && reads.resource.size === 0) return [principal]
+  const attrs = pick({ name: connection.name, protocol: connection.protocol }, reads.resource)
+  return [principal, { uid: { type: 'Connection', id: connection.name }, attrs, parents: [] }]
 }
 
 /**
