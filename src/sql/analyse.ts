@@ -1,10 +1,14 @@
 import type { Node, RawStmt } from 'libpg-query'
-import type { CommandClass, Facts, StatementFacts } from '../core/command.ts'
+import type { CommandClass, Facts, Output, StatementFacts } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
+import type { LabelName } from '../core/ids.ts'
 import { classOfCalls } from './calls.ts'
 import type { Catalogue } from './catalogue.ts'
 import { classOf, classOfKind, explains, redefines } from './classify.ts'
+import { Names } from './names.ts'
 import type { ParseResult } from './parser.ts'
+import type { SessionNames } from './protect.ts'
+import { protect } from './protect.ts'
 import type { RelationRef, Survey } from './survey.ts'
 import { survey } from './survey.ts'
 import { kindOf, showName } from './tree.ts'
@@ -15,19 +19,36 @@ export type AnalysisContext = {
   readonly catalogue?: Catalogue
   /** Schemas in the order the session searches them, `$user` replaced. Without a catalogue it is not used. */
   readonly searchPath: readonly string[]
+  /**
+   * Names of relations and types that this session has made (`createdNames` of what it ran) and that the catalogue may not
+   * show yet: temporary ones, those of the open transaction. Names of the catalogue go first.
+   */
+  readonly created?: ReadonlySet<string>
+  /** Cursors that a DECLARE of this session has opened under facts without an escape; not portals of the protocol. */
+  readonly cursors?: ReadonlySet<string>
 }
 
 /** The facts of a batch. Total: whatever the tree, there is an answer, and what is not understood is opaque. */
 export function analyse(parsed: ParseResult, context: AnalysisContext): Facts {
-  if (parsed.kind !== 'parsed') return opaqueFacts(parsed, context)
-  const gathered = new Gathered()
-  for (const raw of parsed.tree.stmts ?? []) gathered.add(raw, context)
-  return gathered.facts(context)
+  if (parsed.kind !== 'parsed') return opaqueFacts(context, reasonOf(parsed), false)
+  const gathered = new Gathered(context)
+  try {
+    for (const raw of parsed.tree.stmts ?? []) gathered.add(raw)
+  } catch (error) {
+    // Only depth can do this to a walk over plain data, and the parser has let pass what should not be this deep.
+    if (error instanceof RangeError)
+      return opaqueFacts(context, 'Send a simpler statement: this one nests too deeply.', true)
+    throw error
+  }
+  return gathered.facts()
 }
 
-function opaqueFacts(parsed: Exclude<ParseResult, { kind: 'parsed' }>, context: AnalysisContext): Facts {
+function reasonOf(parsed: Exclude<ParseResult, { kind: 'parsed' }>): string {
+  return parsed.kind === 'unparsed' ? 'Correct the syntax: the statement does not parse.' : parsed.message
+}
+
+function opaqueFacts(context: AnalysisContext, reason: string, parsed: boolean): Facts {
   const labels = context.catalogue?.labels ?? []
-  const why = parsed.kind === 'unparsed' ? 'The statement does not parse.' : parsed.message
   return {
     class: 'opaque',
     statements: [{ class: 'opaque' }],
@@ -36,62 +57,94 @@ function opaqueFacts(parsed: Exclude<ParseResult, { kind: 'parsed' }>, context: 
     calls: [],
     labels: [],
     filters: [],
-    ...(labels.length > 0 ? { escape: { labels, reason: why } } : {}),
+    ...(labels.length > 0 ? { escape: { labels, reason } } : {}),
     unbounded: true,
     writesEverything: false,
     redefines: true,
-    attributes: { parsed: false, statements: 1 },
+    attributes: { parsed, statements: 1, reach: labels.length > 0 },
   }
 }
 
+const NO_CURSORS: SessionNames = { cursors: new Set() }
+
 /** Adds up the statements of one batch. */
 class Gathered {
-  readonly #classes: CommandClass[] = []
+  readonly #context: AnalysisContext
+  readonly #catalogue: Catalogue | undefined
+  /** Present where labels are in play. */
+  readonly #names: Names | undefined
   readonly #statements: StatementFacts[] = []
   readonly #reads = new Set<string>()
   readonly #writes = new Set<string>()
   readonly #calls = new Set<string>()
+  readonly #labels = new Set<LabelName>()
+  readonly #filters = new Set<LabelName>()
+  readonly #escaping = new Set<LabelName>()
+  #reason: string | undefined
+  #reach = false
   #unbounded = false
   #writesEverything = false
   #redefines = false
 
-  add(raw: RawStmt, context: AnalysisContext): void {
+  constructor(context: AnalysisContext) {
+    this.#context = context
+    this.#catalogue = context.catalogue
+    const { catalogue } = context
+    if (catalogue !== undefined) this.#names = new Names(catalogue, context.searchPath, context.created)
+  }
+
+  add(raw: RawStmt): void {
     const node = raw.stmt
     if (node === undefined) return
     const found = survey(node)
-    const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, context.catalogue)
-    this.#classes.push(commandClass)
-    this.#statements.push({ class: commandClass })
+    const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#catalogue)
     for (const relation of found.relations) {
-      const name = this.#name(relation)
-      if (relation.role === 'read') this.#reads.add(name)
-      else this.#writes.add(name)
+      const shown = this.#show(relation)
+      if (relation.role === 'read') this.#reads.add(shown)
+      else this.#writes.add(shown)
     }
     for (const call of found.calls) this.#calls.add(showName(call))
     this.#unbounded ||= readsUnbounded(node)
     this.#writesEverything ||= runsItsParts(node) && found.changes.some(writesEverything)
     this.#redefines ||= found.into || redefines(kindOf(node))
+    const outputs = this.#protect(node, found)
+    this.#statements.push({ class: commandClass, ...(outputs === undefined ? {} : { outputs }) })
   }
 
-  #name(relation: RelationRef): string {
-    return showName(relation)
+  #show(relation: RelationRef): string {
+    const meaning = this.#names?.relation(relation)
+    return meaning?.kind === 'relation' ? showName(meaning.relation) : showName(relation)
   }
 
-  facts(context: AnalysisContext): Facts {
-    const labels = context.catalogue?.labels ?? []
+  #protect(node: Node, found: Survey): readonly Output[] | undefined {
+    const names = this.#names
+    if (names === undefined || names.catalogue.labels.length === 0) return undefined
+    const { cursors } = this.#context
+    const result = protect(node, found, names, cursors === undefined ? NO_CURSORS : { cursors })
+    for (const label of result.labels) this.#labels.add(label)
+    for (const label of result.filters) this.#filters.add(label)
+    for (const label of result.escape?.labels ?? []) this.#escaping.add(label)
+    this.#reason ??= result.escape?.reason
+    this.#reach ||= result.reach
+    return result.outputs
+  }
+
+  facts(): Facts {
     return {
-      class: strictest(this.#classes),
+      class: strictest(this.#statements.map((each) => each.class)),
       statements: this.#statements,
       reads: sorted(this.#reads),
       writes: sorted(this.#writes),
       calls: sorted(this.#calls),
-      labels: [],
-      filters: [],
-      ...(labels.length > 0 ? { escape: { labels, reason: 'Labels are not followed here.' } } : {}),
+      labels: sorted(this.#labels),
+      filters: sorted(this.#filters),
+      ...(this.#reason === undefined
+        ? {}
+        : { escape: { labels: sorted(this.#escaping), reason: this.#reason } }),
       unbounded: this.#unbounded,
       writesEverything: this.#writesEverything,
       redefines: this.#redefines,
-      attributes: { parsed: true, statements: this.#statements.length },
+      attributes: { parsed: true, statements: this.#statements.length, reach: this.#reach },
     }
   }
 }
@@ -101,7 +154,7 @@ function classOfAll(node: Node, found: Survey, catalogue: Catalogue | undefined)
   if (runsItsParts(node)) {
     for (const kind of found.nested) classes.push(classOfKind(kind) ?? 'opaque')
     if (found.into) classes.push('define')
-    classes.push(classOfCalls(found.calls, catalogue))
+    classes.push(classOfCalls(found, catalogue))
   }
   return strictest(classes)
 }
@@ -124,6 +177,6 @@ const STORES_ONLY: ReadonlySet<string> = new Set([
   'ViewStmt',
 ])
 
-function sorted(names: ReadonlySet<string>): string[] {
+function sorted<Name extends string>(names: ReadonlySet<Name>): Name[] {
   return [...names].sort()
 }

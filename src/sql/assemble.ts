@@ -80,6 +80,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
   const patterns = assignments.map(readPattern)
   const labels = labelColumns(parts, patterns)
   const relations = relationsOf(parts, labels.byRelation)
+  const reach = reachOf(parts, labels.byRelation)
   const schemas = new Map<string, Map<string, Relation>>()
   for (const relation of relations.values()) entry(schemas, relation.schema).set(relation.name, relation)
   const system = new Map<string, Set<string>>()
@@ -102,7 +103,8 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     ),
     searchPath: parts.searchPath,
     labels: [...carried].sort(),
-    reach: reachOf(parts, labels.byRelation),
+    reach,
+    shadowed: shadowedOf(parts, reach),
     unmatched: patterns.filter((each) => !labels.matched.has(each)).map((each) => each.assignment),
   }
 }
@@ -199,6 +201,12 @@ function reachOf(parts: CatalogueParts, labels: ColumnLabels): Set<number> {
     }
   }
   return reach
+}
+
+function shadowedOf(parts: CatalogueParts, reach: ReadonlySet<number>): Set<string> {
+  const inReach = new Set(parts.relations.filter((each) => reach.has(each.oid)).map((each) => each.name))
+  const others = parts.relations.filter((each) => !reach.has(each.oid) && inReach.has(each.name))
+  return new Set(others.map((each) => each.name))
 }
 
 function isKnownCall(call: CatalogueParts['ruleCalls'][number]): boolean {

@@ -2,6 +2,8 @@ import type { CommandClass } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
 import type { Catalogue } from './catalogue.ts'
 import { builtinClass } from './functions.ts'
+import { changeOf } from './settings.ts'
+import type { Survey } from './survey.ts'
 import type { QualifiedName } from './tree.ts'
 
 /**
@@ -9,11 +11,18 @@ import type { QualifiedName } from './tree.ts'
  * that is stable or immutable cannot change data (the server forbids it). A name that is neither a known built-in nor
  * in the catalogue is opaque.
  */
-export function classOfCalls(
-  calls: readonly QualifiedName[],
-  catalogue: Catalogue | undefined,
-): CommandClass {
-  return calls.length === 0 ? 'read' : strictest(calls.map((call) => classOfCall(call, catalogue)))
+export function classOfCalls({ calls, settings }: Survey, catalogue: Catalogue | undefined): CommandClass {
+  if (calls.length === 0) return 'read'
+  const classes = calls.map((call) => (isSetConfig(call) ? 'read' : classOfCall(call, catalogue)))
+  // set_config is SET in another spelling.
+  for (const { name, value } of settings) {
+    classes.push(name === undefined ? 'administer' : changeOf(name, value).class)
+  }
+  return strictest(classes)
+}
+
+function isSetConfig(call: QualifiedName): boolean {
+  return call.name === 'set_config' && (call.schema === undefined || call.schema === 'pg_catalog')
 }
 
 function classOfCall(call: QualifiedName, catalogue: Catalogue | undefined): CommandClass {

@@ -26,6 +26,8 @@ export type Catalogue = {
   readonly labels: readonly LabelName[]
   /** Relations that carry a label, and all from which labelled values might come: views, partitions, parents. */
   readonly reach: ReadonlySet<number>
+  /** Names of relations in reach that relations out of reach have as well, in another schema. */
+  readonly shadowed: ReadonlySet<string>
   /** Assignments that name no column there is: worth a warning. */
   readonly unmatched: readonly LabelAssignment[]
 }
@@ -64,6 +66,11 @@ export type UserType = {
   readonly oid: number
   /** Enumerations, domains over built-in types without code of a user, and types of harmless extensions. */
   readonly harmless: boolean
+}
+
+/** Its rows are just what they are: a table, partitioned or not. */
+export function isPlainTable(relation: Relation): boolean {
+  return relation.kind === 'r' || relation.kind === 'p'
 }
 
 /** The labels of a relation's columns, without duplicates. */

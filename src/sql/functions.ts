@@ -55,6 +55,7 @@ export const HARMLESS: ReadonlySet<string> = new Set([
   jsonb_populate_record_valid jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls
   jsonb_to_record jsonb_to_recordset jsonb_to_tsvector jsonb_typeof justify_days justify_hours justify_interval lag
   last_value lcm lead left length lgamma like_escape line ln log log10 lower lower_inc lower_inf lpad lseg ltrim
+  json json_array json_arrayagg json_exists json_objectagg json_query json_serialize json_table json_value
   macaddr8_set7bit make_date make_interval make_time make_timestamp make_timestamptz makeaclitem masklen md5 merge_action
   min_scale mod money multirange mxid_age name netmask network normalize now npoints nth_value ntile num_nonnulls
   num_nulls numeric numnode nummultirange numrange obj_description octet_length oid oidvectortypes overlaps overlay
@@ -83,7 +84,7 @@ export const HARMLESS: ReadonlySet<string> = new Set([
   reverse right round row_number row_security_active row_to_json rpad rtrim scale session_user set_bit set_byte
   set_masklen setweight sha224 sha256 sha384 sha512 shobj_description sign similar_escape similar_to_escape sin sind
   sinh slope split_part sqrt statement_timestamp string_to_array string_to_table strip strpos substr substring
-  system_user tan tand tanh text time timeofday timestamp timestamptz timetz timezone to_ascii to_bin to_char to_date
+  tan tand tanh text time timeofday timestamp timestamptz timetz timezone to_ascii to_bin to_char to_date
   to_hex to_json to_jsonb to_number to_oct to_regclass to_regcollation to_regnamespace to_regoper to_regoperator
   to_regproc to_regprocedure to_regrole to_regtype to_regtypemod to_timestamp to_tsquery to_tsvector
   transaction_timestamp translate trim_array trim_scale trunc ts_debug ts_delete ts_filter ts_headline ts_lexize

@@ -2,7 +2,7 @@ import type { Node } from 'libpg-query'
 import { LIMITS } from '../core/limits.ts'
 import { classOfKind } from './classify.ts'
 import type { Fields, QualifiedName } from './tree.ts'
-import { isFields } from './tree.ts'
+import { constantText, isFields } from './tree.ts'
 
 /**
  * One walk over everything in a statement, whatever the kinds of its nodes: every relation, function, operator and
@@ -12,6 +12,8 @@ import { isFields } from './tree.ts'
 export type Survey = {
   readonly relations: readonly RelationRef[]
   readonly calls: readonly QualifiedName[]
+  /** What set_config is to set, where its arguments say so. */
+  readonly settings: readonly { readonly name: string | undefined; readonly value: string | undefined }[]
   /** Operators as written; LIKE and its kin by the operator behind them. */
   readonly operators: readonly QualifiedName[]
   readonly types: readonly QualifiedName[]
@@ -36,6 +38,7 @@ type Step = { value: unknown; key: string; scope: Scope; role: Role; depth: numb
 export function survey(statement: Node): Survey {
   const relations: RelationRef[] = []
   const calls: QualifiedName[] = []
+  const settings: { name: string | undefined; value: string | undefined }[] = []
   const operators: QualifiedName[] = []
   const types: QualifiedName[] = []
   const nested = new Set<string>()
@@ -73,13 +76,17 @@ export function survey(statement: Node): Survey {
       if (changesRows(value)) changes.push(value)
     }
   }
-  return { relations, calls, operators, types, nested, changes, into, beyond }
+  return { relations, calls, settings, operators, types, nested, changes, into, beyond }
 
   function look(fields: Fields, key: string, scope: Scope, role: Role): void {
     const { relname, funcname, name, operName, useOp } = fields
     if (typeof relname === 'string') addRelation(fields, relname, scope, role)
     // The name of a function that is being defined is no call.
-    if (Array.isArray(funcname) && key !== 'CreateFunctionStmt') add(calls, funcname)
+    if (Array.isArray(funcname) && key !== 'CreateFunctionStmt') {
+      add(calls, funcname)
+      if (calls.at(-1)?.name === 'set_config') settings.push(settingOf(fields['args']))
+    }
+    for (const like of FUNCTION_LIKE.get(key) ?? []) calls.push({ name: like })
     if (Array.isArray(name)) add(operators, name)
     if (Array.isArray(operName)) add(operators, operName)
     if (Array.isArray(useOp)) add(operators, useOp)
@@ -109,6 +116,29 @@ export function survey(statement: Node): Survey {
       if (name !== undefined) seen.add(name)
     }
   }
+}
+
+/**
+ * Words that the grammar of a newer server makes into nodes of their own, while to an older one they are functions,
+ * which only a user can have made: PostgreSQL 16 and 17 added them.
+ */
+const FUNCTION_LIKE: ReadonlyMap<string, readonly string[]> = new Map([
+  ['JsonFuncExpr', ['json_exists', 'json_query', 'json_value']],
+  ['JsonScalarExpr', ['json_scalar']],
+  ['JsonParseExpr', ['json']],
+  ['JsonSerializeExpr', ['json_serialize']],
+  ['JsonTable', ['json_table']],
+  ['JsonObjectConstructor', ['json_object']],
+  ['JsonArrayConstructor', ['json_array']],
+  ['JsonArrayQueryConstructor', ['json_array']],
+  ['JsonObjectAgg', ['json_objectagg']],
+  ['JsonArrayAgg', ['json_arrayagg']],
+  ['MergeSupportFunc', ['merge_action']],
+])
+
+function settingOf(args: unknown): { name: string | undefined; value: string | undefined } {
+  const [name, value] = Array.isArray(args) ? args : []
+  return { name: constantText(name), value: constantText(value) }
 }
 
 function changesRows(value: Fields): value is Fields & Node {
