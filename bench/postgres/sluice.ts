@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createCertificates, writeCertificates } from '../../src/net/index.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { run, start } from '../support/processes.ts'
 import { DATABASE, ROLE_PASSWORD } from './data.ts'
@@ -41,6 +42,8 @@ export async function runSluice(options: SluiceOptions): Promise<RunningSluice> 
     text = text.replaceAll(`port: ${written}`, `port: ${real}`)
   }
   await writeFile(config, text)
+  const names = ['localhost', '127.0.0.1'] as const
+  await writeCertificates(join(directory, 'tls'), createCertificates({ names, now: Date.now() }))
   const child = start(
     process.execPath,
     [...(options.nodeArguments ?? []), SLUICE, 'start', '--config', config, '--data', data, '--json'],
