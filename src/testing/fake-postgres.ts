@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { Pipe, ScramVerifier, ServerTls } from '../core/index.ts'
+import type { Network, Pipe, ScramVerifier, ServerTls } from '../core/index.ts'
 import { createScramVerifier, LIMITS, SCRAM_ITERATIONS, SCRAM_SALT_BYTES, Secret } from '../core/index.ts'
-import { listen, secureServer } from '../net/index.ts'
+import { listen, network } from '../net/index.ts'
 import type { ClientMessage, ClientMessageKind, ServerMessage, Startup } from '../wire/postgres/index.ts'
 import type { Answer, Script } from './fake-postgres-answers.ts'
 import { builtIn } from './fake-postgres-answers.ts'
@@ -11,8 +11,10 @@ export type FakePostgresOptions = {
   /** How clients prove themselves; `trust` asks nothing. */
   readonly auth?: 'trust' | 'cleartext' | 'md5' | 'scram'
   readonly password?: string
-  /** Offer TLS, and SCRAM with the channel bound. Only over real sockets. */
+  /** Offer TLS, and SCRAM with the channel bound. */
   readonly tls?: ServerTls
+  /** Who makes TLS: of real sockets unless said otherwise, such as a FakeNetwork for pipes in memory. */
+  readonly network?: Pick<Network, 'secureServer'>
   /** Refuse start-up without TLS. */
   readonly tlsRequired?: boolean
   /** Reported at start-up, besides the usual ones. */
@@ -159,6 +161,6 @@ export class FakePostgres {
 
   secure(pipe: Pipe, received?: Uint8Array): Promise<Pipe> {
     if (this.options.tls === undefined) throw new Error('no TLS was configured')
-    return secureServer(pipe, this.options.tls, received)
+    return (this.options.network ?? network).secureServer(pipe, this.options.tls, received)
   }
 }
