@@ -205,3 +205,5 @@ function localIdentity(config: Config, name: string): Identity | undefined {
   )
   return found.length === 1 ? found[0]?.identity : undefined
 }
+
+export { createMasterKeyFile } from './connections/index.ts'

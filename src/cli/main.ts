@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import { isGatewayError } from '../core/index.ts'
 import { DEFAULT_DATA } from './context.ts'
 import { addCredentialCommands } from './credentials.ts'
+import { addDemoCommand } from './demo.ts'
 import { addStartCommand } from './start.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, later: 75 } as const
@@ -15,7 +16,7 @@ function build(): Command {
     .description('A gateway between AI agents and the databases and internal APIs they want data from')
     .exitOverride()
     .showSuggestionAfterError()
-  for (const add of [addStartCommand, addCredentialCommands]) add(program)
+  for (const add of [addStartCommand, addDemoCommand, addCredentialCommands]) add(program)
   for (const command of program.commands) everywhere(command)
   return program
 }

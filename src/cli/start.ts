@@ -38,15 +38,16 @@ export function addStartCommand(program: Command): void {
     })
 }
 
-function stopSignal(): Promise<void> {
+/** Resolves at SIGTERM or SIGINT. npm and the terminal may both deliver one: those that follow are taken quietly. */
+export function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve())
-    process.once('SIGINT', () => resolve())
+    process.on('SIGTERM', () => resolve())
+    process.on('SIGINT', () => resolve())
   })
 }
 
 /** One line per fault. Messages of our errors hold no secret and no value; causes are named by their code only. */
-function reportFault(error: unknown): void {
+export function reportFault(error: unknown): void {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : 'a fault without a description'
   const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : ''
   process.stderr.write(`${new Date().toISOString()} ${message}${cause}\n`)

@@ -66,3 +66,4 @@ export async function startSample(options: SampleOptions): Promise<Sample> {
     throw error
   }
 }
+export { SAMPLE_SECRETS, sampleConfiguration } from './configuration.ts'

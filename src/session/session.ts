@@ -431,10 +431,11 @@ export class Session implements TurnMember {
   }
 
   refusal(n: number, reason: Reason, rules: readonly RuleRef[]): GatewayError {
-    const by =
-      rules.length === 0 ? 'No rule permits it.' : `Rule: ${rules.map((rule) => rule.name).join(', ')}.`
+    const unnamed = rules
+      .map((rule) => rule.name)
+      .filter((name) => !`${reason.message} ${reason.remedy}`.includes(name))
     return new GatewayError('denied', reason.message, {
-      remedy: `${reason.remedy} ${by}`,
+      remedy: unnamed.length === 0 ? reason.remedy : `${reason.remedy} Rule: ${unnamed.join(', ')}.`,
       retry: reason.retry,
       requestId: requestIdOf(this.id, n),
     })
