@@ -53,7 +53,7 @@ describe('a key file', () => {
     expect(warnings).toEqual([`${keyFile} holds a secret and others may read it (mode 0644); chmod 600 it.`])
   })
 
-  it('is refused inside the data directory, by any road', async () => {
+  it('is refused inside the data directory, by any road (P-08)', async () => {
     const inside = join(data, 'deep', 'master.key')
     await createMasterKeyFile(inside, randomBytes)
     const linked = join(folder, 'looks-outside.key')

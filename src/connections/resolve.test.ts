@@ -51,7 +51,7 @@ describe('a reference', () => {
     expect(await value({ kind: 'literal', value: new Secret('from the text') })).toBe('from the text')
   })
 
-  it('says what is missing, and never a value', async () => {
+  it('says what is missing, and never a value (P-08)', async () => {
     await writeFile(join(folder, 'empty'), '\n', { mode: 0o600 })
     await writeFile(join(folder, 'long'), 'x'.repeat(LIMITS.secretBytesMax + 1), { mode: 0o600 })
     const refused: [SecretRef, string][] = [

@@ -27,7 +27,7 @@ describe('a sealed secret', () => {
     expect(again.sealed.get('unknown')).toBeUndefined()
   })
 
-  it('is noise on the disk, never the same twice, and shows itself nowhere', async () => {
+  it('is noise on the disk, never the same twice, and shows itself nowhere (P-08)', async () => {
     const { sealed, store } = await setUp()
     await sealed.set('one', new Secret('planted-secret'), 'operator')
     await sealed.set('two', new Secret('planted-secret'), 'operator')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Kysely } from 'kysely'
-import type { GatewayError } from '../core/index.ts'
+import { GatewayError } from '../core/index.ts'
 import { ApprovalRepository } from './approval-repository.ts'
 import { BlockRepository } from './block-repository.ts'
 import { ConfigurationRepository } from './configuration-repository.ts'
@@ -48,17 +48,24 @@ export class Store {
 
   /**
    * Opens `store.sqlite` in a data directory that was claimed before, and brings its tables up to date. `onFault`
-   * hears of a store that stopped by itself: the gateway cannot go on without one.
+   * hears of a store that stopped by itself: the gateway cannot go on without one. Throws `internal` for a file that
+   * cannot be opened, `conflict` for one that a newer version wrote.
    */
   static async open(dataDirectory: string, onFault: (error: GatewayError) => void): Promise<Store> {
-    const port = new SqlitePort(join(dataDirectory, 'store.sqlite'), onFault)
+    const path = join(dataDirectory, 'store.sqlite')
+    let opening = true
+    const port = new SqlitePort(path, (error) => {
+      if (!opening) onFault(error)
+    })
     const db = new Kysely<Tables>({ dialect: portDialect(port) })
     try {
       await migrate(db)
     } catch (error) {
+      const { fault } = port
       await port.close()
-      throw error
+      throw fault === undefined ? error : cannotOpen(path, fault.cause)
     }
+    opening = false
     return new Store(port, db)
   }
 
@@ -71,4 +78,12 @@ export class Store {
     await this.#db.destroy()
     await this.#port.close()
   }
+}
+
+function cannotOpen(path: string, cause: unknown): GatewayError {
+  const why = cause instanceof Error ? cause.message : 'the reason is unknown'
+  return new GatewayError('internal', `The store ${path} cannot be opened: ${why}.`, {
+    remedy: 'Check that the file is readable, whole and on a disk with room, or restore it from a copy.',
+    cause,
+  })
 }

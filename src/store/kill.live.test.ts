@@ -14,7 +14,7 @@ import { claimDataDirectory, Store } from './index.ts'
 
 const WRITER = fileURLToPath(new URL('../testing/store-writer.ts', import.meta.url))
 
-it('keeps every row that was acknowledged before SIGKILL, and the lock does not outlive its owner', async () => {
+it('keeps every row that was acknowledged before SIGKILL, and the lock does not outlive its owner (P-07)', async () => {
   const random = randomFrom(seed)
   let acknowledgedInAll = 0
   const rounds = times({ small: 4, full: 50 })

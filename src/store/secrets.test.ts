@@ -35,7 +35,7 @@ async function bytesOf(folder: string): Promise<Map<string, Buffer>> {
   return files
 }
 
-it('leaves no secret in any file of the data directory, open or closed, nor where objects are shown', async () => {
+it('leaves no secret in any file of the data directory, open or closed, nor where objects are shown (P-08)', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-secrets-'))
   const data = join(folder, 'data')
   const keyFile = join(folder, 'master.key')

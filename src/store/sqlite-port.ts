@@ -85,6 +85,11 @@ export class SqlitePort {
     })
   }
 
+  /** Why it stopped, once it has. */
+  get fault(): GatewayError | undefined {
+    return this.#fault
+  }
+
   /** Runs one statement. Resolves when what it did is committed. */
   async run(sql: string, parameters: readonly SqlValue[] = []): Promise<Rows> {
     return await new Promise<Rows>((resolve, reject) => {
@@ -192,7 +197,9 @@ export class SqlitePort {
   }
 
   #stop(cause: unknown): void {
-    this.#fault = new GatewayError('internal', 'The store has stopped.', { cause })
+    this.#fault = this.#closing
+      ? new GatewayError('shutting_down', 'The store is closed.', { cause })
+      : new GatewayError('internal', 'The store has stopped.', { cause })
     for (const [id, settle] of this.#replies) settle({ id, outcomes: [] })
     this.#replies.clear()
     for (const each of this.#gathered) each.reject(this.#fault)
