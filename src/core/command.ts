@@ -81,6 +81,8 @@ export type Command = {
   readonly form: string
   /** The statement or request line as the client sent it. Read only by the recording and by approvers. */
   readonly text: string
+  /** The text without what makes no difference; what an approval is bound to. Absent: the text itself. */
+  readonly canonical?: string
   /** Parameters in order, undecoded; `null` is SQL NULL. Sealed or shown by their own rules, never logged. */
   readonly parameters?: readonly (Uint8Array | null)[]
   readonly facts: Facts

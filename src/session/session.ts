@@ -568,7 +568,7 @@ export class Session implements TurnMember {
     part(this.connection.name)
     part(this.opening.database)
     part(policyVersion)
-    part(command.text)
+    part(command.canonical ?? command.text)
     for (const value of command.parameters ?? []) {
       if (value === null) hash.update('null;')
       else part(value)

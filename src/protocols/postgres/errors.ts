@@ -59,5 +59,7 @@ const RETRY_WORDS = {
 
 function hintOf(error: GatewayError): string {
   const retry = RETRY_WORDS[error.retry]
-  return error.remedy === undefined ? retry : `${error.remedy} ${retry}`
+  if (error.remedy === undefined) return retry
+  // A remedy that ends in a command is on a line of its own, so that it can be copied.
+  return `${error.remedy}${error.remedy.endsWith('.') ? ' ' : '\n'}${retry}`
 }

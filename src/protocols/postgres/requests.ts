@@ -164,7 +164,7 @@ export class Requests implements FrameSink {
   }
 
   #runQuery(judged: Judged, buffer: Buffer, from: number, end: number): void {
-    const command: Command = { form: 'query', text: judged.text, facts: judged.judgement.facts }
+    const command = commandOf('query', judged)
     const step = this.#session.step(command, judged.judgement)
     if (!isHeld(step)) {
       this.#forwardQuery(step, buffer, from, end)
@@ -322,7 +322,7 @@ export class Requests implements FrameSink {
       this.#forwardBind(message.portal, { statement, parameters, plan, approved: false }, buffer, from, end)
       return
     }
-    const command: Command = { form: 'execute', text: statement.text, parameters, facts: judgement.facts }
+    const command = { ...commandOf('execute', { text: statement.text, judgement }), parameters }
     const step = this.#session.step(command, judgement)
     if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
     const copy = Buffer.from(buffer.subarray(from, end))
@@ -377,9 +377,7 @@ export class Requests implements FrameSink {
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
     const command: Command = {
-      form: 'execute',
-      text: judged.text,
-      facts: judged.judgement.facts,
+      ...commandOf('execute', judged),
       ...(portal === undefined ? {} : { parameters: portal.parameters }),
     }
     const approved = portal?.approved === true && judged.judgement.decision.kind === 'hold'
@@ -473,6 +471,13 @@ export class Requests implements FrameSink {
     }
     this.#around.follow()
   }
+}
+
+function commandOf(form: string, { text, judgement }: Judged): Command {
+  const command = { form, text, facts: judgement.facts }
+  if (judgement.decision.kind !== 'hold') return command
+  // psql sends a semicolon that a driver leaves out: the same command all the same.
+  return { ...command, canonical: text.trim().replace(/[\s;]+$/, '') }
 }
 
 const READY: ReadonlyMap<number, Buffer> = new Map([
