@@ -161,7 +161,7 @@ describe('asking', () => {
 })
 
 describe('answering', () => {
-  test('approved: usable once, and the clock starts at the approval', async () => {
+  test('approved: usable once, and the clock starts at the approval (P-05)', async () => {
     const { ticket } = await desk.open(command())
     clock.advance(LIMITS.ticketMs - 1)
     const approved = await desk.answer(ticket, says('approve', eve, { reason: 'agreed on the phone' }))
@@ -348,7 +348,7 @@ describe('answering', () => {
     expect((await store.get(ticket))?.state).toBe('pending')
   })
 
-  test('an approval that could not be marked as used is not given', async () => {
+  test('an approval that could not be marked as used is not given (P-05)', async () => {
     const { ticket } = await desk.open(command())
     await desk.answer(ticket, says('approve', eve))
     const { replace } = store
@@ -417,7 +417,7 @@ describe('waiting', () => {
     expect(await desk.wait(brand<Ticket>('T-UNKNOWN0'), 45_000, never)).toBe('expired')
   })
 
-  test('a client that has gone is told nothing else, and the request stays for a retry', async () => {
+  test('a client that has gone is told nothing else, and the request stays for a retry (P-05)', async () => {
     const { ticket } = await desk.open(command())
     const gone = new AbortController()
     const wait = desk.wait(ticket, 45_000, gone.signal)
@@ -454,7 +454,7 @@ describe('waiting', () => {
 })
 
 describe('restarting', () => {
-  test('what is open is still open, and an approval can be redeemed until it lapses', async () => {
+  test('what is open is still open, and an approval can be redeemed until it lapses (P-05)', async () => {
     const pending = await desk.open(command({ fingerprint: 'pending' }))
     const approved = await desk.open(command({ fingerprint: 'approved' }))
     const used = await desk.open(command({ fingerprint: 'used' }))

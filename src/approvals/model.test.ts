@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { seed, tally, times } from '../../test/support/proof.ts'
 import {
   brand,
   type ConnectionName,
@@ -157,12 +158,13 @@ class Way implements ApprovalStore {
 
 type Process = { way: Way; desk: Approvals; gone: AbortController }
 
-const runs = Number(process.env.SLUICE_COUNT ?? 200)
+const runs = times({ small: 200, full: 5000 })
 
-test('never used twice, never used unapproved, never stuck, never lost', {
+test('never used twice, never used unapproved, never stuck, never lost (P-05)', {
   timeout: 20_000 + runs * 100,
 }, async () => {
   let used = 0
+  let played = 0
   await fc.assert(
     fc.asyncProperty(steps, fc.scheduler(), async (planned, scheduler) => {
       const clock = new FakeClock()
@@ -302,6 +304,7 @@ test('never used twice, never used unapproved, never stuck, never lost', {
         expect(disk.used).toContain(ticket)
       }
       used += ran.size
+      played += planned.length
       // Never lost: every request is there, and a process that starts now knows those that are open.
       const fresh = await boot()
       fresh.desk.stop()
@@ -311,8 +314,11 @@ test('never used twice, never used unapproved, never stuck, never lost', {
         if (approval !== undefined && isOpen(approval)) expect(fresh.desk.get(ticket)).toBeDefined()
       }
     }),
-    { numRuns: runs },
+    { numRuns: runs, seed },
   )
+  tally('runs', runs)
+  tally('steps', played)
+  tally('commands run', used)
   // The game was worth it: commands did run.
   expect(used).toBeGreaterThan(runs / 20)
 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { seed, tally, times } from '../../test/support/proof.ts'
 import { isGatewayError } from '../core/index.ts'
 import { adminEntry, collect, intentEntry, openEntry, outcomeEntry, sessionId } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
@@ -57,7 +58,7 @@ const targets = (entries: readonly RecordedEntry[]): (string | undefined)[] =>
   entries.map(({ entry }) => (entry.kind === 'admin' ? (entry.head.target ?? entry.head.action) : entry.kind))
 
 for (const code of ['ENOSPC', 'EIO', 'EDQUOT', 'EFBIG']) {
-  test(`a write that fails with ${code} refuses, leaves whole frames, and is made up for when the fault is gone`, async () => {
+  test(`a write that fails with ${code} refuses, leaves whole frames, and is made up for when the fault is gone (P-04)`, async () => {
     const journal = start()
     journal.append(undefined, adminEntry({ target: 'before' }))
     journal.flush()
@@ -165,7 +166,7 @@ test('a file that somebody cut short is not written on', () => {
   expect(statSync(join(directory, 'journal', '00000001.slj')).size).toBe(40)
 })
 
-test('while nothing can be written memory stays bounded: appending refuses in the end', () => {
+test('while nothing can be written memory stays bounded: appending refuses in the end (P-03)', () => {
   const journal = start()
   files.fault = only('write', systemError('ENOSPC'))
   const session = sessionId()
@@ -255,7 +256,12 @@ test('a file that was begun and could not be written is taken away, or used agai
   }
 })
 
-test('any operation may fail at any time: what was flushed is there, in order, in whole frames', async () => {
+const runs = times({ small: 50, full: 5000 })
+
+test('any operation may fail at any time: what was flushed is there, in order, in whole frames (P-07)', {
+  timeout: 30_000 + runs * 200,
+}, async () => {
+  tally('runs', runs)
   const operations = [
     'write',
     'truncate',
@@ -309,11 +315,11 @@ test('any operation may fail at any time: what was flushed is there, in order, i
         expect(after).toHaveLength(n)
       },
     ),
-    { numRuns: Number(process.env.SLUICE_COUNT ?? 50) },
+    { numRuns: runs, seed },
   )
 })
 
-test('a real limit on the size of files: refused beyond it, whole frames up to it', async () => {
+test('a real limit on the size of files: refused beyond it, whole frames up to it (P-04)', async () => {
   const script = join(import.meta.dirname, '..', 'testing', 'journal-writer.ts')
   // The shell counts in blocks of 1024 bytes. The signal that comes with the limit is ignored by Node.
   const { stdout } = await promisify(execFile)('sh', [

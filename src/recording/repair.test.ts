@@ -75,7 +75,7 @@ function leave(journal: FileJournal, commands: number): SessionId {
   return session
 }
 
-test('sessions without an end get one, wherever they began', async () => {
+test('sessions without an end get one, wherever they began (P-07)', async () => {
   const journal = start(directory, 2000)
   const early = leave(journal, 3)
   for (let n = 0; n < 30; n++) {
@@ -102,7 +102,7 @@ test('sessions without an end get one, wherever they began', async () => {
   expect(start().sessionsRepaired).toEqual([])
 })
 
-test('cut at any byte, the last file keeps its whole frames, and the rest is put aside', async () => {
+test('cut at any byte, the last file keeps its whole frames, and the rest is put aside (P-07)', async () => {
   const journal = start()
   leave(journal, 1)
   journal.close()

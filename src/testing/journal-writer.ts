@@ -1,11 +1,12 @@
 /**
  * A process of its own that writes numbered intents and says which of them are flushed: for tests that kill it or
- * limit it. Arguments: data directory, how many; `sync` as the third makes it sync instead of flush.
+ * limit it. Arguments: data directory, how many, and how: `flush`, `sync`, or `cut`, which flushes, ends its sessions
+ * all the time, and cuts what has ended.
  */
 import { writeSync } from 'node:fs'
 import { isGatewayError, systemClock } from '../core/index.ts'
-import { openJournal } from '../recording/index.ts'
-import { intentEntry, openEntry, outcomeEntry, sessionId } from './entries.ts'
+import { Cutter, openJournal } from '../recording/index.ts'
+import { closeEntry, intentEntry, openEntry, outcomeEntry, sessionId } from './entries.ts'
 
 const [directory = '', count = '1000', how = 'flush'] = process.argv.slice(2)
 
@@ -16,13 +17,29 @@ function say(line: string): void {
 const journal = openJournal({
   directory,
   clock: systemClock,
-  fileBytesMax: 256 * 1024,
+  fileBytesMax: how === 'cut' ? 32 * 1024 : 256 * 1024,
   onFault: (error) => say(`fault ${String(error)}`),
 })
+const cutter = new Cutter({
+  directory,
+  journal,
+  clock: systemClock,
+  onFault: (error) => say(`fault ${String(error)}`),
+})
+if (how === 'cut') await cutter.start()
+
 const sessions = [sessionId(Date.now()), sessionId(Date.now())]
 for (const session of sessions) journal.append(session, openEntry())
 for (let n = 1; n <= Number(count); n++) {
-  const session = sessions[n % 2]
+  const which = n % 2
+  if (how === 'cut' && n % 10 === 0) {
+    journal.append(sessions[which], closeEntry(0))
+    const next = sessionId(Date.now())
+    journal.append(next, openEntry())
+    sessions[which] = next
+    await cutter.catchUp()
+  }
+  const session = sessions[which]
   journal.append(session, intentEntry(n, { text: `SELECT ${'x'.repeat(n % 500)}` }))
   journal.append(session, outcomeEntry(n, {}, Buffer.alloc(n % 2000)))
   try {

@@ -1,16 +1,19 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { systemClock } from '../core/index.ts'
+import { randomFrom, seed, tally, times } from '../../test/support/proof.ts'
+import { type SessionId, systemClock } from '../core/index.ts'
+import { collect } from '../testing/entries.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { openRecording } from './recording.ts'
-import { readJournal, readSession } from './reader.ts'
+import { type RecordedEntry, readJournal, readSession } from './reader.ts'
 
 const script = join(import.meta.dirname, '..', 'testing', 'journal-writer.ts')
-const kills = Number(process.env.SLUICE_COUNT ?? 10)
+const kills = times({ small: 10, full: 200 })
+const random = randomFrom(seed)
 
 /** Runs the writer, kills it after `ms`, and gives the numbers it said were flushed. */
 async function killedAfter(directory: string, ms: number, how: string): Promise<number[]> {
@@ -28,17 +31,20 @@ async function killedAfter(directory: string, ms: number, how: string): Promise<
   await pause(ms)
   child.kill('SIGKILL')
   await ended
+  tally('kills', 1)
   // A last line without its newline was being printed: its frames were flushed before, so it counts as well or not.
   return output.split('\n').slice(0, -1).map(Number)
 }
 
-test(`killed ${kills} times while it writes: what was flushed is there, and it starts again by itself`, async () => {
+test(`killed ${kills} times while it writes: what was flushed is there, and it starts again by itself (P-07)`, {
+  timeout: 30_000 + kills * 2000,
+}, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-kill-'))
   const index = new MemorySessionIndex()
   try {
     let before = 0
     for (let kill = 0; kill < kills; kill++) {
-      const acked = await killedAfter(directory, Math.random() * 80, kill % 4 === 3 ? 'sync' : 'flush')
+      const acked = await killedAfter(directory, random() * 80, kill % 4 === 3 ? 'sync' : 'flush')
       expect(acked.length).toBeGreaterThan(0)
       expect(acked.every((n, at) => n === at + 1)).toBe(true)
       const recording = await openRecording({
@@ -79,6 +85,42 @@ test(`killed ${kills} times while it writes: what was flushed is there, and it s
     const sealed = readdirSync(join(directory, 'sessions'), { recursive: true, encoding: 'utf8' })
     expect(sealed.filter((name) => name.endsWith('.slr'))).toHaveLength(kills * 2)
     expect(sealed.filter((name) => name.endsWith('.part'))).toEqual([])
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+test(`killed ${kills} times while it cuts: every session that ended has a whole file, the same as the journal (P-07)`, {
+  timeout: 30_000 + kills * 2000,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-kill-'))
+  const index = new MemorySessionIndex()
+  try {
+    for (let kill = 0; kill < kills; kill++) await killedAfter(directory, random() * 120, 'cut')
+    const drafts = (): string[] =>
+      readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.part'))
+    const recording = await openRecording({
+      directory,
+      clock: systemClock,
+      index,
+      onFault: (error) => expect.fail(String(error)),
+    })
+    await recording.settle()
+    await recording.stop()
+    expect(drafts()).toEqual([])
+    const entries = new Map<SessionId, RecordedEntry[]>()
+    for await (const each of readJournal(directory)) {
+      if (each.session === undefined) continue
+      const all = entries.get(each.session) ?? []
+      entries.set(each.session, all)
+      all.push(each)
+    }
+    expect(entries.size).toBeGreaterThan(kills * 2)
+    renameSync(join(directory, 'journal'), join(directory, 'hidden'))
+    for (const [session, expected] of entries) {
+      expect(expected.at(-1)?.entry.kind).toBe('close')
+      expect(await collect(readSession(directory, session))).toEqual(expected)
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
