@@ -56,6 +56,7 @@ const LAYERS: readonly Row[] = [
     note: '`main.ts` only to start it',
   },
   { folder: 'sample', may: ['core'], note: 'the database and the API that `npm start` brings' },
+  { folder: 'composition', may: ['*'], note: 'parts of `main.ts`; nobody else imports it' },
   { folder: 'main.ts', may: ['*'], note: 'the composition root; only `cli` starts it' },
   { folder: 'testing', may: ['*'], note: 'only tests import it' },
 ]

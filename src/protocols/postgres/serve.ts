@@ -76,7 +76,7 @@ export class PostgresServer {
   async #open(pipe: Pipe, startup: Startup, client: Admitted): Promise<void> {
     const { credential, connection, database } = client
     // Until the conversation has begun, ending the session is ending the pipe.
-    let end = (reason: GatewayError): void => void pipe.end(errorBytes(reason, 'FATAL'))
+    let end = (reason: GatewayError): void => pipe.end(errorBytes(reason, 'FATAL'))
     const session = this.#context.gateway.open({
       chain: credential.chain,
       connection,
