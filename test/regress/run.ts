@@ -6,7 +6,7 @@
  * With `--json` the last line is `{"files": n, "differ": n, "differing": [...]}`. Exit code 0: no difference but the
  * known ones, and each of those still exists.
  */
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { allowAll, TEST_IDENTITY, UPSTREAM_PASSWORD } from '../support/config.ts'
@@ -52,7 +52,9 @@ async function through(suite: Suite, place: string): Promise<Map<string, string>
     })
     try {
       const dsn = await gateway.dsn('regress', TEST_IDENTITY, '4h')
-      return await runSuite(suite, endpointOf(dsn), place, say)
+      const outputs = await runSuite(suite, endpointOf(dsn), place, say)
+      if (gateway.stderr() !== '') throw new Error(`the gateway reported faults:\n${gateway.stderr()}`)
+      return outputs
     } finally {
       await gateway.stop()
     }
@@ -107,11 +109,11 @@ async function main(): Promise<void> {
     say(`\n${name}: ${known.get(name) ?? 'NOT KNOWN'}`)
     if (surprises.includes(name)) say(stdout.split('\n').slice(0, 60).join('\n'))
   }
-  say(
-    `\n${straight.size} files, ${differing.length} differ: ${differing.join(' ') || 'none'}. Outputs: ${place}`,
-  )
+  say(`\n${straight.size} files, ${differing.length} differ: ${differing.join(' ') || 'none'}.`)
+  if (surprises.length > 0) say(`The outputs are in ${place}.`)
   if (strange.length > 0)
     say(`Already straight, these print something else than expected: ${strange.join(' ')}`)
+  if (surprises.length === 0) await rm(place, { recursive: true })
   for (const name of surprises) say(`${name} differs and is not in known.json.`)
   for (const name of gone) say(`${name} does not differ any more: remove it from known.json.`)
   process.exitCode = surprises.length + gone.length + strange.length === 0 ? 0 : 1
