@@ -276,6 +276,10 @@ describe('merge order', () => {
     expect(ask(policyOf([everything, forbid({ see: [NAME] })]), { escape }).kind).toBe('deny')
   })
 
+  it('lets nobody through with an escape of labels that are not known', () => {
+    expect(ask(policyOf([everything]), { escape: { labels: [], reason: '' } }).kind).toBe('deny')
+  })
+
   it('takes see for filter, but not past a forbid of filter', () => {
     const filters = [EMAIL]
     expect(ask(policyOf([permit(RUN)]), { filters }).kind).toBe('deny')
@@ -664,6 +668,19 @@ describe('conditions that cannot be evaluated (P-03)', () => {
   it('never show values of the command', () => {
     ask(policyOf([permit({ ...RUN, when: 'context.statements + 9223372036854775807 > 0' })]))
     expect(JSON.stringify(faults)).not.toContain('9223372036854775807')
+  })
+
+  it('do not refuse when only a rule that observes makes the engine fail', () => {
+    const policy = policyOf([
+      permit(RUN),
+      observed({ effect: 'forbid', run: ['read'], when: 'context.now > 0' }),
+    ])
+    expect(ask(policy, {}, [ADA], CRM, Number.NaN)).toMatchObject({
+      kind: 'allow',
+      observed: [],
+      volatile: true,
+    })
+    expect(failures).toHaveLength(1)
   })
 
   it('refuse when the engine itself fails', () => {

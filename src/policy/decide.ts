@@ -77,9 +77,15 @@ function decide(bench: Bench, question: Question): Decision {
   const decision = deciding.decide()
   if (bench.trial === undefined) return decision
   const trial = new Deciding(bench, bench.trial, connection, question)
-  const would = trial.decide()
-  const observed = sameOutcome(decision, would) ? [] : trial.observedAgainst(deciding)
-  return { ...decision, observed, volatile: decision.volatile || would.volatile }
+  try {
+    const would = trial.decide()
+    const observed = sameOutcome(decision, would) ? [] : trial.observedAgainst(deciding)
+    return { ...decision, observed, volatile: decision.volatile || would.volatile }
+  } catch (error) {
+    // Rules that observe never block, not even by failing.
+    bench.onFailure(error)
+    return { ...decision, volatile: true }
+  }
 }
 
 function refuse(reason: Reason): Deny {
@@ -142,9 +148,13 @@ class Deciding {
       const run = this.#ask({ action: 'run', class: each })
       if (!run.allowed) return this.#deny(run, this.#classReason(each, run))
     }
-    for (const label of facts.escape?.labels ?? []) {
-      const see = this.#ask({ action: 'see', label })
-      if (!see.allowed) return this.#deny(see, escapeRefused(facts.escape?.reason ?? ''))
+    if (facts.escape !== undefined) {
+      const { labels, reason } = facts.escape
+      const seen = labels.map((label) => this.#ask({ action: 'see', label }))
+      const unseen = seen.find((see) => !see.allowed)
+      // Nobody can be known to see what the analysis cannot name.
+      if (unseen !== undefined || labels.length === 0)
+        return this.#deny(unseen ?? NOTHING, escapeRefused(reason))
     }
     for (const label of facts.filters) {
       const filter = this.#ask({ action: 'filter', label })
@@ -252,6 +262,8 @@ class Deciding {
     ])
   }
 }
+
+const NOTHING: Verdict = { allowed: false, forbids: [], permits: [] }
 
 function strictest(verdicts: readonly Verdict[]): Verdict {
   return {

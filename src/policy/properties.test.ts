@@ -182,7 +182,9 @@ function model(from: readonly Rule[], by: IdentityChain, command: Facts): Outcom
   const classes = command.statements.map((each) => each.class)
   const deny: Outcome = { kind: 'deny', masks: [], limited: true }
   if (!classes.every(run)) return deny
-  if (!(command.escape?.labels ?? []).every((label) => all(see(label)))) return deny
+  const escaping = command.escape?.labels
+  if (escaping !== undefined && (escaping.length === 0 || !escaping.every((label) => all(see(label)))))
+    return deny
   for (const label of command.filters) {
     for (const index of by.keys()) {
       const filter = may(index, (one) => one.what.filter.includes(label))
