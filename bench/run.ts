@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { postgres } from './postgres/index.ts'
+import { recording } from './recording.ts'
 import { endAll } from './support/processes.ts'
 
 export type BenchOptions = {
@@ -18,7 +19,10 @@ export type BenchOptions = {
   readonly targets: readonly string[] | undefined
 }
 
-const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = { postgres }
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
+  postgres,
+  recording,
+}
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

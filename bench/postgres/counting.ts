@@ -27,16 +27,15 @@ export async function counting(
   say: (line: string) => void,
 ): Promise<Counting> {
   const before = await recordedCommands(sluice)
-  await server.sql(`ALTER SYSTEM SET log_statement = 'all'`)
-  await server.sql('SELECT pg_reload_conf()')
+  // For sessions to come; what the server was started with would outdo a change of its configuration file.
+  await server.sql(`ALTER ROLE ALL SET log_statement = 'all'`)
   const loggedBefore = await loggedStatements(server)
   let transactions = 0
   for (const protocol of ['simple', 'extended', 'prepared'] as const) {
     transactions += (await pgbench(sluice, { protocol, ...plan })).transactions
   }
   const logged = (await loggedStatements(server)) - loggedBefore
-  await server.sql(`ALTER SYSTEM RESET log_statement`)
-  await server.sql('SELECT pg_reload_conf()')
+  await server.sql('ALTER ROLE ALL RESET log_statement')
   const recorded = (await recordedCommands(sluice)) - before
   say(`counted: ${transactions} transactions, ${logged} in the server's log, ${recorded} in the recording`)
   if (recorded !== logged || recorded !== transactions) {

@@ -33,13 +33,13 @@ const FULL = {
 } as const
 
 const QUICK = {
-  size: { scale: 1, customers: 200_000 },
+  size: { scale: 1, customers: 100_000 },
   throughput: { protocols: ['simple', 'prepared'], clients: [8], rounds: 2, seconds: 1 },
-  bulk: { rows: 200_000, rounds: 2 },
+  bulk: { rows: 100_000, rounds: 3 },
   latency: { rate: 1000, clients: 8, rounds: 1, seconds: 2 },
   fairness: { seconds: 3, rate: 100 },
   counting: { clients: 4, transactions: 100 },
-  idle: { sessions: 300, kinds: ['plain'] },
+  idle: { sessions: 500, kinds: ['plain'] },
 } as const
 
 export async function postgres(options: BenchOptions): Promise<void> {
@@ -48,7 +48,6 @@ export async function postgres(options: BenchOptions): Promise<void> {
   const say = (line: string): void => console.log(line)
   const wanted =
     options.targets === undefined ? TARGETS : KNOWN.filter((name) => options.targets?.includes(name))
-  const wants = (scenario: string): boolean => options.only === undefined || options.only.includes(scenario)
   const ratios: Ratios = {}
   const scenarios: Record<string, unknown> = {}
   const targets: Target[] = []
@@ -61,29 +60,26 @@ export async function postgres(options: BenchOptions): Promise<void> {
   try {
     await makeDatabase(server, plan.size)
     for (const name of wanted) targets.push(await STARTERS[name](server))
-    const take = <T extends { readonly ratios: Ratios }>(
-      name: string,
-      { ratios: found, ...rest }: T,
-    ): void => {
+    const ends = targets.filter((each) => each.name === 'direct' || each.name === 'sluice')
+    say(`ready after ${seconds(began)} s`)
+    const take = async <T>(name: string, measure: () => Promise<T & { readonly ratios?: Ratios }>) => {
+      if (options.only !== undefined && !options.only.includes(name)) return
+      const start = performance.now()
+      const { ratios: found, ...rest } = await measure()
       Object.assign(ratios, found)
       scenarios[name] = rest
+      say(`  (${name} took ${seconds(start)} s)`)
     }
-    if (wants('throughput')) take('throughput', await throughput(targets, plan.throughput, say))
-    if (wants('latency')) take('latency', await latency(targets, plan.latency, say))
-    if (wants('bulk')) take('bulk', await bulk(targets, plan.bulk, say))
-    if (wants('fairness')) {
-      scenarios['fairness'] = await fairness(
-        targets.filter((each) => each.name === 'direct' || each.name === 'sluice'),
-        plan.fairness,
-        say,
-      )
-    }
+    await take('throughput', () => throughput(targets, plan.throughput, say))
+    await take('latency', () => latency(options.quick ? ends : targets, plan.latency, say))
+    await take('bulk', () => bulk(targets, plan.bulk, say))
+    await take('fairness', () => fairness(ends, plan.fairness, say))
     const sluice = targets.find((each) => each.name === 'sluice')
     if (sluice !== undefined) {
-      if (wants('idle')) scenarios['idle'] = await idle(plan.idle, say)
-      if (wants('counting')) scenarios['counting'] = await counting(server, sluice, plan.counting, say)
+      await take('idle', () => idle(plan.idle, say))
+      await take('counting', () => counting(server, sluice, plan.counting, say))
     }
-    say(`took ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    say(`all took ${seconds(began)} s`)
     const versions: Record<string, string> = { node: process.version, pgbench: await pgbenchVersion() }
     for (const target of targets) versions[target.name] = target.version
     const results: Results = {
@@ -103,4 +99,8 @@ export async function postgres(options: BenchOptions): Promise<void> {
     for (const target of targets) await target.stop()
     await server.stop()
   }
+}
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(1)
 }

@@ -1,0 +1,247 @@
+/**
+ * What the recording costs: writing a transaction's two frames and flushing them, with the operating system's part
+ * taken out and with it; the same with fsync; cutting sessions out of the journal; reading it back. Ratios compare
+ * with hashing and with a bare write of as many bytes in the same run.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newSessionId, type SessionId, systemClock } from '../src/core/index.ts'
+import {
+  Cutter,
+  type FileJournal,
+  type FileSystem,
+  openJournal,
+  readJournal,
+  systemFiles,
+} from '../src/recording/index.ts'
+import type { BenchOptions } from './run.ts'
+import { commit, keep, machine, table } from './support/report.ts'
+import { median, rounded } from './support/statistics.ts'
+
+const SESSIONS = 8
+const STATEMENT = 'SELECT abalance FROM pgbench_accounts WHERE aid = $1;'
+/** Shared, as the session shares what belongs to a cached decision. */
+const RULES = ['support agents read what is theirs (sluice.yaml:41)']
+const READS = ['public.pgbench_accounts']
+/** The answer to one pgbench SELECT, from BindComplete to ReadyForQuery. */
+const RESULT = Buffer.alloc(66, 'r')
+
+/** Files that take everything and keep nothing: what is left is our own work. */
+const nowhere: FileSystem = {
+  ...systemFiles,
+  write: (_file, _bytes, _offset, length) => length,
+  sync: () => {},
+  syncLater: (_file, done) => setImmediate(done, null),
+}
+
+function begin(
+  directory: string,
+  files: FileSystem,
+): { journal: FileJournal; sessions: readonly SessionId[] } {
+  const journal = openJournal({
+    directory,
+    clock: systemClock,
+    files,
+    onFault: (error) => {
+      throw error
+    },
+  })
+  const sessions = Array.from({ length: SESSIONS }, () =>
+    newSessionId(Date.now(), (length) => randomBytes(length)),
+  )
+  for (const session of sessions) {
+    journal.append(session, {
+      kind: 'open',
+      head: {
+        connection: 'bench',
+        protocol: 'postgres',
+        chain: [{ kind: 'agent', name: 'bench', issuer: 'local', groups: [] }],
+        credential: 'c_0123456789abcdef',
+        mintedBy: 'operator socket',
+        clientAddress: '127.0.0.1',
+        program: 'pgbench',
+        database: 'bench',
+        config: 'v1',
+      },
+    })
+  }
+  journal.flush()
+  return { journal, sessions }
+}
+
+function transaction(journal: FileJournal, session: SessionId, n: number): void {
+  const parameters = ['MTIzNDU2']
+  journal.append(session, {
+    kind: 'intent',
+    head: {
+      n,
+      form: 'execute',
+      text: STATEMENT,
+      class: 'read',
+      decision: 'allow',
+      rules: RULES,
+      reads: READS,
+      parameters,
+    },
+  })
+  journal.append(session, {
+    kind: 'outcome',
+    head: { n, outcome: 'ok', tag: 'SELECT 1', rows: 1, bytes: RESULT.length, unkept: 0, ms: 0 },
+    body: RESULT,
+  })
+}
+
+/** Microseconds per transaction when each `batch` of them is flushed at once. */
+function write(files: FileSystem, batch: number, count: number, how: 'flush' | 'sync' = 'flush'): number {
+  return inDirectory((directory) => {
+    const { journal, sessions } = begin(directory, files)
+    const run = (from: number, to: number): void => {
+      for (let n = from; n < to; n++) {
+        transaction(journal, sessions[n % SESSIONS] ?? newSessionId(0, () => new Uint8Array(16)), n)
+        if (n % batch === 0) journal[how]()
+      }
+    }
+    run(0, Math.min(count, 20_000))
+    const started = process.hrtime.bigint()
+    run(0, count)
+    return Number(process.hrtime.bigint() - started) / 1000 / count
+  })
+}
+
+/** Microseconds of a bare write of as many bytes. */
+function bare(bytes: number, count: number, sync: boolean): number {
+  return inDirectory((directory) => {
+    const file = openSync(join(directory, 'bare'), 'w')
+    const piece = Buffer.alloc(bytes, 'x')
+    const started = process.hrtime.bigint()
+    for (let n = 0; n < count; n++) {
+      writeSync(file, piece, 0, bytes, n * bytes)
+      if (sync) fdatasyncSync(file)
+    }
+    const us = Number(process.hrtime.bigint() - started) / 1000 / count
+    closeSync(file)
+    return us
+  })
+}
+
+function hashing(bytes: number, count: number): number {
+  const piece = Buffer.alloc(bytes, 'x')
+  const hash = createHash('sha256')
+  const started = process.hrtime.bigint()
+  for (let n = 0; n < count; n++) hash.update(piece)
+  return Number(process.hrtime.bigint() - started) / 1000 / count
+}
+
+async function cutAndRead(
+  count: number,
+): Promise<{ cutMbPerS: number; readMbPerS: number; bytesPerTransaction: number }> {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  try {
+    const { journal, sessions } = begin(directory, systemFiles)
+    const cutter = new Cutter({
+      directory,
+      journal,
+      clock: systemClock,
+      onFault: (error) => {
+        throw error
+      },
+    })
+    await cutter.start()
+    for (let n = 0; n < count; n++)
+      transaction(journal, sessions[n % SESSIONS] ?? newSessionId(0, () => new Uint8Array(16)), n)
+    for (const session of sessions)
+      journal.append(session, { kind: 'close', head: { reason: 'end', commands: count } })
+    journal.sync()
+    let started = performance.now()
+    await cutter.catchUp()
+    const cutMs = performance.now() - started
+    started = performance.now()
+    let entries = 0
+    for await (const _ of readJournal(directory)) entries++
+    const readMs = performance.now() - started
+    if (entries < count * 2) throw new Error(`${entries} entries of ${count} transactions were read`)
+    await cutter.stop()
+    journal.close()
+    const bytes = systemFilesSize(directory)
+    return {
+      cutMbPerS: bytes / cutMs / 1000,
+      readMbPerS: bytes / readMs / 1000,
+      bytesPerTransaction: bytes / count,
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+function systemFilesSize(directory: string): number {
+  let bytes = 0
+  for (const name of systemFiles.list(join(directory, 'journal'))) {
+    const file = systemFiles.open(join(directory, 'journal', name), 'r')
+    bytes += systemFiles.size(file)
+    systemFiles.close(file)
+  }
+  return bytes
+}
+
+function inDirectory<T>(work: (directory: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  try {
+    return work(directory)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+export async function recording(options: BenchOptions): Promise<void> {
+  const rounds = options.quick ? 3 : 7
+  const count = options.quick ? 30_000 : 200_000
+  const syncs = options.quick ? 100 : 1000
+  const of = (measure: () => number): number => median(Array.from({ length: rounds }, measure))
+  const { bytesPerTransaction, ...speeds } = await cutAndRead(count)
+  const size = Math.round(bytesPerTransaction)
+  const us = {
+    'one by one, without the system': of(() => write(nowhere, 1, count)),
+    'eight at a time, without the system': of(() => write(nowhere, 8, count)),
+    'one by one': of(() => write(systemFiles, 1, count)),
+    'eight at a time': of(() => write(systemFiles, 8, count)),
+    'a bare write of the same size': of(() => bare(size, count, false)),
+    'SHA-256 of the same bytes': of(() => hashing(size, count)),
+    'one by one, with fsync': of(() => write(systemFiles, 1, syncs, 'sync')),
+    'a bare write with fsync': of(() => bare(size, syncs, true)),
+  }
+  const ratios = {
+    'flush.vs_bare_write': rounded(us['one by one'] / us['a bare write of the same size']),
+    'sync.vs_bare_fsync': rounded(us['one by one, with fsync'] / us['a bare write with fsync']),
+    'hash.vs_own_work': rounded(us['SHA-256 of the same bytes'] / us['one by one, without the system']),
+  }
+  console.log(
+    table(
+      ['a transaction: intent and outcome', 'us'],
+      Object.entries(us).map(([name, value]) => [name, rounded(value)]),
+    ),
+  )
+  console.log(
+    table(
+      ['in the background', 'MB/s'],
+      [
+        ['cutting sessions', rounded(speeds.cutMbPerS)],
+        ['reading entries', rounded(speeds.readMbPerS)],
+      ],
+    ),
+  )
+  const results = {
+    benchmark: 'recording',
+    at: new Date().toISOString(),
+    commit: commit(),
+    quick: options.quick,
+    machine: machine(),
+    versions: { node: process.version },
+    ratios,
+    scenarios: { us, speeds, bytesPerTransaction: size },
+  }
+  const file = await keep(options.name ?? 'latest/recording', results)
+  console.log(`written to ${file}`)
+  if (options.json) console.log(JSON.stringify({ ratios, us, speeds }))
+}
