@@ -6,6 +6,9 @@ import { GatewayError } from '../core/index.ts'
 /** SQLite's result code for a lock that somebody else holds. */
 const SQLITE_BUSY = 5
 
+/** Held here, because a lock that nobody refers to would be collected as garbage, and let go. */
+const held = new Set<DatabaseSync>()
+
 export type DataDirectory = {
   readonly path: string
   /** Lets another gateway have it. Not needed at the end of the process: the system lets go by itself. */
@@ -33,7 +36,13 @@ export function claimDataDirectory(path: string): DataDirectory {
     })
   }
   writeFileSync(owner, `${process.pid}\n`)
-  return { path, release: () => lock.close() }
+  held.add(lock)
+  return {
+    path,
+    release: () => {
+      if (held.delete(lock)) lock.close()
+    },
+  }
 }
 
 function isBusy(error: unknown): boolean {

@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SealedSecret } from '../connections/index.ts'
 import type { ConfigVersion, GatewayError } from '../core/index.ts'
@@ -213,6 +215,15 @@ describe('a data directory', () => {
       `The data directory ${path} is in use by another gateway (process ${process.pid}).`,
     )
     first.release()
+    first.release()
     claimDataDirectory(path).release()
+  })
+
+  it('is kept although the caller forgets about it and memory is cleaned up', () => {
+    const path = join(folder, 'data')
+    claimDataDirectory(path)
+    setFlagsFromString('--expose-gc')
+    runInNewContext('gc')()
+    expect(() => claimDataDirectory(path)).toThrow('is in use')
   })
 })
