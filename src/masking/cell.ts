@@ -22,9 +22,6 @@ export type CellMasker = {
 /** What stands in place of text that is hidden whole. */
 const MASKED = Buffer.from('[masked]')
 
-/** What stands in place of the hidden part of a value that is shown in part. */
-const HIDDEN = Buffer.from('***')
-
 /** RFC 5321 section 4.5.3.1.3: a path is at most 256 octets, its two angle brackets included. */
 const EMAIL_BYTES_MAX = 254
 
@@ -78,7 +75,7 @@ function firstCharacters(keep: number): CellMasker {
       if (!isUtf8(whole)) return MASKED
       const shown = advance(whole, 0, keep)
       if (advance(whole, shown, keep) < 0) return MASKED
-      return joined(whole.subarray(0, shown), HIDDEN)
+      return around(whole, shown, whole.length)
     },
   }
 }
@@ -92,58 +89,71 @@ function lastCharacters(keep: number): CellMasker {
       if (value.length > LIMITS.partialCellBytesMax || !isUtf8(value)) return MASKED
       const shown = retreat(value, value.length, keep)
       if (retreat(value, shown, keep) < 0) return MASKED
-      return joined(HIDDEN, value.subarray(shown))
+      return around(value, 0, shown)
     },
   }
 }
 
-/** `ada@example.com` becomes `a***@example.com`. */
+/** `ada@example.com` becomes `a***@example.com`. Runs once per row of a result: one pass, one allocation. */
 function maskEmail(value: Uint8Array): Uint8Array {
-  if (value.length > EMAIL_BYTES_MAX || !isUtf8(value)) return MASKED
-  const at = value.indexOf(AT)
-  if (at < 1 || !isLocalPart(value, at) || !isDomain(value, at + 1)) return MASKED
-  return joined(value.subarray(0, advance(value, 0, 1)), HIDDEN, value.subarray(at))
+  if (value.length > EMAIL_BYTES_MAX) return MASKED
+  let at = 0
+  let high = 0
+  for (; at < value.length; at++) {
+    const byte = value[at] ?? 0
+    if (byte === AT) break
+    if ((CLASSES[byte] ?? 0) & LOCAL_PART) high |= byte
+    else return MASKED
+  }
+  if (at === 0 || at === value.length) return MASKED
+  let labels = 0
+  let length = 0
+  for (let i = at + 1; i < value.length; i++) {
+    const byte = value[i] ?? 0
+    if (byte === DOT) {
+      if (length === 0) return MASKED
+      labels++
+      length = 0
+    } else if ((CLASSES[byte] ?? 0) & DOMAIN) {
+      length++
+      high |= byte
+    } else {
+      return MASKED
+    }
+  }
+  if (length === 0 || labels === 0) return MASKED
+  if (high >= 0x80 && !isUtf8(value)) return MASKED
+  return around(value, advance(value, 0, 1), at)
 }
 
 const AT = 0x40
 const DOT = 0x2e
+const LOCAL_PART = 1
+const DOMAIN = 2
 
 /**
- * RFC 5322 dot-atom, and beyond ASCII whatever RFC 6531 lets in. Quoted local parts are not taken: they may hold
- * anything, another address included.
+ * Where a byte may stand. Local part: RFC 5322 dot-atom. Domain: letters, digits and hyphens. Bytes beyond ASCII may
+ * stand in both, as RFC 6531 and RFC 5890 let them. Quoted local parts are not taken: they may hold anything, another
+ * address included.
  */
-function isLocalPart(value: Uint8Array, end: number): boolean {
-  for (let i = 0; i < end; i++) {
-    const byte = value[i] ?? 0
-    if (byte < 0x80 && !LOCAL_PART.has(byte)) return false
-  }
-  return true
+const CLASSES = new Uint8Array(256)
+for (let byte = 0x80; byte < 256; byte++) CLASSES[byte] = LOCAL_PART | DOMAIN
+for (const byte of Buffer.from("!#$%&'*+/=?^_`{|}~.")) CLASSES[byte] = LOCAL_PART
+for (const byte of Buffer.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-')) {
+  CLASSES[byte] = LOCAL_PART | DOMAIN
 }
 
-const LOCAL_PART = new Set(
-  Buffer.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~."),
-)
-
-/** At least two labels of letters, digits and hyphens, or of anything beyond ASCII (RFC 5890). */
-function isDomain(value: Uint8Array, from: number): boolean {
-  let labels = 0
-  let length = 0
-  for (let i = from; i <= value.length; i++) {
-    const byte = value[i] ?? DOT
-    if (byte === DOT) {
-      if (length === 0) return false
-      labels++
-      length = 0
-    } else if (byte >= 0x80 || DOMAIN.has(byte)) {
-      length++
-    } else {
-      return false
-    }
-  }
-  return labels >= 2
+/** The value with `***` in place of what lies between two offsets. */
+function around(value: Uint8Array, from: number, to: number): Uint8Array {
+  const shown = Buffer.allocUnsafe(from + 3 + value.length - to)
+  let at = 0
+  for (; at < from; at++) shown[at] = value[at] ?? 0
+  for (let stars = 0; stars < 3; stars++) shown[at++] = STAR
+  for (let i = to; i < value.length; i++) shown[at++] = value[i] ?? 0
+  return shown
 }
 
-const DOMAIN = new Set(Buffer.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-'))
+const STAR = 0x2a
 
 /** The offset `count` characters after `from`, or -1 when there are fewer. The bytes are known to be UTF-8. */
 function advance(value: Uint8Array, from: number, count: number): number {
@@ -171,8 +181,4 @@ function retreat(value: Uint8Array, from: number, count: number): number {
 
 function isContinuation(byte: number | undefined): boolean {
   return byte !== undefined && (byte & 0xc0) === 0x80
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(parts)
 }
