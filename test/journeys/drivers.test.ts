@@ -11,8 +11,8 @@ import { JOURNEY_DATABASE, JOURNEY_PASSWORD, JOURNEY_ROLE, makeJourneyDatabase }
 
 /** How many things each client does, so that none is lost without notice. */
 const STEPS = {
-  'node-postgres': 18,
-  'postgres.js': 14,
+  'node-postgres': 17,
+  'postgres.js': 15,
   Drizzle: 2,
   TypeORM: 3,
   psycopg2: 13,
@@ -40,7 +40,11 @@ describe.each(MAJORS)('P-01 transparent to real drivers: PostgreSQL %i', (major)
     const login = { database: JOURNEY_DATABASE, user: JOURNEY_ROLE, password: JOURNEY_PASSWORD }
     const expected = await runClient(name, server.dsn(login))
     expect(Object.keys(expected)).toHaveLength(STEPS[name])
-    expect(JSON.stringify(expected)).not.toContain('"thrown"')
+    // A step that fails without the gateway proves nothing about it.
+    const broken = Object.entries(expected).filter(([, outcome]) =>
+      JSON.stringify(outcome).includes('"thrown"'),
+    )
+    expect(broken).toEqual([])
 
     await makeJourneyDatabase(server)
     const seen = await runClient(name, await gateway.dsn('open', TEST_IDENTITY))
