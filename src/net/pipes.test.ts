@@ -233,6 +233,22 @@ describe('a pipe', () => {
     expect(most).toBeLessThanOrEqual(LIMITS.turnBytesMax + LIMITS.readBytes)
   })
 
+  it('is ended by a handler that throws, and takes nobody with it', async () => {
+    for (const handler of ['onData', 'onEnd', 'onDrain'] as const) {
+      const { client, server } = await pair()
+      server[handler] = () => {
+        throw new Error(`${handler} failed`)
+      }
+      const gone = closed(server)
+      if (handler === 'onDrain') {
+        server.write(Buffer.alloc(8 * LIMITS.outboxBytesMax))
+      } else {
+        client.end(handler === 'onData' ? Buffer.from('x') : undefined)
+      }
+      expect((await gone)?.message).toBe(`${handler} failed`)
+    }
+  })
+
   it('works by events when the handle of an accepted socket cannot be had', async () => {
     const accepted = Promise.withResolvers<Socket>()
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {

@@ -135,12 +135,27 @@ export class SocketPipe implements Pipe {
     if (!this.#take(bytes)) this.#socket.pause()
   }
 
-  readonly #ended = (): void => this.onEnd()
+  readonly #ended = (): void => {
+    try {
+      this.onEnd()
+    } catch (error) {
+      this.#broke(error)
+    }
+  }
 
   readonly #drained = (): void => {
     if (!this.#full) return
     this.#full = false
-    this.onDrain()
+    try {
+      this.onDrain()
+    } catch (error) {
+      this.#broke(error)
+    }
+  }
+
+  /** A handler threw: that ends its own stream, with the error for `onClose`, and no other one. */
+  #broke(error: unknown): void {
+    this.destroy(error instanceof Error ? error : new Error('a handler of a pipe threw', { cause: error }))
   }
 
   readonly #failed = (error: Error): void => {
@@ -157,7 +172,12 @@ export class SocketPipe implements Pipe {
     // A read that did not fill the buffer empties the socket: no clock is needed for the many small messages.
     const long = bytes.length >= LIMITS.readBytes
     const before = long ? performance.now() : 0
-    this.onData(bytes)
+    try {
+      this.onData(bytes)
+    } catch (error) {
+      this.#broke(error)
+      return false
+    }
     if (long) this.#turnMs += performance.now() - before
     this.#turnBytes += bytes.length
     if (this.#turnBytes < LIMITS.turnBytesMax && this.#turnMs < LIMITS.turnMs) return !this.#paused
