@@ -5,6 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { ApiParts } from './api/index.ts'
+import { FreshLogins } from './api/index.ts'
+import type { Approvals } from './approvals/index.ts'
 import { createApprovals } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
 import { Configurations } from './composition/configuration.ts'
@@ -20,6 +22,7 @@ import { network } from './net/index.ts'
 import { openRecording } from './recording/index.ts'
 import { Gateway } from './session/index.ts'
 import { claimDataDirectory, Store } from './store/index.ts'
+import { Metrics, meteredJournal } from './telemetry/index.ts'
 
 export type StartOptions = {
   readonly dataDirectory: string
@@ -74,7 +77,11 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     onFault: report,
   })
   undo.push(() => recording.stop())
-  const { journal } = recording
+  const metrics = new Metrics({
+    sessions: () => gateway.sessions().length,
+    heldNow: () => approvals.list({ states: ['pending'] }).length,
+  })
+  const journal = meteredJournal(recording.journal, metrics)
   const keys = await loadMasterKeys({ ...options.masterKey, dataDirectory })
   const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
   const secrets = new SecretResolver({
@@ -97,7 +104,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     isBlocked: (identity) => blocks.isBlocked(identity),
   })
   undo.push(() => credentials.close())
-  const approvals = await createApprovals({
+  const approvals: Approvals = await createApprovals({
     store: store.approvals,
     clock,
     random,
@@ -111,7 +118,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   undo.push(() => approvals.stop())
   const identities = await openIdentities({ store, sealed, credentials, blocks, clock, random, config })
   const { policy } = configurations.current
-  const gateway = new Gateway({
+  const gateway: Gateway = new Gateway({
     clock,
     journal,
     approvals,
@@ -139,7 +146,11 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     exchange: identities.exchange,
     blocks,
     configurations,
+    logins: new FreshLogins(clock),
+    startedAt: clock.now(),
     config,
+    verify: async (token) => (await identities.verifier().verify(token)).chain,
+    metrics: () => metrics.text(),
     localIdentity: (name) => localIdentity(config(), name),
     endpoints: () => endpoints,
   }

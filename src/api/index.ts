@@ -5,14 +5,53 @@
  */
 export type { Caller } from './caller.ts'
 export { NOBODY, OPERATOR } from './caller.ts'
+export { EventStreams } from './events.ts'
+export { FreshLogins } from './logins.ts'
 export type { ApiParts } from './parts.ts'
 export { createApiServer } from './server.ts'
 
+import { z } from 'zod'
+import type { EventStreams } from './events.ts'
+import { openApiOf } from './openapi.ts'
 import type { ApiParts } from './parts.ts'
 import type { AnyRoute } from './route.ts'
+import { none, route } from './route.ts'
+import { approvalRoutes } from './routes/approvals.ts'
+import { configurationRoutes } from './routes/configuration.ts'
 import { credentialRoutes } from './routes/credentials.ts'
+import { eventRoutes } from './routes/events.ts'
+import { exchangeRoutes } from './routes/exchange.ts'
+import { identityRoutes } from './routes/identities.ts'
 import { overviewRoutes } from './routes/overview.ts'
+import { peopleRoutes } from './routes/people.ts'
+import { secretRoutes } from './routes/secrets.ts'
+import { sessionRoutes } from './routes/sessions.ts'
 
-export function apiRoutes(parts: ApiParts): readonly AnyRoute[] {
-  return [...overviewRoutes(parts), ...credentialRoutes(parts)]
+/** Every route there is, the one that describes them all included. */
+export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRoute[] {
+  const routes: AnyRoute[] = [
+    ...overviewRoutes(parts),
+    ...peopleRoutes(parts),
+    ...credentialRoutes(parts),
+    ...exchangeRoutes(parts),
+    ...identityRoutes(parts),
+    ...approvalRoutes(parts),
+    ...sessionRoutes(parts),
+    ...secretRoutes(parts),
+    ...configurationRoutes(parts),
+    ...eventRoutes(events),
+  ]
+  const description = route({
+    method: 'GET',
+    path: '/v1/openapi.json',
+    summary: 'This API as OpenAPI 3.1, from the schemas that validate.',
+    access: 'public',
+    params: none,
+    query: none,
+    body: none,
+    answer: z.record(z.string(), z.unknown()),
+    handle: () => openApiOf(routes),
+  })
+  routes.push(description)
+  return routes
 }

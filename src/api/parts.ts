@@ -1,10 +1,11 @@
 import type { Approvals } from '../approvals/index.ts'
 import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
-import type { Clock, ConfigVersion, Identity, Journal } from '../core/index.ts'
+import type { Clock, ConfigVersion, Identity, IdentityChain, Journal } from '../core/index.ts'
 import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
 import type { Recording } from '../recording/index.ts'
 import type { Gateway } from '../session/index.ts'
+import type { FreshLogins } from './logins.ts'
 
 /** The domains behind the control API. It has no powers of its own. */
 export type ApiParts = {
@@ -20,10 +21,16 @@ export type ApiParts = {
   readonly exchange: TokenExchange
   readonly blocks: IdentityBlocks
   readonly configurations: ConfigurationDesk
+  readonly logins: FreshLogins
+  readonly startedAt: number
   /** The configuration in force. */
   config(): Config
   /** A local identity by `kind:name`, or by its bare name when only one has it. */
   localIdentity(name: string): Identity | undefined
+  /** Who an access token stands for. Throws `unauthenticated`. */
+  verify(token: string): Promise<IdentityChain>
+  /** What is counted, as Prometheus reads it. */
+  metrics(): Promise<string>
   /** Where each protocol listens. */
   endpoints(): Readonly<Record<string, { readonly address: string; readonly port: number }>>
 }
@@ -33,6 +40,8 @@ export type ConfigurationDesk = {
   check(text: string): { readonly version: ConfigVersion; readonly changes: readonly Change[] }
   apply(text: string, by: string): Promise<Activated>
   rollback(version: ConfigVersion, by: string): Promise<Activated>
+  /** What the active configuration changed compared with this one. Throws `not_found`. */
+  changesSince(version: ConfigVersion): Promise<readonly Change[]>
   history(limit: number): Promise<readonly Activated[]>
 }
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Role } from '../config/index.ts'
 import { GatewayError } from '../core/index.ts'
@@ -9,6 +10,16 @@ export const none: z.ZodType<undefined> = z.unknown().transform(() => undefined)
 /** Who may call a route: holders of any of the roles; `operator socket` is who sits at the machine. */
 export type Access = 'public' | readonly (Role | 'operator socket')[]
 
+/** What an administrative record says of a call, besides by whom. Holds no secret. */
+export type Recorded = {
+  readonly action: string
+  readonly target?: string
+  readonly details?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** What a route answers with when it is not JSON. */
+export type Produces = 'application/json' | 'text/plain; version=0.0.4' | 'text/event-stream'
+
 /**
  * One route of the control API: its schemas validate, document and type it. A route that changes something names the
  * administrative record that is written before its handler runs.
@@ -18,12 +29,17 @@ export type Route<Params = unknown, Query = unknown, Body = unknown, Answer = un
   readonly path: string
   readonly summary: string
   readonly access: Access
+  /** Absent: JSON. */
+  readonly produces?: Produces
+  /** Takes HTML form encoding as well as JSON: for what a standard wants that way. */
+  readonly form?: boolean
   /** Absent for routes that change nothing. What it returns must hold no secret. */
-  readonly records?: (input: { params: Params; query: Query; body: Body }) => {
-    readonly action: string
-    readonly target?: string
-    readonly details?: Readonly<Record<string, string | number | boolean>>
-  }
+  readonly records?: (input: { params: Params; query: Query; body: Body }) => Recorded
+  /**
+   * Who the record is signed with, where a route without a login finds out by itself: throws for who is turned down,
+   * and then nothing is recorded or done.
+   */
+  readonly identify?: (input: { params: Params; query: Query; body: Body }) => Promise<string>
   readonly params: z.ZodType<Params>
   readonly query: z.ZodType<Query>
   readonly body: z.ZodType<Body>
@@ -42,12 +58,14 @@ export type AnyRoute = {
   readonly path: string
   readonly summary: string
   readonly access: Access
-  readonly mutates: boolean
+  readonly produces: Produces
+  readonly form: boolean
+  readonly records: boolean
   readonly params: z.ZodType
   readonly query: z.ZodType
   readonly body: z.ZodType
   readonly answer: z.ZodType
-  /** Validates, records when it mutates, handles, and shapes the answer. */
+  /** Validates, records when it changes something, handles, and shapes the answer. */
   readonly run: (
     input: {
       readonly params: unknown
@@ -59,12 +77,7 @@ export type AnyRoute = {
   ) => Promise<unknown>
 }
 
-export type RecordAdmin = (entry: {
-  readonly action: string
-  readonly by: string
-  readonly target?: string
-  readonly details?: Readonly<Record<string, string | number | boolean>>
-}) => void
+export type RecordAdmin = (entry: Recorded & { readonly by: string }) => void
 
 export function route<Params, Query, Body, Answer>(definition: Route<Params, Query, Body, Answer>): AnyRoute {
   return {
@@ -72,7 +85,9 @@ export function route<Params, Query, Body, Answer>(definition: Route<Params, Que
     path: definition.path,
     summary: definition.summary,
     access: definition.access,
-    mutates: definition.records !== undefined,
+    produces: definition.produces ?? 'application/json',
+    form: definition.form ?? false,
+    records: definition.records !== undefined,
     params: definition.params,
     query: definition.query,
     body: definition.body,
@@ -82,15 +97,30 @@ export function route<Params, Query, Body, Answer>(definition: Route<Params, Que
       const query = parsed(definition.query, raw.query, 'query')
       const body = parsed(definition.body, raw.body, 'body')
       const input = { params, query, body }
-      if (definition.records !== undefined) record({ ...definition.records(input), by: raw.caller.name })
+      const by = (await definition.identify?.(input)) ?? raw.caller.name
+      if (definition.records !== undefined) record({ ...definition.records(input), by })
       return definition.answer.parse(await definition.handle({ ...input, caller: raw.caller }))
     },
   }
 }
 
+/** An answer that goes on: the stream ends when the client has gone. */
+export function stream(): z.ZodType<Readable> {
+  return z.custom<Readable>((value) => typeof value === 'object' && value !== null && 'pipe' in value)
+}
+
+/** A whole number written in a query: `?limit=20`. */
+export function count(max: number): z.ZodType<number> {
+  return z.coerce.number().int().min(1).max(max)
+}
+
+/** Values never appear in these: a body may hold a secret. */
 function parsed<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const read = schema.safeParse(value)
   if (read.success) return read.data
   const problems = read.error.issues.map((issue) => `${[where, ...issue.path].join('.')}: ${issue.message}`)
-  throw new GatewayError('invalid', problems.join('; ').slice(0, 1000), { retry: 'only-if-changed' })
+  throw new GatewayError('invalid', problems.join('; ').slice(0, 1000), {
+    retry: 'only-if-changed',
+    remedy: 'What each route takes is described at /v1/openapi.json.',
+  })
 }

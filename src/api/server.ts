@@ -1,20 +1,20 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastify from 'fastify'
-import type { Journal, ServerTls } from '../core/index.ts'
+import type { Clock, Journal, ServerTls } from '../core/index.ts'
 import { asGatewayError, GatewayError, LIMITS, problemOf } from '../core/index.ts'
+import { Attempts } from './attempts.ts'
 import type { Caller } from './caller.ts'
-import { NOBODY } from './caller.ts'
+import { NOBODY, OPERATOR } from './caller.ts'
 import type { AnyRoute } from './route.ts'
 
 export type ApiServerOptions = {
   readonly routes: readonly AnyRoute[]
   readonly journal: Journal
+  readonly clock: Clock
   /** Who calls, from what they showed. Throws `unauthenticated`. */
   readonly identify: (authorization: string | undefined) => Promise<Caller>
   readonly tls: ServerTls | undefined
   readonly report: (error: unknown) => void
-  /** Routes that answer with a stream or with text instead of JSON. */
-  readonly extend?: (server: FastifyInstance, authorize: (request: FastifyRequest) => Promise<Caller>) => void
 }
 
 /**
@@ -23,30 +23,56 @@ export type ApiServerOptions = {
  */
 export function createApiServer(options: ApiServerOptions): FastifyInstance {
   const server = makeServer(options.tls)
+  const attempts = new Attempts(options.clock)
+  takeForms(server)
   server.setErrorHandler((error, _request, reply) => sendProblem(reply, fromFastify(error), options.report))
   server.setNotFoundHandler((_request, reply) =>
     sendProblem(reply, new GatewayError('not_found', 'There is no such resource.'), options.report),
   )
-  const authorize = (request: FastifyRequest): Promise<Caller> =>
-    options.identify(request.headers.authorization)
   for (const route of options.routes) {
     server.route({
       method: route.method,
       url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
       handler: async (request, reply) => {
-        const caller = route.access === 'public' ? NOBODY : await authorize(request)
+        if (route.access === 'public' && route.records) attempts.count(request.ip)
+        const caller =
+          route.access === 'public' ? NOBODY : await options.identify(request.headers.authorization)
         checkAccess(route, caller)
+        if (isForm(request.headers['content-type']) && !route.form) {
+          throw new GatewayError('invalid', 'Send the body as application/json.')
+        }
         const input = { params: request.params, query: request.query, body: request.body, caller }
         const answer = await route.run(input, (head) => {
           options.journal.append(undefined, { kind: 'admin', head })
           options.journal.sync()
         })
-        return reply.header('cache-control', 'no-store').send(answer)
+        // Nothing here may lie in a cache: tokens, statements, rows as they were shown.
+        return reply.header('cache-control', 'no-store').type(route.produces).send(answer)
       },
     })
   }
-  options.extend?.(server, authorize)
   return server
+}
+
+const FORM = 'application/x-www-form-urlencoded'
+
+function isForm(contentType: string | undefined): boolean {
+  return contentType?.split(';', 1)[0]?.trim().toLowerCase() === FORM
+}
+
+/** RFC 6749 section 3.2: a parameter stands there once. */
+function takeForms(server: FastifyInstance): void {
+  server.addContentTypeParser(FORM, { parseAs: 'string' }, (_request, body, done) => {
+    const fields = new Map<string, string>()
+    for (const [name, value] of new URLSearchParams(body.toString())) {
+      if (fields.has(name)) {
+        done(new GatewayError('invalid', 'The form names a parameter twice.'))
+        return
+      }
+      fields.set(name, value)
+    }
+    done(null, Object.fromEntries(fields))
+  })
 }
 
 /** Throws `denied`, or `unauthenticated` for who showed nothing. */
@@ -58,7 +84,13 @@ export function checkAccess(route: Pick<AnyRoute, 'access'>, caller: Caller): vo
       remedy: 'Log in with: sluice login NAME',
     })
   }
-  throw new GatewayError('denied', `This needs the role ${access.join(' or ')}.`, {
+  const roles = access.filter((role) => role !== 'operator socket').join(' or ')
+  if (caller === OPERATOR) {
+    throw new GatewayError('denied', 'The operator socket cannot do this: it takes a person who logs in.', {
+      remedy: `Log in at the TLS port of the API, as a person with the role ${roles}.`,
+    })
+  }
+  throw new GatewayError('denied', `This needs the role ${roles}.`, {
     remedy: 'An administrator gives roles in the configuration.',
   })
 }

@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { OPERATOR_SOCKET } from '../api/client.ts'
 import type { ApiParts, Caller } from '../api/index.ts'
-import { apiRoutes, createApiServer, NOBODY, OPERATOR } from '../api/index.ts'
+import { apiRoutes, createApiServer, EventStreams, NOBODY, OPERATOR } from '../api/index.ts'
 import type { Listener } from '../config/index.ts'
 import type { ServerTls } from '../core/index.ts'
 import { describeChain, GatewayError } from '../core/index.ts'
@@ -23,13 +23,15 @@ export async function openApi(
   undo: (() => unknown)[],
 ): Promise<{ address: string; port: number } | undefined> {
   const { parts, dataDirectory, report } = composition
-  const routes = apiRoutes(parts)
+  const events = new EventStreams(parts)
+  const routes = apiRoutes(parts, events)
   const path = join(dataDirectory, OPERATOR_SOCKET)
   // Left by a gateway that was killed; the claim on the directory says that nobody serves it.
   rmSync(path, { force: true })
   const socket = createApiServer({
     routes,
     journal: parts.journal,
+    clock: parts.clock,
     identify: () => Promise.resolve(OPERATOR),
     tls: undefined,
     report,
@@ -37,19 +39,25 @@ export async function openApi(
   await socket.listen({ path })
   chmodSync(path, 0o600)
   undo.push(() => socket.close())
+  undo.push(() => events.close())
   const wanted = parts.config().api
   if (wanted === undefined) return undefined
   const server = createApiServer({
     routes,
     journal: parts.journal,
+    clock: parts.clock,
     identify: (authorization) => identify(composition, authorization),
     tls: await composition.certificate(wanted),
     report,
   })
   await server.listen({ host: wanted.address, port: wanted.port })
   undo.push(() => server.close())
+  undo.push(() => events.close())
   const bound = server.server.address()
-  return { address: wanted.address, port: typeof bound === 'object' && bound !== null ? bound.port : wanted.port }
+  return {
+    address: wanted.address,
+    port: typeof bound === 'object' && bound !== null ? bound.port : wanted.port,
+  }
 }
 
 /** Who shows this token. A minted credential is no token here and has no powers. */
@@ -60,5 +68,5 @@ async function identify(composition: ApiComposition, authorization: string | und
     throw new GatewayError('unauthenticated', 'Show a token: Authorization: Bearer TOKEN.')
   const { chain } = await composition.identities.verifier().verify(token)
   const roles = rolesOf(chain, composition.parts.config())
-  return { name: describeChain(chain), chain, roles, proof: undefined }
+  return { name: describeChain(chain), chain, roles, proof: composition.parts.logins.of(token) }
 }

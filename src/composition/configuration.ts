@@ -107,15 +107,25 @@ export class Configurations {
     return activation
   }
 
+  async changesSince(version: ConfigVersion): Promise<readonly Change[]> {
+    const before = readConfiguration(this.#file, (await this.#find(version)).text, this.#report)
+    return diffConfigs(before.config, this.#current.config)
+  }
+
   async rollback(version: ConfigVersion, by: string): Promise<Activation> {
-    const found = await this.#store.configurations.find(version)
-    if (found === undefined)
-      throw new GatewayError('not_found', `There was never a configuration ${version}.`)
-    return this.apply(found.text, by)
+    return await this.apply((await this.#find(version)).text, by)
   }
 
   history(limit: number): Promise<readonly Activation[]> {
     return this.#store.configurations.history(limit)
+  }
+
+  async #find(version: ConfigVersion): Promise<{ readonly text: string }> {
+    const found = await this.#store.configurations.find(version)
+    if (found !== undefined) return found
+    throw new GatewayError('not_found', `There was never a configuration ${version}.`, {
+      remedy: 'List them with: sluice config history',
+    })
   }
 
   async #activate(ready: Ready, by: string, expected: ConfigVersion | undefined): Promise<Activation> {

@@ -6,6 +6,11 @@ export const LIMITS = {
   configDepthMax: 64,
   /** Problems reported at once: more than anybody reads. */
   configProblemsMax: 100,
+  /** Rules of a configuration, and Cedar policies beside them: compiling so many takes about a second. */
+  rulesMax: 1_000,
+  /** Of one condition or Cedar policy. The engine's stack is gone at 400 operators or 120 brackets, and then for good. */
+  conditionOperatorsMax: 150,
+  conditionDepthMax: 24,
   /** A start-up packet: PostgreSQL itself refuses more than 10,000 bytes. */
   startupBytesMax: 10_000,
   /** A message during authentication: PostgreSQL's own limit for a token (PG_MAX_AUTH_TOKEN_LENGTH). */
@@ -145,6 +150,21 @@ export const LIMITS = {
   httpSessionIdleMs: 5 * 60 * 1000,
   /** Body of a request to the control API. */
   apiBodyBytesMax: 1024 * 1024,
+  /** A login's token: long enough for what one sits down for. Answers to approval requests want a fresher login. */
+  loginTokenMs: 60 * 60 * 1000,
+  /** Fresh logins remembered: each counts for `loginFreshMs`. */
+  loginsFreshMax: 10_000,
+  /** Logins, enrolments and token exchanges that one source address may try in a minute, and sources told apart. */
+  apiAttemptsPerMinute: 120,
+  apiSourcesMax: 10_000,
+  /** Readers of the event stream, and bytes one of them may leave unread before it is cut off. */
+  eventStreamsMax: 100,
+  eventStreamBytesMax: 256 * 1024,
+  /** Silence on the event stream: shorter than the idle time-outs of proxies. */
+  eventStreamBeatMs: 15_000,
+  /** One page of a session's entries, and the bytes of results in it. */
+  entriesListedMax: 1_000,
+  entriesBytesMax: 8 * 1024 * 1024,
   /** Draining at SIGTERM: then sessions are cut. */
   drainMs: 10_000,
   /** From the farewell to the cut: a peer that does not close its side is not waited for longer. */

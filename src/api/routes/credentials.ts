@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { IdentityChain } from '../../core/index.ts'
-import { brand, GatewayError, LIMITS } from '../../core/index.ts'
-import type { ConnectionName } from '../../core/index.ts'
+import type { Connection, ConnectionName, Credential, IdentityChain } from '../../core/index.ts'
+import { brand, describeChain, GatewayError, identityKey, LIMITS } from '../../core/index.ts'
+import { databasesOf } from '../databases.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { none, route } from '../route.ts'
@@ -9,16 +9,17 @@ import { none, route } from '../route.ts'
 const mintBody = z.strictObject({
   connection: z.string().min(1).max(64),
   /** `agent:support-agent`, or just the name. */
-  as: z.string().min(1).max(256),
+  as: z.string().min(1).max(LIMITS.identityNameMax),
   /** The identity it acts for, when it acts for somebody. */
-  for: z.string().min(1).max(256).optional(),
-  use: z.enum(['database', 'http']),
+  for: z.string().min(1).max(LIMITS.identityNameMax).optional(),
+  /** Absent: what the connection's protocol takes. */
+  use: z.enum(['database', 'http']).optional(),
   database: z.string().min(1).max(63).optional(),
   ttlMs: z
     .int()
     .min(LIMITS.credentialTtlMsMin)
     .max(LIMITS.credentialTtlMsMax)
-    .default(15 * 60_000),
+    .default(LIMITS.credentialTtlMs),
 })
 
 const minted = z.object({
@@ -33,7 +34,18 @@ const minted = z.object({
   port: z.int(),
 })
 
-/** Minting by who sits at the machine; people and workloads exchange a token instead. */
+const listed = z.object({
+  id: z.string(),
+  use: z.enum(['database', 'http']),
+  chain: z.array(z.string()),
+  connection: z.string(),
+  database: z.string().optional(),
+  createdAt: z.int(),
+  expiresAt: z.int(),
+  mintedBy: z.string(),
+})
+
+/** Minting by who sits at the machine, listing and revoking. People and workloads exchange a token instead. */
 export function credentialRoutes(parts: ApiParts): readonly AnyRoute[] {
   return [
     route({
@@ -50,28 +62,19 @@ export function credentialRoutes(parts: ApiParts): readonly AnyRoute[] {
         target: body.connection,
         details: {
           as: body.as,
-          use: body.use,
           ttlMs: body.ttlMs,
           ...(body.for === undefined ? {} : { for: body.for }),
         },
       }),
       async handle({ body }) {
-        const connection = parts.config().connections.get(brand<ConnectionName>(body.connection))
-        if (connection === undefined) {
-          throw new GatewayError('connection_unknown', `There is no connection ${body.connection}.`, {
-            remedy: 'List them with: sluice connections ls',
-          })
-        }
-        const endpoint = parts.endpoints()[connection.protocol]
-        if (endpoint === undefined) {
-          throw new GatewayError('conflict', `Nothing listens for ${connection.protocol} connections.`)
-        }
-        const database = body.database ?? firstDatabase(connection.settings)
+        const connection = connectionNamed(parts, body.connection)
+        const endpoint = endpointOf(parts, connection)
+        const use = useOf(connection, body.use)
         const { credential, secret } = await parts.credentials.mint({
-          use: body.use,
+          use,
           chain: chainOf(parts, body.as, body.for),
           connection: connection.name,
-          ...(body.use === 'database' && database !== undefined ? { database } : {}),
+          ...databaseFor(connection, use, body.database),
           ttlMs: body.ttlMs,
           mintedBy: 'operator socket',
         })
@@ -85,7 +88,102 @@ export function credentialRoutes(parts: ApiParts): readonly AnyRoute[] {
         }
       },
     }),
+    route({
+      method: 'GET',
+      path: '/v1/credentials',
+      summary: 'Live credentials, oldest first. Secrets are not known here.',
+      access: ['operator socket', 'admin', 'operator', 'auditor'],
+      params: none,
+      query: z.object({
+        identity: z.string().max(600).optional(),
+        connection: z.string().max(64).optional(),
+      }),
+      body: none,
+      answer: z.object({ credentials: z.array(listed) }),
+      handle: ({ query }) => ({
+        credentials: parts.credentials
+          .list()
+          .filter(
+            ({ chain }) =>
+              query.identity === undefined || chain.some((one) => identityKey(one) === query.identity),
+          )
+          .filter(({ connection }) => query.connection === undefined || connection === query.connection)
+          .map(({ chain, ...rest }) => ({ ...rest, chain: chain.map(identityKey) })),
+      }),
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/credentials/{id}',
+      summary: 'Revoke a credential. It opens nothing from now on, and its live sessions end.',
+      access: ['operator socket', 'admin', 'operator'],
+      params: z.object({ id: z.string().min(1).max(64) }),
+      query: none,
+      body: none,
+      answer: z.object({ id: z.string(), revoked: z.literal(true) }),
+      records: ({ params }) => ({ action: 'credential.revoke', target: params.id }),
+      async handle({ params, caller }) {
+        if (await parts.credentials.revoke(params.id, caller.name))
+          return { id: params.id, revoked: true as const }
+        throw new GatewayError('not_found', 'There is no such live credential.', {
+          remedy: 'It may have expired or been revoked already.',
+        })
+      },
+    }),
   ]
+}
+
+export function connectionNamed(parts: ApiParts, name: string): Connection {
+  const connection = parts.config().connections.get(brand<ConnectionName>(name))
+  if (connection !== undefined) return connection
+  throw new GatewayError('connection_unknown', `There is no connection ${name}.`, {
+    remedy: 'List them with: sluice connections ls',
+    retry: 'only-if-changed',
+  })
+}
+
+export function endpointOf(
+  parts: ApiParts,
+  connection: Connection,
+): { readonly address: string; readonly port: number } {
+  const endpoint = parts.endpoints()[connection.protocol]
+  if (endpoint !== undefined) return endpoint
+  throw new GatewayError('conflict', `Nothing listens for ${connection.protocol} connections.`, {
+    remedy: `Add it to the configuration: listen: { ${connection.protocol}: { port: 0 } }`,
+  })
+}
+
+/** A connection with databases takes passwords, any other tokens. Throws `invalid` for what does not fit. */
+export function useOf(connection: Connection, wanted: Credential['use'] | undefined): Credential['use'] {
+  const use = databasesOf(connection) === undefined ? 'http' : 'database'
+  if (wanted === undefined || wanted === use) return use
+  throw new GatewayError(
+    'invalid',
+    use === 'database'
+      ? `${connection.name} is a database: it takes no token.`
+      : `${connection.name} is no database: it takes a token.`,
+    {
+      remedy: `Ask with: sluice ${use === 'database' ? 'dsn' : 'token'} ${connection.name}`,
+      retry: 'only-if-changed',
+    },
+  )
+}
+
+/** The database that was asked for, or the first of the connection's. Throws `invalid` for one that is not on its list. */
+export function databaseFor(
+  connection: Connection,
+  use: Credential['use'],
+  wanted: string | undefined,
+): { readonly database?: string } {
+  const databases = databasesOf(connection)
+  if (use !== 'database' || databases === undefined) return {}
+  if (wanted !== undefined && !databases.includes(wanted)) {
+    throw new GatewayError('invalid', `${connection.name} has no database ${wanted}.`, {
+      remedy: `It has: ${databases.join(', ') || 'none'}.`,
+      retry: 'only-if-changed',
+    })
+  }
+  const database = wanted ?? databases[0]
+  return database === undefined ? {} : { database }
 }
 
 /** The chain of `--as` and `--for`: agent first, whom it acts for next. */
@@ -95,7 +193,7 @@ function chainOf(parts: ApiParts, as: string, actsFor: string | undefined): Iden
   const subject = identityNamed(parts, actsFor)
   const known = parts.config().local.find((each) => each.identity === actor)
   if (known?.actsFor.includes(subject.name) !== true) {
-    throw new GatewayError('denied', `${as} may not act for ${actsFor}.`, {
+    throw new GatewayError('denied', `${describeChain([actor])} may not act for ${identityKey(subject)}.`, {
       remedy: 'Name it under actsFor of the identity in the configuration.',
     })
   }
@@ -105,18 +203,8 @@ function chainOf(parts: ApiParts, as: string, actsFor: string | undefined): Iden
 function identityNamed(parts: ApiParts, name: string): IdentityChain[0] {
   const identity = parts.localIdentity(name)
   if (identity !== undefined) return identity
+  const known = parts.config().local.map((each) => each.identity.name)
   throw new GatewayError('not_found', `There is no local identity ${name}.`, {
-    remedy: `Known are: ${
-      parts
-        .config()
-        .local.map((each) => each.identity.name)
-        .join(', ') || 'none'
-    }.`,
+    remedy: `Known are: ${known.join(', ') || 'none'}.`,
   })
-}
-
-/** The first of a connection's databases, where its protocol has any. */
-function firstDatabase(settings: unknown): string | undefined {
-  const read = z.object({ databases: z.array(z.string()) }).safeParse(settings)
-  return read.success ? read.data.databases[0] : undefined
 }

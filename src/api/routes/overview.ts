@@ -1,51 +1,143 @@
 import { z } from 'zod'
+import { identityKey } from '../../core/index.ts'
+import { databasesOf } from '../databases.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { none, route } from '../route.ts'
+
+const READERS = ['operator socket', 'admin', 'operator', 'auditor', 'approver'] as const
+
+const endpoint = z.object({ address: z.string(), port: z.int() })
+
+const status = z.object({
+  status: z.literal('ok'),
+  pid: z.int(),
+  startedAt: z.int(),
+  configuration: z.object({ version: z.string(), file: z.string() }),
+  endpoints: z.record(z.string(), endpoint),
+  sessions: z.int(),
+  approvalsPending: z.int(),
+  credentials: z.int(),
+})
 
 const connections = z.object({
   connections: z.array(
     z.object({
       name: z.string(),
       protocol: z.string(),
+      databases: z.array(z.string()).optional(),
       labels: z.int(),
       rowsMax: z.number(),
       bytesMax: z.number(),
+      patienceMs: z.number(),
+      /** Where clients reach it; absent when nothing listens for its protocol. */
+      endpoint: endpoint.optional(),
     }),
   ),
 })
 
+const identities = z.object({
+  identities: z.array(
+    z.object({
+      identity: z.string(),
+      groups: z.array(z.string()),
+      actsFor: z.array(z.string()),
+      enrolledAt: z.int().optional(),
+    }),
+  ),
+  blocked: z.array(z.object({ identity: z.string(), by: z.string(), at: z.int() })),
+})
+
+/** What there is, and how it is doing. */
 export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
+  const nothing = { params: none, query: none, body: none }
   return [
     route({
+      ...nothing,
       method: 'GET',
       path: '/healthz',
       summary: 'Whether the gateway serves.',
       access: 'public',
-      params: none,
-      query: none,
-      body: none,
       answer: z.object({ status: z.literal('ok') }),
       handle: () => ({ status: 'ok' as const }),
     }),
     route({
+      ...nothing,
+      method: 'GET',
+      path: '/metrics',
+      // Numbers without names: who may scrape them is a matter of who reaches the port.
+      summary: 'Figures for Prometheus. They name no identity, no connection and no value.',
+      access: 'public',
+      produces: 'text/plain; version=0.0.4',
+      answer: z.string(),
+      handle: () => parts.metrics(),
+    }),
+    route({
+      ...nothing,
+      method: 'GET',
+      path: '/v1/status',
+      summary: 'What runs, where it listens, and how much is going on.',
+      access: READERS,
+      answer: status,
+      handle: () => ({
+        status: 'ok' as const,
+        pid: process.pid,
+        startedAt: parts.startedAt,
+        configuration: { version: parts.config().version, file: parts.config().file },
+        endpoints: parts.endpoints(),
+        sessions: parts.gateway.sessions().length,
+        approvalsPending: parts.approvals.list({ states: ['pending'] }).length,
+        credentials: parts.credentials.list().length,
+      }),
+    }),
+    route({
+      ...nothing,
       method: 'GET',
       path: '/v1/connections',
       summary: 'The configured connections.',
-      access: ['operator socket', 'admin', 'operator', 'auditor', 'approver'],
-      params: none,
-      query: none,
-      body: none,
+      access: READERS,
       answer: connections,
       handle: () => ({
-        connections: [...parts.config().connections.values()].map((each) => ({
-          name: each.name,
-          protocol: each.protocol,
-          labels: each.labels.length,
-          rowsMax: each.limit.rowsMax,
-          bytesMax: each.limit.bytesMax,
-        })),
+        connections: [...parts.config().connections.values()].map((each) => {
+          const at = parts.endpoints()[each.protocol]
+          const databases = databasesOf(each)
+          return {
+            name: each.name,
+            protocol: each.protocol,
+            ...(databases === undefined ? {} : { databases: [...databases] }),
+            labels: each.labels.length,
+            rowsMax: each.limit.rowsMax,
+            bytesMax: each.limit.bytesMax,
+            patienceMs: each.patienceMs,
+            ...(at === undefined ? {} : { endpoint: at }),
+          }
+        }),
       }),
+    }),
+    route({
+      ...nothing,
+      method: 'GET',
+      path: '/v1/identities',
+      summary: 'The local identities, who of them has enrolled a device, and who is blocked.',
+      access: ['operator socket', 'admin', 'operator', 'auditor'],
+      answer: identities,
+      async handle() {
+        const enrolled = new Map(
+          (await parts.people.enrolled()).map((each) => [each.person, each.enrolledAt]),
+        )
+        return {
+          identities: parts.config().local.map(({ identity, actsFor }) => {
+            const enrolledAt = enrolled.get(identityKey(identity))
+            return {
+              identity: identityKey(identity),
+              groups: [...identity.groups],
+              actsFor: [...actsFor],
+              ...(enrolledAt === undefined ? {} : { enrolledAt }),
+            }
+          }),
+          blocked: [...parts.blocks.list()],
+        }
+      },
     }),
   ]
 }

@@ -1,0 +1,151 @@
+import { z } from 'zod'
+import type { SessionId } from '../../core/index.ts'
+import { brand, GatewayError, LIMITS } from '../../core/index.ts'
+import type { SessionSummary } from '../../recording/index.ts'
+import { formatEntry } from '../../recording/index.ts'
+import type { ApiParts } from '../parts.ts'
+import type { AnyRoute } from '../route.ts'
+import { count, none, route } from '../route.ts'
+
+const summary = z.object({
+  session: z.string(),
+  openedAt: z.int(),
+  closedAt: z.int().optional(),
+  closeReason: z.string().optional(),
+  connection: z.string(),
+  protocol: z.string(),
+  chain: z.array(z.string()),
+  credential: z.string(),
+  mintedBy: z.string(),
+  clientAddress: z.string(),
+  program: z.string(),
+  database: z.string(),
+  configuration: z.string(),
+  commands: z.int(),
+  denied: z.int(),
+  held: z.int(),
+  rows: z.int(),
+  bytes: z.int(),
+})
+
+const entry = z.object({
+  sequence: z.int(),
+  time: z.int(),
+  kind: z.string(),
+  head: z.record(z.string(), z.unknown()),
+  /** For people: as `sluice sessions show` prints it. */
+  text: z.string(),
+  /** Result bytes in base64, as the client got them; only when asked for. */
+  body: z.string().optional(),
+})
+
+const id = z.string().regex(/^[0-9A-Z]{26}$/, 'expected a session id')
+
+export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/sessions',
+      summary: 'Sessions as they are at this moment, newest first.',
+      access: ['operator socket', 'admin', 'operator', 'auditor'],
+      params: none,
+      query: z.object({
+        connection: z.string().max(64).optional(),
+        identity: z.string().max(600).optional(),
+        open: z.enum(['true', 'false']).optional(),
+        before: id.optional(),
+        limit: count(LIMITS.sessionsListedMax).default(100),
+      }),
+      body: none,
+      answer: z.object({ sessions: z.array(summary) }),
+      async handle({ query }) {
+        const sessions = await parts.recording.list({
+          ...(query.connection === undefined ? {} : { connection: query.connection }),
+          ...(query.identity === undefined ? {} : { identity: query.identity }),
+          ...(query.open === undefined ? {} : { open: query.open === 'true' }),
+          ...(query.before === undefined ? {} : { before: brand<SessionId>(query.before) }),
+          limit: query.limit,
+        })
+        return { sessions: sessions.map(shown) }
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/sessions/{id}',
+      summary: 'The recording of a session, page by page. Reading it is itself recorded.',
+      access: ['operator socket', 'admin', 'auditor'],
+      params: z.object({ id }),
+      query: z.object({
+        /** The last sequence number of the page before. */
+        after: z.coerce.number().int().min(0).default(0),
+        limit: count(LIMITS.entriesListedMax).default(LIMITS.entriesListedMax),
+        results: z.enum(['true', 'false']).default('false'),
+      }),
+      body: none,
+      answer: z.object({
+        session: z.string(),
+        entries: z.array(entry),
+        /** What to pass as `after` for the next page; absent at the end. */
+        next: z.int().optional(),
+      }),
+      records: ({ params, query }) => ({
+        action: 'recording.read',
+        target: params.id,
+        details: { after: query.after, results: query.results === 'true' },
+      }),
+      async handle({ params, query }) {
+        const entries: z.output<typeof entry>[] = []
+        let bytes = 0
+        for await (const recorded of parts.recording.read(brand<SessionId>(params.id))) {
+          if (recorded.sequence <= query.after) continue
+          if (entries.length >= query.limit || bytes >= LIMITS.entriesBytesMax) {
+            const next = entries.at(-1)?.sequence
+            return { session: params.id, entries, ...(next === undefined ? {} : { next }) }
+          }
+          const of = recorded.entry
+          const body = query.results === 'true' && 'body' in of ? of.body : undefined
+          bytes += (body?.length ?? 0) + JSON.stringify(of.head).length
+          entries.push({
+            sequence: recorded.sequence,
+            time: recorded.time,
+            kind: of.kind,
+            head: { ...of.head },
+            text: formatEntry(recorded),
+            ...(body === undefined ? {} : { body: Buffer.from(body).toString('base64') }),
+          })
+        }
+        return { session: params.id, entries }
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/sessions/{id}/end',
+      summary: 'End a live session now; its client is told why.',
+      access: ['operator socket', 'admin', 'operator'],
+      params: z.object({ id }),
+      query: none,
+      body: z.strictObject({ reason: z.string().min(1).max(200).optional() }).prefault({}),
+      answer: z.object({ session: z.string(), ended: z.literal(true) }),
+      records: ({ params, body }) => ({
+        action: 'session.end',
+        target: params.id,
+        ...(body.reason === undefined ? {} : { details: { reason: body.reason } }),
+      }),
+      handle({ params, body, caller }) {
+        const why = body.reason === undefined ? '' : ` (${body.reason})`
+        const ended = parts.gateway.terminate(
+          (session) => session.id === params.id,
+          new GatewayError('denied', `This session was ended by ${caller.name}${why}.`, {
+            remedy: 'Ask who runs the gateway before you connect again.',
+          }),
+        )
+        if (ended === 0) throw new GatewayError('not_found', 'There is no such live session.')
+        return { session: params.id, ended: true as const }
+      },
+    }),
+  ]
+}
+
+function shown({ config, chain, ...rest }: SessionSummary): z.output<typeof summary> {
+  return { ...rest, chain: [...chain], configuration: config }
+}

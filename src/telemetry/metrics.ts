@@ -1,0 +1,147 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Entry } from '../core/index.ts'
+import { assertNever, COMMAND_CLASSES } from '../core/index.ts'
+
+/** What is asked for when somebody reads the metrics, instead of being counted. */
+export type Gauges = {
+  sessions(): number
+  heldNow(): number
+}
+
+const DECISIONS = ['allow', 'hold', 'deny'] as const
+const OUTCOMES = ['ok', 'error', 'cut', 'refused', 'skipped', 'lost'] as const
+/** From a write into the kernel's cache to a disk that has a bad day. */
+const FLUSH_SECONDS = [0.00002, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1]
+
+/**
+ * The gateway's figures. What every command passes is counted in plain numbers, which become Prometheus's only when
+ * somebody reads them.
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #flush: Histogram
+  readonly #commands = new Map<string, number>()
+  readonly #outcomes = new Map<string, number>()
+  readonly #sums = { opened: 0, masked: 0, rows: 0, bytes: 0, admin: 0, unwritten: 0 }
+
+  constructor(gauges: Gauges) {
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry })
+    this.#flush = new Histogram({
+      name: 'sluice_journal_flush_seconds',
+      help: 'Time of one write of the journal.',
+      buckets: FLUSH_SECONDS,
+      registers,
+    })
+    new Gauge({
+      name: 'sluice_sessions',
+      help: 'Sessions open now.',
+      registers,
+      collect() {
+        this.set(gauges.sessions())
+      },
+    })
+    new Gauge({
+      name: 'sluice_approvals_pending',
+      help: 'Commands that wait for an answer now.',
+      registers,
+      collect() {
+        this.set(gauges.heldNow())
+      },
+    })
+    const sums = this.#sums
+    const total = (name: string, help: string, key: keyof typeof sums): void => {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset()
+          this.inc(sums[key])
+        },
+      })
+    }
+    total('sluice_sessions_opened_total', 'Sessions opened since the start.', 'opened')
+    total('sluice_commands_masked_total', 'Commands with masked values in their results.', 'masked')
+    total('sluice_result_rows_total', 'Rows that clients got.', 'rows')
+    total('sluice_result_bytes_total', 'Bytes of results that clients got.', 'bytes')
+    total('sluice_admin_entries_total', 'Administrative entries recorded.', 'admin')
+    total('sluice_journal_failures_total', 'Writes of the journal that failed.', 'unwritten')
+    const commands = this.#commands
+    for (const decision of DECISIONS) {
+      for (const kind of COMMAND_CLASSES) commands.set(`${decision} ${kind}`, 0)
+    }
+    new Counter({
+      name: 'sluice_commands_total',
+      help: 'Commands decided, by decision and class.',
+      labelNames: ['decision', 'class'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [key, value] of commands) {
+          const [decision = '', kind = ''] = key.split(' ')
+          this.inc({ decision, class: kind }, value)
+        }
+      },
+    })
+    const outcomes = this.#outcomes
+    for (const outcome of OUTCOMES) outcomes.set(outcome, 0)
+    new Counter({
+      name: 'sluice_outcomes_total',
+      help: 'Commands ended, by how they ended.',
+      labelNames: ['outcome'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [outcome, value] of outcomes) this.inc({ outcome }, value)
+      },
+    })
+  }
+
+  count(entry: Entry): void {
+    switch (entry.kind) {
+      case 'open':
+        this.#sums.opened++
+        return
+      case 'intent': {
+        const { decision, class: kind, masked } = entry.head
+        add(this.#commands, `${decision} ${kind}`)
+        if (masked !== undefined && masked.length > 0) this.#sums.masked++
+        return
+      }
+      case 'outcome':
+        add(this.#outcomes, entry.head.outcome)
+        this.#sums.rows += entry.head.rows
+        this.#sums.bytes += entry.head.bytes
+        return
+      case 'admin':
+        this.#sums.admin++
+        return
+      case 'hold':
+      case 'answer':
+      case 'result':
+      case 'notice':
+      case 'close':
+        return
+      default:
+        assertNever(entry)
+    }
+  }
+
+  flushed(seconds: number): void {
+    this.#flush.observe(seconds)
+  }
+
+  failed(): void {
+    this.#sums.unwritten++
+  }
+
+  /** In Prometheus's text form, version 0.0.4. */
+  async text(): Promise<string> {
+    return await this.#registry.metrics()
+  }
+}
+
+function add(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
