@@ -18,16 +18,20 @@ import type { HttpSettings } from './settings.ts'
 import type { Answer } from './upstream.ts'
 import { Upstreams } from './upstreams.ts'
 
+const TLS_HANDSHAKE = 0x16
+
 /** `/c/NAME` in front of every path says which connection is meant. */
 const PREFIX = /^\/c\/([a-z][a-z0-9_-]{0,62})(\/.*)$/
 
 /** Serves HTTP clients: token, connection, route, decision, upstream, answer. One request is one command. */
 export class HttpServer {
   readonly #context: ProtocolContext
-  readonly #server: Server
+  readonly #plain: Server
+  readonly #tls: Server | undefined
   readonly #sessions: HttpSessions
   readonly #upstreams: Upstreams
-  readonly #admitted = new WeakMap<Socket, () => void>()
+  /** By the client's address and port, which a TLS socket and the one beneath it have in common. */
+  readonly #admitted = new Map<string, () => void>()
 
   constructor(context: ProtocolContext) {
     this.#context = context
@@ -41,28 +45,51 @@ export class HttpServer {
       insecureHTTPParser: false,
       requireHostHeader: true,
     }
-    this.#server =
-      context.tls !== undefined && context.tlsRequired
-        ? createTlsServer({ ...limits, cert: context.tls.certificate, key: context.tls.key.reveal() })
-        : createServer(limits)
-    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-      this.#request(request, response),
-    )
-    this.#server.on('upgrade', (_request: IncomingMessage, socket: Socket) => socket.destroy())
-    this.#server.on('clientError', (_error: Error, socket: Socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
-      else socket.destroy()
-    })
+    this.#plain = this.#prepare(createServer(limits))
+    if (context.tls !== undefined) {
+      const { certificate, key } = context.tls
+      const made = createTlsServer({ ...limits, cert: certificate, key: key.reveal(), minVersion: 'TLSv1.2' })
+      this.#tls = this.#prepare(made)
+    }
   }
 
   accept(socket: Socket, admitted: () => void): void {
-    this.#admitted.set(socket, admitted)
-    this.#server.emit('connection', socket)
+    const peer = peerOf(socket)
+    this.#admitted.set(peer, admitted)
+    socket.once('close', () => this.#admitted.delete(peer))
+    const { tls, tlsRequired } = this.#context
+    if (tls === undefined || this.#tls === undefined) {
+      this.#plain.emit('connection', socket)
+      return
+    }
+    const secure = this.#tls
+    // One port for both: a TLS client begins with a handshake record, RFC 8446 section 5.1.
+    socket.once('data', (first) => {
+      socket.pause()
+      socket.unshift(first)
+      if (first[0] === TLS_HANDSHAKE) secure.emit('connection', socket)
+      else if (tlsRequired) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+      else this.#plain.emit('connection', socket)
+    })
+  }
+
+  #prepare<S extends Server>(server: S): S {
+    server.on('request', (request: IncomingMessage, response: ServerResponse) =>
+      this.#request(request, response),
+    )
+    server.on('upgrade', (_request: IncomingMessage, socket: Socket) => socket.destroy())
+    server.on('clientError', (_error: Error, socket: Socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+      else socket.destroy()
+    })
+    return server
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections()
-    this.#server.close()
+    for (const server of [this.#plain, this.#tls]) {
+      server?.closeAllConnections()
+      server?.close()
+    }
     await this.#upstreams.close()
   }
 
@@ -76,7 +103,7 @@ export class HttpServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { connection, target } = this.#resolve(request)
     const credential = this.#context.credentials.admitToken(tokenOf(request), connection.name)
-    this.#admitted.get(request.socket)?.()
+    this.#admitted.get(peerOf(request.socket))?.()
     const body = await bodyOf(request)
     const session = this.#sessions.enter(
       request.socket,
@@ -181,6 +208,10 @@ async function permitted(
   }
   if (!isHeld(step)) return step
   return session.hold(step, { signal, patienceMs: session.connection.patienceMs, told: () => undefined })
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? ''} ${socket.remotePort ?? 0}`
 }
 
 function outcomeOf(error: Failure, signal: AbortSignal): 'lost' | 'cut' | 'error' | 'refused' {
