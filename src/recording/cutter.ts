@@ -151,9 +151,8 @@ export class Cutter implements JournalObserver {
     const reading = new FileReading(path, 'journal', await open(path, 'r'), offset)
     try {
       if ((await reading.header()) === undefined) throw damaged(path, 0, reading.problem)
-      for await (const { frame, session } of reading.frames()) {
-        if (session !== undefined && (only === undefined || only.has(session)))
-          await drafts.add(session, frame)
+      for await (const frames of reading.batches()) {
+        await drafts.add(only === undefined ? frames : frames.filter(({ session }) => wanted(only, session)))
       }
       if (only === undefined && reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
       return await drafts.finish()
@@ -164,6 +163,10 @@ export class Cutter implements JournalObserver {
       await reading.close()
     }
   }
+}
+
+function wanted(only: ReadonlyMap<SessionId, Place>, session: SessionId | undefined): boolean {
+  return session !== undefined && only.has(session)
 }
 
 /** `sessions/cut`: the number of the last journal file whose frames have all been handed out, as decimal text. */

@@ -159,7 +159,11 @@ function parse<Head>(frame: Frame, shape: Shape<Head>): Head {
 }
 
 function hasShape<Head>(value: unknown, shape: Shape<Head>): value is Head {
-  if (typeof value !== 'object' || value === null) return false
-  const fields = new Map<string, unknown>(Object.entries(value))
-  return Object.entries<Check>(shape).every(([name, check]) => check(fields.get(name)))
+  if (!isRecord(value)) return false
+  for (const name in shape) if (!shape[name](value[name])) return false
+  return true
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }

@@ -4,8 +4,7 @@ import type { SessionId } from '../core/index.ts'
 import { openIfThere, syncDirectory } from './files.ts'
 import { fileHeader } from './journal-file.ts'
 import { sessionFile } from './names.ts'
-import { damaged, FileReading } from './reader.ts'
-import type { Frame } from './scan.ts'
+import { damaged, FileReading, type OwnedFrame } from './reader.ts'
 
 /** Frames held in memory over all drafts before they are written. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024
@@ -41,17 +40,20 @@ export class Drafts {
     this.#lastKnown = lastKnown
   }
 
-  /** Adds a frame of a session, unless it is there already. */
-  async add(session: SessionId, frame: Frame): Promise<void> {
-    const draft = this.#drafts.get(session) ?? (await this.#find(session))
-    if (frame.kind === 'close') draft.closed = true
-    if (frame.sequence <= draft.last) return
-    if (draft.base === 'none' && draft.frames.length === 0) {
-      draft.header = fileHeader('session', 0, frame.sequence, frame.time)
+  /** Adds frames to their sessions, but for those that are there already. Frames of no session are passed over. */
+  async add(frames: readonly OwnedFrame[]): Promise<void> {
+    for (const { frame, session } of frames) {
+      if (session === undefined) continue
+      const draft = this.#drafts.get(session) ?? (await this.#find(session))
+      if (frame.kind === 'close') draft.closed = true
+      if (frame.sequence <= draft.last) continue
+      if (draft.base === 'none' && draft.frames.length === 0) {
+        draft.header = fileHeader('session', 0, frame.sequence, frame.time)
+      }
+      draft.last = frame.sequence
+      draft.frames.push(Buffer.from(frame.bytes))
+      this.#held += frame.bytes.length
     }
-    draft.last = frame.sequence
-    draft.frames.push(Buffer.from(frame.bytes))
-    this.#held += frame.bytes.length
     if (this.#held <= HELD_BYTES_MAX) return
     for (const each of this.#drafts.values()) if (each.frames.length > 0) await this.#write(each, false)
   }
@@ -143,7 +145,7 @@ async function lastSequence(path: string): Promise<number | undefined> {
     // A draft that ends inside its header was never added to: it is begun again.
     if ((await reading.header()) === undefined) return undefined
     let last = 0
-    for await (const { frame } of reading.frames()) last = frame.sequence
+    for await (const frames of reading.batches()) last = frames.at(-1)?.frame.sequence ?? last
     if (reading.rest > 0) {
       if (path.endsWith('.slr') || reading.wholeFramesAfter() > 0) {
         throw damaged(path, reading.offset, reading.problem)

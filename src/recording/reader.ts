@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { brand, type Entry, GatewayError, type SessionId } from '../core/index.ts'
+import { brand, type Entry, GatewayError, isGatewayError, type SessionId } from '../core/index.ts'
 import { decodeEntry } from './decode.ts'
 import { systemFiles } from './file-system.ts'
 import { listIfThere, openIfThere } from './files.ts'
@@ -15,7 +15,7 @@ import {
 } from './names.ts'
 import { bindOf } from './own-frames.ts'
 import { countFrames } from './repair.ts'
-import { type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
+import { type Damage, type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
 
 /** One entry with where it stands: `sequence` counts the frames of the whole journal, without a gap. */
 export type RecordedEntry = {
@@ -48,10 +48,12 @@ export async function* readJournal(
   options: ReadOptions = {},
 ): AsyncGenerator<RecordedEntry> {
   const from = options.fromSequence ?? 0
-  for await (const { frame, session, file } of journalFrames(directory, options)) {
-    if (frame.sequence < from) continue
-    const entry = entryOf(file, frame)
-    if (entry !== undefined) yield { sequence: frame.sequence, time: frame.time, session, entry }
+  for await (const { file, frames } of journalFrames(directory, options)) {
+    for (const { frame, session } of frames) {
+      if (frame.sequence < from) continue
+      const entry = entryOf(file, frame)
+      if (entry !== undefined) yield { sequence: frame.sequence, time: frame.time, session, entry }
+    }
   }
 }
 
@@ -62,27 +64,27 @@ export async function* readSession(directory: string, session: SessionId): Async
   const path = sessionFile(directory, session)
   const own = await openIfThere(path)
   const source = own === undefined ? journalFrames(directory, { session }) : sessionFrames(path, own)
-  for await (const { frame, session: whose, file } of source) {
-    if (whose !== session) continue
-    const entry = entryOf(file, frame)
-    if (entry === undefined) continue
-    found = true
-    yield { sequence: frame.sequence, time: frame.time, session, entry }
+  for await (const { file, frames } of source) {
+    for (const { frame, session: whose } of frames) {
+      if (whose !== session) continue
+      const entry = entryOf(file, frame)
+      if (entry === undefined) continue
+      found = true
+      yield { sequence: frame.sequence, time: frame.time, session, entry }
+    }
   }
   if (!found) throw new GatewayError('not_found', `There is no recording of session ${session}.`)
 }
 
-/** A frame as it lies in a file, and whose it is. The views in it are valid until the next one is asked for. */
-export type OwnedFrame = {
-  readonly frame: Frame
-  readonly session: SessionId | undefined
-  readonly file: string
-}
+/** A frame as it lies in a file, and whose it is. The views in it are valid until the next batch is asked for. */
+export type OwnedFrame = { readonly frame: Frame; readonly session: SessionId | undefined }
+
+type Batch = { readonly file: string; readonly frames: readonly OwnedFrame[] }
 
 type FrameOptions = ReadOptions & { readonly session?: SessionId }
 
 /** All frames of the journal in order, checked to be complete: no file and no frame between them is missing. */
-async function* journalFrames(directory: string, options: FrameOptions): AsyncGenerator<OwnedFrame> {
+async function* journalFrames(directory: string, options: FrameOptions): AsyncGenerator<Batch> {
   const folder = journalDirectory(directory)
   let numbers = journalNumbers(await listIfThere(folder))
   let index = await firstNeeded(folder, numbers, options)
@@ -101,12 +103,15 @@ async function* journalFrames(directory: string, options: FrameOptions): AsyncGe
             throw damaged(path, 0, `frames are missing before it: ${expected} to ${header.firstSequence - 1}`)
           }
           expected ??= header.firstSequence
-          for await (const owned of reading.frames()) {
-            if (owned.frame.sequence !== expected) {
-              throw damaged(path, owned.frame.offset, `frame ${expected} is missing before it`)
+          for await (const frames of reading.batches()) {
+            const first: number = expected
+            const wrong = frames.findIndex(({ frame }, at) => frame.sequence !== first + at)
+            yield { file: path, frames: wrong < 0 ? frames : frames.slice(0, wrong) }
+            const found = frames[wrong]
+            if (found !== undefined) {
+              throw damaged(path, found.frame.offset, `frame ${first + wrong} is missing before it`)
             }
-            expected++
-            yield owned
+            expected = first + frames.length
           }
         }
         // The writer may have gone on meanwhile, in this file and then in another one.
@@ -154,16 +159,18 @@ async function firstNeeded(
 }
 
 /** The frames of a session file: nothing in it may be torn. Closes the file. */
-async function* sessionFrames(path: string, file: FileHandle): AsyncGenerator<OwnedFrame> {
+async function* sessionFrames(path: string, file: FileHandle): AsyncGenerator<Batch> {
   const reading = new FileReading(path, 'session', file)
   try {
     const header = await reading.header()
     if (header === undefined) throw damaged(path, 0, reading.problem)
     let last = header.firstSequence - 1
-    for await (const owned of reading.frames()) {
-      if (owned.frame.sequence <= last) throw damaged(path, owned.frame.offset, 'the frame is out of order')
-      last = owned.frame.sequence
-      yield owned
+    for await (const frames of reading.batches()) {
+      for (const { frame } of frames) {
+        if (frame.sequence <= last) throw damaged(path, frame.offset, 'the frame is out of order')
+        last = frame.sequence
+      }
+      yield { file: path, frames }
     }
     if (reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
   } finally {
@@ -226,30 +233,47 @@ export class FileReading {
     return this.#header
   }
 
-  /** Frames from where the last call stopped, until the end or until something is not a whole frame. */
-  async *frames(): AsyncGenerator<OwnedFrame> {
+  /**
+   * Frames from where the last call stopped, until the end or until something is not a whole frame; all at once that
+   * one piece of the file holds.
+   */
+  async *batches(): AsyncGenerator<readonly OwnedFrame[]> {
     // What was an unfinished frame may have been finished, or cut off and written anew.
     const scanner = new FrameScanner(this.#scanner.offset)
     this.#scanner = scanner
     let position = scanner.offset
     for (;;) {
-      const next = scanner.next()
-      if (next === 'more') {
-        const room = scanner.room()
-        const { bytesRead } = await this.#file.read(room, 0, room.length, position)
-        if (bytesRead === 0) {
-          this.#problem = 'the file ends inside a frame'
-          return
-        }
-        scanner.filled(bytesRead)
-        position += bytesRead
-      } else if (next.what === 'damage') {
-        this.#problem = next.reason
+      const { batch, end } = this.#batch(scanner)
+      if (batch.length > 0) yield batch
+      if (end !== 'more') {
+        if (isGatewayError(end)) throw end
+        this.#problem = end.reason
         return
-      } else {
-        this.#fresh = false
-        yield { frame: next, session: this.#owner(next), file: this.path }
       }
+      const room = scanner.room()
+      const { bytesRead } = await this.#file.read(room, 0, room.length, position)
+      if (bytesRead === 0) {
+        this.#problem = 'the file ends inside a frame'
+        return
+      }
+      scanner.filled(bytesRead)
+      position += bytesRead
+    }
+  }
+
+  /** What can be had without reading on, and why there is no more of it. */
+  #batch(scanner: FrameScanner): {
+    readonly batch: OwnedFrame[]
+    readonly end: 'more' | Damage | GatewayError
+  } {
+    const batch: OwnedFrame[] = []
+    for (;;) {
+      const next = scanner.next()
+      if (next === 'more' || next.what === 'damage') return { batch, end: next }
+      this.#fresh = false
+      const session = this.#owner(next)
+      if (isGatewayError(session)) return { batch, end: session }
+      batch.push({ frame: next, session })
     }
   }
 
@@ -263,19 +287,19 @@ export class FileReading {
     await this.#file.close()
   }
 
-  #owner(frame: Frame): SessionId | undefined {
+  #owner(frame: Frame): SessionId | undefined | GatewayError {
     if (frame.kind === 'bind') {
       try {
-        const session = bindOf(frame.head)
-        this.#names.set(frame.session, brand<SessionId>(session))
+        this.#names.set(frame.session, brand<SessionId>(bindOf(frame.head)))
       } catch (error) {
-        throw damaged(this.path, frame.offset, reasonOf(error))
+        return damaged(this.path, frame.offset, reasonOf(error))
       }
     }
     if (frame.session === 0) return undefined
     const session = this.#names.get(frame.session)
-    if (session === undefined && this.#fromStart)
-      throw damaged(this.path, frame.offset, 'the frame belongs to a session without a name')
+    if (session === undefined && this.#fromStart) {
+      return damaged(this.path, frame.offset, 'the frame belongs to a session without a name')
+    }
     return session
   }
 }

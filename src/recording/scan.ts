@@ -14,8 +14,8 @@ import {
 } from './format.ts'
 
 /** One frame as it lies in the file. The byte views are valid until the scanner is fed again. */
-export type Frame = {
-  readonly what: 'frame'
+export class Frame {
+  readonly what = 'frame'
   readonly kind: FrameKind
   /** The number of the session within the file; 0: none. */
   readonly session: number
@@ -25,8 +25,25 @@ export type Frame = {
   readonly offset: number
   /** The whole frame, header included. */
   readonly bytes: Buffer
-  readonly head: Buffer
-  readonly body: Buffer
+  readonly #headEnd: number
+
+  constructor(kind: FrameKind, view: DataView, at: number, offset: number, bytes: Buffer) {
+    this.kind = kind
+    this.session = view.getUint32(at + FRAME.session, true)
+    this.sequence = getUint64(view, at + FRAME.sequence)
+    this.time = getUint64(view, at + FRAME.time)
+    this.offset = offset
+    this.bytes = bytes
+    this.#headEnd = FRAME_HEADER_BYTES + view.getUint32(at + FRAME.headLength, true)
+  }
+
+  get head(): Buffer {
+    return this.bytes.subarray(FRAME_HEADER_BYTES, this.#headEnd)
+  }
+
+  get body(): Buffer {
+    return this.bytes.subarray(this.#headEnd)
+  }
 }
 
 /** What stands at `offset` is not what was written there. */
@@ -58,6 +75,7 @@ const RESTING_BYTES = 256 * 1024
  */
 export class FrameScanner {
   #bytes: Buffer = Buffer.allocUnsafeSlow(RESTING_BYTES)
+  #view = new DataView(this.#bytes.buffer)
   #start = 0
   #end = 0
   #offset: number
@@ -89,6 +107,7 @@ export class FrameScanner {
       const bytes = Buffer.allocUnsafeSlow(needed)
       this.#bytes.copy(bytes, 0, this.#start, this.#end)
       this.#bytes = bytes
+      this.#view = new DataView(bytes.buffer)
     } else if (this.#start > 0) {
       this.#bytes.copyWithin(0, this.#start, this.#end)
     }
@@ -110,12 +129,12 @@ export class FrameScanner {
       this.#needed = FRAME_HEADER_BYTES
       return 'more'
     }
-    const all = this.#bytes
-    const view = new DataView(all.buffer, all.byteOffset + this.#start, FRAME_HEADER_BYTES)
+    const start = this.#start
+    const view = this.#view
     const damage = (reason: string): Damage => ({ what: 'damage', offset, reason })
-    if (view.getUint32(FRAME.magic, true) !== FRAME_MAGIC) return damage('no frame begins here')
-    const length = view.getUint32(FRAME.length, true)
-    const headLength = view.getUint32(FRAME.headLength, true)
+    if (view.getUint32(start + FRAME.magic, true) !== FRAME_MAGIC) return damage('no frame begins here')
+    const length = view.getUint32(start + FRAME.length, true)
+    const headLength = view.getUint32(start + FRAME.headLength, true)
     if (
       length < FRAME_HEADER_BYTES ||
       length > LIMITS.frameBytesMax ||
@@ -127,32 +146,18 @@ export class FrameScanner {
       this.#needed = length
       return 'more'
     }
-    const bytes = all.subarray(this.#start, this.#start + length)
-    if (crc32(bytes.subarray(FRAME.kind)) !== view.getUint32(FRAME.crc, true)) {
+    const bytes = this.#bytes.subarray(start, start + length)
+    if (crc32(bytes.subarray(FRAME.kind)) !== view.getUint32(start + FRAME.crc, true)) {
       return damage('the checksum of the frame is wrong')
     }
-    const kind = frameKindOf(view.getUint8(FRAME.kind))
-    if (
-      kind === undefined ||
-      view.getUint8(FRAME.flags) !== 0 ||
-      view.getUint16(FRAME.reserved, true) !== 0
-    ) {
+    const kind = frameKindOf(view.getUint8(start + FRAME.kind))
+    const reserved = view.getUint8(start + FRAME.flags) | view.getUint16(start + FRAME.reserved, true)
+    if (kind === undefined || reserved !== 0) {
       return damage('the frame is of a kind that this version does not know')
     }
     this.#needed = FRAME_HEADER_BYTES
     this.#start += length
     this.#offset += length
-    const headEnd = FRAME_HEADER_BYTES + headLength
-    return {
-      what: 'frame',
-      kind,
-      session: view.getUint32(FRAME.session, true),
-      sequence: getUint64(view, FRAME.sequence),
-      time: getUint64(view, FRAME.time),
-      offset,
-      bytes,
-      head: bytes.subarray(FRAME_HEADER_BYTES, headEnd),
-      body: bytes.subarray(headEnd),
-    }
+    return new Frame(kind, view, start, offset, bytes)
   }
 }
