@@ -111,7 +111,7 @@ describe('first and last characters', () => {
   })
 })
 
-describe('any value under any rule', () => {
+describe('any value under any rule (P-02)', () => {
   const rules = fc.oneof(
     fc.constant(email),
     fc.integer({ min: -2, max: 40 }).map(first),

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { seed, tally, times } from '../../test/support/proof.ts'
 import { LIMITS } from '../core/index.ts'
 import type { Pipe } from '../core/index.ts'
 import { createHash } from 'node:crypto'
@@ -75,6 +76,7 @@ describe.each([
   ['encrypted', true],
 ])('a pipe that is %s', (_, encrypted) => {
   it('delivers every byte once and in order, whatever is paused and resumed meanwhile', async () => {
+    const numRuns = times({ small: 50, full: 5_000 })
     await fc.assert(
       fc.asyncProperty(deeds, async (all) => {
         const { client, server, close } = await connected(encrypted)
@@ -103,11 +105,12 @@ describe.each([
         expect(seen.server.digest).toBe(sent.client.digest('hex'))
         close()
       }),
-      { numRuns: 60 },
+      { numRuns, seed },
     )
+    tally('conversations', numRuns)
   })
 
-  it('keeps a bounded amount for a reader that has stopped', async () => {
+  it('keeps a bounded amount for a reader that has stopped (P-10)', async () => {
     const { client, server, close } = await connected(encrypted)
     client.pause()
     const before = process.memoryUsage().rss
