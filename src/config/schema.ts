@@ -190,7 +190,7 @@ export function rootSchema(protocols: readonly string[]) {
     labels: z.record(labelName, label).default({}),
     // The block of one connection is read by `connectionSchema` and by its protocol.
     connections: z.record(connectionName, z.looseObject({})).default({}),
-    rules: z.array(rule).default([]),
+    rules: z.array(rule).max(LIMITS.rulesMax).default([]),
     cedar: z.string().max(LIMITS.configBytesMax).optional().describe('Cedar policies, for experts.'),
   })
 }

@@ -1,5 +1,7 @@
-import * as wasm from '@cedar-policy/cedar-wasm/nodejs'
+import { createRequire } from 'node:module'
+import type * as wasm from '@cedar-policy/cedar-wasm/nodejs'
 import type { Problem, SourceText } from '../core/index.ts'
+import { LIMITS } from '../core/index.ts'
 
 /** The engine's own types, under the names used here. Nothing else imports the engine. */
 export type CedarJson = wasm.PolicyJson
@@ -9,22 +11,83 @@ export type CedarError = wasm.DetailedError
 export type CedarEntity = wasm.EntityJson
 type Uid = wasm.TypeAndId
 
+/** One instance of the engine. What it keeps prepared is its own. */
+class Engine {
+  readonly wasm: typeof wasm
+  /** The engine never drops a prepared set: names of policies that nobody holds any more are emptied and used again. */
+  readonly freeNames: string[] = []
+  namesMade = 0
+
+  constructor() {
+    const require = createRequire(import.meta.url)
+    // An instance that has trapped is cached as well, and only forgetting it gives a new one.
+    delete require.cache[require.resolve('@cedar-policy/cedar-wasm/nodejs')]
+    this.wasm = require('@cedar-policy/cedar-wasm/nodejs')
+  }
+}
+
+let engine: Engine | undefined
+
+/**
+ * Calls the engine. Whatever it throws (a stack that ran out) leaves the instance unusable for good: it is thrown away,
+ * and the next call gets a fresh one, which takes a few milliseconds.
+ */
+function withEngine<T>(call: (engine: Engine) => T): T {
+  engine ??= new Engine()
+  try {
+    return call(engine)
+  } catch (error) {
+    engine = undefined
+    throw error
+  }
+}
+
 export type Parsed =
   | { readonly ok: true; readonly json: CedarJson }
   | { readonly ok: false; readonly error: CedarError }
 
 /** One policy's text as a tree; text with two policies in it, or a template, is an error. */
 export function parseCedar(text: string): Parsed {
-  const answer = wasm.policyToJson(text)
+  const answer = withEngine(({ wasm }) => wasm.policyToJson(text))
   if (answer.type === 'success') return { ok: true, json: answer.json }
   return { ok: false, error: first(answer.errors) }
 }
+
+/**
+ * What a person wrote may be so deep that the engine's stack runs out. That is refused before the engine sees it;
+ * `undefined` when it is not so.
+ */
+export function tooComplicated(
+  text: string,
+): { readonly message: string; readonly offset: number } | undefined {
+  // Texts and comments are found first, so that nothing in them counts.
+  const token = /"(?:\\[\s\S]|[^"\\])*"?|\/\/[^\n]*|\w+|&&|\|\||[=!<>]=|::|\S/g
+  let depth = 0
+  let operators = 0
+  for (const { 0: found, index: offset } of text.matchAll(token)) {
+    if (OPENING.has(found)) depth += 1
+    else if (CLOSING.has(found)) depth -= 1
+    // A square bracket may be an access, and those chain: context["x"]["y"].
+    if (found === '[' || KEYWORDS.has(found) || !/^(?:[\w",;()[\]{}]|::|\/\/)/.test(found)) operators += 1
+    if (depth > LIMITS.conditionDepthMax) {
+      return { message: `expected at most ${LIMITS.conditionDepthMax} levels of brackets`, offset }
+    }
+    if (operators > LIMITS.conditionOperatorsMax) {
+      return { message: `expected at most ${LIMITS.conditionOperatorsMax} operators`, offset }
+    }
+  }
+  return undefined
+}
+
+const OPENING: ReadonlySet<string> = new Set(['(', '[', '{'])
+const CLOSING: ReadonlySet<string> = new Set([')', ']', '}'])
+const KEYWORDS: ReadonlySet<string> = new Set(['if', 'in', 'is', 'has', 'like', 'when', 'unless'])
 
 export type Validation = { readonly errors: readonly CedarError[]; readonly impossible: boolean }
 
 /** Holds one policy against a schema. `impossible`: its condition can never be true. */
 export function validateCedar(schema: CedarSchema, policy: string): Validation {
-  const answer = wasm.validate({ schema, policies: { staticPolicies: { policy } } })
+  const answer = withEngine(({ wasm }) => wasm.validate({ schema, policies: { staticPolicies: { policy } } }))
   if (answer.type === 'failure') return { errors: answer.errors, impossible: false }
   const warnings = answer.validationWarnings.map((each) => each.error.message)
   return {
@@ -112,43 +175,39 @@ export type Asked = {
   readonly errors: readonly { readonly id: string; readonly kind: string }[]
 }
 
-/**
- * Names under which the engine keeps prepared sets. It keeps them for ever and knows no way to drop one, so the names
- * of policies that nobody holds any more are used again, each emptied first.
- */
-const freeNames: string[] = []
-let namesMade = 0
-const abandoned = new FinalizationRegistry<string[]>((names) => {
-  for (const name of names) {
-    wasm.preparsePolicySet(name, { staticPolicies: {} })
-    freeNames.push(name)
-  }
-})
+const abandoned = new FinalizationRegistry<{ readonly owner: Engine; readonly names: readonly string[] }>(
+  ({ owner, names }) => {
+    // An instance that was thrown away takes its sets with it.
+    if (owner !== engine) return
+    for (const name of names) withEngine(({ wasm }) => wasm.preparsePolicySet(name, { staticPolicies: {} }))
+    owner.freeNames.push(...names)
+  },
+)
 
-/** The prepared sets of one policy. They live as long as this object. */
+/** The prepared sets of one policy. They live as long as this object, and come back when the engine has to be renewed. */
 export class PreparedSets {
-  readonly #names: string[] = []
+  #owner: Engine | undefined
+  #names: string[] = []
   readonly #prepared = new Map<string, string>()
-
-  constructor() {
-    abandoned.register(this, this.#names)
-  }
 
   /** Asks one set, preparing it first when it is new. `key` names the set within this object. */
   ask(key: string, policies: () => Readonly<Record<string, string>>, ask: Ask): Asked {
-    let name = this.#prepared.get(key)
-    if (name === undefined) {
-      name = this.#prepare(policies())
-      this.#prepared.set(key, name)
-    }
-    const answer = wasm.statefulIsAuthorized({
-      principal: ask.principal,
-      action: ask.action,
-      resource: ask.resource,
-      context: ask.context,
-      preparsedPolicySetId: name,
-      validateRequest: false,
-      entities: [...ask.entities],
+    const answer = withEngine((current) => {
+      if (this.#owner !== current) this.#moveTo(current)
+      let name = this.#prepared.get(key)
+      if (name === undefined) {
+        name = this.#prepare(current, policies())
+        this.#prepared.set(key, name)
+      }
+      return current.wasm.statefulIsAuthorized({
+        principal: ask.principal,
+        action: ask.action,
+        resource: ask.resource,
+        context: ask.context,
+        preparsedPolicySetId: name,
+        validateRequest: false,
+        entities: [...ask.entities],
+      })
     })
     if (answer.type === 'failure')
       throw new Error(`the policy engine failed: ${cedarMessage(first(answer.errors))}`)
@@ -160,12 +219,21 @@ export class PreparedSets {
     }
   }
 
-  #prepare(policies: Readonly<Record<string, string>>): string {
-    const name = freeNames.pop() ?? `set-${namesMade++}`
+  #moveTo(current: Engine): void {
+    abandoned.unregister(this)
+    this.#owner = current
+    this.#prepared.clear()
+    this.#names = []
+    abandoned.register(this, { owner: current, names: this.#names }, this)
+  }
+
+  #prepare(current: Engine, policies: Readonly<Record<string, string>>): string {
+    const name = current.freeNames.pop() ?? `set-${current.namesMade++}`
     this.#names.push(name)
-    const answer = wasm.preparsePolicySet(name, { staticPolicies: { ...policies } })
-    if (answer.type === 'failure')
+    const answer = current.wasm.preparsePolicySet(name, { staticPolicies: { ...policies } })
+    if (answer.type === 'failure') {
       throw new Error(`the policy engine refused a set: ${cedarMessage(first(answer.errors))}`)
+    }
     return name
   }
 }

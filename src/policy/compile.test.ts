@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { ConnectionName, LabelName, PolicySource, Position, Rule, SourceText } from '../core/index.ts'
 import { brand, formatProblem } from '../core/index.ts'
+import { parseCedar, PreparedSets, tooComplicated, validateCedar } from './cedar.ts'
 import { compilePolicy } from './index.ts'
+import { schemaFor } from './vocabulary.ts'
 
 const CRM = brand<ConnectionName>('crm')
 const API = brand<ConnectionName>('api')
@@ -209,5 +211,81 @@ describe('raw Cedar that is wrong', () => {
       '// first; not yet\n@name("a;b") permit (principal, action, resource) // ;\nwhen { principal.name != "x\\";y" };\n;'
     expect(cedar(text)[0]).toContain('sluice.yaml:23:5')
     expect(cedar(text.slice(0, -2))).toEqual([])
+  })
+})
+
+describe('a condition that would exhaust the engine', () => {
+  const DEEP: [string, (n: number) => string][] = [
+    ['brackets', (n) => `${'('.repeat(n)}true${')'.repeat(n)}`],
+    ['sets', (n) => `${'['.repeat(n)}1${']'.repeat(n)} == []`],
+    ['records', (n) => `${'{a:'.repeat(n)}1${'}'.repeat(n)} == {a: 1}`],
+    ['and', (n) => Array(n).fill('context.unbounded').join('&&')],
+    ['sums', (n) => `${Array(n).fill('1').join('+')} > 1`],
+    ['if', (n) => `${'if true then '.repeat(n)}true${' else false'.repeat(n)}`],
+    ['else', (n) => `${'if context.unbounded then true else '.repeat(n)}false`],
+    ['members', (n) => `context${'.a'.repeat(n)}`],
+    ['indexes', (n) => `context${'["a"]'.repeat(n)}`],
+    ['calls', (n) => `[1]${'.contains(1)'.repeat(n)}`],
+    ['not', (n) => `${'!('.repeat(n)}true${')'.repeat(n)}`],
+    ['in', (n) => Array(n).fill('principal in Group::"x"').join('||')],
+    ['has', (n) => Array(n).fill('context has x').join('||')],
+  ]
+
+  it.each(DEEP)('is refused with its place: %s', (_what, make) => {
+    for (const n of [160, 1_000, 5_000]) {
+      const [problem = '', ...others] = when(make(n))
+      expect(others).toEqual([])
+      expect(problem).toMatch(/^sluice\.yaml:20:\d+ .*: expected at most (24 levels|150 operators)/)
+    }
+    expect(cedar(`permit (principal, action, resource) when { ${make(1_000)} };`)[0]).toContain(
+      'expected at most',
+    )
+  })
+
+  it.each(DEEP)('leaves the engine well at the limit: %s', (_what, make) => {
+    let n = 160
+    while (n > 1 && tooComplicated(make(n)) !== undefined) n -= 1
+    expect(n).toBeGreaterThanOrEqual(20)
+    const policy = `permit (principal, action == Action::"run", resource) when {\n${make(n)}\n};`
+    // Whether it is valid does not matter, only that every step ends.
+    parseCedar(policy)
+    validateCedar(schemaFor({}), policy)
+    const uid = { type: 'Identity', id: 'x' }
+    new PreparedSets().ask('x', () => ({ policy }), {
+      principal: uid,
+      action: { type: 'Action', id: 'run' },
+      resource: { type: 'Connection', id: 'crm' },
+      context: { unbounded: false },
+      entities: [{ uid, attrs: {}, parents: [] }],
+    })
+  })
+
+  it('is not mistaken for one with long lists, texts or comments', () => {
+    const list = Array.from({ length: 2_000 }, (_, index) => `"t${index}"`).join(', ')
+    const groups = Array.from({ length: 1_000 }, (_, index) => `Group::"${index}"`).join(', ')
+    expect(when(`[${list}].contains("t1") // ${'('.repeat(500)}`)).toEqual([])
+    expect(when(`principal in [${groups}] || principal.name == "${'!('.repeat(500)}"`)).toEqual([])
+  })
+})
+
+describe('the engine', () => {
+  it('is renewed after it has failed, with every set in its place', () => {
+    const uid = { type: 'Identity', id: 'x' }
+    const ask = (sets: PreparedSets) =>
+      sets.ask('x', () => ({ p: 'permit (principal, action, resource);' }), {
+        principal: uid,
+        action: { type: 'Action', id: 'run' },
+        resource: { type: 'Connection', id: 'crm' },
+        context: {},
+        entities: [],
+      })
+    const sets = new PreparedSets()
+    expect(ask(sets).allow).toBe(true)
+    const deadly = `permit (principal, action, resource) when { ${'('.repeat(5_000)}true${')'.repeat(5_000)} };`
+    expect(() => parseCedar(deadly)).toThrow()
+    expect(ask(sets)).toEqual({ allow: true, reason: ['p'], errors: [] })
+    expect(() => validateCedar(schemaFor({}), deadly)).toThrow()
+    expect(ask(sets).allow).toBe(true)
+    expect(ask(new PreparedSets()).allow).toBe(true)
   })
 })

@@ -1,9 +1,10 @@
 import type { Problem, SourceText } from '../core/index.ts'
+import { LIMITS } from '../core/index.ts'
 import type { CedarJson, CedarSchema } from './cedar.ts'
-import { parseCedar, placeIn, problemIn, validateCedar } from './cedar.ts'
+import { parseCedar, placeIn, problemIn, tooComplicated, validateCedar } from './cedar.ts'
 import { readsOf } from './reads.ts'
 import type { Clause, Clauses, Known } from './rule.ts'
-import { literalProblems } from './rule.ts'
+import { literalProblems, tooMuchIn } from './rule.ts'
 import type { Action } from './vocabulary.ts'
 import { ACTIONS } from './vocabulary.ts'
 
@@ -17,7 +18,20 @@ export function clausesOfCedar(source: SourceText, known: Known): Clauses {
   const { schemas } = known
   const clauses: Clause[] = []
   const problems: Problem[] = []
-  for (const [index, piece] of splitPolicies(source.text).entries()) {
+  const pieces = splitPolicies(source.text)
+  if (pieces.length > LIMITS.rulesMax) {
+    const message = `expected at most ${LIMITS.rulesMax} policies, got ${pieces.length}`
+    return {
+      clauses,
+      problems: [{ file: source.file, ...source.starts[0], path: PATH, message, fix: 'write fewer' }],
+    }
+  }
+  for (const [index, piece] of pieces.entries()) {
+    const tooMuch = tooComplicated(piece.text)
+    if (tooMuch !== undefined) {
+      problems.push(tooMuchIn(source, PATH, tooMuch, piece.offset))
+      continue
+    }
     const parsed = parseCedar(piece.text)
     const skip = -Buffer.byteLength(source.text.slice(0, piece.offset))
     if (!parsed.ok) {

@@ -1,6 +1,6 @@
 import type { Problem, Rule, RuleRef, RuleWho, SourceText } from '../core/index.ts'
 import type { CedarJson, CedarSchema } from './cedar.ts'
-import { parseCedar, placeIn, problemIn, validateCedar } from './cedar.ts'
+import { parseCedar, placeIn, problemIn, tooComplicated, validateCedar } from './cedar.ts'
 import { vainLiterals } from './literals.ts'
 import type { Reads } from './reads.ts'
 import { readsOf } from './reads.ts'
@@ -125,6 +125,8 @@ function quote(text: string): string {
 /** Holds a `when` against every question and every kind of connection that the rule is about. */
 function whenProblems(rule: Rule, when: SourceText, known: Known): Problem[] {
   const path = `rules[${JSON.stringify(rule.ref.name)}].when`
+  const tooMuch = tooComplicated(when.text)
+  if (tooMuch !== undefined) return [tooMuchIn(when, path, tooMuch)]
   const head = 'permit (principal, action, resource) when {\n'
   // The closing brace stands on its own line, so that a comment at the end of the text cannot swallow it.
   const parsed = parseCedar(`${head}${when.text}\n};`)
@@ -167,6 +169,17 @@ function validateWhen(
   return [
     { file: when.file, ...when.starts[0], path, message, fix: 'remove the rule, or correct the condition' },
   ]
+}
+
+/** The problem of a text that `tooComplicated` refused; `from`: where in the source it begins. */
+export function tooMuchIn(
+  source: SourceText,
+  path: string,
+  tooMuch: NonNullable<ReturnType<typeof tooComplicated>>,
+  from = 0,
+): Problem {
+  const place = placeIn(source, from + tooMuch.offset)
+  return { file: source.file, ...place, path, message: tooMuch.message, fix: 'split it into several rules' }
 }
 
 /** Names in a condition that do not exist, each where it is written. */
