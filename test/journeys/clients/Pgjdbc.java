@@ -45,7 +45,7 @@ public class Pgjdbc {
   static Object errorOf(SQLException error) {
     Map<String, Object> seen = new LinkedHashMap<>();
     seen.put("class", error.getClass().getSimpleName());
-    seen.put("state", error.getSQLState());
+    seen.put("code", error.getSQLState());
     if (error instanceof PSQLException) {
       ServerErrorMessage m = ((PSQLException) error).getServerErrorMessage();
       if (m == null) seen.put("message", error.getMessage());
@@ -309,17 +309,37 @@ public class Pgjdbc {
     }
   }
 
+  static List<Object> plain(ResultSet r) throws SQLException {
+    List<Object> all = new ArrayList<>();
+    while (r.next()) all.add(Arrays.asList(r.getInt(1), r.getString(2), r.getString(3)));
+    return all;
+  }
+
+  /* Against the sample company with its rules. Only when asked for by name. */
   static Object guarded() throws Exception {
     try (Connection c = connect()) {
       Map<String, Object> seen = new LinkedHashMap<>();
-      seen.put("masked", query(c, "SELECT id, email, phone FROM customers ORDER BY id LIMIT 2"));
-      List<Object> prepared = new ArrayList<>();
-      try (PreparedStatement s = c.prepareStatement("SELECT id, email FROM customers WHERE id = ?")) {
-        for (int i = 1; i <= 7; i++) { s.setInt(1, 1); try (ResultSet r = s.executeQuery()) { prepared.add(rows(r)); } }
+      try (Statement s = c.createStatement(); ResultSet r = s.executeQuery("SELECT id, email, phone FROM customers ORDER BY id LIMIT 2")) {
+        seen.put("masked", plain(r));
       }
-      seen.put("prepared", prepared);
+      List<Object> prepared = new ArrayList<>();
+      // The last of seven is by a named statement and in binary.
+      try (PreparedStatement s = c.prepareStatement("SELECT id, email, phone FROM customers WHERE id = ?")) {
+        for (int id : new int[] {1, 2, 1, 1, 1, 1, 1}) {
+          s.setInt(1, id);
+          try (ResultSet r = s.executeQuery()) { prepared.addAll(plain(r)); }
+        }
+      }
+      seen.put("prepared", Arrays.asList(prepared.get(0), prepared.get(1), prepared.get(6)));
       seen.put("refused", failing(c, "DROP TABLE customers"));
-      seen.put("usable", query(c, "SELECT 1"));
+      seen.put("filtered", failing(c, "SELECT id FROM customers WHERE email LIKE 'a%'"));
+      c.setAutoCommit(false);
+      failing(c, "SELECT 1");
+      seen.put("inside", failing(c, "DROP TABLE customers"));
+      seen.put("after", failing(c, "SELECT 1"));
+      c.rollback();
+      try (Statement s = c.createStatement(); ResultSet r = s.executeQuery("SELECT 1")) { r.next(); seen.put("usable", r.getInt(1)); }
+      c.rollback();
       return seen;
     }
   }

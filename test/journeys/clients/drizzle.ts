@@ -1,5 +1,5 @@
 /** Drizzle over node-postgres and over postgres.js, as its documentation shows it. */
-import { eq, gt, sql } from 'drizzle-orm'
+import { asc, eq, gt, like, sql } from 'drizzle-orm'
 import { drizzle as overPg } from 'drizzle-orm/node-postgres'
 import { integer, numeric, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import { drizzle as overPostgresJs } from 'drizzle-orm/postgres-js'
@@ -90,4 +90,58 @@ const steps: Record<string, Step> = {
   },
 }
 
-await report(steps)
+const customers = pgTable('customers', { id: integer().primaryKey(), email: text().notNull(), phone: text() })
+
+/** Drizzle wraps what the driver threw. */
+async function refusalOf(query: PromiseLike<unknown>) {
+  return Promise.resolve(query).then(
+    () => 'no error',
+    (error: unknown) => {
+      const cause = Object(error instanceof Error ? error.cause : undefined)
+      return { code: cause.code, message: cause.message, detail: cause.detail, hint: cause.hint }
+    },
+  )
+}
+
+/** Against the sample company with its rules. Only when asked for by name. */
+const guarded: Step = async () => {
+  // One client and not a pool, which would throw a client away after every error.
+  const client = new pg.Client({ connectionString: dsn })
+  await client.connect()
+  const db = overPg(client)
+  try {
+    const masked = await db.select().from(customers).orderBy(asc(customers.id)).limit(2)
+    const one = db
+      .select()
+      .from(customers)
+      .where(eq(customers.id, sql.placeholder('id')))
+      .prepare('one')
+    const prepared = [
+      ...(await one.execute({ id: 1 })),
+      ...(await one.execute({ id: 2 })),
+      ...(await one.execute({ id: 1 })),
+    ]
+    const refused = await refusalOf(db.execute(sql`DROP TABLE customers`))
+    const filtered = await refusalOf(
+      db.select({ id: customers.id }).from(customers).where(like(customers.email, 'a%')),
+    )
+    await db.execute(sql`BEGIN`)
+    const inside = await refusalOf(db.execute(sql`DROP TABLE customers`))
+    const after = await refusalOf(db.execute(sql`SELECT 1`))
+    await db.execute(sql`ROLLBACK`)
+    const usable = (await db.execute(sql`SELECT 1 AS n`)).rows[0]
+    return {
+      masked: masked.map(Object.values),
+      prepared: prepared.map(Object.values),
+      refused,
+      filtered,
+      inside,
+      after,
+      usable: usable?.['n'],
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+await report(process.argv.includes('guarded') ? { guarded } : steps)

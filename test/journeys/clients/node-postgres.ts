@@ -240,4 +240,32 @@ const steps: Record<string, Step> = {
   },
 }
 
-await report(steps)
+/** Against the sample company with its rules. Only when asked for by name. */
+const guarded: Step = async () =>
+  withClient(async (client) => {
+    const text = 'SELECT id, email, phone FROM customers WHERE id = $1'
+    const masked = await client.query({
+      text: 'SELECT id, email, phone FROM customers ORDER BY id LIMIT 2',
+      rowMode: 'array',
+    })
+    const prepared: unknown[] = []
+    for (const id of [1, 2, 1])
+      prepared.push((await client.query({ name: 'one', text, values: [id], rowMode: 'array' })).rows[0])
+    const refused = await failing(client, 'DROP TABLE customers')
+    const filtered = await failing(client, 'SELECT id FROM customers WHERE email LIKE $1', ['a%'])
+    await client.query('BEGIN')
+    const inside = await failing(client, 'DROP TABLE customers')
+    const after = await failing(client, 'SELECT 1')
+    await client.query('ROLLBACK')
+    return {
+      masked: masked.rows,
+      prepared,
+      refused,
+      filtered,
+      inside,
+      after,
+      usable: (await client.query('SELECT 1 AS n')).rows[0].n,
+    }
+  })
+
+await report(process.argv.includes('guarded') ? { guarded } : steps)

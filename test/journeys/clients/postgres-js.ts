@@ -200,4 +200,21 @@ const steps: Record<string, Step> = {
     }),
 }
 
-await report(steps)
+/** Against the sample company with its rules. Only when asked for by name. */
+const guarded: Step = async () =>
+  withSql(async (sql) => {
+    const masked = await sql`SELECT id, email, phone FROM customers ORDER BY id LIMIT 2`.values()
+    const prepared: unknown[] = []
+    for (const id of [1, 2, 1])
+      prepared.push(...(await sql`SELECT id, email, phone FROM customers WHERE id = ${id}`.values()))
+    const refused = await failing(sql`DROP TABLE customers`)
+    const filtered = await failing(sql`SELECT id FROM customers WHERE email LIKE ${'a%'}`)
+    await sql.unsafe('BEGIN')
+    const inside = await failing(sql`DROP TABLE customers`)
+    const after = await failing(sql`SELECT 1`)
+    await sql.unsafe('ROLLBACK')
+    const [last] = await sql`SELECT 1 AS n`
+    return { masked: [...masked], prepared, refused, filtered, inside, after, usable: last?.['n'] }
+  })
+
+await report(process.argv.includes('guarded') ? { guarded } : steps)

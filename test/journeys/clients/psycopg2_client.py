@@ -30,7 +30,7 @@ def connected():
 def error_of(error):
     d = error.diag
     return {
-        "class": type(error).__name__, "pgcode": error.pgcode, "severity": d.severity, "message": d.message_primary,
+        "class": type(error).__name__, "code": error.pgcode, "severity": d.severity, "message": d.message_primary,
         "detail": d.message_detail, "hint": d.message_hint, "position": d.statement_position, "schema": d.schema_name,
         "table": d.table_name, "column": d.column_name, "constraint": d.constraint_name, "context": d.context,
     }
@@ -205,10 +205,30 @@ def batches():
         return cursor.fetchall()
 
 
+def guarded():
+    """Against the sample company with its rules. Only when asked for by name."""
+    with connected() as c, c.cursor() as cursor:
+        cursor.execute("SELECT id, email, phone FROM customers ORDER BY id LIMIT 2")
+        masked = cursor.fetchall()
+        prepared = []
+        for n in (1, 2, 1):
+            cursor.execute("SELECT id, email, phone FROM customers WHERE id = %s", (n,))
+            prepared += cursor.fetchall()
+        seen = {"masked": masked, "prepared": prepared, "refused": failing(cursor, "DROP TABLE customers"),
+                "filtered": failing(cursor, "SELECT id FROM customers WHERE email LIKE 'a%'")}
+        c.autocommit = False
+        cursor.execute("SELECT 1")
+        seen["inside"] = failing(cursor, "DROP TABLE customers")
+        seen["after"] = failing(cursor, "SELECT 1")
+        c.rollback()
+        cursor.execute("SELECT 1")
+        return seen | {"usable": cursor.fetchone()[0]}
+
+
 STEPS = [simple, several_in_one, types, parameters, transactions, server_side_cursor, copy, errors, notices, listen, cancel, status, batches]
 wanted = sys.argv[1:]
 seen = {}
-for step in STEPS:
+for step in [guarded] if wanted == ["guarded"] else STEPS:
     if wanted and step.__name__ not in wanted:
         continue
     try:

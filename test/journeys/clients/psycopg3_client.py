@@ -19,7 +19,7 @@ def connect(**options):
 def error_of(error):
     d = error.diag
     return {
-        "class": type(error).__name__, "sqlstate": error.sqlstate, "severity": d.severity_nonlocalized, "message": d.message_primary,
+        "class": type(error).__name__, "code": error.sqlstate, "severity": d.severity_nonlocalized, "message": d.message_primary,
         "detail": d.message_detail, "hint": d.message_hint, "position": d.statement_position, "schema": d.schema_name,
         "table": d.table_name, "column": d.column_name, "constraint": d.constraint_name, "context": d.context,
     }
@@ -213,11 +213,29 @@ def asynchronous():
     return asyncio.run(work())
 
 
+def guarded():
+    """Against the sample company with its rules. Only when asked for by name."""
+    with connect() as c:
+        sql = "SELECT id, email, phone FROM customers WHERE id = %s"
+        seen = {
+            "masked": c.execute("SELECT id, email, phone FROM customers ORDER BY id LIMIT 2", binary=True).fetchall(),
+            "prepared": [c.execute(sql, (n,), prepare=True).fetchone() for n in (1, 2, 1)],
+            "refused": failing(c, "DROP TABLE customers"),
+            "filtered": failing(c, "SELECT id FROM customers WHERE email LIKE %s", ("a%",)),
+        }
+        c.autocommit = False
+        c.execute("SELECT 1")
+        seen["inside"] = failing(c, "DROP TABLE customers")
+        seen["after"] = failing(c, "SELECT 1")
+        c.rollback()
+        return seen | {"usable": c.execute("SELECT 1").fetchone()[0]}
+
+
 STEPS = [simple, several_in_one, types_text, types_binary, parameters, prepared, transactions, pipeline, server_side_cursor,
          single_rows, copy, errors, notices, listen, cancel, rows_as_dicts, asynchronous]
 wanted = sys.argv[1:]
 seen = {}
-for step in STEPS:
+for step in [guarded] if wanted == ["guarded"] else STEPS:
     if wanted and step.__name__ not in wanted:
         continue
     try:

@@ -1,5 +1,5 @@
 /** TypeORM with entities, relations, migrations' schema builder and streaming, over node-postgres. */
-import { DataSource, EntitySchema, QueryFailedError } from 'typeorm'
+import { DataSource, EntitySchema, Like, QueryFailedError } from 'typeorm'
 import type { Step } from './report.ts'
 import { report } from './report.ts'
 
@@ -102,4 +102,57 @@ const steps: Record<string, Step> = {
     }),
 }
 
-await report(steps)
+type Customer = { id: number; email: string; phone: string | null }
+const CustomerEntity = new EntitySchema<Customer>({
+  name: 'Customer',
+  tableName: 'customers',
+  columns: {
+    id: { type: Number, primary: true },
+    email: { type: String },
+    phone: { type: String, nullable: true },
+  },
+})
+
+async function refusalOf(query: Promise<unknown>) {
+  return query.then(
+    () => 'no error',
+    (error: unknown) => {
+      if (!(error instanceof QueryFailedError)) throw error
+      const { code, detail, hint } = Object(error.driverError)
+      return { code, message: error.message, detail, hint }
+    },
+  )
+}
+
+/** Against the sample company with its rules. Only when asked for by name. */
+const guarded: Step = async () => {
+  const source = new DataSource({
+    type: 'postgres',
+    url: dsn,
+    entities: [CustomerEntity],
+    synchronize: false,
+    poolSize: 2,
+  })
+  await source.initialize()
+  try {
+    const customers = source.getRepository(CustomerEntity)
+    const shown = ({ id, email, phone }: Customer) => [id, email, phone]
+    const masked = (await customers.find({ order: { id: 'ASC' }, take: 2 })).map(shown)
+    const prepared: unknown[] = []
+    for (const id of [1, 2, 1]) prepared.push(shown(await customers.findOneByOrFail({ id })))
+    const runner = source.createQueryRunner()
+    const refused = await refusalOf(runner.query('DROP TABLE customers'))
+    const filtered = await refusalOf(customers.find({ where: { email: Like('a%') }, select: { id: true } }))
+    await runner.startTransaction()
+    const inside = await refusalOf(runner.query('DROP TABLE customers'))
+    const after = await refusalOf(runner.query('SELECT 1'))
+    await runner.rollbackTransaction()
+    const [last] = await runner.query('SELECT 1 AS n')
+    await runner.release()
+    return { masked, prepared, refused, filtered, inside, after, usable: last.n }
+  } finally {
+    await source.destroy()
+  }
+}
+
+await report(process.argv.includes('guarded') ? { guarded } : steps)

@@ -1,0 +1,67 @@
+/**
+ * An agent works with the sample company through the driver it knows: protected columns come back masked, what its
+ * rules forbid is refused in the driver's own error, with reason and remedy, and the connection goes on.
+ */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { makeCompany } from '../../src/sample/index.ts'
+import { teardown } from '../support/teardown.ts'
+import { CLIENT_NAMES, runClient } from './clients.ts'
+import type { Company } from './company.ts'
+import { AGENT, startCompany } from './company.ts'
+
+type Refusal = { code: string; message: string; detail?: string; hint?: string }
+type Seen = {
+  masked: [number, string, string][]
+  prepared: [number, string, string][]
+  refused: Refusal
+  filtered: Refusal
+  inside: Refusal
+  after: Refusal
+  usable: number
+}
+
+describe('the sample company through its rules', () => {
+  const later = teardown()
+  let company: Company
+  const [first, second] = makeCompany().customers
+
+  beforeAll(async () => {
+    company = await startCompany(15)
+    later(() => company.stop())
+  })
+
+  test.each(CLIENT_NAMES)('P-02, P-09: %s', async (name) => {
+    const dsn = await company.gateway.dsn('crm', AGENT)
+    const { guarded } = await runClient(name, dsn, ['guarded'])
+    const seen = guarded as Seen
+
+    const masked = [first, second].map((each) => [
+      each?.id,
+      `${each?.email.slice(0, 1)}***${each?.email.slice(each.email.indexOf('@'))}`,
+      expect.stringMatching(new RegExp(`^\\*+${each?.phone?.slice(-2)}$`)),
+    ])
+    expect(seen.masked).toEqual(masked)
+    expect(seen.prepared).toEqual([masked[0], masked[1], masked[0]])
+    for (const refusal of [seen.refused, seen.filtered, seen.inside]) {
+      expect(refusal.code).toBe('SL001')
+      expect(refusal.message.length).toBeLessThan(200)
+      expect(`${refusal.detail}`).toMatch(/^Request [0-9A-Z]{26}\.\d+\.$/)
+      expect(`${refusal.hint}`).not.toBe('')
+    }
+    expect(seen.filtered.message).toMatch(/email|pii\.email/)
+    expect(seen.after.code).toBe('25P02')
+    expect(seen.usable).toBe(1)
+
+    const text = JSON.stringify(guarded)
+    for (const clear of [first?.email, first?.phone, second?.email, second?.phone, company.rolePassword]) {
+      expect(text).not.toContain(clear)
+    }
+  })
+
+  test('none of the refused statements reached the server', async () => {
+    const logged = await company.server.statementsLogged()
+    expect(logged.some(({ text }) => /FROM customers/.test(text))).toBe(true)
+    expect(logged.filter(({ text }) => /DROP TABLE|LIKE/.test(text) && !/pg_catalog/.test(text))).toEqual([])
+    expect(company.gateway.stderr()).toBe('')
+  })
+})
