@@ -25,41 +25,48 @@ export class Metrics {
   readonly #sums = { opened: 0, masked: 0, rows: 0, bytes: 0, admin: 0, unwritten: 0 }
 
   constructor(gauges: Gauges) {
-    const registers = [this.#registry]
+    const registers: Registry[] = []
+    const add = (metric: Gauge | Counter): void => this.#registry.registerMetric(metric)
     collectDefaultMetrics({ register: this.#registry })
     this.#flush = new Histogram({
       name: 'sluice_journal_flush_seconds',
       help: 'Time of one write of the journal.',
       buckets: FLUSH_SECONDS,
-      registers,
+      registers: [this.#registry],
     })
-    new Gauge({
-      name: 'sluice_sessions',
-      help: 'Sessions open now.',
-      registers,
-      collect() {
-        this.set(gauges.sessions())
-      },
-    })
-    new Gauge({
-      name: 'sluice_approvals_pending',
-      help: 'Commands that wait for an answer now.',
-      registers,
-      collect() {
-        this.set(gauges.heldNow())
-      },
-    })
-    const sums = this.#sums
-    const total = (name: string, help: string, key: keyof typeof sums): void => {
-      new Counter({
-        name,
-        help,
+    add(
+      new Gauge({
+        name: 'sluice_sessions',
+        help: 'Sessions open now.',
         registers,
         collect() {
-          this.reset()
-          this.inc(sums[key])
+          this.set(gauges.sessions())
         },
-      })
+      }),
+    )
+    add(
+      new Gauge({
+        name: 'sluice_approvals_pending',
+        help: 'Commands that wait for an answer now.',
+        registers,
+        collect() {
+          this.set(gauges.heldNow())
+        },
+      }),
+    )
+    const sums = this.#sums
+    const total = (name: string, help: string, key: keyof typeof sums): void => {
+      add(
+        new Counter({
+          name,
+          help,
+          registers,
+          collect() {
+            this.reset()
+            this.inc(sums[key])
+          },
+        }),
+      )
     }
     total('sluice_sessions_opened_total', 'Sessions opened since the start.', 'opened')
     total('sluice_commands_masked_total', 'Commands with masked values in their results.', 'masked')
@@ -71,31 +78,35 @@ export class Metrics {
     for (const decision of DECISIONS) {
       for (const kind of COMMAND_CLASSES) commands.set(`${decision} ${kind}`, 0)
     }
-    new Counter({
-      name: 'sluice_commands_total',
-      help: 'Commands decided, by decision and class.',
-      labelNames: ['decision', 'class'],
-      registers,
-      collect() {
-        this.reset()
-        for (const [key, value] of commands) {
-          const [decision = '', kind = ''] = key.split(' ')
-          this.inc({ decision, class: kind }, value)
-        }
-      },
-    })
+    add(
+      new Counter({
+        name: 'sluice_commands_total',
+        help: 'Commands decided, by decision and class.',
+        labelNames: ['decision', 'class'],
+        registers,
+        collect() {
+          this.reset()
+          for (const [key, value] of commands) {
+            const [decision = '', kind = ''] = key.split(' ')
+            this.inc({ decision, class: kind }, value)
+          }
+        },
+      }),
+    )
     const outcomes = this.#outcomes
     for (const outcome of OUTCOMES) outcomes.set(outcome, 0)
-    new Counter({
-      name: 'sluice_outcomes_total',
-      help: 'Commands ended, by how they ended.',
-      labelNames: ['outcome'],
-      registers,
-      collect() {
-        this.reset()
-        for (const [outcome, value] of outcomes) this.inc({ outcome }, value)
-      },
-    })
+    add(
+      new Counter({
+        name: 'sluice_outcomes_total',
+        help: 'Commands ended, by how they ended.',
+        labelNames: ['outcome'],
+        registers,
+        collect() {
+          this.reset()
+          for (const [outcome, value] of outcomes) this.inc({ outcome }, value)
+        },
+      }),
+    )
   }
 
   count(entry: Entry): void {
@@ -105,12 +116,12 @@ export class Metrics {
         return
       case 'intent': {
         const { decision, class: kind, masked } = entry.head
-        add(this.#commands, `${decision} ${kind}`)
+        increment(this.#commands, `${decision} ${kind}`)
         if (masked !== undefined && masked.length > 0) this.#sums.masked++
         return
       }
       case 'outcome':
-        add(this.#outcomes, entry.head.outcome)
+        increment(this.#outcomes, entry.head.outcome)
         this.#sums.rows += entry.head.rows
         this.#sums.bytes += entry.head.bytes
         return
@@ -142,6 +153,6 @@ export class Metrics {
   }
 }
 
-function add(counts: Map<string, number>, key: string): void {
+function increment(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1)
 }
