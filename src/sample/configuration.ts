@@ -78,6 +78,11 @@ rules:
     who: { kinds: [agent] }
     on: [crm, crm-api]
     forbid: { run: [define, administer, opaque] }
+  - name: the types of the database are listed whole # some drivers do when they connect, and there are 300
+    who: everyone
+    on: [crm]
+    when: 'context.reads.contains("pg_catalog.pg_type") && ["pg_catalog.pg_type"].containsAll(context.reads)'
+    permit: { unlimited: true }
   - name: engineers see everything
     who: { groups: [engineers] }
     on: [crm, crm-api]
