@@ -1,27 +1,40 @@
-import { createHash } from 'node:crypto'
 import type {
-  Allow,
+  Clock,
   Command,
   Connection,
-  Decision,
   Facts,
-  Hold,
   IdentityChain,
   IntentHead,
+  Journal,
   OutcomeHead,
   Pipe,
-  Reason,
   RequestId,
-  RuleRef,
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import { assertNever, describeChain, GatewayError, requestIdOf } from '../core/index.ts'
+import { assertNever, GatewayError, requestIdOf } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { Gateway } from './gateway.ts'
-import type { Judgement } from './judgements.ts'
+import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
+import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
+import { fingerprintOf, intentHead } from './intents.ts'
+import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { TurnMember } from './turn.ts'
+import type { ApprovalDesk } from './ports.ts'
+import { approvalError, deniedError } from './refusals.ts'
+import type { Turn, TurnMember } from './turn.ts'
+
+/** What a session shares with all others: the gateway, as it sees it. */
+export type SessionSurroundings = {
+  /** In force now; it may be another one at the next command. */
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly approvals: ApprovalDesk
+  readonly judgements: JudgementCache
+  readonly turn: Turn
+  /** The session has written its last entry. */
+  closed(session: Session): void
+}
 
 /** What is known when a session opens; all of it goes into the first entry of its recording. */
 export type Opening = {
@@ -34,65 +47,6 @@ export type Opening = {
   readonly database: string
   /** Ends the session at once: revoked, expired, stopped. The reason is shown to the client. */
   readonly onTerminate: (reason: GatewayError) => void
-}
-
-/** One command on its way: its number, when it began, what was kept of its result. Made by `step` alone. */
-class CommandInFlight {
-  readonly n: number
-  readonly command: Command
-  readonly judgement: Judgement
-  readonly began: number
-  rows = 0
-  bytes = 0
-  keptBytes = 0
-  /** Where in the client's outbox this turn's part of the result begins; -1 while there is none. */
-  from = -1
-  done = false
-
-  constructor(n: number, command: Command, judgement: Judgement, began: number) {
-    this.n = n
-    this.command = command
-    this.judgement = judgement
-    this.began = began
-  }
-}
-
-/** The proof that a command may be forwarded. Nobody outside this file can make one. */
-class PermittedCommand extends CommandInFlight {
-  readonly #permitted = true
-
-  /** Whether a value really came from here, for the forwarding functions. */
-  static is(value: PermittedCommand): boolean {
-    return #permitted in value && value.#permitted
-  }
-}
-
-/** A command that waits for people. Only `hold` turns it into a permitted one. */
-class HeldCommand extends CommandInFlight {
-  readonly decision: Hold
-
-  constructor(n: number, command: Command, judgement: Judgement, began: number, decision: Hold) {
-    super(n, command, judgement, began)
-    this.decision = decision
-  }
-}
-
-/** Messages of the protocol that carry no command: greetings, Sync, data of a permitted command, farewells. */
-class HousekeepingPermit {
-  readonly #housekeeping = true
-
-  static is(value: HousekeepingPermit): boolean {
-    return #housekeeping in value && value.#housekeeping
-  }
-}
-
-export type Permitted = PermittedCommand
-export type Held = HeldCommand
-export type Housekeeping = HousekeepingPermit
-export const housekeeping: Housekeeping = new HousekeepingPermit()
-
-export function isHeld(step: Permitted | Held): step is Held {
-  return step instanceof HeldCommand
 }
 
 /** How a hold is told to the client while it waits. */
@@ -113,7 +67,7 @@ export type HoldObserver = {
 export class Session implements TurnMember {
   readonly id: SessionId
   readonly opening: Opening
-  readonly #gateway: Gateway
+  readonly #gateway: SessionSurroundings
   #policy: Policy
   #scopeName = ''
   #scope: Map<string, Judgement>
@@ -130,7 +84,7 @@ export class Session implements TurnMember {
   #onFlow: ((clientFull: boolean, upstreamFull: boolean) => void) | undefined
   #onAbandon: ((error: unknown) => void) | undefined
 
-  constructor(gateway: Gateway, id: SessionId, opening: Opening) {
+  constructor(gateway: SessionSurroundings, id: SessionId, opening: Opening) {
     this.#gateway = gateway
     this.id = id
     this.opening = opening
@@ -209,7 +163,7 @@ export class Session implements TurnMember {
         return new HeldCommand(n, command, judgement, this.#gateway.clock.now(), decision)
       case 'deny': {
         this.#recordRefusal(n, 'denied')
-        throw this.refusal(n, decision.reason, decision.rules)
+        throw deniedError(decision, requestIdOf(this.id, n))
       }
       default:
         return assertNever(decision)
@@ -225,7 +179,7 @@ export class Session implements TurnMember {
     this.#recordIntent(n, command, judgement)
     if (judgement.decision.kind === 'deny') {
       this.#recordRefusal(n, 'denied')
-      throw this.refusal(n, judgement.decision.reason, judgement.decision.rules)
+      throw deniedError(judgement.decision, requestIdOf(this.id, n))
     }
     return new PermittedCommand(n, command, judgement, this.#gateway.clock.now())
   }
@@ -259,7 +213,13 @@ export class Session implements TurnMember {
     const requestId = requestIdOf(this.id, held.n)
     const policy = this.#policy
     const approval = await approvals.open({
-      fingerprint: this.#fingerprint(held.command, policy.version),
+      fingerprint: fingerprintOf({
+        chain: this.chain,
+        connection: this.connection.name,
+        database: this.opening.database,
+        policyVersion: policy.version,
+        command: held.command,
+      }),
       requestId,
       session: this.id,
       chain: this.chain,
@@ -287,43 +247,7 @@ export class Session implements TurnMember {
       return new PermittedCommand(held.n, held.command, held.judgement, clock.now())
     }
     this.#recordRefusal(held.n, `approval_${outcome}`)
-    const details = { requestId, ticket }
-    switch (outcome) {
-      case 'refused':
-        throw new GatewayError('approval_refused', `Do not retry: an approver refused ${ticket}.`, {
-          ...details,
-          remedy: 'Ask the approver why, or send a different command.',
-          retry: 'only-if-changed',
-        })
-      case 'expired':
-        throw new GatewayError('approval_expired', `Ticket ${ticket} is no longer valid; nothing was run.`, {
-          ...details,
-          remedy: 'Send the same command again to ask anew.',
-          retry: 'unchanged-after-approval',
-        })
-      case 'pending':
-        throw new GatewayError(
-          'approval_pending',
-          `Wait for approval of ${ticket}, then run the same command again.`,
-          {
-            ...details,
-            remedy: `An approver answers with: sluice approvals approve ${ticket}`,
-            retry: 'unchanged-after-approval',
-          },
-        )
-      case 'abandoned':
-        throw new GatewayError(
-          'canceled',
-          `The held command was given up; ${ticket} stays open for a retry.`,
-          {
-            ...details,
-            remedy: 'Run the same command again to join the ticket.',
-            retry: 'unchanged-after-approval',
-          },
-        )
-      default:
-        return assertNever(outcome)
-    }
+    throw approvalError(outcome, ticket, requestId)
   }
 
   /**
@@ -430,17 +354,6 @@ export class Session implements TurnMember {
     if (!this.#closed) this.opening.onTerminate(reason)
   }
 
-  refusal(n: number, reason: Reason, rules: readonly RuleRef[]): GatewayError {
-    const unnamed = rules
-      .map((rule) => rule.name)
-      .filter((name) => !`${reason.message} ${reason.remedy}`.includes(name))
-    return new GatewayError('denied', reason.message, {
-      remedy: unnamed.length === 0 ? reason.remedy : `${reason.remedy} Rule: ${unnamed.join(', ')}.`,
-      retry: reason.retry,
-      requestId: requestIdOf(this.id, n),
-    })
-  }
-
   /** The connection's limit is reached: what the client is told where the rest of the result would have been. */
   limitReached(flight: Permitted, limit: string): GatewayError {
     return new GatewayError('limit_exceeded', `Ask for less: the result was cut off at ${limit}.`, {
@@ -527,27 +440,7 @@ export class Session implements TurnMember {
 
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
     const { decision, facts } = judgement
-    const head: IntentHead = {
-      n,
-      form: command.form,
-      text: command.text,
-      class: facts.class,
-      decision: decision.kind,
-      rules: ruleNames(decision),
-      ...(decision.kind === 'allow' ? {} : { reason: decision.reason.message }),
-      ...(decision.kind === 'deny' || decision.masks.size === 0
-        ? {}
-        : { masked: [...decision.masks.keys()] }),
-      ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
-      ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
-      ...(command.parameters === undefined || command.parameters.length === 0
-        ? {}
-        : {
-            parameters: command.parameters.map((value) =>
-              value === null ? null : Buffer.from(value).toString('base64'),
-            ),
-          }),
-    }
+    const head = intentHead(n, command, judgement)
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()
   }
@@ -557,44 +450,4 @@ export class Session implements TurnMember {
     this.#gateway.journal.append(this.id, { kind: 'outcome', head })
     this.#queue()
   }
-
-  #fingerprint(command: Command, policyVersion: string): string {
-    const hash = createHash('sha256')
-    const part = (bytes: string | Uint8Array): void => {
-      const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-      hash.update(`${data.length}:`).update(data)
-    }
-    part(JSON.stringify(this.chain))
-    part(this.connection.name)
-    part(this.opening.database)
-    part(policyVersion)
-    part(command.canonical ?? command.text)
-    for (const value of command.parameters ?? []) {
-      if (value === null) hash.update('null;')
-      else part(value)
-    }
-    return hash.digest('hex')
-  }
 }
-
-function isPermit(permit: Permitted | Housekeeping): boolean {
-  return permit instanceof PermittedCommand ? PermittedCommand.is(permit) : HousekeepingPermit.is(permit)
-}
-
-/** Rule names as the recording shows them; made once per decision, not once per command. */
-const namesOf = new WeakMap<Decision, readonly string[]>()
-
-function ruleNames(decision: Decision): readonly string[] {
-  let names = namesOf.get(decision)
-  if (names === undefined) {
-    names = decision.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`)
-    namesOf.set(decision, names)
-  }
-  return names
-}
-
-export function runnable(decision: Decision): decision is Allow | Hold {
-  return decision.kind !== 'deny'
-}
-
-export { describeChain }

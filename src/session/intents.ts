@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import type { Command, ConnectionName, Decision, IdentityChain, IntentHead } from '../core/index.ts'
+import type { Judgement } from './judgements.ts'
+
+/** What the recording says of a command and its decision, before anything is forwarded. */
+export function intentHead(n: number, command: Command, judgement: Judgement): IntentHead {
+  const { decision, facts } = judgement
+  return {
+    n,
+    form: command.form,
+    text: command.text,
+    class: facts.class,
+    decision: decision.kind,
+    rules: ruleNames(decision),
+    ...(decision.kind === 'allow' ? {} : { reason: decision.reason.message }),
+    ...(decision.kind === 'deny' || decision.masks.size === 0 ? {} : { masked: [...decision.masks.keys()] }),
+    ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
+    ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
+    ...(command.parameters === undefined || command.parameters.length === 0
+      ? {}
+      : {
+          parameters: command.parameters.map((value) =>
+            value === null ? null : Buffer.from(value).toString('base64'),
+          ),
+        }),
+  }
+}
+
+/** Rule names as the recording shows them; made once per decision, not once per command. */
+const namesOf = new WeakMap<Decision, readonly string[]>()
+
+function ruleNames(decision: Decision): readonly string[] {
+  let names = namesOf.get(decision)
+  if (names === undefined) {
+    names = decision.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`)
+    namesOf.set(decision, names)
+  }
+  return names
+}
+
+/**
+ * What an approval is bound to: who, where, what with which parameters, and under which policy. Every part is preceded
+ * by its length, so that no two commands run together to the same bytes.
+ */
+export function fingerprintOf(input: {
+  readonly chain: IdentityChain
+  readonly connection: ConnectionName
+  readonly database: string
+  readonly policyVersion: string
+  readonly command: Command
+}): string {
+  const hash = createHash('sha256')
+  const part = (bytes: string | Uint8Array): void => {
+    const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+    hash.update(`${data.length}:`).update(data)
+  }
+  part(JSON.stringify(input.chain))
+  part(input.connection)
+  part(input.database)
+  part(input.policyVersion)
+  part(input.command.canonical ?? input.command.text)
+  for (const value of input.command.parameters ?? []) {
+    if (value === null) hash.update('null;')
+    else part(value)
+  }
+  return hash.digest('hex')
+}

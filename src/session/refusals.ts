@@ -1,0 +1,59 @@
+import type { Deny, RequestId, Ticket } from '../core/index.ts'
+import { assertNever, GatewayError } from '../core/index.ts'
+import type { WaitOutcome } from './ports.ts'
+
+/** What a client is told that may not run a command: what, what is allowed instead, and which rule says so. */
+export function deniedError({ reason, rules }: Deny, requestId: RequestId): GatewayError {
+  const told = `${reason.message} ${reason.remedy}`
+  const unnamed = rules.map((rule) => rule.name).filter((name) => !told.includes(name))
+  return new GatewayError('denied', reason.message, {
+    remedy: unnamed.length === 0 ? reason.remedy : `${reason.remedy} Rule: ${unnamed.join(', ')}.`,
+    retry: reason.retry,
+    requestId,
+  })
+}
+
+/** What a client is told whose held command was not approved in time, or not at all. */
+export function approvalError(
+  outcome: Exclude<WaitOutcome, 'approved'>,
+  ticket: Ticket,
+  requestId: RequestId,
+): GatewayError {
+  const details = { requestId, ticket }
+  switch (outcome) {
+    case 'refused':
+      return new GatewayError('approval_refused', `Do not retry: an approver refused ${ticket}.`, {
+        ...details,
+        remedy: 'Ask the approver why, or send a different command.',
+        retry: 'only-if-changed',
+      })
+    case 'expired':
+      return new GatewayError('approval_expired', `Ticket ${ticket} is no longer valid; nothing was run.`, {
+        ...details,
+        remedy: 'Send the same command again to ask anew.',
+        retry: 'unchanged-after-approval',
+      })
+    case 'pending':
+      return new GatewayError(
+        'approval_pending',
+        `Wait for approval of ${ticket}, then run the same command again.`,
+        {
+          ...details,
+          remedy: `An approver answers with: sluice approvals approve ${ticket}`,
+          retry: 'unchanged-after-approval',
+        },
+      )
+    case 'abandoned':
+      return new GatewayError(
+        'canceled',
+        `The held command was given up; ${ticket} stays open for a retry.`,
+        {
+          ...details,
+          remedy: 'Run the same command again to join the ticket.',
+          retry: 'unchanged-after-approval',
+        },
+      )
+    default:
+      return assertNever(outcome)
+  }
+}
