@@ -15,7 +15,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { summaryOf } from '../testing/session-index-suite.ts'
 import type { SessionSummary } from './index-port.ts'
-import { catchUpIndex, Indexer, listSessions } from './indexer.ts'
+import { catchUpIndex, Indexer, listSessions } from './index.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 
 let directory: string

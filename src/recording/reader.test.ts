@@ -26,7 +26,7 @@ import { Cutter } from './cutter.ts'
 import { FILE_HEADER_BYTES, FRAME } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { dayOf } from './names.ts'
-import { readJournal, readSession } from './reader.ts'
+import { readJournal, readSession } from './index.ts'
 
 let directory: string
 let journal: FileJournal
@@ -137,6 +137,16 @@ describe('damage is an error that names file and byte', () => {
       () =>
         change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.fill(255, FRAME.sequence, FRAME.time))),
       /byte \d+: frame \d+ is missing before it/,
+    ],
+    [
+      'a second beginning',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(0, FRAME.kind))),
+      /byte \d+: it has no place here/,
+    ],
+    [
+      'no beginning',
+      () => change(file(2), (bytes) => forge(bytes, 0, (frame) => frame.writeUInt8(10, FRAME.kind))),
+      /00000002\.slj, byte 32: it has no place here/,
     ],
     [
       'a head that is no JSON',

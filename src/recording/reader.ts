@@ -105,11 +105,17 @@ async function* journalFrames(directory: string, options: FrameOptions): AsyncGe
           expected ??= header.firstSequence
           for await (const frames of reading.batches()) {
             const first: number = expected
-            const wrong = frames.findIndex(({ frame }, at) => frame.sequence !== first + at)
+            const begins = header.firstSequence
+            const wrong = frames.findIndex(
+              ({ frame: { sequence, kind } }, at) =>
+                sequence !== first + at || (kind === 'file') !== (sequence === begins),
+            )
             yield { file: path, frames: wrong < 0 ? frames : frames.slice(0, wrong) }
             const found = frames[wrong]
             if (found !== undefined) {
-              throw damaged(path, found.frame.offset, `frame ${first + wrong} is missing before it`)
+              const missing = found.frame.sequence !== first + wrong
+              const reason = missing ? `frame ${first + wrong} is missing before it` : 'it has no place here'
+              throw damaged(path, found.frame.offset, reason)
             }
             expected = first + frames.length
           }
