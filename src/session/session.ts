@@ -439,7 +439,6 @@ export class Session implements TurnMember {
   }
 
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
-    const { decision, facts } = judgement
     const head = intentHead(n, command, judgement)
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()
