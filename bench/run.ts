@@ -59,6 +59,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+// Whoever reads along may stop reading, as `| head` does; then there is nobody to measure for.
+process.stdout.on('error', () => {
+  endAll()
+  process.exit(1)
+})
+
 try {
   process.exitCode = await main()
 } catch (error) {

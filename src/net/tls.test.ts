@@ -343,7 +343,8 @@ describe('the certificate of an upstream', () => {
 
 describe('certificates', () => {
   it('are written for their owner only, and never over others', async () => {
-    const directory = join(await mkdtemp(join(tmpdir(), 'sluice-net-')), 'tls')
+    const parent = await mkdtemp(join(tmpdir(), 'sluice-net-'))
+    const directory = join(parent, 'tls')
     await writeCertificates(directory, certificates)
     for (const name of ['authority.pem', 'authority-key.pem', 'server.pem', 'server-key.pem']) {
       expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600)
@@ -351,7 +352,7 @@ describe('certificates', () => {
     expect((await stat(directory)).mode & 0o777).toBe(0o700)
     expect(await readFile(join(directory, 'server.pem'), 'utf8')).toBe(certificates.certificate)
     await expect(writeCertificates(directory, certificates)).rejects.toMatchObject({ code: 'conflict' })
-    await rm(directory, { recursive: true })
+    await rm(parent, { recursive: true })
   })
 
   it('name what they were asked to name', () => {
