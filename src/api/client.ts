@@ -1,8 +1,7 @@
-import { request } from 'undici'
-import { Agent } from 'undici'
-import { GatewayError } from '../core/index.ts'
+import { rootCertificates } from 'node:tls'
+import { Agent, request } from 'undici'
 import type { ErrorCode } from '../core/index.ts'
-import { ERROR_CODES } from '../core/index.ts'
+import { ERROR_CODES, GatewayError } from '../core/index.ts'
 
 /** The operator socket's name in the data directory. */
 export const OPERATOR_SOCKET = 'operator.sock'
@@ -10,7 +9,13 @@ export const OPERATOR_SOCKET = 'operator.sock'
 /** How to reach a control API. */
 export type ApiAddress =
   | { readonly kind: 'socket'; readonly path: string }
-  | { readonly kind: 'url'; readonly url: string; readonly ca?: string; readonly token?: string }
+  | {
+      readonly kind: 'url'
+      readonly url: string
+      /** PEM of the authority that the gateway made its certificate with; it names the machine as `localhost`. */
+      readonly authority?: string
+      readonly token?: string
+    }
 
 /** Calls the control API; errors come back as the GatewayError they were. */
 export class ApiClient {
@@ -19,10 +24,7 @@ export class ApiClient {
 
   constructor(address: ApiAddress) {
     this.#address = address
-    this.#agent =
-      address.kind === 'socket'
-        ? new Agent({ connect: { socketPath: address.path } })
-        : new Agent({ connect: address.ca === undefined ? {} : { ca: address.ca } })
+    this.#agent = new Agent({ connect: connectOptions(address) })
   }
 
   async call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
@@ -40,18 +42,35 @@ export class ApiClient {
     }).catch((cause: unknown) => {
       throw new GatewayError('upstream_unreachable', 'The gateway does not answer.', {
         remedy:
-          address.kind === 'socket' ? 'Is it running, and is --data its data directory?' : 'Is it running?',
+          address.kind === 'socket'
+            ? 'Is it running, and is --data (or SLUICE_DATA) its data directory?'
+            : `Is it running at ${address.url}?`,
+        retry: 'later',
         cause,
       })
     })
-    const text = await answer.body.text()
-    const parsed: unknown = text === '' ? undefined : JSON.parse(text)
+    const parsed = parse(await answer.body.text())
     if (answer.statusCode < 400) return parsed
     throw errorOf(parsed, answer.statusCode)
   }
 
   async close(): Promise<void> {
     await this.#agent.close()
+  }
+}
+
+function connectOptions(address: ApiAddress): NonNullable<Agent.Options['connect']> {
+  if (address.kind === 'socket') return { socketPath: address.path }
+  if (address.authority === undefined) return {}
+  return { ca: [...rootCertificates, address.authority], servername: 'localhost' }
+}
+
+function parse(text: string): unknown {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new GatewayError('upstream_unreachable', 'Something else than a gateway answers there.', { cause })
   }
 }
 
@@ -63,5 +82,9 @@ function errorOf(body: unknown, status: number): GatewayError {
   const detail =
     'detail' in problem && typeof problem.detail === 'string' ? problem.detail : `HTTP status ${status}`
   const remedy = 'remedy' in problem && typeof problem.remedy === 'string' ? problem.remedy : undefined
-  return new GatewayError(code, detail, remedy === undefined ? {} : { remedy })
+  const reason = 'reason' in problem && typeof problem.reason === 'string' ? problem.reason : undefined
+  return new GatewayError(code, detail, {
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(reason === undefined ? {} : { facts: { reason } }),
+  })
 }

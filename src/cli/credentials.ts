@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import type { Common } from './context.ts'
-import { operatorClient, print } from './context.ts'
+import { call, hostOf, print, queryText } from './context.ts'
 import { parseDuration } from './durations.ts'
+import { listing, relative } from './table.ts'
 
 const minted = z.object({
   id: z.string(),
@@ -12,6 +13,7 @@ const minted = z.object({
   expiresAt: z.number(),
   address: z.string(),
   port: z.number(),
+  tlsRequired: z.boolean(),
 })
 
 export type Minted = z.output<typeof minted>
@@ -23,33 +25,48 @@ export type MintOptions = Common & {
   readonly database?: string
 }
 
-/** Mints through the operator socket. */
+/** Mints through the operator socket. `use`: what it must be for; absent: what the connection takes. */
 export async function mint(
   connection: string,
-  use: 'database' | 'http',
+  use: 'database' | 'http' | undefined,
   options: MintOptions,
 ): Promise<Minted> {
-  const client = operatorClient(options)
-  try {
-    const answer = await client.call('POST', '/v1/operator/credentials', {
-      connection,
-      as: options.as,
-      ...(options.for === undefined ? {} : { for: options.for }),
-      use,
-      ...(options.database === undefined ? {} : { database: options.database }),
-      ttlMs: parseDuration(options.ttl),
-    })
-    return minted.parse(answer)
-  } finally {
-    await client.close()
-  }
+  return await call(options, minted, 'POST', '/v1/operator/credentials', {
+    connection,
+    as: options.as,
+    ...(options.for === undefined ? {} : { for: options.for }),
+    ...(use === undefined ? {} : { use }),
+    ...(options.database === undefined ? {} : { database: options.database }),
+    ttlMs: parseDuration(options.ttl),
+  })
 }
 
 export function dsnOf(made: Minted): string {
   const database = made.database === undefined ? '' : `/${encodeURIComponent(made.database)}`
-  const host = made.address.includes(':') ? `[${made.address}]` : made.address
-  return `postgresql://${made.id}:${encodeURIComponent(made.secret)}@${host}:${made.port}${database}`
+  const tls = made.tlsRequired ? '?sslmode=require' : ''
+  const password = encodeURIComponent(made.secret)
+  return `postgresql://${made.id}:${password}@${hostOf(made.address)}:${made.port}${database}${tls}`
 }
+
+/** Where an HTTP connection is reached: what goes in front of every path. */
+export function urlOf(made: Minted): string {
+  return `${made.tlsRequired ? 'https' : 'http'}://${hostOf(made.address)}:${made.port}/c/${made.connection}`
+}
+
+const credentials = z.object({
+  credentials: z.array(
+    z.object({
+      id: z.string(),
+      use: z.string(),
+      chain: z.array(z.string()),
+      connection: z.string(),
+      database: z.string().optional(),
+      createdAt: z.number(),
+      expiresAt: z.number(),
+      mintedBy: z.string(),
+    }),
+  ),
+})
 
 export function addCredentialCommands(program: Command): void {
   mintCommand(program, 'dsn', 'print a DSN with a short-lived credential, and nothing else').action(
@@ -61,9 +78,49 @@ export function addCredentialCommands(program: Command): void {
   mintCommand(program, 'token', 'print a short-lived token for an HTTP connection, and nothing else').action(
     async (connection: string, options: MintOptions) => {
       const made = await mint(connection, 'http', options)
-      print(options, { token: made.secret, expiresAt: made.expiresAt }, () => made.secret)
+      print(options, { token: made.secret, url: urlOf(made), expiresAt: made.expiresAt }, () => made.secret)
     },
   )
+  const group = program.command('credentials').description('the credentials that are live')
+  group
+    .command('ls')
+    .description('list them; their secrets are not known')
+    .option('--identity <identity>', 'with this identity in the chain, such as agent:support-agent')
+    .option('--connection <name>', 'of one connection')
+    .action(async (flags: Common & { readonly identity?: string; readonly connection?: string }) => {
+      const path = `/v1/credentials${queryText({ identity: flags.identity, connection: flags.connection })}`
+      const answer = await call(flags, credentials, 'GET', path)
+      print(flags, answer, () =>
+        listing(
+          [
+            { title: 'CREDENTIAL' },
+            { title: 'WHO' },
+            { title: 'CONNECTION' },
+            { title: 'DATABASE' },
+            { title: 'EXPIRES' },
+            { title: 'MINTED BY' },
+          ],
+          answer.credentials.map((each) => [
+            each.id,
+            each.chain.join(' for '),
+            each.connection,
+            each.database ?? '',
+            relative(each.expiresAt),
+            each.mintedBy,
+          ]),
+          'No credential is live.',
+        ),
+      )
+    })
+  group
+    .command('revoke')
+    .argument('<id>')
+    .description('revoke one; its live sessions end')
+    .action(async (id: string, common: Common) => {
+      const path = `/v1/credentials/${encodeURIComponent(id)}`
+      const answer = await call(common, z.object({ id: z.string() }), 'DELETE', path)
+      print(common, answer, () => `${answer.id} is revoked.`)
+    })
 }
 
 export function mintCommand(program: Command, name: string, description: string): Command {

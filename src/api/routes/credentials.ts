@@ -32,6 +32,8 @@ const minted = z.object({
   /** Where to use it. */
   address: z.string(),
   port: z.int(),
+  /** Whether clients must use TLS there. */
+  tlsRequired: z.boolean(),
 })
 
 const listed = z.object({
@@ -141,12 +143,13 @@ export function connectionNamed(parts: ApiParts, name: string): Connection {
   })
 }
 
-export function endpointOf(
-  parts: ApiParts,
-  connection: Connection,
-): { readonly address: string; readonly port: number } {
+type Endpoint = { readonly address: string; readonly port: number; readonly tlsRequired: boolean }
+
+/** Where clients reach a connection. Throws `conflict` when nothing listens for its protocol. */
+export function endpointOf(parts: ApiParts, connection: Connection): Endpoint {
   const endpoint = parts.endpoints()[connection.protocol]
-  if (endpoint !== undefined) return endpoint
+  const tlsRequired = parts.config().listeners.get(connection.protocol)?.tlsRequired ?? false
+  if (endpoint !== undefined) return { ...endpoint, tlsRequired }
   throw new GatewayError('conflict', `Nothing listens for ${connection.protocol} connections.`, {
     remedy: `Add it to the configuration: listen: { ${connection.protocol}: { port: 0 } }`,
   })

@@ -55,6 +55,7 @@ const answer = z.object({
   expires_at: z.int(),
   address: z.string(),
   port: z.int(),
+  tlsRequired: z.boolean(),
   /** Of a database credential. */
   user: z.string().optional(),
   database: z.string().optional(),

@@ -32,6 +32,7 @@ const connections = z.object({
       patienceMs: z.number(),
       /** Where clients reach it; absent when nothing listens for its protocol. */
       endpoint: endpoint.optional(),
+      tlsRequired: z.boolean(),
     }),
   ),
 })
@@ -110,6 +111,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
             bytesMax: each.limit.bytesMax,
             patienceMs: each.patienceMs,
             ...(at === undefined ? {} : { endpoint: at }),
+            tlsRequired: parts.config().listeners.get(each.protocol)?.tlsRequired ?? false,
           }
         }),
       }),

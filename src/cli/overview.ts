@@ -1,0 +1,79 @@
+import type { Command } from 'commander'
+import { z } from 'zod'
+import type { Common } from './context.ts'
+import { call, endpoint, print } from './context.ts'
+import { facts, listing, relative } from './table.ts'
+
+const connections = z.object({
+  connections: z.array(
+    z.object({
+      name: z.string(),
+      protocol: z.string(),
+      databases: z.array(z.string()).optional(),
+      labels: z.number(),
+      rowsMax: z.number(),
+      patienceMs: z.number(),
+      endpoint: endpoint.optional(),
+    }),
+  ),
+})
+
+const status = z.object({
+  pid: z.number(),
+  startedAt: z.number(),
+  configuration: z.object({ version: z.string(), file: z.string() }),
+  endpoints: z.record(z.string(), endpoint),
+  sessions: z.number(),
+  approvalsPending: z.number(),
+  credentials: z.number(),
+})
+
+export function addOverviewCommands(program: Command): void {
+  program
+    .command('status')
+    .description('whether the gateway runs, where it listens, and how much is going on')
+    .action(async (common: Common) => {
+      const answer = await call(common, status, 'GET', '/v1/status')
+      print(common, answer, () =>
+        facts([
+          ['gateway', `running, process ${answer.pid}, started ${relative(answer.startedAt)}`],
+          ...Object.entries(answer.endpoints).map(
+            ([name, at]) => [name, `${at.address}:${at.port}`] as const,
+          ),
+          ['configuration', `${answer.configuration.version} (${answer.configuration.file})`],
+          ['sessions', `${answer.sessions} open`],
+          ['approvals', `${answer.approvalsPending} waiting`],
+          ['credentials', `${answer.credentials} live`],
+        ]),
+      )
+    })
+  program
+    .command('connections')
+    .description('what can be reached through the gateway')
+    .command('ls')
+    .description('list the connections')
+    .action(async (common: Common) => {
+      const answer = await call(common, connections, 'GET', '/v1/connections')
+      print(common, answer, () =>
+        listing(
+          [
+            { title: 'CONNECTION' },
+            { title: 'PROTOCOL' },
+            { title: 'DATABASES' },
+            { title: 'LABELS', right: true },
+            { title: 'ROWS', right: true },
+            { title: 'ADDRESS' },
+          ],
+          answer.connections.map((each) => [
+            each.name,
+            each.protocol,
+            each.databases?.join(', ') ?? '',
+            String(each.labels),
+            String(each.rowsMax),
+            each.endpoint === undefined ? 'no listener' : `${each.endpoint.address}:${each.endpoint.port}`,
+          ]),
+          'No connections are configured.',
+        ),
+      )
+    })
+}
