@@ -180,7 +180,7 @@ describe.each(MAJORS)('P-01 psql against PostgreSQL %i', (major) => {
     const dsn = await gateway.dsn('open', TEST_IDENTITY)
     const terminal = await openTerminal(['psql', '-X'], libpqEnvironment(dsn))
     try {
-      await terminal.shows(/=> $/m)
+      await terminal.shows(/=>$/m)
       await terminal.type('SELECT pg_sleep(60);', 'Enter')
       await terminal.shows(/pg_sleep\(60\)/)
       await new Promise((resolve) => setTimeout(resolve, 500))
