@@ -100,6 +100,11 @@ export class Session implements TurnMember {
     return this.opening.connection
   }
 
+  /** What an approval is bound to, besides the command. */
+  get policyVersion(): string {
+    return this.#gateway.policy.version
+  }
+
   get commands(): number {
     return this.#n
   }

@@ -50,6 +50,7 @@ export class Conversation {
   #upstreamFull = false
   #clientEnded = false
   #ending: string | undefined
+  #finished = false
   #closed = false
 
   constructor(parts: ConversationParts) {
@@ -76,6 +77,7 @@ export class Conversation {
       follow: () => this.#replies.follow(),
       redefining: () => parts.onRedefine('begun'),
       terminate: () => this.#end('client left'),
+      over: () => this.#ending !== undefined,
     })
   }
 
@@ -217,6 +219,7 @@ export class Conversation {
     try {
       this.#replies.push(bytes)
       this.#sendNotices()
+      this.#settled()
     } catch (error) {
       this.#fail(error)
     }
@@ -242,7 +245,9 @@ export class Conversation {
 
   /** A client that has said its last word still gets what it asked for; then both sides end. */
   #settled(): void {
-    if (!this.#clientEnded || this.#stalled || this.#state.pending.length > 0) return
+    if (!this.#clientEnded || this.#stalled) return
+    // A server that waits for COPY data waits for what will never come.
+    if (this.#state.pending.length > 0 && !this.#state.copyIn) return
     this.#end('client left')
   }
 
@@ -283,6 +288,8 @@ export class Conversation {
   }
 
   #finish(reason: string): void {
+    if (this.#finished) return
+    this.#finished = true
     this.#replies.lost()
     this.#session.forward(housekeeping, TERMINATE)
     this.#session.close(reason)

@@ -38,6 +38,12 @@ export function errorBytes(error: GatewayError, severity: 'ERROR' | 'FATAL', pos
   })
 }
 
+/** Where in the statement the parser stopped, in characters from 1, if that is what is wrong. */
+export function positionOf(error: GatewayError): number | undefined {
+  const { position } = error.facts
+  return typeof position === 'number' ? position : undefined
+}
+
 /** A NOTICE of the gateway's own, shown by psql at once. */
 export function noticeBytes(code: string, message: string, detail: string, hint: string): Buffer {
   return encodeNotice({ severity: 'NOTICE', code, message, detail, hint })

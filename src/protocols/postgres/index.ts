@@ -3,8 +3,10 @@
  * Leaves bytes to wire/postgres, statements to sql, decisions and evidence to the session.
  * Promise: no statement reaches a server but through the session; what cannot be read is refused.
  */
+import { brand, isGatewayError } from '../../core/index.ts'
+import type { LabelName } from '../../core/index.ts'
 import type { Protocol } from '../../session/index.ts'
-import { createSqlAnalyser } from '../../sql/index.ts'
+import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
 import { PostgresServer } from './serve.ts'
 import { postgresSettings } from './settings.ts'
 
@@ -12,6 +14,7 @@ export const postgres: Protocol = {
   name: 'postgres',
   settings: postgresSettings,
   attributes: { parsed: 'boolean?' },
+  labelFault,
   serve(context) {
     const server = new PostgresServer(context, createSqlAnalyser())
     return {
@@ -20,4 +23,15 @@ export const postgres: Protocol = {
       close: () => server.close(),
     }
   },
+}
+
+function labelFault(pattern: string): { expected: string; fix: string } | undefined {
+  try {
+    readPattern({ pattern, label: brand<LabelName>('checked') })
+    return undefined
+  } catch (error) {
+    if (!isGatewayError(error)) throw error
+    const expected = 'expected schema.table.column, each part a name or *'
+    return { expected, fix: 'write it like public.customers.email or "*.*.email"' }
+  }
 }

@@ -6,26 +6,32 @@ import type { ResultPlan } from './results.ts'
 export type Statement = {
   readonly text: string
   judgement: Judgement
-  /** After the server's own description was seen. */
+  /** What its rows are masked by under this judgement, and under what the server has said of it. */
   plan: ResultPlan | undefined
+  /** Set once the server has described it: what that makes of a plan. */
+  tighten?: ((plan: ResultPlan) => ResultPlan) | undefined
 }
 
 /** A portal: a statement with its parameters. */
 export type Portal = {
   readonly statement: Statement
   readonly parameters: readonly (Uint8Array | null)[]
-  plan: ResultPlan | undefined
-  /** Approved at Bind: its executions need no second approval. */
-  readonly approved: boolean
+  /** Approved at Bind, under this version of the policy: its executions need no second approval. */
+  readonly approved: string | undefined
   /** The permission its first execution uses up. */
   permit?: Permitted | undefined
+  /** How many ReadyForQuery were outstanding or seen when it was bound: the one after may end it. */
+  readonly group: number
+  /** What its executions have shown so far: the limit is one for all of them. */
+  rows: number
+  bytes: number
 }
 
 /** What the server still owes an answer for, in order. */
 export type Pending =
   | PendingQuery
   | { readonly kind: 'parse' | 'bind' | 'close'; readonly undo: (() => void) | undefined }
-  | { readonly kind: 'describe'; readonly of: Statement | Portal | undefined }
+  | { readonly kind: 'describe'; readonly of: Statement | undefined }
   | PendingExecute
   | { readonly kind: 'sync' }
   /** A statement certain to fail was sent in place of one we refused; its error is replaced by ours. */
@@ -40,8 +46,6 @@ export type PendingQuery = {
   statement: number
   plan: ResultPlan | undefined
   tags: string
-  /** The client has been told that the result was cut; a late error of the server is not shown as well. */
-  swallow: boolean
 }
 
 export type PendingExecute = {
@@ -104,9 +108,21 @@ export class PendingQueue {
     return all
   }
 
+  /** Whether the server still owes a ReadyForQuery. */
+  get owesReady(): boolean {
+    for (let i = this.#head; i < this.#items.length; i++) {
+      const item = this.#items[i]
+      if (item?.kind === 'sync' || item?.kind === 'query' || (item?.kind === 'refusal' && item.simple))
+        return true
+    }
+    return false
+  }
+
   /** Drops the Syncs that directly follow the head: the server ignores them while it takes COPY data. */
-  dropSyncsBehindFirst(): void {
-    while (this.#items[this.#head + 1]?.kind === 'sync') this.#items.splice(this.#head + 1, 1)
+  dropSyncsBehindFirst(): number {
+    let dropped = 0
+    for (; this.#items[this.#head + 1]?.kind === 'sync'; dropped++) this.#items.splice(this.#head + 1, 1)
+    return dropped
   }
 }
 
@@ -135,8 +151,15 @@ export class Names<T> {
     return undo
   }
 
-  clear(): void {
-    this.#named.clear()
+  /** Takes out what `ended` names. */
+  take(ended: (value: T) => boolean): T[] {
+    const taken: T[] = []
+    for (const [name, value] of this.#named) {
+      if (!ended(value)) continue
+      this.#named.delete(name)
+      taken.push(value)
+    }
+    return taken
   }
 
   #undo(name: string): () => void {

@@ -1,16 +1,18 @@
 import type { GatewayError, OutcomeHead } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
 import type { Permitted, Session } from '../../session/index.ts'
+import { housekeeping } from '../../session/index.ts'
 import type { FrameMode, FrameSink } from '../../wire/postgres/index.ts'
 import {
   decodeServer,
+  encodeClient,
   encodeServer,
   Framer,
   HEADER_BYTES,
   SERVER_TYPES,
   STATUS_BYTES,
 } from '../../wire/postgres/index.ts'
-import { errorBytes } from './errors.ts'
+import { errorBytes, positionOf } from './errors.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
 import type { ResultPlan } from './results.ts'
 import { maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
@@ -19,6 +21,7 @@ import type { ConversationState } from './state.ts'
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
 const SCRATCH_FULL_BYTES = 256 * 1024
+const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'the result before it was cut off' })
 
 /** What the replies need from the conversation around them. */
 export type ReplySurroundings = {
@@ -56,6 +59,10 @@ export class Replies implements FrameSink {
   #rowStream: RowStream | undefined
   /** Set while the rest of a result is swallowed; told to the client in its place. */
   #cut: GatewayError | undefined
+  /** The client has been told of a cut, but the server goes on up to ReadyForQuery: none of that is for the client. */
+  #muted = false
+  /** Of the portal being executed: what earlier executions have shown. */
+  #portal: Portal | undefined
   #rowsMax = Number.POSITIVE_INFINITY
   #bytesMax = Number.POSITIVE_INFINITY
 
@@ -81,6 +88,7 @@ export class Replies implements FrameSink {
     if (flight === this.#flight) return
     this.#takeRows()
     this.#flight = flight
+    this.#portal = head?.kind === 'execute' ? head.portal : undefined
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
     const decision = flight?.judgement.decision
     const limit = decision === undefined || decision.kind === 'deny' ? undefined : decision.limit
@@ -97,13 +105,10 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.parseComplete:
       case SERVER_TYPES.bindComplete:
       case SERVER_TYPES.closeComplete:
-        this.#state.pending.shift()
-        this.follow()
-        return 'pass'
       case SERVER_TYPES.noData:
         this.#state.pending.shift()
         this.follow()
-        return 'pass'
+        return this.#muted ? 'drop' : 'pass'
       case SERVER_TYPES.rowDescription:
         return this.#description()
       case SERVER_TYPES.commandComplete:
@@ -118,6 +123,7 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.parameterDescription:
       case SERVER_TYPES.copyOutResponse:
       case SERVER_TYPES.copyDone:
+        return this.#muted || this.#cut !== undefined ? 'drop' : 'pass'
       case SERVER_TYPES.noticeResponse:
       case SERVER_TYPES.notificationResponse:
         return 'pass'
@@ -139,10 +145,10 @@ export class Replies implements FrameSink {
     switch (type) {
       case SERVER_TYPES.rowDescription:
         this.#checkDescription(buffer, start, end)
-        this.pass(buffer, from, end)
+        if (!this.#muted) this.pass(buffer, from, end)
         return
       case SERVER_TYPES.commandComplete:
-        this.#complete(buffer, from, start, end)
+        this.#statementEnded(buffer, from, end, buffer.toString('latin1', start, end - 1))
         return
       case SERVER_TYPES.emptyQueryResponse:
         this.#statementEnded(buffer, from, end, '')
@@ -157,8 +163,13 @@ export class Replies implements FrameSink {
         this.#ready(buffer, from, start, end)
         return
       case SERVER_TYPES.copyInResponse:
+        if (this.#muted) {
+          // Nobody will send the data.
+          this.#session.forward(housekeeping, COPY_FAIL)
+          return
+        }
         this.#state.copyIn = true
-        this.#state.pending.dropSyncsBehindFirst()
+        this.#state.groupsEnded += this.#state.pending.dropSyncsBehindFirst()
         this.pass(buffer, from, end)
         return
       default:
@@ -180,15 +191,13 @@ export class Replies implements FrameSink {
   /** The upstream has gone: whatever it still owed is lost. */
   lost(): void {
     for (const each of this.#state.pending.takeAll()) this.#end(each, 'lost', '')
+    this.#dropPortals(() => true)
     this.follow()
   }
 
   #row(bodyBytes: number): FrameMode {
-    const flight = this.#flight
-    if (this.#cut !== undefined) return 'drop'
-    if (flight === undefined) return 'pass'
-    flight.rows++
-    if (flight.rows > this.#rowsMax || flight.bytes > this.#bytesMax) return this.#cutOff(flight)
+    const counted = this.#countRow()
+    if (counted !== undefined) return counted
     const plan = this.#plan
     if (plan === undefined || !plan.masks) return 'pass'
     if (bodyBytes <= ROW_WHOLE_BYTES) return 'whole'
@@ -197,16 +206,26 @@ export class Replies implements FrameSink {
   }
 
   #copyRow(): FrameMode {
-    const flight = this.#flight
-    if (this.#cut !== undefined) return 'drop'
-    if (flight === undefined) return 'pass'
-    flight.rows++
-    if (flight.rows > this.#rowsMax || flight.bytes > this.#bytesMax) return this.#cutOff(flight)
-    return 'pass'
+    return this.#countRow() ?? 'pass'
   }
 
-  #cutOff(flight: Permitted): FrameMode {
-    const limit = flight.rows > this.#rowsMax ? `${this.#rowsMax} rows` : `${this.#bytesMax} bytes`
+  /** Undefined: the row may be shown. */
+  #countRow(): FrameMode | undefined {
+    const flight = this.#flight
+    if (this.#cut !== undefined || this.#muted) return 'drop'
+    if (flight === undefined) return 'pass'
+    flight.rows++
+    const portal = this.#portal
+    const rows = flight.rows + (portal?.rows ?? 0)
+    const bytes = flight.bytes + (portal?.bytes ?? 0)
+    if (rows > this.#rowsMax || bytes > this.#bytesMax) return this.#cutOff(flight, rows)
+    return undefined
+  }
+
+  #cutOff(flight: Permitted, rows: number): FrameMode {
+    // The row that was one too many is not shown.
+    flight.rows--
+    const limit = rows > this.#rowsMax ? `${this.#rowsMax} rows` : `${this.#bytesMax} bytes`
     this.#cut = this.#session.limitReached(flight, limit)
     this.#around.cutOff()
     return 'drop'
@@ -219,8 +238,9 @@ export class Replies implements FrameSink {
       if (inReach !== undefined && head.of !== undefined) return 'whole'
       this.#state.pending.shift()
       this.follow()
-      return 'pass'
+      return this.#muted ? 'drop' : 'pass'
     }
+    if (this.#muted) return 'drop'
     return inReach === undefined || this.#plan === undefined ? 'pass' : 'whole'
   }
 
@@ -230,9 +250,7 @@ export class Replies implements FrameSink {
     if (message.kind !== 'rowDescription' || inReach === undefined) return
     const head = this.#state.pending.first()
     if (head?.kind === 'describe') {
-      const { of } = head
-      if (of?.plan !== undefined) of.plan = tighten(of.plan, message.fields, inReach)
-      this.#shareTightened(of)
+      if (head.of !== undefined) this.#described(head.of, (plan) => tighten(plan, message.fields, inReach))
       this.#state.pending.shift()
       this.follow()
       return
@@ -240,33 +258,31 @@ export class Replies implements FrameSink {
     if (this.#plan !== undefined) this.#plan = tighten(this.#plan, message.fields, inReach)
   }
 
-  /** An Execute may already stand behind the Describe that has just tightened its plan. */
-  #shareTightened(of: Statement | Portal | undefined): void {
-    if (of === undefined || of.plan === undefined) return
+  /** Counts for every execution of the statement from now on, also for one that already stands behind the Describe. */
+  #described(of: Statement, narrow: (plan: ResultPlan) => ResultPlan): void {
+    of.tighten = narrow
+    if (of.plan !== undefined) of.plan = narrow(of.plan)
     for (const each of this.#state.pending.behindFirst()) {
-      if (each.kind === 'execute' && (each.portal === of || each.portal?.statement === of))
-        each.plan = of.plan
+      if (each.kind === 'execute' && each.portal?.statement === of && each.plan !== undefined)
+        each.plan = narrow(each.plan)
     }
-  }
-
-  #complete(buffer: Buffer, from: number, start: number, end: number): void {
-    if (this.#cut !== undefined) {
-      this.#tellCut()
-      return
-    }
-    this.#statementEnded(buffer, from, end, buffer.toString('latin1', start, end - 1))
   }
 
   /** One statement has ended: of a batch it may not be the last. */
   #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
     this.#state.copyIn = false
     if (this.#cut !== undefined) {
-      this.#tellCut()
+      this.#tellCut(false)
       return
     }
-    this.pass(buffer, from, end)
+    if (!this.#muted) this.pass(buffer, from, end)
     const head = this.#state.pending.first()
     if (head?.kind === 'execute') {
+      const { portal, flight } = head
+      if (portal !== undefined) {
+        portal.rows += flight.rows
+        portal.bytes += flight.bytes
+      }
       this.#state.pending.shift()
       this.#end(head, 'ok', tag)
       this.follow()
@@ -278,8 +294,11 @@ export class Replies implements FrameSink {
     }
   }
 
-  /** The client is told of the limit where the rest of the result would have been. */
-  #tellCut(): void {
+  /**
+   * The client is told of the limit where the rest of the result would have been. For the client the command has
+   * failed; a server that was not stopped in time (`failed` is false) has not, and goes on with what follows.
+   */
+  #tellCut(failed: boolean): void {
     const cut = this.#cut
     if (cut === undefined) return
     this.#cut = undefined
@@ -288,10 +307,15 @@ export class Replies implements FrameSink {
     const head = this.#state.pending.first()
     if (head?.kind === 'query') {
       this.#end(head, 'cut', cut.code)
-      head.swallow = true
-      this.#flight = undefined
-    } else if (head?.kind === 'execute') {
+      this.#muted = true
+    } else if (head?.kind === 'execute' && failed) {
       this.#failExtended('cut', cut.code)
+    } else if (head?.kind === 'execute') {
+      this.#muted = true
+      this.#state.pending.shift()
+      this.#end(head, 'cut', cut.code)
+      if (!this.#state.pending.owesReady) this.#state.skipping = true
+      this.follow()
     }
   }
 
@@ -299,17 +323,15 @@ export class Replies implements FrameSink {
     this.#state.copyIn = false
     const head = this.#state.pending.first()
     if (head?.kind === 'refusal') {
-      const error = errorBytes(head.error, 'ERROR')
-      this.#session.reply(error)
+      if (!this.#muted) this.#session.reply(errorBytes(head.error, 'ERROR', positionOf(head.error)))
       if (!head.simple) this.#failExtended('refused', head.error.code)
       return
     }
     if (this.#cut !== undefined) {
-      this.#tellCut()
+      this.#tellCut(true)
       return
     }
-    if (head?.kind === 'query' && head.swallow) return
-    this.pass(buffer, from, end)
+    if (!this.#muted) this.pass(buffer, from, end)
     const code = sqlstateOf(buffer, start, end)
     if (head === undefined || head.kind === 'sync') return
     if (head.kind === 'query') this.#end(head, 'error', code)
@@ -332,13 +354,16 @@ export class Replies implements FrameSink {
   #ready(buffer: Buffer, from: number, start: number, end: number): void {
     const state = this.#state
     state.copyIn = false
+    state.groupsEnded++
+    this.#muted = false
     state.status = buffer[start] ?? STATUS_BYTES.idle
     const head = state.pending.first()
     if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
     this.pass(buffer, from, end)
     state.pending.shift()
     if (state.status === STATUS_BYTES.idle) {
-      state.portals.clear()
+      // What was bound ahead of this answer belongs to what comes after it.
+      this.#dropPortals((portal) => portal.group < state.groupsEnded)
       if (state.redefined) {
         state.redefined = false
         this.#around.redefined()
@@ -346,6 +371,13 @@ export class Replies implements FrameSink {
     }
     this.follow()
     if (state.pending.length === 0) this.#around.settled()
+  }
+
+  /** What was approved for a portal and never executed has not run. */
+  #dropPortals(ended: (portal: Portal) => boolean): void {
+    for (const { permit } of this.#state.portals.take(ended)) {
+      if (permit !== undefined) this.#session.finish(permit, 'skipped', '')
+    }
   }
 
   #end(each: Pending, outcome: OutcomeHead['outcome'], tag: string): void {

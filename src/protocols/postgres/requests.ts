@@ -12,7 +12,7 @@ import {
   STATUS_BYTES,
 } from '../../wire/postgres/index.ts'
 import type { Judge, Judged } from './commands.ts'
-import { errorBytes } from './errors.ts'
+import { errorBytes, positionOf } from './errors.ts'
 import type { Portal, Statement } from './pending.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
 import type { ResultPlan } from './results.ts'
@@ -33,7 +33,12 @@ export type RequestSurroundings = {
   /** Definitions are about to change. */
   redefining(): void
   terminate(): void
+  /** The session has ended; nothing may be recorded or forwarded for it any more. */
+  over(): boolean
 }
+
+/** A message without a statement in it. */
+const NO_TEXT = new Uint8Array(0)
 
 /** Plans belong to judgements, and judgements are cached: a plan is made once per cached decision. */
 const planOf = new WeakMap<Judgement, readonly (ResultPlan | undefined)[]>()
@@ -153,12 +158,12 @@ export class Requests implements FrameSink {
         return
       }
     } catch (error) {
-      this.#refuse(asGatewayError(error), true)
+      this.#refuse(asGatewayError(error), true, 'query', buffer.subarray(start, textEnd))
       return
     }
     const message = Buffer.from(buffer.subarray(from, end))
-    this.#later(true, async () => {
-      const judged = await this.#judge.later(message.subarray(HEADER_BYTES, message.length - 1))
+    this.#later('query', message.subarray(HEADER_BYTES, message.length - 1), async () => {
+      const judged = await this.#read(message.subarray(HEADER_BYTES, message.length - 1))
       this.#runQuery(judged, message, 0, message.length)
     })
   }
@@ -171,7 +176,7 @@ export class Requests implements FrameSink {
       return
     }
     const message = Buffer.from(buffer.subarray(from, end))
-    this.#later(true, async () => {
+    this.#later('query', NO_TEXT, async () => {
       const permit = await this.#hold(step, this.#state.inTransaction)
       this.#forwardQuery(permit, message, 0, message.length)
     })
@@ -188,8 +193,8 @@ export class Requests implements FrameSink {
       statement: 0,
       plan: plans[0],
       tags: '',
-      swallow: false,
     })
+    this.#state.groupsSent++
     this.#around.follow()
   }
 
@@ -206,6 +211,7 @@ export class Requests implements FrameSink {
     this.#session.forward(housekeeping, buffer, from, end)
     if (state.copyIn) return
     state.pending.push({ kind: 'sync' })
+    state.groupsSent++
     this.#around.follow()
   }
 
@@ -222,7 +228,7 @@ export class Requests implements FrameSink {
           const of =
             message.what === 'statement'
               ? this.#state.statements.get(message.name)
-              : this.#state.portals.get(message.name)
+              : this.#state.portals.get(message.name)?.statement
           this.#forwardExtended(buffer, from, end)
           this.#state.pending.push({ kind: 'describe', of })
           break
@@ -247,7 +253,12 @@ export class Requests implements FrameSink {
       this.#around.follow()
     } catch (error) {
       if (!isGatewayError(error) || error.code === 'protocol_violation') throw error
-      this.#refuse(error, message.kind === 'functionCall')
+      this.#refuse(
+        error,
+        message.kind === 'functionCall',
+        message.kind,
+        message.kind === 'parse' ? message.sql : NO_TEXT,
+      )
     }
   }
 
@@ -265,8 +276,8 @@ export class Requests implements FrameSink {
       return
     }
     const copy = Buffer.from(buffer.subarray(from, end))
-    this.#later(false, async () => {
-      this.#parsed(message.statement, await this.#judge.later(sql), copy, 0, copy.length)
+    this.#later('parse', sql, async () => {
+      this.#parsed(message.statement, await this.#read(sql), copy, 0, copy.length)
     })
   }
 
@@ -295,12 +306,10 @@ export class Requests implements FrameSink {
     if (known === undefined) {
       const copy = Buffer.from(buffer.subarray(from, end))
       const again = decodeClient(CLIENT_TYPES.bind, copy, HEADER_BYTES, copy.length)
-      this.#later(false, async () => {
-        if (statement !== undefined) {
-          statement.judgement = (await this.#judge.later(Buffer.from(statement.text))).judgement
-          statement.plan = plansFor(statement.judgement)[0]
-          if (again.kind === 'bind') this.#bound(again, statement, statement.judgement, copy, 0, copy.length)
-        }
+      this.#later('bind', NO_TEXT, async () => {
+        if (statement === undefined || again.kind !== 'bind') return
+        judgeAnew(statement, (await this.#read(Buffer.from(statement.text))).judgement)
+        this.#bound(again, statement, statement.judgement, copy, 0, copy.length)
       })
       return
     }
@@ -317,9 +326,9 @@ export class Requests implements FrameSink {
     end: number,
   ): void {
     const parameters = message.values.map((value) => (value === null ? null : Buffer.from(value)))
-    const { plan } = statement
+    const bare = { statement, parameters, group: this.#state.groupsSent, rows: 0, bytes: 0 }
     if (judgement.decision.kind === 'allow') {
-      this.#forwardBind(message.portal, { statement, parameters, plan, approved: false }, buffer, from, end)
+      this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
       return
     }
     const command = { ...commandOf('execute', { text: statement.text, judgement }), parameters }
@@ -327,9 +336,9 @@ export class Requests implements FrameSink {
     if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
     const copy = Buffer.from(buffer.subarray(from, end))
     const failFast = this.#state.inTransaction || this.#state.executed
-    this.#later(false, async () => {
+    this.#later('bind', NO_TEXT, async () => {
       const permit = await this.#hold(step, failFast)
-      const portal: Portal = { statement, parameters, plan, approved: true, permit }
+      const portal = { ...bare, approved: this.#session.policyVersion, permit }
       this.#forwardBind(message.portal, portal, copy, 0, copy.length)
     })
   }
@@ -339,7 +348,14 @@ export class Requests implements FrameSink {
       throw new GatewayError('limit_exceeded', `A session keeps at most ${LIMITS.namedObjectsMax} portals.`)
     }
     this.#forwardExtended(buffer, from, end)
-    this.#state.pending.push({ kind: 'bind', undo: this.#state.portals.set(name, portal) })
+    const undo = this.#state.portals.set(name, portal)
+    this.#state.pending.push({
+      kind: 'bind',
+      undo: () => {
+        undo()
+        if (portal.permit !== undefined) this.#session.finish(portal.permit, 'skipped', '')
+      },
+    })
     this.#around.follow()
   }
 
@@ -351,24 +367,13 @@ export class Requests implements FrameSink {
         retry: 'only-if-changed',
       })
     }
-    if (portal?.permit !== undefined && !portal.permit.done) {
-      this.#forwardExecute(portal.permit, portal, buffer, from, end)
-      portal.permit = undefined
-      return
-    }
     const judged = portal === undefined ? this.#judge.unknown('execute') : this.#rejudged(portal.statement)
     if (judged === undefined) {
       const copy = Buffer.from(buffer.subarray(from, end))
-      this.#later(false, async () => {
+      this.#later('execute', NO_TEXT, async () => {
         if (portal === undefined) return
-        portal.statement.judgement = (await this.#judge.later(Buffer.from(portal.statement.text))).judgement
-        this.#stepExecute(
-          portal,
-          { text: portal.statement.text, judgement: portal.statement.judgement },
-          copy,
-          0,
-          copy.length,
-        )
+        judgeAnew(portal.statement, (await this.#read(Buffer.from(portal.statement.text))).judgement)
+        this.#stepExecute(portal, portal.statement, copy, 0, copy.length)
       })
       return
     }
@@ -380,7 +385,18 @@ export class Requests implements FrameSink {
       ...commandOf('execute', judged),
       ...(portal === undefined ? {} : { parameters: portal.parameters }),
     }
-    const approved = portal?.approved === true && judged.judgement.decision.kind === 'hold'
+    const approved =
+      portal?.approved === this.#session.policyVersion && judged.judgement.decision.kind !== 'deny'
+    const permit = portal?.permit
+    if (portal !== undefined && permit !== undefined && !permit.done) {
+      portal.permit = undefined
+      if (approved) {
+        this.#forwardExecute(permit, portal, buffer, from, end)
+        return
+      }
+      // Approved under another policy: what was approved has not run and does not run by that approval.
+      this.#session.finish(permit, 'skipped', '')
+    }
     const step = approved
       ? this.#session.stepApproved(command, judged.judgement)
       : this.#session.step(command, judged.judgement)
@@ -391,7 +407,7 @@ export class Requests implements FrameSink {
     // Held only now: the policy became stricter after Bind. The portal is already upstream, but nothing has run.
     const copy = Buffer.from(buffer.subarray(from, end))
     const failFast = this.#state.inTransaction || this.#state.executed
-    this.#later(false, async () => {
+    this.#later('execute', NO_TEXT, async () => {
       this.#forwardExecute(await this.#hold(step, failFast), portal, copy, 0, copy.length)
     })
   }
@@ -412,7 +428,8 @@ export class Requests implements FrameSink {
       kind: 'execute',
       flight: permit,
       portal,
-      plan: portal?.plan ?? plansFor(permit.judgement)[0],
+      plan:
+        portal === undefined ? plansFor(permit.judgement)[0] : planFor(portal.statement, permit.judgement),
     })
     this.#around.follow()
   }
@@ -428,10 +445,7 @@ export class Requests implements FrameSink {
     const sql = Buffer.from(statement.text)
     const judged = this.#judge.bytes(sql, 0, sql.length)
     if (judged === undefined) return undefined
-    if (judged.judgement !== statement.judgement) {
-      statement.judgement = judged.judgement
-      statement.plan = plansFor(judged.judgement)[0]
-    }
+    if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
     return judged
   }
 
@@ -439,22 +453,34 @@ export class Requests implements FrameSink {
     return this.#around.hold(held, failFast ? 0 : this.#session.connection.patienceMs)
   }
 
+  /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
+  async #read(sql: Uint8Array): Promise<Judged> {
+    const judged = await this.#judge.later(sql)
+    if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
+    return judged
+  }
+
   /** Goes on with this message later; nothing behind it is looked at meanwhile. */
-  #later(simple: boolean, work: () => Promise<void>): void {
+  #later(form: string, text: Uint8Array, work: () => Promise<void>): void {
     this.#framer.stop()
     this.#around.stall(
       work().catch((error: unknown) => {
         if (!isGatewayError(error) || error.code === 'protocol_violation') throw error
-        this.#refuse(error, simple)
+        if (error.requestId === undefined && this.#around.over()) return
+        this.#refuse(error, form === 'query', form, text)
       }),
     )
   }
 
   /** Says no in the place where the answer would have been, and fails both sides alike. */
-  #refuse(error: GatewayError, simple: boolean): void {
+  #refuse(refusal: GatewayError, simple: boolean, form: string, text: Uint8Array): void {
     const state = this.#state
+    const error =
+      refusal.requestId === undefined
+        ? this.#session.stepUnreadable(form, attemptedText(text), refusal)
+        : refusal
     if (state.idle) {
-      this.#session.reply(errorBytes(error, 'ERROR'))
+      this.#session.reply(errorBytes(error, 'ERROR', positionOf(error)))
       if (simple) {
         this.#session.reply(readyBytes(state.status))
       } else {
@@ -465,12 +491,34 @@ export class Requests implements FrameSink {
     }
     this.#session.forward(housekeeping, simple ? FAILING_QUERY : FAILING_PARSE)
     state.pending.push({ kind: 'refusal', error, simple })
+    if (simple) state.groupsSent++
     if (!simple) {
       state.skipping = true
       state.unsynced = true
     }
     this.#around.follow()
   }
+}
+
+/** What is recorded of an attempt that never became a command. */
+function attemptedText(text: Uint8Array): string {
+  const shown = Buffer.from(text.subarray(0, LIMITS.statementInlineBytesMax)).toString('utf8')
+  return text.length <= LIMITS.statementInlineBytesMax ? shown : `${shown} ... (${text.length} bytes)`
+}
+
+/** What is decided now replaces what was decided before; what the server has said of the statement still counts. */
+function judgeAnew(statement: Statement, judgement: Judgement): void {
+  statement.judgement = judgement
+  statement.plan = tightened(statement, judgement)
+}
+
+function planFor(statement: Statement, judgement: Judgement): ResultPlan | undefined {
+  return statement.judgement === judgement ? statement.plan : tightened(statement, judgement)
+}
+
+function tightened(statement: Statement, judgement: Judgement): ResultPlan | undefined {
+  const [plan] = plansFor(judgement)
+  return plan === undefined || statement.tighten === undefined ? plan : statement.tighten(plan)
 }
 
 function commandOf(form: string, { text, judgement }: Judged): Command {

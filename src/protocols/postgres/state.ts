@@ -11,6 +11,9 @@ export class ConversationState {
   readonly pending = new PendingQueue()
   readonly statements = new Names<Statement>()
   readonly portals = new Names<Portal>()
+  /** How many ReadyForQuery the messages sent so far ask for, and how many have come. */
+  groupsSent = 0
+  groupsEnded = 0
   /** The status byte of the last ReadyForQuery. */
   status: number = STATUS_BYTES.idle
   /** Extended-protocol messages have been forwarded since the last Sync. */
