@@ -1,7 +1,7 @@
 /** Large results: how fast they flow, and how much memory the process in between takes meanwhile. */
 import { join } from 'node:path'
 import { processorMs, residentBytes, start } from '../support/processes.ts'
-import type { Ratios } from '../support/report.ts'
+import type { Measures, Ratios } from '../support/report.ts'
 import { median, rounded } from '../support/statistics.ts'
 import type { Read } from './reader.ts'
 import { environmentOf } from './target.ts'
@@ -25,6 +25,7 @@ export type BulkFigures = {
 
 export type Bulk = {
   readonly ratios: Ratios
+  readonly measures: Measures
   readonly figures: Readonly<Record<string, Partial<Record<TargetName, BulkFigures>>>>
 }
 
@@ -51,6 +52,7 @@ export async function bulk(
 ): Promise<Bulk> {
   const figures: Record<string, Partial<Record<TargetName, BulkFigures>>> = {}
   const ratios: Ratios = {}
+  const measures: Measures = {}
   const readers = await Promise.all(targets.map(startReader))
   try {
     for (const [key, statement] of [
@@ -92,6 +94,8 @@ export async function bulk(
         }
       }
       Object.assign(ratios, ratiosOf(key, rates))
+      const grown = growth.get('sluice')
+      if (grown !== undefined) measures[`${key}.memory_growth_mib`] = rounded(grown / 1024 ** 2)
       say(
         `${key}: ${targets
           .map((each) => `${each.name} ${figures[key]?.[each.name]?.megabytesPerSecond ?? '-'} MB/s`)
@@ -101,7 +105,7 @@ export async function bulk(
   } finally {
     for (const reader of readers) await reader.stop()
   }
-  return { ratios, figures }
+  return { ratios, measures, figures }
 }
 
 /** Rows count, not bytes: a masked column is shorter, and that must not look like speed. */

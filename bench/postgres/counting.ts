@@ -5,16 +5,13 @@
  */
 import { readJournal } from '../../src/recording/index.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
+import type { Measures } from '../support/report.ts'
 import { pgbench } from './pgbench.ts'
 import type { Target } from './target.ts'
 
 export type CountingPlan = { readonly clients: number; readonly transactions: number }
 
-export type Counting = {
-  readonly transactions: number
-  readonly logged: number
-  readonly recorded: number
-}
+export type Counting = { readonly measures: Measures }
 
 /** Both sides are asked for statements on this table; nothing else on this server touches it. */
 const TABLE = 'pgbench_accounts'
@@ -41,7 +38,7 @@ export async function counting(
   if (recorded !== logged || recorded !== transactions) {
     throw new Error('the recording does not hold what the server ran')
   }
-  return { transactions, logged, recorded }
+  return { measures: { 'counting.logged': logged, 'counting.recorded': recorded } }
 }
 
 async function loggedStatements(server: TestServer): Promise<number> {

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { start } from '../support/processes.ts'
+import type { Measures } from '../support/report.ts'
 import { percentile, rounded } from '../support/statistics.ts'
 import { MASKED, startReader } from './bulk.ts'
 import { latencies } from './pgbench.ts'
@@ -24,14 +25,17 @@ export type FairnessFigures = {
   readonly nested: number
 }
 
-export type Fairness = Partial<Record<TargetName, FairnessFigures>>
+export type Fairness = {
+  readonly measures: Measures
+  readonly figures: Partial<Record<TargetName, FairnessFigures>>
+}
 
 export async function fairness(
   targets: readonly Target[],
   plan: FairnessPlan,
   say: (line: string) => void,
 ): Promise<Fairness> {
-  const found: Fairness = {}
+  const found: Partial<Record<TargetName, FairnessFigures>> = {}
   for (const target of targets) {
     const figures = await fairnessOf(target, plan)
     found[target.name] = figures
@@ -40,7 +44,11 @@ export async function fairness(
         `beside ${figures.results} large results and ${figures.nested} nested statements`,
     )
   }
-  return found
+  const measures: Measures = {}
+  for (const [name, { p99Ms }] of Object.entries(found)) {
+    measures[name === 'sluice' ? 'fairness.p99_ms' : `fairness.${name}.p99_ms`] = p99Ms
+  }
+  return { measures, figures: found }
 }
 
 async function fairnessOf(target: Target, plan: FairnessPlan): Promise<FairnessFigures> {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collectGarbage, inspectorUrl } from '../support/inspector.ts'
 import { residentBytes, start } from '../support/processes.ts'
+import type { Measures } from '../support/report.ts'
 import { rounded } from '../support/statistics.ts'
 import { PORTS, runSluice } from './sluice.ts'
 import { environmentOf } from './target.ts'
@@ -22,23 +23,28 @@ export type IdleFigures = {
   readonly afterBytes: number
 }
 
-export type Idle = Partial<Record<IdleKind, IdleFigures>>
+export type Idle = {
+  readonly measures: Measures
+  readonly figures: Partial<Record<IdleKind, IdleFigures>>
+}
 
 /** A gateway of its own for each kind: memory that one left behind would be hidden from the next. */
 export async function idle(plan: IdlePlan, say: (line: string) => void): Promise<Idle> {
-  const found: Idle = {}
+  const measures: Measures = {}
+  const found: Partial<Record<IdleKind, IdleFigures>> = {}
   const fake = start(process.execPath, [join(import.meta.dirname, 'fake-server.ts')])
   try {
     const port = Number(await fake.line())
     for (const kind of plan.kinds) {
       const figures = await idleOf(kind, plan.sessions, port)
       found[kind] = figures
+      measures[`idle.${kind}.kib_per_session`] = figures.kibPerSession
       say(`idle, ${kind}: ${figures.kibPerSession} KiB a session with ${figures.sessions} of them`)
     }
   } finally {
     await fake.stop()
   }
-  return found
+  return { measures, figures: found }
 }
 
 async function idleOf(kind: IdleKind, sessions: number, fakePort: number): Promise<IdleFigures> {

@@ -4,8 +4,9 @@
  */
 import { startTestServer } from '../../test/support/postgres.ts'
 import type { BenchOptions } from '../run.ts'
-import { commit, keep, machine, table } from '../support/report.ts'
-import type { Ratios, Results } from '../support/report.ts'
+import { againstBars, commit, keep, machine, table } from '../support/report.ts'
+import type { Measures, Ratios, Results } from '../support/report.ts'
+import { BARS } from './bars.ts'
 import { bulk } from './bulk.ts'
 import { makeDatabase } from './data.ts'
 import { counting } from './counting.ts'
@@ -49,6 +50,7 @@ export async function postgres(options: BenchOptions): Promise<void> {
   const wanted: readonly TargetName[] =
     options.targets === undefined ? TARGETS : KNOWN.filter((name) => options.targets?.includes(name))
   const ratios: Ratios = {}
+  const measures: Measures = {}
   const scenarios: Record<string, unknown> = {}
   const targets: Target[] = []
   const server = await startTestServer(15, {
@@ -63,11 +65,14 @@ export async function postgres(options: BenchOptions): Promise<void> {
     targets.sort((a, b) => wanted.indexOf(a.name) - wanted.indexOf(b.name))
     const ends = targets.filter((each) => each.name === 'direct' || each.name === 'sluice')
     say(`ready after ${seconds(began)} s`)
-    const take = async <T>(name: string, measure: () => Promise<T & { readonly ratios?: Ratios }>) => {
+    type Found = { readonly ratios?: Ratios; readonly measures?: Measures }
+    const take = async (name: string, measure: () => Promise<Found>) => {
       if (options.only !== undefined && !options.only.includes(name)) return
       const start = performance.now()
-      const { ratios: found, ...rest } = await measure()
-      Object.assign(ratios, found)
+      const found = await measure()
+      const { ratios: someRatios, measures: someMeasures, ...rest } = found
+      Object.assign(ratios, someRatios)
+      Object.assign(measures, someMeasures)
       scenarios[name] = rest
       say(`  (${name} took ${seconds(start)} s)`)
     }
@@ -93,10 +98,13 @@ export async function postgres(options: BenchOptions): Promise<void> {
       machine: machine(),
       versions,
       ratios,
+      measures,
       scenarios,
     }
     const file = await keep(options.name ?? 'latest/postgres', results)
-    say(`\n${table(['ratio', 'value'], Object.entries(ratios))}\n\nkept in ${file}`)
+    const figures = { ...ratios, ...measures }
+    say(`\n${table(['figure', 'value'], Object.entries(figures))}`)
+    say(`\n${table(['figure', 'measured', 'bar', ''], againstBars(figures, BARS))}\n\nkept in ${file}`)
     if (options.json) say(JSON.stringify(results))
   } finally {
     for (const target of targets) await target.stop()

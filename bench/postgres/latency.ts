@@ -1,5 +1,5 @@
 /** How long a statement takes at a fixed, moderate rate: what a client feels that is not in a hurry. */
-import type { Ratios } from '../support/report.ts'
+import type { Measures, Ratios } from '../support/report.ts'
 import { median, percentile, rounded } from '../support/statistics.ts'
 import { latencies } from './pgbench.ts'
 import type { Target, TargetName } from './target.ts'
@@ -15,6 +15,7 @@ export type LatencyFigures = { readonly p50Ms: number; readonly p99Ms: number; r
 
 export type Latency = {
   readonly ratios: Ratios
+  readonly measures: Measures
   readonly figures: Partial<Record<TargetName, LatencyFigures>>
   /** Milliseconds above direct, the median of the differences within each round. */
   readonly added: Partial<Record<TargetName, { readonly p50Ms: number; readonly p99Ms: number }>>
@@ -63,5 +64,10 @@ export async function latency(
   for (const [name, { p50Ms, p99Ms }] of Object.entries(figures)) {
     say(`latency at ${plan.rate}/s, ${name}: p50 ${p50Ms} ms, p99 ${p99Ms} ms`)
   }
-  return { ratios, figures, added }
+  const measures: Measures = {}
+  if (added.sluice !== undefined) {
+    measures['latency.added_p50_ms'] = added.sluice.p50Ms
+    measures['latency.added_p99_ms'] = added.sluice.p99Ms
+  }
+  return { ratios, measures, figures, added }
 }

@@ -7,6 +7,12 @@ import { dirname, join } from 'node:path'
 /** `prepared.c8.vs_pgbouncer` -> 0.71. */
 export type Ratios = Record<string, number>
 
+/** What is no ratio, with its unit in the name: `fairness.p99_ms` -> 12. */
+export type Measures = Record<string, number>
+
+/** What a ratio or measure should be. */
+export type Bar = { readonly atLeast: number } | { readonly atMost: number }
+
 export type Results = {
   readonly benchmark: string
   readonly at: string
@@ -15,6 +21,7 @@ export type Results = {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number }
   readonly versions: Readonly<Record<string, string>>
   readonly ratios: Ratios
+  readonly measures?: Measures
   /** Everything measured, scenario by scenario. */
   readonly scenarios: Readonly<Record<string, unknown>>
 }
@@ -62,4 +69,18 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
         .trimEnd(),
     )
     .join('\n')
+}
+
+/** The figures that have a bar, and whether they reach it. */
+export function againstBars(
+  figures: Readonly<Record<string, number>>,
+  bars: Readonly<Record<string, Bar>>,
+): readonly (readonly [figure: string, measured: number, bar: string, verdict: string])[] {
+  return Object.entries(bars).flatMap(([name, bar]) => {
+    const measured = figures[name]
+    if (measured === undefined) return []
+    const isMet = 'atLeast' in bar ? measured >= bar.atLeast : measured <= bar.atMost
+    const text = 'atLeast' in bar ? `at least ${bar.atLeast}` : `at most ${bar.atMost}`
+    return [[name, measured, text, isMet ? 'met' : 'MISSED'] as const]
+  })
 }
