@@ -28,6 +28,11 @@ export type ProtocolSchema = {
   readonly settings: z.ZodType
   /** The facts it adds to those every command has, for the conditions of rules. */
   readonly attributes?: Readonly<Record<string, AttributeType>>
+  /** What is wrong with a pattern under `labels`, and what to write; undefined when nothing is. */
+  readonly labelFault?: (
+    pattern: string,
+    settings: unknown,
+  ) => { readonly expected: string; readonly fix: string } | undefined
 }
 
 export type LoadOptions = { readonly protocols: Readonly<Record<string, ProtocolSchema>> }
@@ -88,6 +93,12 @@ class Loader {
       const settings = readPart(protocol.settings, this.#tree, path, own, [...COMMON])
       if (!settings.ok) this.problems.push(...settings.problems)
       if (common === undefined || !settings.ok) continue
+      for (const pattern of Object.keys(common.labels)) {
+        const fault = protocol.labelFault?.(pattern, settings.value)
+        if (fault === undefined) continue
+        const at = [...path, 'labels', pattern]
+        this.problems.push(this.#tree.problem(this.#tree.keyAt(at), at, fault.expected, fault.fix))
+      }
       const attributes = protocol.attributes ?? {}
       found.set(brand<ConnectionName>(name), { common, settings: settings.value, attributes })
     }

@@ -20,6 +20,11 @@ export type Protocol = {
   readonly settings: ZodType
   /** Facts that this protocol adds to those every command has. */
   readonly attributes: Readonly<Record<string, AttributeType>>
+  /** What is wrong with a pattern that gives a label on such a connection, and what to write instead. */
+  readonly labelFault: (
+    pattern: string,
+    settings: unknown,
+  ) => { readonly expected: string; readonly fix: string } | undefined
   /** Begins to serve. One per listener; `close` ends what it keeps of its own. */
   serve(context: ProtocolContext): ProtocolServer
 }

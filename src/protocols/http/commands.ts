@@ -3,6 +3,7 @@ import { GatewayError } from '../../core/index.ts'
 import type { JsonAssignment } from '../../session/index.ts'
 import type { RoutePattern, Target } from '../../wire/http/index.ts'
 import { matchesRoute, parseRoutePattern } from '../../wire/http/index.ts'
+import { readLabelPattern } from './labels.ts'
 import type { HttpSettings } from './settings.ts'
 
 /** A route of the configuration with the labels of its answers. */
@@ -13,20 +14,12 @@ export type Route = {
   readonly labels: readonly { readonly path: string; readonly label: LabelName }[]
 }
 
-/** `/customers: items[].email`, or `*: **.email` for every route. */
-const LABEL_PATTERN = /^(\*|\/\S*):\s*(\S+)$/
-
 /** The routes of a connection, in the order in which they are written. Throws GatewayError `invalid`. */
 export function routesOf(connection: Connection<HttpSettings>): readonly Route[] {
   const assignments = connection.labels.map(({ pattern, label }) => {
-    const [, route, path] = LABEL_PATTERN.exec(pattern) ?? []
-    if (route === undefined || path === undefined) {
-      throw new GatewayError(
-        'invalid',
-        `Write a label of ${connection.name} like "/customers: items[].email".`,
-      )
-    }
-    return { route, path, label }
+    const read = readLabelPattern(pattern)
+    if (read === undefined) throw new GatewayError('invalid', `${pattern} gives a label to nothing.`)
+    return { ...read, label }
   })
   return connection.settings.routes.map(({ method, path, class: commandClass }) => {
     const pattern = parseRoutePattern(path)

@@ -5,12 +5,14 @@
  */
 import type { Protocol } from '../../session/index.ts'
 import { HttpServer } from './client.ts'
+import { labelFault } from './labels.ts'
 import { httpSettings } from './settings.ts'
 
 export const http: Protocol = {
   name: 'http',
   settings: httpSettings,
   attributes: { method: 'string', path: 'string', route: 'string', query: 'string' },
+  labelFault,
   serve(context) {
     const server = new HttpServer(context)
     return {
