@@ -6,10 +6,12 @@ import { FRAME, FRAME_HEADER_BYTES, FRAME_MAGIC, putUint64 } from './format.ts'
 const COUNT_CHARACTERS_MIN = 4096
 /** What the buffer holds at rest; a burst makes it grow, the next `clear` gives the rest back. */
 const RESTING_BYTES = 1024 * 1024
+/** What it begins with. */
+const FIRST_BYTES = 64 * 1024
 
 /** Frames of one file waiting for one write: encoded in place, one after the other, in memory that is used again. */
 export class FrameBuffer {
-  #bytes = Buffer.allocUnsafeSlow(RESTING_BYTES)
+  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
   #view = new DataView(this.#bytes.buffer)
   #length = 0
 

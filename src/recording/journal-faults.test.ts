@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -164,6 +164,50 @@ test('a file that somebody cut short is not written on', () => {
   files.fault = () => undefined
   expect(failsWith(() => journal.flush())).toBe('recording_unavailable')
   expect(statSync(join(directory, 'journal', '00000001.slj')).size).toBe(40)
+})
+
+test('a file that somebody removes is put back, with all that was in it', async () => {
+  const journal = start()
+  const session = sessionId()
+  journal.append(session, openEntry())
+  for (let n = 1; n <= 100; n++) {
+    journal.append(session, intentEntry(n))
+    journal.flush()
+  }
+  const before = await all()
+  rmSync(join(directory, 'journal'), { recursive: true })
+  // Found within a second; what was written in between is in the file that is put back.
+  journal.append(session, intentEntry(101))
+  journal.flush()
+  clock.advance(1000)
+  files.fault = ({ name, path }) =>
+    name === 'open' && path?.endsWith('.slj') ? systemError('EROFS') : undefined
+  journal.append(session, intentEntry(102))
+  expect(failsWith(() => journal.flush())).toBe('recording_unavailable')
+  files.fault = () => undefined
+  journal.flush()
+  const read = await all()
+  expect(read.slice(0, before.length)).toEqual(before)
+  expect(targets(read.slice(before.length))).toEqual([
+    'intent',
+    'intent',
+    '00000001.slj',
+    'journal.recovered',
+  ])
+  expect(read.at(-2)?.entry).toMatchObject({ head: { action: 'journal.restored' } })
+  journal.close()
+  expect(start().sessionsRepaired).toEqual([session])
+})
+
+test('where another file has taken its place nothing is written', () => {
+  const journal = start()
+  const path = join(directory, 'journal', '00000001.slj')
+  rmSync(path)
+  writeFileSync(path, 'of somebody else')
+  clock.advance(1000)
+  journal.append(undefined, adminEntry())
+  expect(failsWith(() => journal.flush())).toBe('recording_unavailable')
+  expect(readFileSync(path, 'utf8')).toBe('of somebody else')
 })
 
 test('while nothing can be written memory stays bounded: appending refuses in the end (P-03)', () => {

@@ -1,11 +1,15 @@
+import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { FILE, FILE_HEADER_BYTES, FILE_MAGIC, type FileKind, putUint64 } from './format.ts'
-import type { FileSystem } from './file-system.ts'
+import { type FileSystem, writeWhole } from './file-system.ts'
 
 /** A signal or a full queue of the kernel may interrupt a write; more often than this in a row it is a fault. */
 const RETRIES_MAX = 16
 /** Written bytes after which the disk is asked to keep up, so that the sync at the end of a file is short. */
 const SYNC_AHEAD_BYTES = 8 * 1024 * 1024
+
+/** At a time, when a file has to be copied. */
+const COPY_BYTES = 1024 * 1024
 
 /** The header every recording file begins with. */
 export function fileHeader(kind: FileKind, number: number, firstSequence: number, time: number): Buffer {
@@ -39,7 +43,7 @@ export class JournalFile {
     this.#files = files
     this.path = path
     this.#onSyncFault = onSyncFault
-    this.#file = files.open(path, again ? 'w' : 'wx')
+    this.#file = files.open(path, again ? 'w+' : 'wx+')
   }
 
   /** Bytes that are wholly in the file. */
@@ -78,6 +82,34 @@ export class JournalFile {
     this.#syncAhead()
   }
 
+  /**
+   * Puts the file back where it belongs if somebody has removed it: what is written to a file without a name is gone
+   * when it is closed. True if that was so. Throws when it cannot be put back.
+   */
+  restore(): boolean {
+    if (this.#files.links(this.#file) > 0) return false
+    this.#files.makeDirectory(dirname(this.path))
+    const file = this.#files.open(this.path, 'wx+')
+    try {
+      const piece = Buffer.allocUnsafe(COPY_BYTES)
+      for (let at = 0; at < this.#length; ) {
+        const read = this.#files.read(this.#file, piece, 0, Math.min(piece.length, this.#length - at), at)
+        if (read === 0) throw new Error('the file has lost bytes that were written')
+        writeWhole(this.#files, file, piece.subarray(0, read), at)
+        at += read
+      }
+      this.#files.sync(file)
+      this.#files.syncDirectory(dirname(this.path))
+    } catch (error) {
+      this.#files.close(file)
+      this.#files.remove(this.path)
+      throw error
+    }
+    this.#replaceHandle(file)
+    this.#syncedLength = this.#length
+    return true
+  }
+
   /** All that was written is on the disk when it returns. */
   sync(): void {
     if (this.#syncedLength === this.#length) return
@@ -114,10 +146,15 @@ export class JournalFile {
         this.#files.close(file)
         throw error
       }
-      if (!this.#syncing) this.#files.close(this.#file)
-      this.#file = file
+      this.#replaceHandle(file)
     }
     this.#torn = false
+  }
+
+  #replaceHandle(file: number): void {
+    // A handle that is being synced is closed when that has ended.
+    if (!this.#syncing) this.#files.close(this.#file)
+    this.#file = file
   }
 
   #cutBack(file: number): void {

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { AdminHead, Clock, Entry, Journal, SessionId } from '../core/index.ts'
 import { GatewayError, LIMITS } from '../core/index.ts'
 import { type FileSystem, systemFiles } from './file-system.ts'
@@ -36,6 +36,9 @@ export type Place = { readonly file: number; readonly offset: number }
 /** How long to stay with a file that is full, or whose sync failed, before trying again to begin a new one. */
 const NEW_FILE_RETRY_MS = 1000
 
+/** How often to look whether somebody has removed the file that is being written. */
+const LOOK_AFTER_MS = 1000
+
 /**
  * The journal of one gateway process: every session's entries, in the order in which they happened, in files of
  * which exactly one grows. Leaves reading, cutting and listing to its neighbours.
@@ -66,6 +69,7 @@ export class FileJournal implements Journal {
   /** The sync of the current file failed: what it says about the disk cannot be believed any more. */
   #doubtful = false
   #newFileAfter = 0
+  #lookedAt = 0
   #leftBehind = 0
   #closed = false
 
@@ -123,6 +127,7 @@ export class FileJournal implements Journal {
     const waiting = this.#buffer.length
     if (waiting === 0) return
     try {
+      this.#lookAfterFile()
       this.#file.write(this.#buffer.waiting)
     } catch (error) {
       this.#failure ??= { since: this.#clock.now(), from: this.#flushedSequence + 1, count: 0 }
@@ -215,6 +220,17 @@ export class FileJournal implements Journal {
     this.#sessions.delete(live.session)
     const place = { file: live.file, offset: live.offset }
     for (const observer of this.#observers) observer.sessionClosed(live.session, live.summary, place)
+  }
+
+  /** Once in a while, whether the file is still in its place. */
+  #lookAfterFile(): void {
+    const now = this.#clock.now()
+    if (now < this.#lookedAt + LOOK_AFTER_MS && now >= this.#lookedAt) return
+    const restored = this.#file.restore()
+    this.#lookedAt = now
+    if (!restored) return
+    const head: AdminHead = { action: 'journal.restored', by: 'gateway', target: basename(this.#file.path) }
+    this.#push(FRAME_CODES.admin, 0, now, JSON.stringify(head), undefined)
   }
 
   /** What was kept in memory while nothing could be written is in the file now; says so, and since when. */

@@ -297,6 +297,12 @@ describe('one session', () => {
     expect(after.slice(0, -1)).toEqual(before)
     expect(after.at(-1)?.entry).toEqual(closeEntry(20))
     expect(await collect(readSession(directory, b))).toHaveLength(41)
+    for (const session of [a, b]) {
+      const entries = await collect(readSession(directory, session))
+      const fromSequence = entries[30]?.sequence ?? 0
+      expect(await collect(readSession(directory, session, { fromSequence }))).toEqual(entries.slice(30))
+      expect(await collect(readSession(directory, session, { fromSequence: 1e9 }))).toEqual([])
+    }
     await cutter.stop()
   })
 

@@ -57,8 +57,15 @@ export async function* readJournal(
   }
 }
 
-/** The entries of one session, from its own file if it has been cut, else from the journal. Throws `not_found`. */
-export async function* readSession(directory: string, session: SessionId): AsyncGenerator<RecordedEntry> {
+/**
+ * The entries of one session, from its own file if it has been cut, else from the journal. Throws `not_found`; not for
+ * one that has nothing from `fromSequence` on.
+ */
+export async function* readSession(
+  directory: string,
+  session: SessionId,
+  options: Pick<ReadOptions, 'fromSequence'> = {},
+): AsyncGenerator<RecordedEntry> {
   if (!isSessionId(session)) throw new GatewayError('not_found', 'There is no such session.')
   let found = false
   const path = sessionFile(directory, session)
@@ -67,9 +74,10 @@ export async function* readSession(directory: string, session: SessionId): Async
   for await (const { file, frames } of source) {
     for (const { frame, session: whose } of frames) {
       if (whose !== session) continue
+      found = true
+      if (frame.sequence < (options.fromSequence ?? 0)) continue
       const entry = entryOf(file, frame)
       if (entry === undefined) continue
-      found = true
       yield { sequence: frame.sequence, time: frame.time, session, entry }
     }
   }

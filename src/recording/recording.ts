@@ -19,8 +19,8 @@ export type Recording = {
   readonly journal: FileJournal
   /** Sessions as they are at this moment, newest first. */
   list(filter: SessionFilter): Promise<readonly SessionSummary[]>
-  /** The entries of a session, open or ended. Throws `not_found`. */
-  read(session: SessionId): AsyncIterable<RecordedEntry>
+  /** The entries of a session, open or ended, from that sequence number on. Throws `not_found`. */
+  read(session: SessionId, fromSequence?: number): AsyncIterable<RecordedEntry>
   /** Does now what is done in the background: cuts the sessions that have ended, brings the list up to date. */
   settle(): Promise<void>
   /** Ends the work in the background and closes the journal; sessions must have ended. */
@@ -38,10 +38,10 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   return {
     journal,
     list: (filter) => indexer.list(filter),
-    read(session) {
+    read(session, fromSequence = 0) {
       // The reader sees the files; what waits in memory belongs to the session as well.
       journal.flush()
-      return readSession(directory, session)
+      return readSession(directory, session, { fromSequence })
     },
     async settle() {
       await cutter.catchUp()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { brand, type SessionId } from '../core/index.ts'
-import type { FileSystem } from './file-system.ts'
+import { type FileSystem, writeWhole } from './file-system.ts'
 import { FILE_HEADER_BYTES } from './format.ts'
 import { journalFileName, journalNumbers } from './names.ts'
 import { bindOf, fileHeadOf } from './own-frames.ts'
@@ -95,14 +95,13 @@ function cutOff(
   size: number,
 ): Cut {
   const keptAs = `${name}.cut-${offset}`
-  const aside = files.open(join(directory, keptAs), 'w')
+  const aside = files.open(join(directory, keptAs), 'w+')
   try {
     const piece = Buffer.allocUnsafe(256 * 1024)
     for (let at = offset; at < size; ) {
       const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
       if (read === 0) throw new Error(`${name} became shorter while it was read`)
-      for (let done = 0; done < read; )
-        done += files.write(aside, piece, done, read - done, at - offset + done)
+      writeWhole(files, aside, piece.subarray(0, read), at - offset)
       at += read
     }
     files.sync(aside)

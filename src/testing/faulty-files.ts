@@ -28,7 +28,7 @@ export class FaultyFiles implements FileSystem {
     return systemFiles.list(path)
   }
 
-  open(path: string, flags: 'r' | 'r+' | 'w' | 'wx'): number {
+  open(path: string, flags: 'r' | 'r+' | 'w+' | 'wx+'): number {
     this.#pass('open', path)
     return systemFiles.open(path, flags)
   }
@@ -48,6 +48,11 @@ export class FaultyFiles implements FileSystem {
   size(file: number): number {
     this.#pass('size')
     return systemFiles.size(file)
+  }
+
+  links(file: number): number {
+    this.#pass('links')
+    return systemFiles.links(file)
   }
 
   truncate(file: number, length: number): void {
