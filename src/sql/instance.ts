@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
  * One instance of PostgreSQL's own grammar (libpg-query: PostgreSQL 18, compiled to WebAssembly).
  *
  * The package's own front door keeps a single instance for the life of the process. An instance whose stack has
- * overflowed answers every later statement with a memory fault (libpg_query pull requests 348 and 366), so this
+ * overflowed answers later statements with memory faults, or never (libpg_query pull requests 348 and 366), so this
  * file speaks to the module directly and can make as many instances as are needed: the machine code is compiled
  * once, an instance costs about 2 ms.
  *

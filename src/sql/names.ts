@@ -27,6 +27,12 @@ export class Names {
     this.#created = new Set(created)
   }
 
+  /** Whether this is the order in which the session searches its schemas already, those of the system left aside. */
+  isSearchPath(schemas: readonly string[]): boolean {
+    const own = this.#path.filter((schema) => !schema.startsWith('pg_'))
+    return schemas.length === own.length && schemas.every((schema, i) => schema === own[i])
+  }
+
   /** A statement of this batch makes a relation or a type of this name. */
   create(name: string): void {
     this.#created.add(name)

@@ -30,45 +30,46 @@ export interface Parser {
   close(): Promise<void>
 }
 
-export async function createParser(): Promise<Parser> {
+/** `load` makes a fresh instance of the grammar; tests hand in ones that fail. */
+export async function createParser(
+  load: () => Promise<ParserInstance> = loadParserInstance,
+): Promise<Parser> {
   // Two instances, so that one is at hand the moment the other has to be thrown away.
-  let instance: ParserInstance | undefined = await loadParserInstance()
-  let spare: ParserInstance | undefined = await loadParserInstance()
+  let instance: ParserInstance | undefined = await load()
+  let spare: ParserInstance | undefined = await load()
+  let loading = false
   const worker = new WorkerQueue()
 
   function parseInline(text: string): ParseResult {
     const current = instance
-    if (current === undefined) throw unable('The parser is being replaced.')
+    if (current === undefined) {
+      refill()
+      throw unable('The parser is being replaced.')
+    }
     try {
       return resultOf(current.parse(text))
     } catch (cause) {
-      replace()
+      instance = spare
+      spare = undefined
+      refill()
       throw unable('The statement is too much for the parser.', cause)
     }
   }
 
-  function replace(): void {
-    instance = spare
-    spare = undefined
-    loadParserInstance().then(
-      (fresh) => {
-        if (instance === undefined) {
-          instance = fresh
-          replaceSpare()
-        } else spare = fresh
-      },
-      // Without a parser every statement is refused (`instance` stays undefined once the spare is used up).
-      () => undefined,
-    )
-  }
-
-  function replaceSpare(): void {
-    loadParserInstance().then(
-      (fresh) => {
-        spare = fresh
-      },
-      () => undefined,
-    )
+  /** Loads until both instances are there. When that fails, statements are refused and each tries again. */
+  function refill(): void {
+    if (loading || (instance !== undefined && spare !== undefined)) return
+    loading = true
+    load()
+      .then((fresh) => {
+        if (instance === undefined) instance = fresh
+        else spare = fresh
+        loading = false
+        refill()
+      })
+      .catch(() => {
+        loading = false
+      })
   }
 
   return {

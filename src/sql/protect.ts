@@ -10,8 +10,8 @@ import type { Meaning, Names } from './names.ts'
 import { QueryWalk } from './query.ts'
 import { changeOf, changeOfStatement } from './settings.ts'
 import type { Survey } from './survey.ts'
-import { readsValueColumn } from './system-columns.ts'
-import { kindOf } from './tree.ts'
+import { guardedColumnRead } from './system-columns.ts'
+import { constantText, kindOf } from './tree.ts'
 import type { Rows } from './walk.ts'
 
 /**
@@ -110,7 +110,10 @@ class Statement {
     if (PASSING.has(kindOf(node))) return undefined
     this.#checkParts()
     if ('VariableSetStmt' in node) {
-      if (!changeOfStatement(node.VariableSetStmt).safe) this.#setting(node.VariableSetStmt.name ?? '')
+      const { name, args } = node.VariableSetStmt
+      const schemas = name === 'search_path' ? (args ?? []).map((arg) => constantText(arg) ?? '') : []
+      const same = schemas.length > 0 && this.#names.isSearchPath(schemas)
+      if (!same && !changeOfStatement(node.VariableSetStmt).safe) this.#setting(name ?? '')
       return undefined
     }
     if ('FetchStmt' in node) {
@@ -242,9 +245,11 @@ class Statement {
           )
         } else if (relation.role === 'write') {
           this.#findings.escapeAll(`Do not write to ${meaning.schema}.${meaning.name}.`)
-        } else if (readsValueColumn(this.#node, meaning.name)) {
+        } else {
+          const column = guardedColumnRead(this.#node, meaning.name)
+          if (column === undefined) continue
           this.#findings.escapeAll(
-            'Name the columns of pg_attribute one by one, without attmissingval: it holds values.',
+            `Name the columns of ${meaning.name} one by one, without ${column}: it is not for everybody.`,
           )
         }
       }

@@ -161,6 +161,7 @@ export class QueryWalk implements Walk {
   ): Rows {
     const columns: OutputColumn[] = []
     let counted = true
+    let starred = false
     for (const node of targets ?? []) {
       const target = 'ResTarget' in node ? node.ResTarget : {}
       const value = target.val
@@ -170,6 +171,7 @@ export class QueryWalk implements Walk {
         const star = this.#star(fields?.slice(0, -1), scope, from)
         columns.push(...star.columns)
         counted &&= star.counted
+        starred = true
         continue
       }
       const found = fields === undefined ? undefined : this.expressions.reference(value, scope)
@@ -180,7 +182,7 @@ export class QueryWalk implements Walk {
         columns.push({ name: target.name ?? nameOf(value) })
       }
     }
-    return { columns, counted }
+    return { columns, counted, starred }
   }
 
   #star(
@@ -223,8 +225,10 @@ export class QueryWalk implements Walk {
       return
     }
     if ('A_Const' in node) {
-      // Which column a position means depends on how stars expand at the server: any labelled one may be meant.
-      for (const { label } of rows.columns) this.#filter(label)
+      // Which column a position means depends on how stars expand at the server: any labelled one may be meant then.
+      const position = rows.starred === true ? undefined : node.A_Const.ival?.ival
+      const meant = position === undefined ? rows.columns : rows.columns.slice(position - 1, position)
+      for (const { label } of meant) this.#filter(label)
       return
     }
     if ('ColumnRef' in node) {

@@ -1,27 +1,28 @@
 /**
  * Which of the server's own relations and types hold definitions only. An allow-list: relations that hold values of
- * columns (pg_stats, pg_largeobject), texts of statements (pg_stat_activity, pg_prepared_statements), secrets
- * (pg_authid, pg_user_mapping) or what is not known are not on it.
+ * columns (pg_stats, pg_largeobject), secrets (pg_authid), or what is not known are not on it. A few are on it but for
+ * one column that is guarded.
  */
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/))
 
 const CATALOGUE = words(`
   pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_attribute pg_auth_members pg_available_extension_versions
-  pg_available_extensions pg_cast pg_class pg_collation pg_constraint pg_conversion pg_database pg_db_role_setting
+  pg_available_extensions pg_cast pg_class pg_collation pg_constraint pg_conversion pg_cursors pg_database pg_db_role_setting
   pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension pg_foreign_data_wrapper
   pg_foreign_server pg_foreign_table pg_group pg_index pg_indexes pg_inherits pg_init_privs pg_language
-  pg_largeobject_metadata pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily pg_parameter_acl
-  pg_partitioned_table pg_policies pg_policy pg_proc pg_publication pg_publication_namespace pg_publication_rel
+  pg_largeobject_metadata pg_locks pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily pg_parameter_acl
+  pg_partitioned_table pg_policies pg_policy pg_prepared_statements pg_proc pg_publication pg_publication_namespace pg_publication_rel
   pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence pg_sequences
-  pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_stat_all_indexes pg_stat_all_tables pg_stat_bgwriter
+  pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_stat_activity
+  pg_stat_all_indexes pg_stat_all_tables pg_stat_bgwriter
   pg_stat_checkpointer pg_stat_database pg_stat_progress_analyze pg_stat_progress_cluster
   pg_stat_progress_create_index pg_stat_progress_vacuum pg_stat_sys_indexes pg_stat_sys_tables
   pg_stat_user_functions pg_stat_user_indexes pg_stat_user_tables pg_stat_xact_all_tables pg_stat_xact_sys_tables
   pg_stat_xact_user_functions pg_stat_xact_user_tables pg_statio_all_indexes pg_statio_all_sequences
   pg_statio_all_tables pg_statio_sys_indexes pg_statio_sys_sequences pg_statio_sys_tables pg_statio_user_indexes
-  pg_statio_user_sequences pg_statio_user_tables pg_statistic_ext pg_subscription_rel pg_tables pg_tablespace
+  pg_statio_user_sequences pg_statio_user_tables pg_statistic_ext pg_subscription pg_subscription_rel pg_tables pg_tablespace
   pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser
-  pg_ts_template pg_type pg_user pg_views`)
+  pg_ts_template pg_type pg_user pg_user_mapping pg_user_mappings pg_views`)
 
 const INFORMATION_SCHEMA = words(`
   administrable_role_authorizations applicable_roles attributes character_sets check_constraint_routine_usage
@@ -41,7 +42,7 @@ const SYSTEM_SCHEMAS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['information_schema', INFORMATION_SCHEMA],
 ])
 
-/** Holds definitions only, whatever is selected from it (but see `attmissingval`). */
+/** Holds definitions only, but for a guarded column. */
 export function holdsDefinitionsOnly(schema: string, name: string): boolean {
   return SYSTEM_SCHEMAS.get(schema)?.has(name) ?? false
 }
@@ -51,10 +52,18 @@ export function isSystemSchema(schema: string): boolean {
 }
 
 /**
- * The one column among them that holds values: what rows written before ALTER TABLE ... ADD COLUMN ... DEFAULT have in
- * the new column.
+ * Columns among them that hold values, statements or secrets, by relation. `attmissingval` is what rows written before
+ * ALTER TABLE ... ADD COLUMN ... DEFAULT have in the new column.
  */
-export const VALUE_COLUMN = { relation: 'pg_attribute', column: 'attmissingval' } as const
+export const GUARDED_COLUMNS: ReadonlyMap<string, string> = new Map([
+  ['pg_attribute', 'attmissingval'],
+  ['pg_cursors', 'statement'],
+  ['pg_prepared_statements', 'statement'],
+  ['pg_stat_activity', 'query'],
+  ['pg_subscription', 'subconninfo'],
+  ['pg_user_mapping', 'umoptions'],
+  ['pg_user_mappings', 'umoptions'],
+])
 
 /** Helpers of the information_schema that pgjdbc and others call by name: they only compute. */
 const HELPERS = words(`

@@ -22,6 +22,8 @@ export type Rows = {
   readonly columns: readonly OutputColumn[]
   /** Whether these are all columns, in their order. */
   readonly counted: boolean
+  /** A star was among the outputs: their positions rest on the catalogue. */
+  readonly starred?: boolean
 }
 
 /** The queries of WITH that are in sight, innermost first. */
