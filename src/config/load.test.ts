@@ -183,6 +183,27 @@ connections:
     ])
   })
 
+  it('asks the protocol about label patterns', () => {
+    const result = loadConfig(
+      {
+        file: 'sluice.yaml',
+        text: 'labels: { a: {} }\nconnections:\n  x:\n    protocol: p\n    labels: { good: a, bad: a }\n',
+      },
+      {
+        protocols: {
+          p: {
+            settings: z.strictObject({}),
+            labelFault: (pattern) =>
+              pattern === 'bad' ? { expected: 'expected good', fix: 'write good' } : undefined,
+          },
+        },
+      },
+    )
+    expect(result.ok ? [] : result.problems.map(formatProblem)).toEqual([
+      'sluice.yaml:5:24 connections.x.labels.bad: expected good; write good',
+    ])
+  })
+
   it('knows all masking rules', () => {
     const config = read(
       `labels:

@@ -85,16 +85,22 @@ const KEYWORDS: ReadonlySet<string> = new Set(['if', 'in', 'is', 'has', 'like', 
 
 export type Validation = { readonly errors: readonly CedarError[]; readonly impossible: boolean }
 
-/** Holds one policy against a schema. `impossible`: its condition can never be true. */
-export function validateCedar(schema: CedarSchema, policy: string): Validation {
-  const answer = withEngine(({ wasm }) => wasm.validate({ schema, policies: { staticPolicies: { policy } } }))
-  if (answer.type === 'failure') return { errors: answer.errors, impossible: false }
-  const warnings = answer.validationWarnings.map((each) => each.error.message)
-  return {
-    // The engine finds them in no particular order.
-    errors: answer.validationErrors.map((each) => each.error).sort(byPlace),
-    impossible: warnings.some((message) => message.includes('policy is impossible')),
+/** Holds policies against a schema, which is read once for all. `impossible`: its condition can never be true. */
+export function validateCedar(schema: CedarSchema, policies: readonly string[]): Validation[] {
+  const staticPolicies = Object.fromEntries(policies.map((text, index) => [String(index), text]))
+  const answer = withEngine(({ wasm }) => wasm.validate({ schema, policies: { staticPolicies } }))
+  // Each was parsed before; what fails now is not a mistake in any of them.
+  if (answer.type === 'failure')
+    throw new Error(`the policy engine failed: ${cedarMessage(first(answer.errors))}`)
+  const found = policies.map(() => ({ errors: new Array<CedarError>(), impossible: false }))
+  for (const { policyId, error } of answer.validationErrors) found[Number(policyId)]?.errors.push(error)
+  for (const { policyId, error } of answer.validationWarnings) {
+    const each = found[Number(policyId)]
+    if (each !== undefined && error.message.includes('policy is impossible')) each.impossible = true
   }
+  // The engine finds them in no particular order.
+  for (const each of found) each.errors.sort(byPlace)
+  return found
 }
 
 function byPlace(a: CedarError, b: CedarError): number {

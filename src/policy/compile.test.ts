@@ -249,7 +249,7 @@ describe('a condition that would exhaust the engine', () => {
     const policy = `permit (principal, action == Action::"run", resource) when {\n${make(n)}\n};`
     // Whether it is valid does not matter, only that every step ends.
     parseCedar(policy)
-    validateCedar(schemaFor({}), policy)
+    validateCedar(schemaFor({}), [policy])
     const uid = { type: 'Identity', id: 'x' }
     new PreparedSets().ask('x', () => ({ policy }), {
       principal: uid,
@@ -284,7 +284,7 @@ describe('the engine', () => {
     const deadly = `permit (principal, action, resource) when { ${'('.repeat(5_000)}true${')'.repeat(5_000)} };`
     expect(() => parseCedar(deadly)).toThrow()
     expect(ask(sets)).toEqual({ allow: true, reason: ['p'], errors: [] })
-    expect(() => validateCedar(schemaFor({}), deadly)).toThrow()
+    expect(() => validateCedar(schemaFor({}), [deadly])).toThrow()
     expect(ask(sets).allow).toBe(true)
     expect(ask(new PreparedSets()).allow).toBe(true)
   })

@@ -1,6 +1,7 @@
 import type { PolicySource, Problem, RuleRef } from '../core/index.ts'
 import { Answers } from './answers.ts'
 import type { CedarSchema } from './cedar.ts'
+import { runChecks } from './checks.ts'
 import type { Policy } from './decide.ts'
 import { policyOn } from './decide.ts'
 import { clausesOfCedar } from './raw.ts'
@@ -34,7 +35,10 @@ export function compilePolicy(source: PolicySource, options: CompileOptions = {}
     ...source.rules.map((rule, index) => clausesOfRule(rule, `rule${index}`, known)),
     ...(source.cedar === undefined ? [] : [clausesOfCedar(source.cedar, known)]),
   ]
-  const problems = oncePerPlace(parts.flatMap((part) => part.problems))
+  const problems = oncePerPlace([
+    ...parts.flatMap((part) => part.problems),
+    ...runChecks(parts.flatMap((part) => part.checks)),
+  ])
   if (problems.length > 0) return { ok: false, problems }
   const clauses = parts.flatMap((part) => part.clauses)
   const fault = (clause: Clause, message: string) =>
@@ -55,14 +59,14 @@ export function compilePolicy(source: PolicySource, options: CompileOptions = {}
   return { ok: true, policy }
 }
 
-/** The engine finds the same mistake once for each question and kind of connection. */
+/** In the order of the file. The engine finds the same mistake once for each question. */
 function oncePerPlace(problems: readonly Problem[]): Problem[] {
   const places = new Map<string, Problem>()
   for (const problem of problems) {
     const place = `${problem.path}:${problem.line}:${problem.column}`
     if (!places.has(place)) places.set(place, problem)
   }
-  return [...places.values()]
+  return [...places.values()].sort((a, b) => a.line - b.line || a.column - b.column)
 }
 
 /** By connection name; connections whose commands have the same facts share one schema. */

@@ -1,7 +1,8 @@
 import type { Problem, SourceText } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
-import type { CedarJson, CedarSchema } from './cedar.ts'
-import { parseCedar, placeIn, problemIn, tooComplicated, validateCedar } from './cedar.ts'
+import type { CedarJson } from './cedar.ts'
+import { parseCedar, placeIn, problemIn, tooComplicated } from './cedar.ts'
+import type { Check } from './checks.ts'
 import { readsOf } from './reads.ts'
 import type { Clause, Clauses, Known } from './rule.ts'
 import { literalProblems, tooMuchIn } from './rule.ts'
@@ -18,11 +19,13 @@ export function clausesOfCedar(source: SourceText, known: Known): Clauses {
   const { schemas } = known
   const clauses: Clause[] = []
   const problems: Problem[] = []
+  const checks: Check[] = []
   const pieces = splitPolicies(source.text)
   if (pieces.length > LIMITS.rulesMax) {
     const message = `expected at most ${LIMITS.rulesMax} policies, got ${pieces.length}`
     return {
       clauses,
+      checks,
       problems: [{ file: source.file, ...source.starts[0], path: PATH, message, fix: 'write fewer' }],
     }
   }
@@ -55,10 +58,20 @@ export function clausesOfCedar(source: SourceText, known: Known): Clauses {
         fix: names === '' ? 'configure the connection first' : `use one of ${names}`,
       })
     }
-    problems.push(
-      ...validateEverywhere(source, piece.text, skip, at, connections, schemas),
-      ...literalProblems(json, source, PATH, known.labels, piece.offset),
-    )
+    problems.push(...literalProblems(json, source, PATH, known.labels, piece.offset))
+    checks.push({
+      text: piece.text,
+      schemas: new Set(
+        [...schemas].flatMap(([name, schema]) => ((connections?.has(name) ?? true) ? [schema] : [])),
+      ),
+      invalid: (error) =>
+        problemIn(source, PATH, error, skip, 'docs/policies.md lists the types, actions and facts'),
+      impossible: {
+        ...at,
+        message: 'expected a policy that can apply, got one that never does',
+        fix: 'remove it, or correct its scope and conditions',
+      },
+    })
     clauses.push({
       id: `cedar${index}`,
       ref: { name: annotations['name'] || `cedar policy ${index + 1}`, file: source.file, line: place.line },
@@ -72,7 +85,7 @@ export function clausesOfCedar(source: SourceText, known: Known): Clauses {
       subjects: undefined,
     })
   }
-  return problems.length > 0 ? { clauses: [], problems } : { clauses, problems: [] }
+  return { clauses, problems, checks }
 }
 
 type Piece = { readonly text: string; readonly offset: number }
@@ -114,31 +127,6 @@ function annotationProblems(annotations: Readonly<Record<string, string>>, at: P
         : `expected @${name} to be ${allowed.join(' or ')}, got "${value}"`
     return [{ ...at, message, fix: allowed === undefined ? 'remove it' : `write @${name}("${allowed[0]}")` }]
   })
-}
-
-/** Valid means valid for every kind of connection it can be about, and possible for at least one. */
-function validateEverywhere(
-  source: SourceText,
-  text: string,
-  skip: number,
-  at: Place,
-  connections: ReadonlySet<string> | undefined,
-  schemas: ReadonlyMap<string, CedarSchema>,
-): Problem[] {
-  const concerned = new Set<CedarSchema>()
-  for (const [name, schema] of schemas) if (connections?.has(name) ?? true) concerned.add(schema)
-  let impossible = concerned.size > 0
-  for (const schema of concerned) {
-    const validation = validateCedar(schema, text)
-    if (validation.errors.length > 0) {
-      const fix = 'docs/policies.md lists the types, actions and facts'
-      return validation.errors.map((error) => problemIn(source, PATH, error, skip, fix))
-    }
-    impossible &&= validation.impossible
-  }
-  if (!impossible) return []
-  const message = 'expected a policy that can apply, got one that never does'
-  return [{ ...at, message, fix: 'remove it, or correct its scope and conditions' }]
 }
 
 function actionsOf(json: CedarJson): ReadonlySet<Action> {

@@ -7,6 +7,8 @@ export type Reads = {
   readonly context: ReadonlySet<string> | 'all'
 }
 
+export const NOTHING_READ: Reads = { principal: new Set(), resource: new Set(), context: new Set() }
+
 type Variable = 'principal' | 'resource' | 'context'
 type Mutable = Record<Variable, Set<string> | 'all'>
 

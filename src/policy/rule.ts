@@ -1,9 +1,10 @@
 import type { Problem, Rule, RuleRef, RuleWho, SourceText } from '../core/index.ts'
 import type { CedarJson, CedarSchema } from './cedar.ts'
-import { parseCedar, placeIn, problemIn, tooComplicated, validateCedar } from './cedar.ts'
+import { parseCedar, placeIn, problemIn, tooComplicated } from './cedar.ts'
+import type { Check } from './checks.ts'
 import { vainLiterals } from './literals.ts'
 import type { Reads } from './reads.ts'
-import { readsOf } from './reads.ts'
+import { NOTHING_READ, readsOf, unionOfReads } from './reads.ts'
 import type { Action } from './vocabulary.ts'
 
 /** One Cedar policy with what is known of it before it is asked: enough to leave it out where it cannot matter. */
@@ -31,15 +32,21 @@ export type Known = {
   readonly labels: readonly string[]
 }
 
-export type Clauses = { readonly clauses: readonly Clause[]; readonly problems: readonly Problem[] }
+/** `checks` are still to be made; when they or `problems` find anything, `clauses` may not be used. */
+export type Clauses = {
+  readonly clauses: readonly Clause[]
+  readonly problems: readonly Problem[]
+  readonly checks: readonly Check[]
+}
 
 /**
  * A rule as up to five Cedar policies, one for each question it answers. Conditions stand in the order who, where,
  * what, `when`, and evaluation stops at the first that is false: a `when` that fails concerns only whom it is about.
  */
 export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
-  const problems = rule.when === undefined ? [] : whenProblems(rule, rule.when, known)
-  if (problems.length > 0 || isAboutNothing(rule)) return { clauses: [], problems }
+  const { problems, checks, reads } =
+    rule.when === undefined ? NO_CONDITION : conditionOf(rule, rule.when, known)
+  if (problems.length > 0 || isAboutNothing(rule)) return { clauses: [], problems, checks }
   const clause = (
     action: Action,
     about?: { readonly fact: string; readonly subjects: readonly string[] },
@@ -56,10 +63,6 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
       `${rule.effect} (principal, action == Action::"${action}", resource)`,
       ...conditions.map((condition) => `when { ${condition} }`),
     ].join('\n')
-    const parsed = parseCedar(`${cedar};`)
-    if (!parsed.ok || parsed.json.conditions.length !== conditions.length) {
-      throw new Error(`the rule at line ${rule.ref.line} does not compile to what it says`)
-    }
     return {
       id: `${id}.${action}`,
       ref: rule.ref,
@@ -67,7 +70,10 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
       observe: rule.mode === 'observe',
       agents: rule.agents,
       cedar: `${cedar};`,
-      reads: readsOf(parsed.json),
+      reads:
+        about === undefined
+          ? reads
+          : unionOfReads([reads, { ...NOTHING_READ, context: new Set([about.fact]) }]),
       connections: new Set(rule.on),
       actions: new Set([action]),
       subjects: about === undefined ? undefined : new Set(about.subjects),
@@ -86,7 +92,7 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
         return clause(action)
     }
   })
-  return { clauses, problems: [] }
+  return { clauses, problems, checks }
 }
 
 /** Nobody, or nowhere: it stays out of the engine, whose types have no empty lists. */
@@ -122,53 +128,54 @@ function quote(text: string): string {
   return `"${escaped}"`
 }
 
-/** Holds a `when` against every question and every kind of connection that the rule is about. */
-function whenProblems(rule: Rule, when: SourceText, known: Known): Problem[] {
+type Condition = {
+  readonly problems: readonly Problem[]
+  readonly checks: readonly Check[]
+  readonly reads: Reads
+}
+
+const NO_CONDITION: Condition = { problems: [], checks: [], reads: NOTHING_READ }
+
+/**
+ * What a `when` reads, and what is wrong with it. It is one expression, and so stays within the braces that every
+ * clause puts around it: no text here can end a clause or begin another policy.
+ */
+function conditionOf(rule: Rule, when: SourceText, known: Known): Condition {
   const path = `rules[${JSON.stringify(rule.ref.name)}].when`
+  const wrong = (...problems: Problem[]): Condition => ({ ...NO_CONDITION, problems })
+  const atStart = { file: when.file, ...when.starts[0], path }
   const tooMuch = tooComplicated(when.text)
-  if (tooMuch !== undefined) return [tooMuchIn(when, path, tooMuch)]
+  if (tooMuch !== undefined) return wrong(tooMuchIn(when, path, tooMuch))
   const head = 'permit (principal, action, resource) when {\n'
   // The closing brace stands on its own line, so that a comment at the end of the text cannot swallow it.
   const parsed = parseCedar(`${head}${when.text}\n};`)
   if (!parsed.ok) {
     const fix = 'write one Cedar expression, such as context.writesEverything'
-    return [problemIn(when, path, parsed.error, head.length, fix)]
+    return wrong(problemIn(when, path, parsed.error, head.length, fix))
   }
   const [only, ...more] = parsed.json.conditions
   if (only === undefined || more.length > 0 || only.kind !== 'when') {
     const message = 'expected one expression, got several clauses'
-    return [{ file: when.file, ...when.starts[0], path, message, fix: 'join them with && or ||' }]
+    return wrong({ ...atStart, message, fix: 'join them with && or ||' })
   }
-  return [
-    ...validateWhen(rule, when, path, known.schemas),
-    ...literalProblems(parsed.json, when, path, known.labels),
-  ]
-}
-
-function validateWhen(
-  rule: Rule,
-  when: SourceText,
-  path: string,
-  schemas: ReadonlyMap<string, CedarSchema>,
-): Problem[] {
   const actions = actionsOf(rule).map((action) => `Action::"${action}"`)
-  if (actions.length === 0) return []
-  const head = `permit (principal, action in [${actions.join(', ')}], resource) when {\n`
-  const concerned = new Set(rule.on.map((name) => schemas.get(name)).filter((schema) => schema !== undefined))
-  let impossible = concerned.size > 0
-  const fix = 'docs/policies.md lists the facts a condition may read'
-  for (const schema of concerned) {
-    const validation = validateCedar(schema, `${head}${when.text}\n};`)
-    if (validation.errors.length > 0) {
-      return validation.errors.map((error) => problemIn(when, path, error, Buffer.byteLength(head), fix))
-    }
-    impossible &&= validation.impossible
+  const checked = `permit (principal, action in [${actions.join(', ')}], resource) when {\n`
+  const check: Check = {
+    text: `${checked}${when.text}\n};`,
+    schemas: new Set(rule.on.map((name) => known.schemas.get(name)).filter((each) => each !== undefined)),
+    invalid: (error) =>
+      problemIn(when, path, error, checked.length, 'docs/policies.md lists the facts a condition may read'),
+    impossible: {
+      ...atStart,
+      message: 'expected a condition that can be true, got one that is always false',
+      fix: 'remove the rule, or correct the condition',
+    },
   }
-  if (!impossible) return []
-  const message = 'expected a condition that can be true, got one that is always false'
-  return [
-    { file: when.file, ...when.starts[0], path, message, fix: 'remove the rule, or correct the condition' },
-  ]
+  return {
+    problems: literalProblems(parsed.json, when, path, known.labels),
+    checks: actions.length === 0 ? [] : [check],
+    reads: readsOf(parsed.json),
+  }
 }
 
 /** The problem of a text that `tooComplicated` refused; `from`: where in the source it begins. */
