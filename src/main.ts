@@ -218,3 +218,4 @@ function localIdentity(config: Config, name: string): Identity | undefined {
 }
 
 export { createMasterKeyFile } from './connections/index.ts'
+export { prepareGateway } from './composition/prepare.ts'

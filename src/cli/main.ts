@@ -10,6 +10,7 @@ import { addConfigCommands } from './config.ts'
 import { DEFAULT_DATA, UsageError } from './context.ts'
 import { addCredentialCommands } from './credentials.ts'
 import { addDemoCommand } from './demo.ts'
+import { addInitCommand } from './init/index.ts'
 import { addOverviewCommands } from './overview.ts'
 import { addIdentityCommands, addPeopleCommands } from './people.ts'
 import { addQueryCommand } from './query.ts'
@@ -25,6 +26,7 @@ const EXIT = { done: 0, failed: 1, usage: 2, later: 75 } as const
 /** In the order in which a newcomer needs them. */
 const COMMANDS = [
   addDemoCommand,
+  addInitCommand,
   addStartCommand,
   addOverviewCommands,
   addQueryCommand,

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Command } from 'commander'
 import type { Common } from './context.ts'
 
@@ -9,7 +11,10 @@ export function addStartCommand(program: Command): void {
     .command('start')
     .description('run the gateway in the foreground')
     .requiredOption('--config <file>', 'the configuration')
-    .option('--key-file <file>', 'the master key, outside the data directory (or set SLUICE_KEY)')
+    .option(
+      '--key-file <file>',
+      'the master key, outside the data directory (default: sluice.key beside the configuration; or set SLUICE_KEY)',
+    )
     .action(async (flags: StartFlags) => {
       // Loaded here, because every other command starts faster without it.
       const { startGateway } = await import('../main.ts')
@@ -18,7 +23,7 @@ export function addStartCommand(program: Command): void {
         configFile: flags.config,
         masterKey: {
           environment: process.env,
-          ...(flags.keyFile === undefined ? {} : { keyFile: flags.keyFile }),
+          ...keyFileOf(flags),
           demo: false,
           warn: (message) => process.stderr.write(`warning: ${message}\n`),
         },
@@ -36,6 +41,13 @@ export function addStartCommand(program: Command): void {
       await stopSignal()
       await gateway.stop()
     })
+}
+
+/** The key file that was named, or `sluice.key` beside the configuration, where `sluice init` puts it. */
+function keyFileOf(flags: StartFlags): { readonly keyFile?: string } {
+  if (flags.keyFile !== undefined) return { keyFile: flags.keyFile }
+  const beside = join(dirname(flags.config), 'sluice.key')
+  return process.env.SLUICE_KEY === undefined && existsSync(beside) ? { keyFile: beside } : {}
 }
 
 /** Resolves at SIGTERM or SIGINT. npm and the terminal may both deliver one: those that follow are taken quietly. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config, Listener as ListenerConfig } from '../config/index.ts'
@@ -82,10 +83,14 @@ export async function certificateOf(
   clock: Clock,
 ): Promise<ServerTls> {
   const configured = await configuredCertificate(wanted, secrets)
-  if (configured !== undefined) return configured
+  return configured ?? ownCertificate(dataDirectory, clock)
+}
+
+/** The certificate in the data directory; made when there is none yet, or when the one there is about to expire. */
+export function ownCertificate(dataDirectory: string, clock: Clock): ServerTls {
   const directory = join(dataDirectory, 'tls')
   const at = { certificate: join(directory, 'server.pem'), key: join(directory, 'server-key.pem') }
-  if (!existsSync(at.certificate)) {
+  if (!existsSync(at.certificate) || expiresSoon(readFileSync(at.certificate), clock)) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const made = createCertificates({ names: ['localhost', '127.0.0.1', '::1'], now: clock.now() })
     writeFileSync(at.key, made.key.reveal(), { mode: 0o600 })
@@ -93,4 +98,11 @@ export async function certificateOf(
     writeFileSync(at.certificate, made.certificate, { mode: 0o600 })
   }
   return { certificate: readFileSync(at.certificate, 'utf8'), key: new Secret(readFileSync(at.key, 'utf8')) }
+}
+
+/** A gateway is started more often than this, and clients read the authority's file anew each time. */
+const RENEW_MS = 30 * 24 * 60 * 60 * 1000
+
+function expiresSoon(certificate: Buffer, clock: Clock): boolean {
+  return new X509Certificate(certificate).validToDate.getTime() - clock.now() < RENEW_MS
 }
