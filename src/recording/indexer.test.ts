@@ -10,10 +10,10 @@ import {
   openEntry,
   outcomeEntry,
   sessionId,
+  summaryOf,
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
-import { summaryOf } from '../testing/session-index-suite.ts'
 import type { SessionSummary } from './index-port.ts'
 import { catchUpIndex, Indexer, listSessions } from './index.ts'
 import { type FileJournal, openJournal } from './journal.ts'

@@ -8,6 +8,7 @@ import {
   type OutcomeHead,
   type SessionId,
 } from '../core/index.ts'
+import type { SessionSummary } from '../recording/index.ts'
 
 /** Entries for tests: only what a test is about has to be spelled out. */
 export function sessionId(at: number = Date.UTC(2026, 0, 1)): SessionId {
@@ -77,4 +78,27 @@ export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const each of source) all.push(each)
   return all
+}
+
+/** A summary for tests: only what a test is about has to be spelled out. */
+export function summaryOf(session: SessionId, rest: Partial<SessionSummary> = {}): SessionSummary {
+  return {
+    session,
+    openedAt: 1_767_225_600_000,
+    connection: 'crm',
+    protocol: 'postgres',
+    chain: ['agent:support-agent', 'person:ada@example.com'],
+    credential: 'c_0',
+    mintedBy: 'operator socket',
+    clientAddress: '127.0.0.1',
+    program: 'psql',
+    database: 'crm',
+    config: 'v1',
+    commands: 0,
+    denied: 0,
+    held: 0,
+    rows: 0,
+    bytes: 0,
+    ...rest,
+  }
 }

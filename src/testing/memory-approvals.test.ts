@@ -1,4 +1,0 @@
-import { approvalStoreSuite } from './approval-store-suite.ts'
-import { MemoryApprovalStore } from './memory-approvals.ts'
-
-approvalStoreSuite(() => new MemoryApprovalStore())
