@@ -349,6 +349,7 @@ export class Session implements TurnMember {
   close(reason: string): void {
     if (this.#closed) return
     this.#closed = true
+    this.#takeFlow()
     this.#gateway.journal.append(this.id, { kind: 'close', head: { reason, commands: this.#n } })
     this.#queue()
     this.#gateway.closed(this)

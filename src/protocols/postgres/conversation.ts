@@ -44,6 +44,8 @@ export class Conversation {
   #waiting: Buffer[] = []
   #waitingBytes = 0
   #stalled = false
+  /** A message to be looked at once more when the stall is over. */
+  #again: Buffer | undefined
   #held: AbortController | undefined
   #notices: Buffer[] = []
   #clientFull = false
@@ -73,6 +75,10 @@ export class Conversation {
       state: this.#state,
       judge: parts.judge,
       stall: (work) => this.#stall(work),
+      again: (message, when) => {
+        this.#again = message
+        this.#stall(when)
+      },
       hold: (held, patienceMs) => this.#hold(held, patienceMs),
       follow: () => this.#replies.follow(),
       redefining: () => parts.onRedefine('begun'),
@@ -136,13 +142,21 @@ export class Conversation {
   #take(bytes: Buffer, owned: boolean): void {
     try {
       const taken = this.#requests.push(bytes)
-      if (taken === bytes.length) return
-      const rest = bytes.subarray(taken)
-      this.#waiting.unshift(owned ? rest : Buffer.from(rest))
-      this.#waitingBytes += rest.length
+      if (taken < bytes.length) {
+        const rest = bytes.subarray(taken)
+        this.#putBack(owned ? rest : Buffer.from(rest))
+      }
+      const again = this.#again
+      this.#again = undefined
+      if (again !== undefined) this.#putBack(again)
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #putBack(bytes: Buffer): void {
+    this.#waiting.unshift(bytes)
+    this.#waitingBytes += bytes.length
   }
 
   #keep(bytes: Buffer): void {

@@ -126,12 +126,35 @@ export class PendingQueue {
   }
 }
 
-/** Named statements or portals. Changes are made ahead of the server's answer and undone when it says no. */
+/** Notes of changes are cleared out beyond this. */
+const CHANGES_KEPT = 1_000
+
+/** How many ReadyForQuery have been asked for, and how many have come. */
+export type Groups = { readonly groupsSent: number; readonly groupsEnded: number }
+
+/**
+ * Named statements or portals. Changes are made ahead of the server's answer and undone when it says no. Within one
+ * group (up to Sync) that is safe, because the server skips what follows a failure; in a later group nobody knows yet
+ * what a name means, and who wants to use it waits.
+ */
 export class Names<T> {
   readonly #named = new Map<string, T>()
+  /** In which group each name was changed last. */
+  readonly #changedIn = new Map<string, number>()
+  readonly #groups: Groups
+
+  constructor(groups: Groups) {
+    this.#groups = groups
+  }
 
   get size(): number {
     return this.#named.size
+  }
+
+  /** Whether the server may yet say no to what an earlier group made of this name. */
+  isUncertain(name: string): boolean {
+    const group = this.#changedIn.get(name)
+    return group !== undefined && group < this.#groups.groupsSent && group >= this.#groups.groupsEnded
   }
 
   get(name: string): T | undefined {
@@ -163,10 +186,18 @@ export class Names<T> {
   }
 
   #undo(name: string): () => void {
+    this.#changedIn.set(name, this.#groups.groupsSent)
+    if (this.#changedIn.size > CHANGES_KEPT) this.#forgetChanges()
     const before = this.#named.get(name)
     return () => {
       if (before === undefined) this.#named.delete(name)
       else this.#named.set(name, before)
+    }
+  }
+
+  #forgetChanges(): void {
+    for (const [name, group] of this.#changedIn) {
+      if (group < this.#groups.groupsEnded) this.#changedIn.delete(name)
     }
   }
 }

@@ -345,6 +345,8 @@ export class Replies implements FrameSink {
       const each = taken[i]
       if (each === undefined) continue
       if ('undo' in each) each.undo?.()
+      // Skipped with the rest: it will not be answered.
+      if (i > 0 && each.kind === 'query') this.#state.groupsEnded++
       this.#end(each, i === 0 ? outcome : 'skipped', i === 0 ? tag : '')
     }
     if (this.#state.pending.length === 0) this.#state.skipping = true
@@ -359,7 +361,7 @@ export class Replies implements FrameSink {
     state.status = buffer[start] ?? STATUS_BYTES.idle
     const head = state.pending.first()
     if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
-    this.pass(buffer, from, end)
+    this.#session.reply(buffer, from, end)
     state.pending.shift()
     if (state.status === STATUS_BYTES.idle) {
       // What was bound ahead of this answer belongs to what comes after it.
@@ -370,6 +372,9 @@ export class Replies implements FrameSink {
       }
     }
     this.follow()
+    const waiting = state.onReady
+    state.onReady = []
+    for (const go of waiting) go()
     if (state.pending.length === 0) this.#around.settled()
   }
 

@@ -26,6 +26,8 @@ export type RequestSurroundings = {
   readonly judge: Judge
   /** Nothing more is read from the client until the promise has settled. */
   stall(work: Promise<void>): void
+  /** Nothing more is read until the promise has settled; then this message comes first, once more. */
+  again(message: Buffer, when: Promise<void>): void
   /** Waits for people; throws GatewayError `approval_*` or `canceled`. */
   hold(held: Held, patienceMs: number): Promise<Permitted>
   /** The head of the queue may have changed. */
@@ -131,7 +133,32 @@ export class Requests implements FrameSink {
         this.#around.terminate()
         return
       default:
-        this.#extended(decodeClient(type, buffer, start, end), buffer, from, end)
+        this.#named(decodeClient(type, buffer, start, end), buffer, from, end)
+    }
+  }
+
+  /** A name whose meaning the server has yet to confirm cannot be judged: the message is looked at again then. */
+  #named(message: ClientMessage, buffer: Buffer, from: number, end: number): void {
+    if (!this.#isUncertain(message)) {
+      this.#extended(message, buffer, from, end)
+      return
+    }
+    this.#framer.stop()
+    const answered = new Promise<void>((resolve) => this.#state.onReady.push(resolve))
+    this.#around.again(Buffer.from(buffer.subarray(from, end)), answered)
+  }
+
+  #isUncertain(message: ClientMessage): boolean {
+    const { statements, portals } = this.#state
+    switch (message.kind) {
+      case 'bind':
+        return statements.isUncertain(message.statement)
+      case 'execute':
+        return portals.isUncertain(message.portal)
+      case 'describe':
+        return (message.what === 'statement' ? statements : portals).isUncertain(message.name)
+      default:
+        return false
     }
   }
 

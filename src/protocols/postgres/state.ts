@@ -9,8 +9,8 @@ import { Names, PendingQueue } from './pending.ts'
  */
 export class ConversationState {
   readonly pending = new PendingQueue()
-  readonly statements = new Names<Statement>()
-  readonly portals = new Names<Portal>()
+  readonly statements = new Names<Statement>(this)
+  readonly portals = new Names<Portal>(this)
   /** How many ReadyForQuery the messages sent so far ask for, and how many have come. */
   groupsSent = 0
   groupsEnded = 0
@@ -28,6 +28,9 @@ export class ConversationState {
   copyIn = false
   /** A definition was changed in the open transaction. */
   redefined = false
+
+  /** Who waits for the next ReadyForQuery. */
+  onReady: (() => void)[] = []
 
   get idle(): boolean {
     return this.pending.length === 0 && !this.unsynced && this.status !== STATUS_BYTES.transaction
