@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { GatewayError, Secret, systemClock } from '../../core/index.ts'
@@ -69,6 +69,7 @@ async function init(flags: InitFlags): Promise<void> {
     agent: flags.agent,
     person,
     passwordName,
+    tls: relative(flags.dir, join(files.data, 'tls')),
     ports,
   }
   const text = configurationText(wanted)
@@ -164,9 +165,11 @@ function summary(
 ): string {
   const shown = labels.slice(0, SHOWN_MAX)
   const warnings = [
-    ...found.powers.map(
-      (power) => `The role ${target.user} ${power}: give the gateway one that can do only what agents may.`,
-    ),
+    ...(found.powers.length === 0
+      ? []
+      : [
+          `The role ${target.user} ${found.powers.join(', ')}. Give the gateway a role that may do no more than your agents.`,
+        ]),
     ...(found.sslmode === 'disable' && !isLocal(target.host)
       ? ['The server takes no TLS: passwords and rows cross the network in the clear.']
       : []),

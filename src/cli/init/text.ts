@@ -11,6 +11,8 @@ export type Wanted = {
   readonly person: string
   /** The name of the sealed password; absent: the server asks for none. */
   readonly passwordName: string | undefined
+  /** Where the certificates lie, as seen from the configuration's folder. */
+  readonly tls: string
   readonly ports: { readonly postgres: number; readonly api: number }
 }
 
@@ -27,7 +29,7 @@ export function configurationText(wanted: Wanted): string {
     'listen:',
     '  postgres:',
     `    port: ${ports.postgres}`,
-    '    tls: { certificate: "${file:data/tls/server.pem}", key: "${file:data/tls/server-key.pem}" }',
+    `    tls: { certificate: ${text(`\${file:${wanted.tls}/server.pem}`)}, key: ${text(`\${file:${wanted.tls}/server-key.pem}`)} }`,
     `  api: { port: ${ports.api} }`,
     '',
     'identities:',
