@@ -106,9 +106,13 @@ export class Indexer implements JournalObserver {
     // Files are nothing to the index.
   }
 
-  /** The sessions that match, as they are at this moment. */
+  /** The sessions that match, as they are at this moment; as they were last, when the journal cannot be written. */
   async list(filter: SessionFilter): Promise<readonly SessionSummary[]> {
-    await this.update()
+    try {
+      await this.update()
+    } catch (error) {
+      this.#options.onFault(error)
+    }
     return await this.#options.index.list(limited(filter))
   }
 

@@ -1,5 +1,6 @@
 import type { Clock, SessionId } from '../core/index.ts'
 import { Cutter } from './cutter.ts'
+import { type FileSystem, systemFiles } from './file-system.ts'
 import { Indexer } from './indexer.ts'
 import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
 import { type FileJournal, openJournal } from './journal.ts'
@@ -12,6 +13,8 @@ export type RecordingOptions = {
   readonly index: SessionIndex
   /** Told of faults in the background; the recording goes on where it can and refuses where it cannot. */
   readonly onFault: (error: unknown) => void
+  /** What the journal writes with; the machine's files when absent. */
+  readonly files?: FileSystem
 }
 
 /** Everything a running gateway does with its recording. */
@@ -29,8 +32,8 @@ export type Recording = {
 
 /** Opens the journal, repairs what a crash left, and keeps session files and the list up to date behind it. */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
-  const { directory, clock, index, onFault } = options
-  const journal = openJournal({ directory, clock, onFault })
+  const { directory, clock, index, onFault, files = systemFiles } = options
+  const journal = openJournal({ directory, clock, onFault, files })
   const cutter = new Cutter({ directory, journal, clock, onFault })
   const indexer = new Indexer({ directory, journal, index, clock, onFault })
   await indexer.start()
@@ -39,8 +42,13 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     journal,
     list: (filter) => indexer.list(filter),
     read(session, fromSequence = 0) {
-      // The reader sees the files; what waits in memory belongs to the session as well.
-      journal.flush()
+      // The reader sees the files; what waits in memory belongs to the session as well. When it cannot be written,
+      // what is there can still be read.
+      try {
+        journal.flush()
+      } catch (error) {
+        onFault(error)
+      }
       return readSession(directory, session, { fromSequence })
     },
     async settle() {

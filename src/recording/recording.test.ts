@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import {
+  adminEntry,
+  closeEntry,
+  collect,
+  intentEntry,
+  openEntry,
+  outcomeEntry,
+  sessionId,
+} from '../testing/entries.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
+import { FaultyFiles, systemError } from '../testing/faulty-files.ts'
+import { MemorySessionIndex } from '../testing/memory-session-index.ts'
+import { openRecording, type Recording } from './recording.ts'
+
+let directory: string
+let recording: Recording
+let files: FaultyFiles
+let faults: unknown[]
+const clock = new FakeClock()
+const index = new MemorySessionIndex()
+
+async function start(): Promise<Recording> {
+  return await openRecording({ directory, clock, index, files, onFault: (error) => faults.push(error) })
+}
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-recording-'))
+  files = new FaultyFiles()
+  faults = []
+  recording = await start()
+})
+afterEach(async () => {
+  await recording.stop()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+test('a session is listed and read while it runs, after it ended, and after a restart', async () => {
+  const session = sessionId(clock.now())
+  const { journal } = recording
+  journal.append(session, openEntry())
+  journal.append(session, intentEntry(1))
+  journal.append(session, outcomeEntry(1))
+  const kinds = async (from?: number): Promise<string[]> =>
+    (await collect(recording.read(session, from))).map(({ entry }) => entry.kind)
+  const listed = async (): Promise<unknown> => (await recording.list({ limit: 10 }))[0]
+  // Not even flushed yet.
+  expect(await kinds()).toEqual(['open', 'intent', 'outcome'])
+  expect(await listed()).toMatchObject({ session, commands: 1, rows: 1 })
+  journal.append(session, closeEntry(1))
+  expect(await listed()).toMatchObject({ closeReason: 'client left' })
+  await recording.settle()
+  expect(await kinds()).toEqual(['open', 'intent', 'outcome', 'close'])
+  expect(await kinds(journal.flushedSequence)).toEqual(['close'])
+  const before = await listed()
+  await recording.stop()
+  recording = await start()
+  expect(await listed()).toEqual(before)
+  expect(await kinds()).toEqual(['open', 'intent', 'outcome', 'close'])
+  expect(faults).toEqual([])
+})
+
+test('while nothing can be written, what is there can still be listed and read', async () => {
+  const session = sessionId(clock.now())
+  const { journal } = recording
+  journal.append(session, openEntry())
+  expect(await recording.list({ limit: 1 })).toHaveLength(1)
+  files.fault = ({ name }) => (name === 'write' ? systemError('ENOSPC') : undefined)
+  journal.append(session, intentEntry(1))
+  expect(() => journal.flush()).toThrow(expect.objectContaining({ code: 'recording_unavailable' }))
+  expect((await recording.list({ limit: 1 }))[0]).toMatchObject({ session, commands: 0 })
+  expect((await collect(recording.read(session))).map(({ entry }) => entry.kind)).toEqual(['open'])
+  expect(faults).toHaveLength(2)
+  files.fault = () => undefined
+  expect((await recording.list({ limit: 1 }))[0]).toMatchObject({ session, commands: 1 })
+  expect(await collect(recording.read(session))).toHaveLength(2)
+})
+
+test('administrative entries are of no session', async () => {
+  recording.journal.append(undefined, adminEntry())
+  recording.journal.sync()
+  await recording.settle()
+  await expect(collect(recording.read(sessionId()))).rejects.toEqual(
+    expect.objectContaining({ code: 'not_found' }),
+  )
+})
