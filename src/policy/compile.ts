@@ -1,6 +1,7 @@
 import type { PolicySource, Problem, RuleRef } from '../core/index.ts'
 import { Answers } from './answers.ts'
 import type { CedarSchema } from './cedar.ts'
+import { warmEngine } from './cedar.ts'
 import { runChecks } from './checks.ts'
 import type { Policy } from './decide.ts'
 import { policyOn } from './decide.ts'
@@ -30,6 +31,7 @@ export type CompileResult =
 
 /** Compiles rules and raw Cedar, both held against the typed schema of every connection they are about. */
 export function compilePolicy(source: PolicySource, options: CompileOptions = {}): CompileResult {
+  warmEngine()
   const known = { schemas: schemasOf(source), labels: [...source.labels.keys()] }
   const parts = [
     ...source.rules.map((rule, index) => clausesOfRule(rule, `rule${index}`, known)),

@@ -51,16 +51,16 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
     action: Action,
     about?: { readonly fact: string; readonly subjects: readonly string[] },
   ): Clause => {
+    const [only, ...others] = rule.on
+    const one = others.length === 0 && only !== undefined ? ` == ${entity('Connection', only)}` : ''
     const conditions = [
       ...whoOf(rule.who),
-      `resource in ${entities('Connection', rule.on)}`,
-      ...(about === undefined
-        ? []
-        : [`[${about.subjects.map(quote).join(', ')}].contains(context.${about.fact})`]),
+      ...(one === '' ? [`resource in ${entities('Connection', rule.on)}`] : []),
+      ...(about === undefined ? [] : [isOneOf(`context.${about.fact}`, about.subjects)]),
       ...(rule.when === undefined ? [] : [`\n${rule.when.text}\n`]),
     ]
     const cedar = [
-      `${rule.effect} (principal, action == Action::"${action}", resource)`,
+      `${rule.effect} (principal, action == Action::"${action}", resource${one})`,
       ...conditions.map((condition) => `when { ${condition} }`),
     ].join('\n')
     return {
@@ -114,8 +114,19 @@ function whoOf(who: RuleWho): string[] {
   ]
 }
 
+/** One alone is asked for by itself: the engine builds a set anew every time. */
 function entities(type: string, ids: readonly string[]): string {
-  return `[${ids.map((id) => `${type}::${quote(id)}`).join(', ')}]`
+  const [only, ...others] = ids.map((id) => entity(type, id))
+  return only !== undefined && others.length === 0 ? only : `[${[only, ...others].join(', ')}]`
+}
+
+function entity(type: string, id: string): string {
+  return `${type}::${quote(id)}`
+}
+
+function isOneOf(fact: string, values: readonly string[]): string {
+  const [only, ...others] = values.map(quote)
+  return others.length === 0 ? `${fact} == ${only}` : `[${[only, ...others].join(', ')}].contains(${fact})`
 }
 
 /** A Cedar string literal: https://docs.cedarpolicy.com/policies/syntax-grammar.html (STR). */
