@@ -17,6 +17,8 @@ export type BenchOptions = {
   readonly name: string | undefined
   readonly only: readonly string[] | undefined
   readonly targets: readonly string[] | undefined
+  /** Write the figures into docs/benchmarks.md. */
+  readonly document: boolean
 }
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
@@ -33,6 +35,7 @@ async function main(): Promise<number> {
       name: { type: 'string' },
       only: { type: 'string' },
       targets: { type: 'string' },
+      document: { type: 'boolean', default: false },
     },
   })
   const benchmark = BENCHMARKS[positionals[0] ?? '']
@@ -48,6 +51,7 @@ async function main(): Promise<number> {
     name: values.name,
     only: values.only?.split(','),
     targets: values.targets?.split(','),
+    document: values.document,
   })
   return 0
 }

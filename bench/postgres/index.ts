@@ -2,8 +2,10 @@
  * `npm run bench -- postgres`: what Sluice costs a PostgreSQL client, next to the server itself, pgbouncer and a bare
  * relay. Starts everything it needs on loopback and leaves nothing behind.
  */
+import type { TestServer } from '../../test/support/postgres.ts'
 import { startTestServer } from '../../test/support/postgres.ts'
 import type { BenchOptions } from '../run.ts'
+import { document } from '../support/document.ts'
 import { againstBars, commit, keep, machine, table } from '../support/report.ts'
 import type { Measures, Ratios, Results } from '../support/report.ts'
 import { BARS } from './bars.ts'
@@ -16,6 +18,8 @@ import { latency } from './latency.ts'
 import { pgbenchVersion } from './pgbench.ts'
 import { STARTERS } from './targets.ts'
 import type { Target, TargetName } from './target.ts'
+import { tablesOf } from './tables.ts'
+import type { Scenarios } from './tables.ts'
 import { throughput } from './throughput.ts'
 
 const TARGETS = ['direct', 'pgbouncer', 'relay', 'sluice'] as const satisfies readonly TargetName[]
@@ -46,12 +50,8 @@ const QUICK = {
 export async function postgres(options: BenchOptions): Promise<void> {
   const began = performance.now()
   const plan = options.quick ? QUICK : FULL
-  const say = (line: string): void => console.log(line)
   const wanted: readonly TargetName[] =
     options.targets === undefined ? TARGETS : KNOWN.filter((name) => options.targets?.includes(name))
-  const ratios: Ratios = {}
-  const measures: Measures = {}
-  const scenarios: Record<string, unknown> = {}
   const targets: Target[] = []
   const server = await startTestServer(15, {
     log_statement: 'none',
@@ -63,53 +63,85 @@ export async function postgres(options: BenchOptions): Promise<void> {
     const made = makeDatabase(server, plan.size)
     await Promise.all([made, ...wanted.map(async (name) => targets.push(await STARTERS[name](server)))])
     targets.sort((a, b) => wanted.indexOf(a.name) - wanted.indexOf(b.name))
-    const ends = targets.filter((each) => each.name === 'direct' || each.name === 'sluice')
     say(`ready after ${seconds(began)} s`)
-    type Found = { readonly ratios?: Ratios; readonly measures?: Measures }
-    const take = async (name: string, measure: () => Promise<Found>) => {
-      if (options.only !== undefined && !options.only.includes(name)) return
-      const start = performance.now()
-      const found = await measure()
-      const { ratios: someRatios, measures: someMeasures, ...rest } = found
-      Object.assign(ratios, someRatios)
-      Object.assign(measures, someMeasures)
-      scenarios[name] = rest
-      say(`  (${name} took ${seconds(start)} s)`)
-    }
-    // In a hurry, each scenario compares with what its budget is about and with nothing else.
-    const others = options.quick ? targets.filter((each) => each.name !== 'direct') : targets
-    await take('throughput', () => throughput(others, plan.throughput, say))
-    await take('latency', () => latency(options.quick ? ends : targets, plan.latency, say))
-    await take('bulk', () => bulk(options.quick ? ends : targets, plan.bulk, say))
-    await take('fairness', () => fairness(ends, plan.fairness, say))
-    const sluice = targets.find((each) => each.name === 'sluice')
-    if (sluice !== undefined) {
-      await take('idle', () => idle(plan.idle, say))
-      await take('counting', () => counting(server, sluice, plan.counting, say))
-    }
+    const scenarios = await measure(options, plan, server, targets)
     say(`all took ${seconds(began)} s`)
-    const versions: Record<string, string> = { node: process.version, pgbench: await pgbenchVersion() }
-    for (const target of targets) versions[target.name] = target.version
-    const results: Results = {
-      benchmark: 'postgres',
-      at: new Date().toISOString(),
-      commit: commit(),
-      quick: options.quick,
-      machine: machine(),
-      versions,
-      ratios,
-      measures,
-      scenarios,
-    }
-    const file = await keep(options.name ?? 'latest/postgres', results)
-    const figures = { ...ratios, ...measures }
-    say(`\n${table(['figure', 'value'], Object.entries(figures))}`)
-    say(`\n${table(['figure', 'measured', 'bar', ''], againstBars(figures, BARS))}\n\nkept in ${file}`)
-    if (options.json) say(JSON.stringify(results))
+    await report(options, targets, scenarios)
   } finally {
     for (const target of targets) await target.stop()
     await server.stop()
   }
+}
+
+async function measure(
+  options: BenchOptions,
+  plan: typeof FULL | typeof QUICK,
+  server: TestServer,
+  targets: readonly Target[],
+): Promise<Scenarios> {
+  const scenarios: Scenarios = {}
+  const timed = async (name: keyof Scenarios, run: () => Promise<unknown>): Promise<void> => {
+    if (options.only !== undefined && !options.only.includes(name)) return
+    const start = performance.now()
+    await run()
+    say(`  (${name} took ${seconds(start)} s)`)
+  }
+  // In a hurry, each scenario compares with what its bar is about and with nothing else.
+  const between = options.quick ? targets.filter((each) => each.name !== 'direct') : targets
+  const ends = targets.filter((each) => each.name === 'direct' || each.name === 'sluice')
+  const some = options.quick ? ends : targets
+  const sluice = targets.find((each) => each.name === 'sluice')
+  await timed(
+    'throughput',
+    async () => (scenarios.throughput = await throughput(between, plan.throughput, say)),
+  )
+  await timed('latency', async () => (scenarios.latency = await latency(some, plan.latency, say)))
+  await timed('bulk', async () => (scenarios.bulk = await bulk(some, plan.bulk, say)))
+  await timed('fairness', async () => (scenarios.fairness = await fairness(ends, plan.fairness, say)))
+  if (sluice === undefined) return scenarios
+  await timed('idle', async () => (scenarios.idle = await idle(plan.idle, say)))
+  await timed('counting', async () => {
+    scenarios.counting = await counting(server, sluice, plan.counting, say)
+  })
+  return scenarios
+}
+
+async function report(
+  options: BenchOptions,
+  targets: readonly Target[],
+  scenarios: Scenarios,
+): Promise<void> {
+  const ratios: Ratios = {}
+  const measures: Measures = {}
+  const found: readonly { readonly ratios?: Ratios; readonly measures?: Measures }[] =
+    Object.values(scenarios)
+  for (const each of found) {
+    Object.assign(ratios, each.ratios)
+    Object.assign(measures, each.measures)
+  }
+  const versions: Record<string, string> = { node: process.version, pgbench: await pgbenchVersion() }
+  for (const target of targets) versions[target.name] = target.version
+  const results: Results = {
+    benchmark: 'postgres',
+    at: new Date().toISOString(),
+    commit: commit(),
+    quick: options.quick,
+    machine: machine(),
+    versions,
+    ratios,
+    measures,
+    scenarios,
+  }
+  const figures = { ...ratios, ...measures }
+  say(`\n${table(['figure', 'value'], Object.entries(figures))}`)
+  say(`\n${table(['figure', 'measured', 'bar', ''], againstBars(figures, BARS))}\n`)
+  say(`kept in ${await keep(options.name ?? 'latest/postgres', results)}`)
+  if (options.document) say(`written into ${await document(results, BARS, tablesOf(scenarios))}`)
+  if (options.json) say(JSON.stringify(results))
+}
+
+function say(line: string): void {
+  console.log(line)
 }
 
 function seconds(since: number): string {
