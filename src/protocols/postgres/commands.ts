@@ -40,6 +40,7 @@ export class Judge {
   readonly #knowledge: KnowledgeSource
   #encoding = 'UTF8'
   #standardStrings = true
+  #mayHaveChanged = false
 
   constructor(session: Session, analyser: SqlAnalyser, knowledge: KnowledgeSource) {
     this.#session = session
@@ -51,10 +52,31 @@ export class Judge {
     return this.#knowledge.labelled
   }
 
+  /** Whether this identity may see every label of the connection in clear, so that nothing is withheld from it. */
+  get seesAll(): boolean {
+    const knowledge = this.#knowledge.current()
+    const labels = knowledge?.context.catalogue?.labels
+    if (knowledge === undefined || labels === undefined) return false
+    const key = ' sees every label'
+    const { decision } =
+      this.#session.cached(knowledge.scope, key) ??
+      this.#session.judge(knowledge.scope, key, { ...NOTHING_READ, labels })
+    return decision.kind !== 'deny' && decision.masks.size === 0
+  }
+
   /** The server reports a setting; two of them decide how it reads statements. */
   parameter(name: string, value: string): void {
     if (name === 'client_encoding') this.#encoding = value
     if (name === 'standard_conforming_strings') this.#standardStrings = value === 'on'
+  }
+
+  /**
+   * What gives names their meaning in this session: the search path where it cannot change. Elsewhere a statement that
+   * may have changed path or role makes this session's commands unlike those of any other.
+   */
+  meaning(): string {
+    if (this.#mayHaveChanged) return `session ${this.#session.id}`
+    return this.#knowledge.current()?.context.searchPath.join(',') ?? ''
   }
 
   /**
@@ -125,6 +147,7 @@ export class Judge {
   #judge(knowledge: Knowledge, text: string, parsed: ParseResult, key: string | undefined): Judged {
     if (parsed.kind === 'unparsed' && this.labelled) throw unreadable(parsed)
     const facts = this.#analyser.analyse(parsed, knowledge.context)
+    if (facts.class === 'opaque' || CHANGES_MEANING.test(text)) this.#mayHaveChanged = true
     const cacheKey = key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined)
     const judgement = this.#session.judge(knowledge.scope, cacheKey, facts)
     if (parsed.kind === 'unparsed' && judgement.decision.kind === 'deny') throw unreadable(parsed)
@@ -148,6 +171,9 @@ export class Judge {
   }
 }
 
+/** Found anywhere in a statement, even in a comment: it may change what names mean, or whose rights count. */
+const CHANGES_MEANING = /search_path|\brole\b|session\s+authorization|set_config|\bdiscard\b/i
+
 /** Texts outside the lexer's subset are their own key: the whole text, nothing left out. */
 function wholeKey(text: string): string {
   return `=${text}`
@@ -163,6 +189,20 @@ function unreadable(parsed: ParseResult & { kind: 'unparsed' }): GatewayError {
       ...(parsed.position === undefined ? {} : { facts: { position: parsed.position } }),
     },
   )
+}
+
+const NOTHING_READ: Facts = {
+  class: 'read',
+  statements: [{ class: 'read' }],
+  reads: [],
+  writes: [],
+  calls: [],
+  labels: [],
+  filters: [],
+  unbounded: false,
+  writesEverything: false,
+  redefines: false,
+  attributes: { parsed: true },
 }
 
 function opaqueFacts(): Facts {

@@ -9,6 +9,7 @@ import { errorBytes, noticeBytes } from './errors.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
 import { ConversationState } from './state.ts'
+import type { Reached } from './withheld.ts'
 
 export type ConversationParts = {
   readonly session: Session
@@ -16,6 +17,8 @@ export type ConversationParts = {
   readonly upstream: Pipe
   readonly judge: Judge
   readonly inReach: () => ((relation: number) => boolean) | undefined
+  /** Whether an error or notice may hold values that the client may not see. */
+  readonly withholds: (of: Reached | undefined, schema: string | undefined, table: string | undefined) => boolean
   readonly shownApplicationName: ((value: string) => string) | undefined
   /** Sends a cancel request for this session to the server. */
   readonly cancelUpstream: () => void
@@ -64,6 +67,7 @@ export class Conversation {
       session: parts.session,
       state: this.#state,
       inReach: parts.inReach,
+      withholds: parts.withholds,
       cutOff: parts.cancelUpstream,
       settled: () => this.#settled(),
       parameter: (name, value) => parts.judge.parameter(name, value),

@@ -50,6 +50,14 @@ export class SessionKnowledge implements KnowledgeSource {
     return (relation) => known.reach.has(relation)
   }
 
+  /** Whether the relation of this name is in reach; one that is not known counts. */
+  isInReach(schema: string | undefined, table: string | undefined): boolean {
+    const known = this.#keeper?.current() ?? this.#known
+    if (table === undefined || known === undefined) return false
+    const relation = known.catalogue.schemas.get(schema ?? '')?.get(table)
+    return relation === undefined || known.reach.has(relation.oid)
+  }
+
   redefining(): void {
     this.#keeper?.invalidate()
   }

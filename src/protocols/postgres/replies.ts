@@ -15,6 +15,8 @@ import {
 import { errorBytes, positionOf } from './errors.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
 import type { ResultPlan } from './results.ts'
+import type { Reached } from './withheld.ts'
+import { withoutValues } from './withheld.ts'
 import { maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
 import type { ConversationState } from './state.ts'
 
@@ -29,6 +31,8 @@ export type ReplySurroundings = {
   readonly state: ConversationState
   /** Relations from which labelled values could come; undefined on a connection without labels. */
   inReach(): ((relation: number) => boolean) | undefined
+  /** Whether an error or notice about this command, naming this relation, may hold values that the client may not see. */
+  withholds(of: Reached | undefined, schema: string | undefined, table: string | undefined): boolean
   /** The row or byte limit is reached: stop the command upstream. */
   cutOff(): void
   /** Nothing is outstanding any more. */
@@ -118,13 +122,14 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.readyForQuery:
       case SERVER_TYPES.copyInResponse:
         return 'whole'
+      case SERVER_TYPES.noticeResponse:
+        return this.#around.inReach() === undefined ? 'pass' : 'whole'
       case SERVER_TYPES.parameterStatus:
         return 'whole'
       case SERVER_TYPES.parameterDescription:
       case SERVER_TYPES.copyOutResponse:
       case SERVER_TYPES.copyDone:
         return this.#muted || this.#cut !== undefined ? 'drop' : 'pass'
-      case SERVER_TYPES.noticeResponse:
       case SERVER_TYPES.notificationResponse:
         return 'pass'
       default:
@@ -158,6 +163,9 @@ export class Replies implements FrameSink {
         return
       case SERVER_TYPES.errorResponse:
         this.#error(buffer, from, start, end)
+        return
+      case SERVER_TYPES.noticeResponse:
+        this.#passText(type, buffer, from, start, end)
         return
       case SERVER_TYPES.readyForQuery:
         this.#ready(buffer, from, start, end)
@@ -331,11 +339,28 @@ export class Replies implements FrameSink {
       this.#tellCut(true)
       return
     }
-    if (!this.#muted) this.pass(buffer, from, end)
+    if (!this.#muted) this.#passText(SERVER_TYPES.errorResponse, buffer, from, start, end)
     const code = sqlstateOf(buffer, start, end)
     if (head === undefined || head.kind === 'sync') return
     if (head.kind === 'query') this.#end(head, 'error', code)
     else this.#failExtended('error', code)
+  }
+
+  /** An error or a notice, without what could be a value that this client may not see. */
+  #passText(type: number, buffer: Buffer, from: number, start: number, end: number): void {
+    if (this.#around.inReach() !== undefined) {
+      const message = decodeServer(type, buffer, start, end)
+      if (message.kind === 'errorResponse' || message.kind === 'noticeResponse') {
+        const { schema, table } = message.fields
+        const command = this.#flight?.command
+        if (this.#around.withholds(command, schema, table)) {
+          const scrubbed = encodeServer({ kind: message.kind, fields: withoutValues(message.fields) })
+          this.pass(scrubbed, 0, scrubbed.length)
+          return
+        }
+      }
+    }
+    this.pass(buffer, from, end)
   }
 
   /** An error in the extended protocol: the server discards everything up to the next Sync. */

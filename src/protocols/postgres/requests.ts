@@ -196,7 +196,7 @@ export class Requests implements FrameSink {
   }
 
   #runQuery(judged: Judged, buffer: Buffer, from: number, end: number): void {
-    const command = commandOf('query', judged)
+    const command = this.#command('query', judged)
     const step = this.#session.step(command, judged.judgement)
     if (!isHeld(step)) {
       this.#forwardQuery(step, buffer, from, end)
@@ -207,6 +207,14 @@ export class Requests implements FrameSink {
       const permit = await this.#hold(step, this.#state.inTransaction)
       this.#forwardQuery(permit, message, 0, message.length)
     })
+  }
+
+  #command(form: string, { text, judgement }: Judged): Command {
+    const command = { form, text, facts: judgement.facts }
+    if (judgement.decision.kind !== 'hold') return command
+    // psql sends a semicolon that a driver leaves out: the same command all the same.
+    const canonical = text.trim().replace(/[\s;]+$/, '')
+    return { ...command, canonical, meaning: this.#judge.meaning() }
   }
 
   #forwardQuery(permit: Permitted, buffer: Buffer, from: number, end: number): void {
@@ -358,7 +366,7 @@ export class Requests implements FrameSink {
       this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
       return
     }
-    const command = { ...commandOf('execute', { text: statement.text, judgement }), parameters }
+    const command = { ...this.#command('execute', { text: statement.text, judgement }), parameters }
     const step = this.#session.step(command, judgement)
     if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
     const copy = Buffer.from(buffer.subarray(from, end))
@@ -409,7 +417,7 @@ export class Requests implements FrameSink {
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
     const command: Command = {
-      ...commandOf('execute', judged),
+      ...this.#command('execute', judged),
       ...(portal === undefined ? {} : { parameters: portal.parameters }),
     }
     const approved =
@@ -546,13 +554,6 @@ function planFor(statement: Statement, judgement: Judgement): ResultPlan | undef
 function tightened(statement: Statement, judgement: Judgement): ResultPlan | undefined {
   const [plan] = plansFor(judgement)
   return plan === undefined || statement.tighten === undefined ? plan : statement.tighten(plan)
-}
-
-function commandOf(form: string, { text, judgement }: Judged): Command {
-  const command = { form, text, facts: judgement.facts }
-  if (judgement.decision.kind !== 'hold') return command
-  // psql sends a semicolon that a driver leaves out: the same command all the same.
-  return { ...command, canonical: text.trim().replace(/[\s;]+$/, '') }
 }
 
 const READY: ReadonlyMap<number, Buffer> = new Map([

@@ -17,6 +17,7 @@ import { CancelKeys } from './keys.ts'
 import { SessionKnowledge } from './knowledge.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
+import { mayHoldValues } from './withheld.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
 
 const SEARCH_PATH_QUERY = 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
@@ -130,6 +131,8 @@ export class PostgresServer {
       upstream: upstream.pipe,
       judge,
       inReach: () => knowledge.inReach(),
+      withholds: (of, schema, table) =>
+        !judge.seesAll && mayHoldValues(of, knowledge.isInReach(schema, table)),
       shownApplicationName: connection.settings.tagApplicationName
         ? (value) => (value === tagged ? name : value)
         : undefined,
