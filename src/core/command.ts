@@ -83,6 +83,8 @@ export type Command = {
   readonly text: string
   /** The text without what makes no difference; what an approval is bound to. Absent: the text itself. */
   readonly canonical?: string
+  /** What else gives the text its meaning (search path, role), for an approval to be bound to as well. */
+  readonly meaning?: string
   /** Parameters in order, undecoded; `null` is SQL NULL. Sealed or shown by their own rules, never logged. */
   readonly parameters?: readonly (Uint8Array | null)[]
   readonly facts: Facts

@@ -58,10 +58,20 @@ export function fingerprintOf(input: {
   part(input.connection)
   part(input.database)
   part(input.policyVersion)
+  part(input.command.meaning ?? '')
   part(input.command.canonical ?? input.command.text)
   for (const value of input.command.parameters ?? []) {
     if (value === null) hash.update('null;')
     else part(value)
   }
   return hash.digest('hex')
+}
+
+/** Parameters as an approver reads them: text where they are text, their length where they are not. */
+export function parameterTexts(parameters: readonly (Uint8Array | null)[]): readonly (string | null)[] {
+  return parameters.map((value) => {
+    if (value === null) return null
+    const text = Buffer.from(value).toString('utf8')
+    return text.includes('\ufffd') ? `(${value.length} bytes)` : text
+  })
 }

@@ -18,6 +18,8 @@ export type ApprovalInput = {
   readonly chain: IdentityChain
   readonly connection: ConnectionName
   readonly text: string
+  /** Parameter values as an approver reads them; null is NULL. */
+  readonly parameters?: readonly (string | null)[]
   readonly class: CommandClass
   readonly reads: readonly string[]
   readonly writes: readonly string[]

@@ -16,7 +16,7 @@ import { assertNever, GatewayError, requestIdOf } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { fingerprintOf, intentHead } from './intents.ts'
+import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk } from './ports.ts'
@@ -230,6 +230,9 @@ export class Session implements TurnMember {
       chain: this.chain,
       connection: this.connection.name,
       text: held.command.text,
+      ...(held.command.parameters === undefined
+        ? {}
+        : { parameters: parameterTexts(held.command.parameters) }),
       class: held.command.facts.class,
       reads: held.command.facts.reads,
       writes: held.command.facts.writes,
