@@ -159,6 +159,7 @@ class Statement {
   /** A query of one form or another. Where nothing is in reach, its parts have told all there is to know. */
   #query(node: Node): Rows | undefined {
     this.#checkRelations()
+    if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query)) this.#unfollowed('this EXPLAIN')
     if (!this.#reach) {
       this.#remember(node)
       return undefined
@@ -277,13 +278,21 @@ const WORDS: ReadonlyMap<string, string> = new Map([
   ['ExecuteStmt', 'EXECUTE'],
 ])
 
-function isQuery(node: Node): boolean {
+/** SELECT, or a change that may have RETURNING. */
+function returnsRows(node: Node | undefined): boolean {
+  if (node === undefined) return false
   return (
     'SelectStmt' in node ||
     'InsertStmt' in node ||
     'UpdateStmt' in node ||
     'DeleteStmt' in node ||
-    'MergeStmt' in node ||
+    'MergeStmt' in node
+  )
+}
+
+function isQuery(node: Node): boolean {
+  return (
+    returnsRows(node) ||
     'CopyStmt' in node ||
     'DeclareCursorStmt' in node ||
     'PrepareStmt' in node ||

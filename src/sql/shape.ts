@@ -85,7 +85,9 @@ export function shapeOf(bytes: Uint8Array, start: number, end: number): Shape | 
         i = afterString ? -1 : endOfQuoted(source, i, APOSTROPHE)
         break
       case DOUBLE_QUOTE:
+        // An empty name is an error.
         i = endOfQuoted(source, i, 0x22)
+        if (i === from + 2) return undefined
         break
       case DOLLAR:
         i = endOfParameter(source, i)
