@@ -44,7 +44,7 @@ const QUICK = {
   latency: { rate: 1000, clients: 8, rounds: 1, seconds: 1 },
   fairness: { seconds: 2, rate: 100 },
   counting: { clients: 4, transactions: 50 },
-  idle: { sessions: 500, kinds: ['plain'] },
+  idle: { sessions: 400, kinds: ['plain'] },
 } as const
 
 export async function postgres(options: BenchOptions): Promise<void> {
@@ -97,7 +97,15 @@ async function measure(
   )
   await timed('latency', async () => (scenarios.latency = await latency(some, plan.latency, say)))
   await timed('bulk', async () => (scenarios.bulk = await bulk(some, plan.bulk, say)))
-  await timed('fairness', async () => (scenarios.fairness = await fairness(ends, plan.fairness, say)))
+  await timed(
+    'fairness',
+    async () =>
+      (scenarios.fairness = await fairness(
+        options.quick && sluice !== undefined ? [sluice] : ends,
+        plan.fairness,
+        say,
+      )),
+  )
   if (sluice === undefined) return scenarios
   await timed('idle', async () => (scenarios.idle = await idle(plan.idle, say)))
   await timed('counting', async () => {
