@@ -92,16 +92,23 @@ function answering(group: Command, name: string, description: string, verdict: '
     )
     .option('--reason <text>', 'kept with the answer')
     .action(async (tickets: readonly string[], flags: AnswerFlags) => {
+      // Looked up first: a code counts once, and nobody should spend one on a ticket that was mistyped, or unread.
+      const asked: Approval[] = []
+      for (const ticket of tickets) {
+        asked.push(await call(flags, approval, 'GET', `/v1/approvals/${encodeURIComponent(ticket)}`))
+      }
+      if (process.stdin.isTTY && flags.json !== true) {
+        process.stderr.write(`${asked.map(describe).join('\n\n')}\n\n`)
+      }
       const client = await freshClient(flags, flags.as, flags.code)
       try {
-        for (const ticket of tickets) {
-          const path = `/v1/approvals/${encodeURIComponent(ticket)}/answer`
+        for (const { ticket } of asked) {
           const body = {
             verdict,
             through: 'cli',
             ...(flags.reason === undefined ? {} : { reason: flags.reason }),
           }
-          const answer = approval.parse(await client.call('POST', path, body))
+          const answer = approval.parse(await client.call('POST', `/v1/approvals/${ticket}/answer`, body))
           print(flags, answer, () => told(answer))
         }
       } finally {
