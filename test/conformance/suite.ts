@@ -38,6 +38,8 @@ export type Admission = 'good' | 'revoked' | 'expired' | 'wrong-connection' | 'u
 
 export type Harness = {
   readonly world: World
+  /** How long the credentials it mints live. */
+  readonly lifeMs: number
   /** The commands by what they do under the rules; each is one text, as recorded and as it reaches the upstream. */
   readonly commands: {
     /** Reads a masked field among clear ones; its result holds the canaries. */
@@ -403,7 +405,7 @@ export const CASES = {
       const { world, commands } = harness
       const client = await harness.connect()
       expect(await client.send(commands.read)).toEqual({ kind: 'result' })
-      world.clock.advance(600_000 + 2_000)
+      world.clock.advance(harness.lifeMs + 2_000)
       await until('the client has been cut off', () => client.ended)
       await until('the end is recorded', () => world.entries('close').length === 1)
     },

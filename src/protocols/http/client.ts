@@ -102,9 +102,12 @@ export class HttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { connection, target } = this.#resolve(request)
-    const credential = this.#context.credentials.admitToken(tokenOf(request), connection.name)
+    const token = tokenOf(request)
+    this.#context.credentials.admitToken(token, connection.name)
     this.#admitted.get(peerOf(request.socket))?.()
     const body = await bodyOf(request)
+    // Once more: a body may take its time, and the credential may have ended meanwhile.
+    const credential = this.#context.credentials.admitToken(token, connection.name)
     const session = this.#sessions.enter(
       request.socket,
       credential,

@@ -29,11 +29,14 @@ export async function relayAnswer(
     await relayMasked(session, flight, answer, assignments, response)
     return
   }
-  response.writeHead(answer.status, [...responseHeaders(answer.headers, false)])
   const { bytesMax } = limitOf(flight)
+  // What is known to be too long is refused in words; of what turns out to be, the connection is cut.
+  if (!isBodiless(method, answer.status) && Number(field(answer, 'content-length')) > bytesMax)
+    throw session.limitReached(flight, `${bytesMax} bytes`)
+  response.writeHead(answer.status, [...responseHeaders(answer.headers, false)])
   for await (const chunk of answer.body) {
+    if (flight.bytes + chunk.length > bytesMax) throw session.limitReached(flight, `${bytesMax} bytes`)
     await recorded(session, flight, chunk)
-    if (flight.bytes > bytesMax) throw session.limitReached(flight, `${bytesMax} bytes`)
     if (!response.write(chunk)) await drained(response)
   }
   await ended(response)

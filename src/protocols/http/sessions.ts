@@ -11,6 +11,8 @@ export type HttpSession = {
   /** Requests on their way. */
   active: number
   idle: Timer | undefined
+  /** Set once it is to end: it does with the last request on its way, whose outcome stands before the end. */
+  ending: string | undefined
 }
 
 /** Ends after five idle minutes, with the socket, or when the credential ends. */
@@ -46,6 +48,10 @@ export class HttpSessions {
   leave(entered: HttpSession): void {
     entered.active--
     if (entered.active > 0) return
+    if (entered.ending !== undefined) {
+      entered.session.close(entered.ending)
+      return
+    }
     entered.idle = this.#context.gateway.clock.after(LIMITS.httpSessionIdleMs, () =>
       this.#end(entered, 'idle'),
     )
@@ -71,7 +77,12 @@ export class HttpSessions {
         socket.destroy()
       },
     })
-    const opened: HttpSession = { session, socket, key, active: 0, idle: undefined }
+    const opened: HttpSession = { session, socket, key, active: 0, idle: undefined, ending: undefined }
+    // What is not recorded does not happen; the request that met this tells its client.
+    session.watch(
+      () => undefined,
+      () => this.#end(opened, 'recording unavailable'),
+    )
     return opened
   }
 
@@ -79,6 +90,7 @@ export class HttpSessions {
     ended.idle?.cancel()
     const sessions = this.#bySocket.get(ended.socket)
     if (sessions?.get(ended.key) === ended) sessions.delete(ended.key)
-    ended.session.close(reason)
+    ended.ending ??= reason
+    if (ended.active === 0) ended.session.close(ended.ending)
   }
 }

@@ -25,6 +25,8 @@ import { SQLSTATES } from './errors.ts'
 
 const READ = 'SELECT id, email, note, secret FROM customers'
 
+const LIFE_MS = 600_000
+
 async function start(): Promise<Harness> {
   const stage = await PostgresStage.open({
     connection: `
@@ -43,6 +45,7 @@ async function start(): Promise<Harness> {
   const { world } = stage
   return {
     world,
+    lifeMs: LIFE_MS,
     commands: {
       read: READ,
       denied: 'DROP TABLE customers',
@@ -93,10 +96,10 @@ async function start(): Promise<Harness> {
     async connect(admission = 'good') {
       const connection = admission === 'wrong-connection' ? 'other' : 'crm'
       minted = await world.mint(admission === 'wrong-connection' ? 'http' : 'database', connection, {
-        ttlMs: 600_000,
+        ttlMs: LIFE_MS,
       })
       if (admission === 'revoked') await world.credentials.revoke(minted.credential.id, 'test')
-      if (admission === 'expired') world.clock.advance(600_001)
+      if (admission === 'expired') world.clock.advance(LIFE_MS + 1)
       const client = await stage.client({
         minted,
         ...(admission === 'unknown' ? { user: 'c_0000000000000000' } : {}),
