@@ -199,6 +199,7 @@ const COMPARING: ReadonlySet<string> = new Set([
   'AEXPR_IN',
   'AEXPR_LIKE',
   'AEXPR_ILIKE',
+  'AEXPR_SIMILAR',
   'AEXPR_BETWEEN',
   'AEXPR_NOT_BETWEEN',
   'AEXPR_BETWEEN_SYM',
