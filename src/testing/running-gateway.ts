@@ -65,7 +65,7 @@ export type TestApi = {
   person(method: string, path: string, call?: ApiCall): Promise<Answer>
   /** The streamed body of a GET, for event streams. */
   open(path: string, token: string): Promise<AsyncIterable<Buffer> & { destroy(): void }>
-  /** Enrols a person and gives the source of codes, each used once. */
+  /** Enrols a person, which takes a code, and gives the next ones: one more is good at once. */
   enrol(name: string): Promise<() => string>
   stop(): Promise<void>
 }
@@ -129,8 +129,8 @@ export async function startTestApi(): Promise<TestApi> {
       const code = invited.body.code
       const begun = await send(url, tls, 'POST', '/v1/enrolments/begin', { body: { code } })
       const device = new TOTP({ secret: String(begun.body.secret) })
-      // A code counts once: the ones before and after this half minute count too.
-      let step = Math.floor(Date.now() / PERIOD_MS) - 2
+      // A code counts once. This half minute's and the next one's are good now, and still in half a minute.
+      let step = Math.floor(Date.now() / PERIOD_MS) - 1
       const next = (): string => device.generate({ timestamp: ++step * PERIOD_MS })
       await send(url, tls, 'POST', '/v1/enrolments/confirm', { body: { code, digits: next() } })
       return next

@@ -117,7 +117,7 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
 }
 
 function ticketOf(written: string): Ticket {
-  const [, letters] = /^T?-?([0-9A-Z]{4,16})$/.exec(written.trim().toUpperCase()) ?? []
+  const [, letters] = /^(?:T-)?([0-9A-Z]{4,16})$/.exec(written.trim().toUpperCase()) ?? []
   const plain = letters?.replaceAll(/[IL]/g, '1').replaceAll('O', '0') ?? written
   return brand<Ticket>(`T-${plain}`)
 }
