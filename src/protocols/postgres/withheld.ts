@@ -18,8 +18,8 @@ const NAMES_ONLY: ReadonlySet<string> = new Set(
 /** Of class 42 found while reading a statement: it tells where. Raised later: privileges. */
 const PRIVILEGE = '42501'
 
-/** Ends or checks what earlier statements of the transaction did. */
-const SETTLES = /^\s*(?:commit|end|prepare\s+transaction|set\s+constraints)\b/i
+/** Ends or checks what earlier statements of the transaction did; anywhere, because comments may stand in front. */
+const SETTLES = /\b(?:commit|end|prepare\s+transaction|set\s+constraints)\b/i
 
 /** Fields made of names, positions in the client's own text, and places in the server's source. */
 const KEPT = [

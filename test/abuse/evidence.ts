@@ -1,0 +1,46 @@
+/** Holds what the server says it ran against what the recording says was allowed (P-04). */
+import type { RecordedEntry } from '../../src/recording/index.ts'
+import { readJournal } from '../../src/recording/index.ts'
+import type { LoggedStatement } from '../support/postgres.ts'
+
+export async function journalOf(dataDirectory: string): Promise<RecordedEntry[]> {
+  const entries: RecordedEntry[] = []
+  for await (const each of readJournal(dataDirectory)) entries.push(each)
+  return entries
+}
+
+/** Sessions of the gateway's own, and the one question it asks at the start of a session on a labelled connection. */
+function isOwn(statement: LoggedStatement): boolean {
+  return (
+    statement.application === 'sluice catalogue' ||
+    statement.text === 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
+  )
+}
+
+/** Statements that the server ran and that no recording tells of as allowed, or as held and then approved. */
+export function unjudged(
+  logged: readonly LoggedStatement[],
+  entries: readonly RecordedEntry[],
+): LoggedStatement[] {
+  const answered = new Set<string>()
+  for (const { session, entry } of entries) {
+    if (entry.kind === 'answer' && entry.head.answer === 'approved')
+      answered.add(`${session} ${entry.head.n}`)
+  }
+  const permitted = new Set<string>()
+  for (const { session, entry } of entries) {
+    if (entry.kind !== 'intent') continue
+    const { head } = entry
+    const approved = head.decision === 'hold' && answered.has(`${session} ${head.n}`)
+    if (head.decision === 'allow' || approved) permitted.add(keyOf(session, head.text))
+  }
+  return logged.filter((each) => {
+    if (isOwn(each)) return false
+    const session = /sluice:(\S+)/.exec(each.application)?.[1]
+    return !permitted.has(keyOf(session, each.text))
+  })
+}
+
+function keyOf(session: string | undefined, text: string): string {
+  return `${session} ${text}`
+}
