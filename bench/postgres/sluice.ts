@@ -43,7 +43,7 @@ export async function runSluice(options: SluiceOptions): Promise<RunningSluice> 
   }
   await writeFile(config, text)
   const names = ['localhost', '127.0.0.1'] as const
-  await writeCertificates(join(directory, 'tls'), createCertificates({ names, now: Date.now() }))
+  await writeCertificates(join(directory, 'tls'), await createCertificates({ names, now: Date.now() }))
   const child = start(
     process.execPath,
     [...(options.nodeArguments ?? []), SLUICE, 'start', '--config', config, '--data', data, '--json'],

@@ -83,16 +83,16 @@ export async function certificateOf(
   clock: Clock,
 ): Promise<ServerTls> {
   const configured = await configuredCertificate(wanted, secrets)
-  return configured ?? ownCertificate(dataDirectory, clock)
+  return configured ?? (await ownCertificate(dataDirectory, clock))
 }
 
 /** The certificate in the data directory; made when there is none yet, or when the one there is about to expire. */
-export function ownCertificate(dataDirectory: string, clock: Clock): ServerTls {
+export async function ownCertificate(dataDirectory: string, clock: Clock): Promise<ServerTls> {
   const directory = join(dataDirectory, 'tls')
   const at = { certificate: join(directory, 'server.pem'), key: join(directory, 'server-key.pem') }
   if (!existsSync(at.certificate) || expiresSoon(readFileSync(at.certificate), clock)) {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const made = createCertificates({ names: ['localhost', '127.0.0.1', '::1'], now: clock.now() })
+    const made = await createCertificates({ names: ['localhost', '127.0.0.1', '::1'], now: clock.now() })
     writeFileSync(at.key, made.key.reveal(), { mode: 0o600 })
     writeFileSync(join(directory, 'authority.pem'), made.authority, { mode: 0o600 })
     writeFileSync(at.certificate, made.certificate, { mode: 0o600 })

@@ -20,7 +20,7 @@ export async function prepareGateway(wanted: {
   await createMasterKeyFile(keyFile, random)
   const data = claimDataDirectory(dataDirectory)
   try {
-    ownCertificate(dataDirectory, clock)
+    await ownCertificate(dataDirectory, clock)
     const store = await Store.open(dataDirectory, wanted.report)
     try {
       const keys = await loadMasterKeys({

@@ -22,8 +22,8 @@ const deeds = fc.array(
 )
 
 let certificates: Certificates
-beforeAll(() => {
-  certificates = createCertificates({ names: ['localhost'], now: Date.now() })
+beforeAll(async () => {
+  certificates = await createCertificates({ names: ['localhost'], now: Date.now() })
 })
 
 async function connected(encrypted: boolean): Promise<{ client: Pipe; server: Pipe; close: () => void }> {

@@ -300,7 +300,7 @@ describe('over TCP, with drivers people use', () => {
   }
 
   test('node-postgres binds the channel inside TLS', async () => {
-    const tls = createCertificates({ names: ['localhost'], now: Date.now() })
+    const tls = await createCertificates({ names: ['localhost'], now: Date.now() })
     const { server, port } = await start({ auth: 'scram', password: 'pencil', tls, tlsRequired: true })
     const options = { host: '127.0.0.1', port, user: 'ada', password: 'pencil', database: 'd' }
     const client = new Client({ ...options, ssl: { rejectUnauthorized: false }, enableChannelBinding: true })

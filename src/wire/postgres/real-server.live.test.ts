@@ -94,7 +94,7 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
   beforeAll(async () => {
     server = await startTestServer(major)
     const owner = await stat(server.dataDirectory)
-    const made = createCertificates({ names: ['localhost'], now: Date.now() })
+    const made = await createCertificates({ names: ['localhost'], now: Date.now() })
     for (const [name, text] of [
       ['test.crt', made.certificate],
       ['test.key', made.key.reveal()],
