@@ -52,6 +52,8 @@ export class CatalogueKeeper {
     if (this.#known !== undefined) return Promise.resolve(this.#known)
     this.#loading ??= this.#load().finally(() => {
       this.#loading = undefined
+      // Everybody left meanwhile, so nobody else will end what was opened for them.
+      if (this.#users === 0) this.#forget()
     })
     return this.#loading
   }
@@ -70,7 +72,10 @@ export class CatalogueKeeper {
 
   leave(): void {
     this.#users--
-    if (this.#users > 0) return
+    if (this.#users === 0) this.#forget()
+  }
+
+  #forget(): void {
     this.#timer?.cancel()
     this.#timer = undefined
     this.#drop()

@@ -30,6 +30,11 @@ export class SessionKnowledge implements KnowledgeSource {
     return (this.#parts.connection()?.labels.length ?? 0) > 0
   }
 
+  /** From now on until `close` the session relies on what the keeper knows. */
+  follow(): void {
+    this.#follow()
+  }
+
   current(): Knowledge | undefined {
     const keeper = this.#follow()
     if (keeper === undefined) return WITHOUT_LABELS

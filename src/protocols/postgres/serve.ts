@@ -76,8 +76,11 @@ export class PostgresServer {
 
   async #open(pipe: Pipe, startup: Startup, client: Admitted): Promise<void> {
     const { credential, connection, database } = client
-    // Until the conversation has begun, ending the session is ending the pipe.
-    let end = (reason: GatewayError): void => pipe.end(errorBytes(reason, 'FATAL'))
+    // Until the conversation has begun, a session that is ended does not begin.
+    const opening: { ended?: GatewayError } = {}
+    let end = (reason: GatewayError): void => {
+      opening.ended ??= reason
+    }
     const session = this.#context.gateway.open({
       chain: credential.chain,
       connection,
@@ -89,7 +92,7 @@ export class PostgresServer {
       onTerminate: (reason) => end(reason),
     })
     try {
-      const began = await this.#begin(pipe, startup, client, session)
+      const began = await this.#begin(pipe, startup, client, session, opening)
       end = (reason) => began.terminate(reason)
     } catch (error) {
       session.close(error instanceof UpstreamRefused ? 'refused by upstream' : asGatewayError(error).code)
@@ -97,14 +100,39 @@ export class PostgresServer {
     }
   }
 
-  async #begin(pipe: Pipe, startup: Startup, client: Admitted, session: Session): Promise<Conversation> {
+  async #begin(
+    pipe: Pipe,
+    startup: Startup,
+    client: Admitted,
+    session: Session,
+    opening: { readonly ended?: GatewayError },
+  ): Promise<Conversation> {
+    const keeper = this.#keeper(client.connection, client.database)
+    // Held until the session follows it itself: what is read for it now is watched from now on, and let go again when
+    // nothing comes of the session.
+    keeper.join()
+    try {
+      return await this.#beginWith(keeper, pipe, startup, client, session, opening)
+    } finally {
+      keeper.leave()
+    }
+  }
+
+  async #beginWith(
+    keeper: CatalogueKeeper,
+    pipe: Pipe,
+    startup: Startup,
+    client: Admitted,
+    session: Session,
+    opening: { readonly ended?: GatewayError },
+  ): Promise<Conversation> {
     const { connection, database, minor } = client
     const labelled = connection.labels.length > 0
     let gone = false
     pipe.onEnd = pipe.onClose = () => {
       gone = true
     }
-    if (labelled) await this.#keeper(connection, database).ready()
+    if (labelled) await keeper.ready()
     const name = startup.parameters.get('application_name') ?? ''
     const tagged = taggedName(name, session.id)
     const parameters = startupParameters(startup, connection, labelled, tagged)
@@ -112,17 +140,24 @@ export class PostgresServer {
     const { searchPath, rest } = labelled
       ? await readSearchPath(upstream)
       : { searchPath: [], rest: upstream.rest }
-    if (gone) {
+    const analyser = await this.#analyser
+    if (gone || opening.ended !== undefined) {
       upstream.pipe.destroy()
-      throw new Failure('canceled', 'The client went away.')
+      throw opening.ended ?? new Failure('canceled', 'The client went away.')
     }
     const knowledge = new SessionKnowledge({
       connection: () => this.#connection(connection.name),
       keeper: (now) => this.#keeper(now, database),
       searchPath,
     })
-    const judge = new Judge(session, await this.#analyser, knowledge)
+    const judge = new Judge(session, analyser, knowledge)
     for (const [parameter, value] of upstream.parameters) judge.parameter(parameter, value)
+    try {
+      knowledge.follow()
+    } catch (error) {
+      upstream.pipe.destroy()
+      throw error
+    }
     const cancel = (): void => this.#cancel(connection, upstream)
     const key = this.#keys.add(() => conversation.cancel())
     const conversation = new Conversation({
@@ -202,7 +237,7 @@ export class PostgresServer {
 }
 
 /** The configuration has read the settings of every connection of ours by our schema. */
-function isOurs(connection: Connection): connection is Connection<PostgresSettings> {
+export function isOurs(connection: Connection): connection is Connection<PostgresSettings> {
   return connection.protocol === 'postgres'
 }
 
