@@ -23,7 +23,7 @@ export async function document(
     begin,
     '',
     `Commit ${results.commit}, ${results.at.slice(0, 10)}, ${results.machine.cores} cores of ${results.machine.cpu}, ` +
-      `${Math.round(results.machine.memoryBytes / 1024 ** 3)} GiB; ` +
+      `${Math.round(results.machine.memoryBytes / 1024 ** 3)} GiB, load average before the run ${results.machine.loadBefore}; ` +
       Object.entries(results.versions)
         .map(([name, version]) => `${name} ${version}`)
         .join(', ') +

@@ -1,8 +1,9 @@
 /** How results are shown to people and kept for machines. */
 import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import { rounded } from './statistics.ts'
 
 /** `prepared.c8.vs_pgbouncer` -> 0.71. */
 export type Ratios = Record<string, number>
@@ -18,7 +19,13 @@ export type Results = {
   readonly at: string
   readonly commit: string
   readonly quick: boolean
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number }
+  readonly machine: {
+    readonly cpu: string
+    readonly cores: number
+    readonly memoryBytes: number
+    /** Processes that wanted a core in the minute before the run: what others did on the machine. */
+    readonly loadBefore: number
+  }
   readonly versions: Readonly<Record<string, string>>
   readonly ratios: Ratios
   readonly measures?: Measures
@@ -26,9 +33,12 @@ export type Results = {
   readonly scenarios: Readonly<Record<string, unknown>>
 }
 
+/** Asked for when this is loaded, before anything is started. */
+const loadBefore = rounded(loadavg()[0] ?? 0)
+
 export function machine(): Results['machine'] {
   const all = cpus()
-  return { cpu: all[0]?.model.trim() ?? 'unknown', cores: all.length, memoryBytes: totalmem() }
+  return { cpu: all[0]?.model.trim() ?? 'unknown', cores: all.length, memoryBytes: totalmem(), loadBefore }
 }
 
 /** The commit measured; with `+` behind it when files differ from it. */
