@@ -6,6 +6,9 @@ import { jsonMasker } from '../../session/index.ts'
 import { responseHeaders } from '../../wire/http/index.ts'
 import type { Answer } from './upstream.ts'
 
+/** Bytes out of the middle of a body, where no path says what they are. RFC 9110 section 15.3.7. */
+const PARTIAL_CONTENT = 206
+
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
 
 /** Answers without a body whatever their fields say. RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5. */
@@ -69,6 +72,7 @@ async function relayMasked(
 
 function maskBody(answer: Answer, body: Buffer, assignments: readonly JsonAssignment[]) {
   if (body.length === 0) return { bytes: body, masked: [] }
+  if (answer.status === PARTIAL_CONTENT) throw withheld()
   if (!JSON_TYPE.test(field(answer, 'content-type')) || field(answer, 'content-encoding') !== '')
     throw withheld()
   try {

@@ -11,7 +11,11 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/** Fields of a request that carry or change who is asking, or where; the gateway says these itself. */
+/**
+ * Fields of a request that carry or change who is asking, where, or for which part; the gateway says these itself.
+ * An answer is always asked for whole: cut out of a protected value, a few bytes are JSON of their own, with no path
+ * that would say what they are. RFC 9110 section 14.2 lets everybody ignore a range.
+ */
 const REPLACED = new Set([
   'authorization',
   'cookie',
@@ -19,6 +23,8 @@ const REPLACED = new Set([
   'content-length',
   'expect',
   'accept-encoding',
+  'range',
+  'if-range',
   'forwarded',
   'x-forwarded-for',
   'x-forwarded-host',
