@@ -15,10 +15,11 @@ import { certificateOf, openListeners } from './composition/listeners.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import { loadMasterKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
-import type { Clock, Identity, RandomBytes } from './core/index.ts'
+import type { Clock, Identity, RandomBytes, SecretRef } from './core/index.ts'
 import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
 import { network } from './net/index.ts'
+import { PROTOCOLS } from './protocols/index.ts'
 import { openRecording } from './recording/index.ts'
 import { Gateway } from './session/index.ts'
 import { claimDataDirectory, Store } from './store/index.ts'
@@ -151,6 +152,11 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     config,
     verify: async (token) => (await identities.verifier().verify(token)).chain,
     metrics: () => metrics.text(),
+    probe: async (connection) => {
+      const protocol = PROTOCOLS.find(({ name }) => name === connection.protocol)
+      const ports = { network, random, resolveSecret: (ref: SecretRef) => secrets.resolve(ref) }
+      return protocol === undefined ? [] : await protocol.probe(ports, connection)
+    },
     localIdentity: (name) => localIdentity(config(), name),
     endpoints: () => endpoints,
   }

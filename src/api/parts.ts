@@ -1,10 +1,10 @@
 import type { Approvals } from '../approvals/index.ts'
 import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
-import type { Clock, ConfigVersion, Identity, IdentityChain, Journal } from '../core/index.ts'
+import type { Clock, ConfigVersion, Connection, Identity, IdentityChain, Journal } from '../core/index.ts'
 import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
 import type { Recording } from '../recording/index.ts'
-import type { Gateway } from '../session/index.ts'
+import type { Finding, Gateway } from '../session/index.ts'
 import type { FreshLogins } from './logins.ts'
 
 /** The domains behind the control API. It has no powers of its own. */
@@ -29,6 +29,8 @@ export type ApiParts = {
   localIdentity(name: string): Identity | undefined
   /** Who an access token stands for. Throws `unauthenticated`. */
   verify(token: string): Promise<IdentityChain>
+  /** Looks at the upstream of a connection. */
+  probe(connection: Connection): Promise<readonly Finding[]>
   /** What is counted, as Prometheus reads it. */
   metrics(): Promise<string>
   /** Where each protocol listens. */

@@ -10,6 +10,7 @@ import { addConfigCommands } from './config.ts'
 import { DEFAULT_DATA, UsageError } from './context.ts'
 import { addCredentialCommands } from './credentials.ts'
 import { addDemoCommand } from './demo.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { addInitCommand } from './init/index.ts'
 import { addOverviewCommands } from './overview.ts'
 import { addIdentityCommands, addPeopleCommands } from './people.ts'
@@ -38,6 +39,7 @@ const COMMANDS = [
   addIdentityCommands,
   addSecretCommands,
   addConfigCommands,
+  addDoctorCommand,
 ] as const
 
 function build(): Command {

@@ -4,6 +4,7 @@ import type {
   AttributeType,
   Connection,
   ConnectionName,
+  Network,
   Pipe,
   RandomBytes,
   Secret,
@@ -25,8 +26,24 @@ export type Protocol = {
     pattern: string,
     settings: unknown,
   ) => { readonly expected: string; readonly fix: string } | undefined
+  /** Looks at a connection's upstream as `sluice doctor` shows it. Reads no row. Total: what fails is a finding. */
+  probe(ports: ProbePorts, connection: Connection): Promise<readonly Finding[]>
   /** Begins to serve. One per listener; `close` ends what it keeps of its own. */
   serve(context: ProtocolContext): ProtocolServer
+}
+
+/** What a look at an upstream found, for people. Names no secret and no value. */
+export type Finding = {
+  readonly level: 'ok' | 'warning' | 'problem'
+  readonly message: string
+  readonly remedy?: string
+}
+
+/** What a look at an upstream needs; it is no session and carries nothing of a client's. */
+export type ProbePorts = {
+  readonly network: Network
+  readonly random: RandomBytes
+  resolveSecret(reference: SecretRef): Promise<Secret>
 }
 
 export type ProtocolContext = {

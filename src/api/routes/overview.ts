@@ -4,6 +4,7 @@ import { databasesOf } from '../databases.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { none, route } from '../route.ts'
+import { connectionNamed } from './credentials.ts'
 
 const READERS = ['operator socket', 'admin', 'operator', 'auditor', 'approver'] as const
 
@@ -35,6 +36,12 @@ const connections = z.object({
       tlsRequired: z.boolean(),
     }),
   ),
+})
+
+const finding = z.object({
+  level: z.enum(['ok', 'warning', 'problem']),
+  message: z.string(),
+  remedy: z.string().optional(),
 })
 
 const identities = z.object({
@@ -115,6 +122,21 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
           }
         }),
       }),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/connections/{name}/probe',
+      summary: 'Log in to the upstream of a connection and look at what could be safer. No row is read.',
+      access: ['operator socket', 'admin', 'operator'],
+      params: z.object({ name: z.string().min(1).max(64) }),
+      query: none,
+      body: none,
+      answer: z.object({ connection: z.string(), findings: z.array(finding) }),
+      records: ({ params }) => ({ action: 'connection.probe', target: params.name }),
+      async handle({ params }) {
+        const connection = connectionNamed(parts, params.name)
+        return { connection: connection.name, findings: [...(await parts.probe(connection))] }
+      },
     }),
     route({
       ...nothing,

@@ -3,9 +3,12 @@
  * judged, JSON is masked by path. Leaves framing to node:http and undici, decisions and evidence to the session.
  * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld.
  */
+import type { Connection } from '../../core/index.ts'
 import type { Protocol } from '../../session/index.ts'
 import { HttpServer } from './client.ts'
 import { labelFault } from './labels.ts'
+import { probeHttp } from './probe.ts'
+import type { HttpSettings } from './settings.ts'
 import { httpSettings } from './settings.ts'
 
 export const http: Protocol = {
@@ -13,6 +16,9 @@ export const http: Protocol = {
   settings: httpSettings,
   attributes: { method: 'string', path: 'string', route: 'string', query: 'string' },
   labelFault,
+  async probe(ports, connection) {
+    return isOurs(connection) ? await probeHttp(ports, connection) : []
+  },
   serve(context) {
     const server = new HttpServer(context)
     return {
@@ -21,4 +27,9 @@ export const http: Protocol = {
       close: () => server.close(),
     }
   },
+}
+
+/** The configuration has read the settings of every connection of ours by our schema. */
+function isOurs(connection: Connection): connection is Connection<HttpSettings> {
+  return connection.protocol === 'http'
 }

@@ -4,10 +4,12 @@
  * Promise: no statement reaches a server but through the session; what cannot be read is refused.
  */
 import { brand, isGatewayError } from '../../core/index.ts'
-import type { LabelName } from '../../core/index.ts'
+import type { Connection, LabelName } from '../../core/index.ts'
 import type { Protocol } from '../../session/index.ts'
 import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
+import { probePostgres } from './probe.ts'
 import { PostgresServer } from './serve.ts'
+import type { PostgresSettings } from './settings.ts'
 import { postgresSettings } from './settings.ts'
 
 export const postgres: Protocol = {
@@ -15,6 +17,9 @@ export const postgres: Protocol = {
   settings: postgresSettings,
   attributes: { parsed: 'boolean?' },
   labelFault,
+  async probe(ports, connection) {
+    return isOurs(connection) ? await probePostgres(ports, connection) : []
+  },
   serve(context) {
     const server = new PostgresServer(context, createSqlAnalyser())
     return {
@@ -34,4 +39,9 @@ function labelFault(pattern: string): { expected: string; fix: string } | undefi
     const expected = 'expected schema.table.column, each part a name or *'
     return { expected, fix: 'write it like public.customers.email or "*.*.email"' }
   }
+}
+
+/** The configuration has read the settings of every connection of ours by our schema. */
+function isOurs(connection: Connection): connection is Connection<PostgresSettings> {
+  return connection.protocol === 'postgres'
 }
