@@ -17,7 +17,7 @@ import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
 import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
-import type { Judgement, JudgementCache } from './judgements.ts'
+import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk } from './ports.ts'
 import { approvalError, deniedError } from './refusals.ts'
@@ -70,7 +70,7 @@ export class Session implements TurnMember {
   readonly #gateway: SessionSurroundings
   #policy: Policy
   #scopeName = ''
-  #scope: Map<string, Judgement>
+  #scope: Scope
   #n = 0
   #queued = false
   #closed = false
@@ -132,7 +132,7 @@ export class Session implements TurnMember {
    */
   cached(scope: string, key: string): Judgement | undefined {
     this.#enterScope(scope)
-    return this.#scope.get(key)
+    return this.#scope.judgements.get(key)
   }
 
   judge(scope: string, key: string | undefined, facts: Facts): Judgement {
@@ -436,7 +436,8 @@ export class Session implements TurnMember {
   }
 
   #enterScope(scope: string): void {
-    if (this.#policy === this.#gateway.policy && scope === this.#scopeName) return
+    const current = this.#policy === this.#gateway.policy && scope === this.#scopeName
+    if (current && !this.#scope.dropped) return
     this.#policy = this.#gateway.policy
     this.#scopeName = scope
     this.#scope = this.#gateway.judgements.scope(this.#scopeKey(scope))
