@@ -135,8 +135,8 @@ export class FromWalk {
     const merged = join.isNatural === true ? this.#natural(both) : this.#using(join, left, right)
     if (join.alias === undefined) {
       const using = join.join_using_alias?.aliasname
-      if (using === undefined) return { ...merged, items: both.items }
-      return { ...merged, items: [...both.items, { alias: using, columns: [], open: true }] }
+      if (using === undefined) return merged
+      return { ...merged, items: [...merged.items, { alias: using, columns: [], open: true }] }
     }
     // The alias of a join hides what is inside it.
     const item = aliased({ alias: '', columns: merged.star, open: !merged.starCounted }, join.alias)
@@ -171,7 +171,9 @@ export class FromWalk {
       return (join.jointype === 'JOIN_RIGHT' ? second : first) ?? { name }
     })
     const rest = both.star.filter((column) => !names.includes(column.name))
-    return { items: both.items, star: [...merged, ...rest], starCounted: both.starCounted }
+    // Without an alias in front, a merged column is meant, and not that of one side.
+    const items = [{ alias: '', columns: merged, open: false }, ...both.items]
+    return { items, star: [...merged, ...rest], starCounted: both.starCounted }
   }
 }
 
