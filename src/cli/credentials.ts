@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { isGatewayError } from '../core/index.ts'
 import type { Common } from './context.ts'
 import { call, hostOf, print, queryText } from './context.ts'
 import { parseDuration } from './durations.ts'
@@ -41,11 +42,25 @@ export async function mint(
   })
 }
 
+/** Ends a credential that nobody needs any more. That the gateway has gone meanwhile is no fault: it has then ended too. */
+export async function giveBack(made: Minted, common: Common): Promise<void> {
+  try {
+    await call(common, z.unknown(), 'DELETE', `/v1/credentials/${made.id}`)
+  } catch (error) {
+    if (!isGatewayError(error)) throw error
+  }
+}
+
 export function dsnOf(made: Minted): string {
   const database = made.database === undefined ? '' : `/${encodeURIComponent(made.database)}`
   const tls = made.tlsRequired ? '?sslmode=require' : ''
   const password = encodeURIComponent(made.secret)
   return `postgresql://${made.id}:${password}@${hostOf(made.address)}:${made.port}${database}${tls}`
+}
+
+/** Whether it is a token for HTTP, which says so itself, and not the password of a database. */
+export function isToken(made: Minted): boolean {
+  return made.secret.startsWith('slu_c_')
 }
 
 /** Where an HTTP connection is reached: what goes in front of every path. */

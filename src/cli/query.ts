@@ -6,7 +6,7 @@ import { safeText } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { print, UsageError } from './context.ts'
 import type { MintOptions } from './credentials.ts'
-import { dsnOf, mint, mintCommand, urlOf } from './credentials.ts'
+import { dsnOf, giveBack, isToken, mint, mintCommand, urlOf } from './credentials.ts'
 import type { SqlNotice } from './sql-error.ts'
 import { noticeOf, noticeText, SqlError } from './sql-error.ts'
 import { table } from './table.ts'
@@ -26,8 +26,12 @@ export function addQueryCommand(program: Command): void {
     .option('--body <text>', 'the body of a request, as JSON')
     .action(async (connection: string, text: string, options: QueryOptions) => {
       const made = await mint(connection, undefined, options)
-      if (made.secret.startsWith('slu_c_')) await sendRequest(urlOf(made), made.secret, text, options)
-      else await sendSql(dsnOf(made), text, options)
+      try {
+        if (isToken(made)) await sendRequest(urlOf(made), made.secret, text, options)
+        else await sendSql(dsnOf(made), text, options)
+      } finally {
+        await giveBack(made, options)
+      }
     })
 }
 
@@ -113,6 +117,7 @@ async function sendRequest(base: string, token: string, text: string, options: Q
     method: method.toUpperCase(),
     headers: {
       authorization: `Bearer ${token}`,
+      'user-agent': 'sluice query',
       ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(options.body === undefined ? {} : { body: options.body }),

@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { GatewayError } from '../core/index.ts'
 import { hostOf } from './context.ts'
 import type { Minted, MintOptions } from './credentials.ts'
-import { dsnOf, mint, mintCommand, urlOf } from './credentials.ts'
+import { dsnOf, giveBack, isToken, mint, mintCommand, urlOf } from './credentials.ts'
 
 /** What would lead a client past the gateway, or to another credential. */
 const SHADOWED = ['PGHOSTADDR', 'PGPASSWORD', 'PGSSLMODE', 'PGSSLROOTCERT', 'PGREQUIRESSL'] as const
@@ -19,12 +19,11 @@ export function addRunCommand(program: Command): void {
       const made = await mint(connection, undefined, options)
       const private_ = mkdtempSync(join(tmpdir(), 'sluice-run-'))
       try {
-        const environment = made.secret.startsWith('slu_c_')
-          ? httpEnvironment(made)
-          : databaseEnvironment(made, private_)
+        const environment = isToken(made) ? httpEnvironment(made) : databaseEnvironment(made, private_)
         process.exitCode = await runProgram(words, environment)
       } finally {
         rmSync(private_, { recursive: true, force: true })
+        await giveBack(made, options)
       }
     })
 }
