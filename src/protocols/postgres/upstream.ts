@@ -1,4 +1,4 @@
-import type { Network, Pipe, RandomBytes, Secret, SecretRef } from '../../core/index.ts'
+import type { ClientTls, Network, Pipe, RandomBytes, Secret, SecretRef } from '../../core/index.ts'
 import { GatewayError } from '../../core/index.ts'
 import type { ErrorFields, ServerMessage } from '../../wire/postgres/index.ts'
 import {
@@ -60,18 +60,34 @@ export async function reachUpstream(ports: UpstreamPorts, settings: PostgresSett
     if (answer[0] === SSL_NO && sslmode === 'prefer') return plain
     if (answer[0] !== SSL_YES)
       throw new GatewayError('upstream_unreachable', 'The upstream does not speak TLS.')
-    const verify = sslmode === 'verify-full' ? 'full' : sslmode === 'verify-ca' ? 'ca' : 'none'
     const { sslrootcert, sslcert, sslkey } = settings.upstream
     return await ports.network.secureClient(plain, {
-      verify,
+      verify: verificationOf(settings),
       servername: host,
-      ...(sslrootcert === undefined ? {} : { ca: (await ports.resolveSecret(sslrootcert)).reveal() }),
-      ...(sslcert === undefined ? {} : { certificate: (await ports.resolveSecret(sslcert)).reveal() }),
-      ...(sslkey === undefined ? {} : { key: await ports.resolveSecret(sslkey) }),
+      ...(sslrootcert === undefined ? {} : { ca: (await secretOf(ports, sslrootcert)).reveal() }),
+      ...(sslcert === undefined ? {} : { certificate: (await secretOf(ports, sslcert)).reveal() }),
+      ...(sslkey === undefined ? {} : { key: await secretOf(ports, sslkey) }),
     })
   } catch (error) {
     plain.destroy()
     throw error
+  }
+}
+
+/**
+ * As libpq has it, an authority that was given is used: `require` then checks as `verify-ca` does.
+ * https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CERTIFICATES
+ */
+function verificationOf({ upstream }: PostgresSettings): ClientTls['verify'] {
+  switch (upstream.sslmode) {
+    case 'verify-full':
+      return 'full'
+    case 'verify-ca':
+      return 'ca'
+    case 'require':
+      return upstream.sslrootcert === undefined ? 'none' : 'ca'
+    default:
+      return 'none'
   }
 }
 
@@ -132,9 +148,15 @@ async function logIn(
   pipe: Pipe,
   inbox: Inbox,
 ): Promise<void> {
-  const { user } = settings.upstream
+  const { user, channelBinding } = settings.upstream
+  let bound = channelBinding !== 'require'
   for (;;) {
     const message = await nextMessage(inbox)
+    // Only SCRAM binds a login to its channel. Whoever sits between us and the server would ask for something else.
+    if (!bound && message.kind !== 'authenticationSasl' && message.kind !== 'negotiateProtocolVersion')
+      throw refused(
+        'The upstream does not bind the login to its TLS channel, and channel binding is required.',
+      )
     switch (message.kind) {
       case 'authenticationOk':
         return
@@ -155,6 +177,7 @@ async function logIn(
       }
       case 'authenticationSasl':
         await scram(ports, settings, pipe, inbox, message.mechanisms)
+        bound = true
         break
       default:
         throw refused('The upstream asks for a way of logging in that the gateway does not know.')
@@ -202,7 +225,20 @@ export async function cancelUpstream(
 async function passwordOf(ports: UpstreamPorts, settings: PostgresSettings): Promise<Secret> {
   const { password } = settings.upstream
   if (password === undefined) throw refused('The upstream asks for a password and this connection has none.')
-  return ports.resolveSecret(password)
+  return secretOf(ports, password)
+}
+
+/** Where a secret comes from is nothing to tell a client. */
+async function secretOf(ports: UpstreamPorts, reference: SecretRef): Promise<Secret> {
+  try {
+    return await ports.resolveSecret(reference)
+  } catch (cause) {
+    throw new GatewayError('upstream_unreachable', 'The credential of this connection cannot be had.', {
+      remedy: 'Whoever runs the gateway finds the reason with: sluice doctor',
+      retry: 'later',
+      cause,
+    })
+  }
 }
 
 async function nextMessage(inbox: Inbox): Promise<ServerMessage> {
