@@ -7,7 +7,7 @@ import { asGatewayError, brand, GatewayError, isGatewayError, LIMITS } from '../
 import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/index.ts'
 import { isHeld } from '../../session/index.ts'
 import type { Target } from '../../wire/http/index.ts'
-import { parseTarget, requestHeaders } from '../../wire/http/index.ts'
+import { meaningOfHeaders, parseTarget, requestHeaders } from '../../wire/http/index.ts'
 import { assignmentsOf, factsOf, findRoute } from './commands.ts'
 import type { Route } from './commands.ts'
 import { sendProblem } from './errors.ts'
@@ -154,9 +154,12 @@ export class HttpServer {
     }
     const key = `${route.method} ${route.pattern.text}\n${written}`
     const judgement = session.cached('', key) ?? session.judge('', key, factsOf(route, method, target))
+    const headers = requestHeaders(request.rawHeaders)
     const command: Command = {
       form: 'request',
       text: written,
+      // Approvers do not see the fields: an approval is for the request with these and no others.
+      meaning: meaningOfHeaders(headers),
       facts: judgement.facts,
       ...(body.length === 0 ? {} : { parameters: [body] }),
     }
@@ -170,7 +173,7 @@ export class HttpServer {
       const outgoing = {
         method,
         target: `${target.path}${target.query === '' ? '' : `?${target.query}`}`,
-        headers: requestHeaders(request.rawHeaders),
+        headers,
         body,
         credential,
         signal: gone.signal,

@@ -45,6 +45,40 @@ export function requestHeaders(raw: RawHeaders): string[] {
   return kept(raw, (name) => !HOP_BY_HOP.has(name) && !REPLACED.has(name))
 }
 
+/** Fields of a request that say who asks, how to answer, or how to follow it up, but nothing of what is to be done. */
+const WITHOUT_MEANING = new Set([
+  'accept',
+  'accept-charset',
+  'accept-language',
+  'baggage',
+  'cache-control',
+  'date',
+  'idempotency-key',
+  'origin',
+  'pragma',
+  'priority',
+  'referer',
+  'traceparent',
+  'tracestate',
+  'user-agent',
+  'via',
+  'x-correlation-id',
+  'x-request-id',
+])
+
+/**
+ * The fields of a request (as `requestHeaders` gave them) that can change what it does: its content type, and all that
+ * nobody here knows. One text, equal for equal fields in any order.
+ */
+export function meaningOfHeaders(raw: RawHeaders): string {
+  const fields: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase()
+    if (!WITHOUT_MEANING.has(name) && !name.startsWith('sec-')) fields.push(`${name}: ${raw[i + 1] ?? ''}`)
+  }
+  return fields.sort().join('\n')
+}
+
 /** What of an answer's fields goes to the client. `changed`: the body is another than the upstream's. */
 export function responseHeaders(raw: RawHeaders, changed: boolean): string[] {
   return kept(raw, (name) => {
