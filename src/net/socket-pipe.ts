@@ -67,10 +67,6 @@ export class SocketPipe implements Pipe {
     return this.#socket.writableLength
   }
 
-  get destroyed(): boolean {
-    return this.#socket.destroyed
-  }
-
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket
     // Writing to a stream that has gone is no error: whoever writes learns of it through `onClose`.
