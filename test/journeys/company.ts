@@ -28,7 +28,12 @@ export type Company = {
   stop(): Promise<void>
 }
 
-export async function startCompany(major: Major = 15): Promise<Company> {
+export type CompanyOptions = {
+  /** How long a held command waits inline; the sample says nothing, which is 45 s. */
+  readonly patience?: string
+}
+
+export async function startCompany(major: Major = 15, options: CompanyOptions = {}): Promise<Company> {
   const undo: (() => Promise<void>)[] = []
   const stop = async () => {
     for (const step of undo.reverse()) await step()
@@ -50,6 +55,10 @@ export async function startCompany(major: Major = 15): Promise<Company> {
     const gateway = await startGateway({
       // The demonstration seals them in its store; here they come from the environment.
       config: config
+        .replaceAll(
+          /^( +)limit: .*$/gm,
+          options.patience === undefined ? '$&' : `$&\n$1patience: ${options.patience}`,
+        )
         .replace(`\${store:${SAMPLE_SECRETS.role}}`, '${env:SLUICE_TEST_ROLE_PASSWORD}')
         .replace(`\${store:${SAMPLE_SECRETS.apiToken}}`, '${env:SLUICE_TEST_API_TOKEN}'),
       env: { SLUICE_TEST_ROLE_PASSWORD: rolePassword, SLUICE_TEST_API_TOKEN: apiToken },

@@ -10,10 +10,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Finished } from './process.ts'
+import type { Finished, RunOptions } from './process.ts'
 import { cleanEnvironment, run } from './process.ts'
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+/** For a program that runs the command line itself, such as a terminal. */
+export const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** A cold start compiles two WebAssembly modules on a machine that others use too. */
 const READY_MS_MAX = 30_000
@@ -36,7 +37,7 @@ export type TestGateway = {
   /** A fresh credential as a DSN, as `sluice dsn` prints it. */
   dsn(connection: string, identity: string, ttl?: string): Promise<string>
   /** Any command of the command line against this gateway. */
-  cli(args: readonly string[], input?: string): Promise<Finished>
+  cli(args: readonly string[], options?: RunOptions): Promise<Finished>
   /** SIGTERM; throws unless it ends with 0. Removes its files. */
   stop(): Promise<void>
   /** SIGKILL, and starts again on the same data and ports are new. */
@@ -70,8 +71,8 @@ async function launch(
   child.once('exit', () => process.off('exit', last))
 
   const ports = portsOf(await readyLine(child, () => stderr))
-  const cli = async (args: readonly string[], input = '') =>
-    run(process.execPath, [CLI, ...args, '--data', dataDirectory], { input })
+  const cli = async (args: readonly string[], options: RunOptions = {}) =>
+    run(process.execPath, [CLI, ...args, '--data', dataDirectory], options)
   return {
     configFile,
     dataDirectory,

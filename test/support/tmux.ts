@@ -14,6 +14,9 @@ export type Terminal = {
   close(): Promise<void>
 }
 
+/** The screen stays when the program has ended, and says so. Ctrl-C is for the program only. */
+const STAY = 'trap : INT; "$@"; echo "[ended $?]"; sleep 3600'
+
 /** Starts `command` under a tmux server of its own, so that nobody's sessions are touched. */
 export async function openTerminal(
   command: readonly string[],
@@ -25,13 +28,14 @@ export async function openTerminal(
     if (done.code !== 0) throw new Error(`tmux ${args[0]}: ${done.stderr}`)
     return done.stdout
   }
-  await tmux('new-session', '-d', '-x', '180', '-y', '60', ...command)
+  await tmux('new-session', '-d', '-x', '180', '-y', '60', 'sh', '-c', STAY, 'sh', ...command)
   const screen = async () =>
     (await tmux('capture-pane', '-p', '-J', '-S', '-')).replaceAll(/[ \t]+$/gm, '').trimEnd()
   return {
     screen,
     async type(...keys) {
-      await tmux('send-keys', ...keys)
+      // A semicolon at the end of a word would end tmux's own command.
+      await tmux('send-keys', ...keys.map((key) => key.replace(/;$/, '\\;')))
     },
     async shows(pattern, msMax) {
       return eventually(
