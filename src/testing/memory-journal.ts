@@ -32,7 +32,8 @@ export class MemoryJournal implements Journal {
     for (; this.#flushed < this.entries.length; this.#flushed++) {
       const entry = this.entries[this.#flushed]
       if (entry === undefined) continue
-      const kept = 'body' in entry && entry.body !== undefined ? { ...entry, body: Buffer.from(entry.body) } : entry
+      const kept =
+        'body' in entry && entry.body !== undefined ? { ...entry, body: Buffer.from(entry.body) } : entry
       this.entries[this.#flushed] = kept
       this.tape.push({ kind: 'written', session: this.sessions[this.#flushed], entry: kept })
     }
@@ -59,7 +60,8 @@ export class MemoryJournal implements Journal {
       parts.push(Buffer.from(JSON.stringify(entry.head)))
       if ('body' in entry && entry.body !== undefined) parts.push(Buffer.from(entry.body))
       if (entry.kind !== 'intent') continue
-      for (const value of entry.head.parameters ?? []) if (value !== null) parts.push(Buffer.from(value, 'base64'))
+      for (const value of entry.head.parameters ?? [])
+        if (value !== null) parts.push(Buffer.from(value, 'base64'))
     }
     return Buffer.concat(parts)
   }

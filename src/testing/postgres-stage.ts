@@ -165,7 +165,13 @@ export function knowCatalogue(server: FakePostgres): void {
   for (const [i, query] of catalogueQueries.entries()) {
     const values = CATALOGUE[i] ?? []
     const width = values[0]?.length ?? 1
-    server.answer(query, rows(Array.from({ length: width }, (_, at) => `c${at}`), values))
+    server.answer(
+      query,
+      rows(
+        Array.from({ length: width }, (_, at) => `c${at}`),
+        values,
+      ),
+    )
   }
 }
 
@@ -178,8 +184,20 @@ export function answerUsual(server: FakePostgres): void {
     ['2', null, 'plain two', second],
   ]
   server.answer(/^SELECT id, email, note, secret FROM customers/, rows([id, email, note, secret], all))
-  server.answer(/^SELECT email FROM customers/, rows([email], all.map((row) => [row[1] ?? null])))
-  server.answer(/^SELECT n FROM numbers/, rows([n], Array.from({ length: 50 }, (_, i) => [String(i)])))
+  server.answer(
+    /^SELECT email FROM customers/,
+    rows(
+      [email],
+      all.map((row) => [row[1] ?? null]),
+    ),
+  )
+  server.answer(
+    /^SELECT n FROM numbers/,
+    rows(
+      [n],
+      Array.from({ length: 50 }, (_, i) => [String(i)]),
+    ),
+  )
   server.answer(/^UPDATE orders/, done('UPDATE 1'))
   server.answer(/^INSERT INTO orders/, done('INSERT 0 1'))
 }
@@ -272,7 +290,10 @@ export class StageClient implements FrameSink {
     const continued = await this.next()
     if (continued.kind !== 'authenticationSaslContinue') return
     this.pipe.write(encodeClient({ kind: 'password', body: await scram.final(continued.data) }))
-    await until('the login ends', () => this.ended || this.heard.some((each) => each.kind === 'readyForQuery'))
+    await until(
+      'the login ends',
+      () => this.ended || this.heard.some((each) => each.kind === 'readyForQuery'),
+    )
   }
 
   /** The next message that has not been taken. */
@@ -318,12 +339,14 @@ export function query(sql: string): ClientMessage {
 export function parse(sql: string, statement = ''): ClientMessage {
   return { kind: 'parse', statement, sql: Buffer.from(sql), parameterTypes: [] }
 }
-export function bind(options: {
-  readonly statement?: string
-  readonly portal?: string
-  readonly values?: readonly (string | null)[]
-  readonly binary?: boolean
-} = {}): ClientMessage {
+export function bind(
+  options: {
+    readonly statement?: string
+    readonly portal?: string
+    readonly values?: readonly (string | null)[]
+    readonly binary?: boolean
+  } = {},
+): ClientMessage {
   return {
     kind: 'bind',
     portal: options.portal ?? '',
@@ -403,5 +426,3 @@ class TappedNetwork implements Network {
     return this.inner.secureClient(pipe, tls)
   }
 }
-
-export { passwordBody }

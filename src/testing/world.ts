@@ -136,7 +136,7 @@ export class World {
     this.gateway.adopt(this.#ready.policy, this.#ready.config.version)
   }
 
-  context(tls: ServerTls | undefined = undefined, tlsRequired = false): ProtocolContext {
+  context(tls?: ServerTls, tlsRequired = false): ProtocolContext {
     return {
       gateway: this.gateway,
       credentials: this.credentials,
@@ -209,5 +209,3 @@ export async function until(what: string, so: () => boolean, ms = 5_000): Promis
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
-
-export type { SessionId }

@@ -28,6 +28,18 @@ export interface KnowledgeSource {
  */
 const SAFE_ENCODING = /^(UTF8|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN\d+|KOI8[RU]|EUC_\w+|MULE_INTERNAL)$/
 
+const HIDDEN: ParseResult = {
+  kind: 'unjudged',
+  message: 'The encoding or string syntax of this session hides the statement.',
+}
+
+const BACKSLASH = 0x5c
+
+/** Whether encoding or string syntax make a difference to how these bytes are read. */
+export function isReadManyWays(sql: Uint8Array): boolean {
+  return sql.some((byte) => byte >= 0x80 || byte === BACKSLASH)
+}
+
 const ASCII = /^[\0-\x7f]*$/
 
 /**
@@ -41,6 +53,7 @@ export class Judge {
   #encoding = 'UTF8'
   #standardStrings = true
   #mayHaveChanged = false
+  #everUnusual = false
 
   constructor(session: Session, analyser: SqlAnalyser, knowledge: KnowledgeSource) {
     this.#session = session
@@ -68,6 +81,16 @@ export class Judge {
   parameter(name: string, value: string): void {
     if (name === 'client_encoding') this.#encoding = value
     if (name === 'standard_conforming_strings') this.#standardStrings = value === 'on'
+    if (this.#encoding !== 'UTF8' || !this.#standardStrings) this.#everUnusual = true
+  }
+
+  /**
+   * Whether a command may change how the server reads the statements behind it. A setting is changed by what counts as
+   * `administer` or `opaque`; where one was unusual before, anything that ends a transaction may bring it back.
+   */
+  mayChangeReading(judgement: Judgement): boolean {
+    const commandClass = judgement.facts.class
+    return this.#everUnusual || commandClass === 'administer' || commandClass === 'opaque'
   }
 
   /**
@@ -80,10 +103,11 @@ export class Judge {
   }
 
   /**
-   * The statement in `buffer[start, end)`, if it can be judged without waiting. Throws GatewayError `invalid` or
-   * `limit_exceeded` for what cannot be judged at all.
+   * The statement in `buffer[start, end)`, if it can be judged without waiting. `settled` is false while something
+   * unanswered may change how the server reads it. Throws GatewayError `invalid` or `limit_exceeded` for what cannot
+   * be judged at all.
    */
-  bytes(buffer: Buffer, start: number, end: number): Judged | undefined {
+  bytes(buffer: Buffer, start: number, end: number, settled = true): Judged | undefined {
     const knowledge = this.#knowledge.current()
     if (knowledge === undefined) return undefined
     const shape = this.#analyser.shape(buffer, start, end)
@@ -94,12 +118,13 @@ export class Judge {
     }
     const text = this.#text(buffer, start, end)
     if (shape === undefined) {
+      if (this.#isHidden(text, settled)) return this.#judge(knowledge, text, HIDDEN, undefined)
       const judgement = this.#session.cached(knowledge.scope, wholeKey(text))
       if (judgement !== undefined) return { text, judgement }
     }
     // Longer ones are parsed in a worker; whoever called waits for `later`.
     if (end - start > LIMITS.statementInlineBytesMax) return undefined
-    const parsed = this.#parse(text)
+    const parsed = this.#analyser.parse(text)
     if (parsed instanceof Promise) throw new Error('a short statement is parsed inline')
     return this.#judge(
       knowledge,
@@ -110,10 +135,10 @@ export class Judge {
   }
 
   /** The same, waiting for the parser or the catalogue. `statement` is the caller's own copy. */
-  async later(statement: Uint8Array): Promise<Judged> {
+  async later(statement: Uint8Array, settled = true): Promise<Judged> {
     const buffer = Buffer.from(statement.buffer, statement.byteOffset, statement.length)
     const text = this.#text(buffer, 0, buffer.length)
-    const parsed = await this.#parse(text)
+    const parsed = this.#isHidden(text, settled) ? HIDDEN : await this.#analyser.parse(text)
     return this.#judge(await this.#knowledge.ready(), text, parsed, undefined)
   }
 
@@ -136,19 +161,21 @@ export class Judge {
     return this.#knowledge.current()?.scope ?? ''
   }
 
-  #parse(text: string): ParseResult | Promise<ParseResult> {
-    const readAlike =
-      (SAFE_ENCODING.test(this.#encoding) || ASCII.test(text)) &&
-      (this.#standardStrings || !text.includes('\\'))
-    if (readAlike) return this.#analyser.parse(text)
-    return { kind: 'unjudged', message: 'The encoding or string syntax of this session hides the statement.' }
+  /** Whether the server may read this text in another way than the parser. */
+  #isHidden(text: string, settled: boolean): boolean {
+    if (!(settled && SAFE_ENCODING.test(this.#encoding)) && !ASCII.test(text)) return true
+    return !(settled && this.#standardStrings) && text.includes('\\')
   }
 
   #judge(knowledge: Knowledge, text: string, parsed: ParseResult, key: string | undefined): Judged {
     if (parsed.kind === 'unparsed' && this.labelled) throw unreadable(parsed)
     const facts = this.#analyser.analyse(parsed, knowledge.context)
     if (facts.class === 'opaque' || CHANGES_MEANING.test(text)) this.#mayHaveChanged = true
-    const cacheKey = key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined)
+    // What is hidden now may be plain later: its decision is not kept under its text.
+    const cacheKey =
+      parsed === HIDDEN
+        ? undefined
+        : (key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined))
     const judgement = this.#session.judge(knowledge.scope, cacheKey, facts)
     if (parsed.kind === 'unparsed' && judgement.decision.kind === 'deny') throw unreadable(parsed)
     return { text, judgement }

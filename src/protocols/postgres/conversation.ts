@@ -3,7 +3,7 @@ import type { GatewayError } from '../../core/index.ts'
 import { asGatewayError, LIMITS } from '../../core/index.ts'
 import type { Held, Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
-import { encodeClient } from '../../wire/postgres/index.ts'
+import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './commands.ts'
 import { errorBytes, noticeBytes } from './errors.ts'
 import { Replies } from './replies.ts'
@@ -18,7 +18,11 @@ export type ConversationParts = {
   readonly judge: Judge
   readonly inReach: () => ((relation: number) => boolean) | undefined
   /** Whether an error or notice may hold values that the client may not see. */
-  readonly withholds: (of: Reached | undefined, schema: string | undefined, table: string | undefined) => boolean
+  readonly withholds: (
+    of: Reached | undefined,
+    schema: string | undefined,
+    table: string | undefined,
+  ) => boolean
   readonly shownApplicationName: ((value: string) => string) | undefined
   /** Sends a cancel request for this session to the server. */
   readonly cancelUpstream: () => void
@@ -161,11 +165,21 @@ export class Conversation {
   #putBack(bytes: Buffer): void {
     this.#waiting.unshift(bytes)
     this.#waitingBytes += bytes.length
+    this.#lookForFarewell()
+  }
+
+  /**
+   * A client that says farewell behind a held command has given it up, even if it waits for us to hang up. What waits
+   * begins with a whole message, and is bounded.
+   */
+  #lookForFarewell(): void {
+    if (this.#held !== undefined && saysFarewell(Buffer.concat(this.#waiting))) this.#held.abort('gone')
   }
 
   #keep(bytes: Buffer): void {
     this.#waiting.push(bytes)
     this.#waitingBytes += bytes.length
+    this.#lookForFarewell()
     // Reading goes on while something is held, because a client that leaves must be noticed; but not without end.
     if (this.#waitingBytes > LIMITS.heldBytesMax) this.#client.pause()
   }
@@ -199,6 +213,7 @@ export class Conversation {
     const abort = new AbortController()
     this.#held = abort
     if (this.#clientEnded || this.#ending !== undefined) abort.abort('gone')
+    this.#lookForFarewell()
     try {
       return await this.#session.hold(held, {
         patienceMs,
@@ -332,6 +347,15 @@ export class Conversation {
     }, LIMITS.hangUpMs).unref()
     this.#parts.onClosed()
   }
+}
+
+/** Whether a Terminate is among these messages; the last one may be cut. */
+function saysFarewell(bytes: Buffer): boolean {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    if (bytes[at] === CLIENT_TYPES.terminate) return true
+    at += 1 + Math.max(4, bytes.readInt32BE(at + 1))
+  }
+  return false
 }
 
 function ignore(): void {

@@ -12,6 +12,7 @@ import {
   STATUS_BYTES,
 } from '../../wire/postgres/index.ts'
 import type { Judge, Judged } from './commands.ts'
+import { isReadManyWays } from './commands.ts'
 import { errorBytes, positionOf } from './errors.ts'
 import type { Portal, Statement } from './pending.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
@@ -120,7 +121,8 @@ export class Requests implements FrameSink {
     const from = start - HEADER_BYTES
     switch (type) {
       case CLIENT_TYPES.query:
-        this.#query(buffer, from, start, end)
+        if (this.#mustWaitToRead(buffer.subarray(start, end))) this.#waitForReady(buffer, from, end)
+        else this.#query(buffer, from, start, end)
         return
       case CLIENT_TYPES.sync:
         this.#sync(buffer, from, end)
@@ -143,6 +145,10 @@ export class Requests implements FrameSink {
       this.#extended(message, buffer, from, end)
       return
     }
+    this.#waitForReady(buffer, from, end)
+  }
+
+  #waitForReady(buffer: Buffer, from: number, end: number): void {
     this.#framer.stop()
     const answered = new Promise<void>((resolve) => this.#state.onReady.push(resolve))
     this.#around.again(Buffer.from(buffer.subarray(from, end)), answered)
@@ -151,6 +157,8 @@ export class Requests implements FrameSink {
   #isUncertain(message: ClientMessage): boolean {
     const { statements, portals } = this.#state
     switch (message.kind) {
+      case 'parse':
+        return this.#mustWaitToRead(message.sql)
       case 'bind':
         return statements.isUncertain(message.statement)
       case 'execute':
@@ -170,6 +178,15 @@ export class Requests implements FrameSink {
     this.#session.forward(housekeeping, buffer, start, end)
   }
 
+  /**
+   * A statement that could be read in several ways, behind a command of an earlier group that may decide which. Behind
+   * one of the same group there is nothing to wait for: then it counts as one that cannot be seen through.
+   */
+  #mustWaitToRead(sql: Uint8Array): boolean {
+    const { state } = this.#stateful()
+    return !state.readingIsSettled && state.rereadIn < state.groupsSent && isReadManyWays(sql)
+  }
+
   #stateful(): { readonly state: ConversationState } {
     return { state: this.#state }
   }
@@ -179,7 +196,7 @@ export class Requests implements FrameSink {
     if (end <= start || buffer[textEnd] !== 0)
       throw new GatewayError('protocol_violation', 'A query has no end.')
     try {
-      const judged = this.#judge.bytes(buffer, start, textEnd)
+      const judged = this.#judge.bytes(buffer, start, textEnd, this.#state.readingIsSettled)
       if (judged !== undefined) {
         this.#runQuery(judged, buffer, from, end)
         return
@@ -220,6 +237,7 @@ export class Requests implements FrameSink {
   #forwardQuery(permit: Permitted, buffer: Buffer, from: number, end: number): void {
     const plans = plansFor(permit.judgement)
     if (permit.judgement.facts.redefines) this.#around.redefining()
+    this.#noteReading(permit)
     this.#session.forward(permit, buffer, from, end)
     this.#state.pending.push({
       kind: 'query',
@@ -305,7 +323,7 @@ export class Requests implements FrameSink {
       )
     }
     const sql = Buffer.from(message.sql)
-    const judged = this.#judge.bytes(sql, 0, sql.length)
+    const judged = this.#judge.bytes(sql, 0, sql.length, this.#state.readingIsSettled)
     if (judged !== undefined) {
       this.#parsed(message.statement, judged, buffer, from, end)
       return
@@ -458,6 +476,7 @@ export class Requests implements FrameSink {
     state.unsynced = true
     state.executed = true
     if (permit.judgement.facts.redefines) this.#around.redefining()
+    this.#noteReading(permit)
     this.#session.forward(permit, buffer, from, end)
     state.pending.push({
       kind: 'execute',
@@ -467,6 +486,10 @@ export class Requests implements FrameSink {
         portal === undefined ? plansFor(permit.judgement)[0] : planFor(portal.statement, permit.judgement),
     })
     this.#around.follow()
+  }
+
+  #noteReading(permit: Permitted): void {
+    if (this.#judge.mayChangeReading(permit.judgement)) this.#state.rereadIn = this.#state.groupsSent
   }
 
   #forwardExtended(buffer: Buffer, from: number, end: number): void {
@@ -490,7 +513,7 @@ export class Requests implements FrameSink {
 
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
   async #read(sql: Uint8Array): Promise<Judged> {
-    const judged = await this.#judge.later(sql)
+    const judged = await this.#judge.later(sql, this.#state.readingIsSettled)
     if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
     return judged
   }

@@ -29,8 +29,15 @@ export class ConversationState {
   /** A definition was changed in the open transaction. */
   redefined = false
 
+  /** The last group with a command in it that may change how the server reads statements. */
+  rereadIn = -1
   /** Who waits for the next ReadyForQuery. */
   onReady: (() => void)[] = []
+
+  /** Nothing unanswered may change how the server reads the next statement. */
+  get readingIsSettled(): boolean {
+    return this.rereadIn < this.groupsEnded
+  }
 
   get idle(): boolean {
     return this.pending.length === 0 && !this.unsynced && this.status !== STATUS_BYTES.transaction
