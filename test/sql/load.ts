@@ -22,13 +22,13 @@ export async function loadCatalogue(
 ): Promise<Catalogue> {
   const results: (string | null)[][][] = []
   for (const text of catalogueQueries) {
-    const { rows } = await client.query<(string | null)[]>({ text, rowMode: 'array', types: raw as never })
+    const { rows } = await client.query<(string | null)[]>({ text, rowMode: 'array', types: raw })
     results.push(rows)
   }
   return buildCatalogue(results, labels, epoch)
 }
 
 export async function fingerprint(client: Client): Promise<string> {
-  const { rows } = await client.query({ text: fingerprintQuery, rowMode: 'array', types: raw as never })
+  const { rows } = await client.query({ text: fingerprintQuery, rowMode: 'array', types: raw })
   return JSON.stringify(rows)
 }
