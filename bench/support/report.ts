@@ -41,6 +41,8 @@ export function machine(): Results['machine'] {
   return { cpu: all[0]?.model.trim() ?? 'unknown', cores: all.length, memoryBytes: totalmem(), loadBefore }
 }
 
+const BIOME = join(import.meta.dirname, '..', '..', 'node_modules', '.bin', 'biome')
+
 /** The commit measured; with `+` behind it when files differ from it. */
 export function commit(): string {
   try {
@@ -62,6 +64,8 @@ export async function keep(name: string, results: Results): Promise<string> {
   const file = join(import.meta.dirname, '..', 'results', `${name}.json`)
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`)
+  // What is kept under version control is checked for its format like everything else there.
+  execFileSync(BIOME, ['format', '--write', file], { stdio: 'ignore' })
   return file
 }
 
