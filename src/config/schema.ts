@@ -49,7 +49,9 @@ const listener = z.strictObject({
       required: z.boolean().default(false).describe('Refuse clients that do not use TLS.'),
     })
     .optional()
-    .describe('Your certificate. Without it the gateway makes one of its own.'),
+    .describe(
+      'Your certificate. Without it protocols are served in clear, and the control API with one the gateway makes.',
+    ),
 })
 
 const issuer = z.strictObject({
