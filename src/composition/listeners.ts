@@ -41,6 +41,7 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
       tls: await configuredCertificate(wanted, parts.secrets),
       tlsRequired: wanted.tlsRequired,
       resolveSecret: (reference) => parts.secrets.resolve(reference),
+      forgetSecret: (reference) => parts.secrets.forget(reference),
       connection: (name) => {
         const connection = parts.config().connections.get(name)
         return connection?.protocol === protocol.name ? connection : undefined

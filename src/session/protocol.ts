@@ -53,6 +53,8 @@ export type ProtocolContext = {
   readonly tls: ServerTls | undefined
   readonly tlsRequired: boolean
   resolveSecret(reference: SecretRef): Promise<Secret>
+  /** The upstream no longer takes what this gave: it is to be had anew. */
+  forgetSecret(reference: SecretRef): void
   /** Those of this protocol, as configured now. */
   connection(name: ConnectionName): Connection | undefined
   /** Faults of our own and of upstreams, for the log. Never values or secrets. */

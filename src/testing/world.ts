@@ -144,6 +144,7 @@ export class World {
       tls,
       tlsRequired,
       resolveSecret: (reference) => this.#resolve(reference),
+      forgetSecret: () => undefined,
       connection: (name) => this.connection(name),
       report: (error) => this.reports.push(error),
     }

@@ -41,6 +41,7 @@ export class PostgresServer {
       clock: context.gateway.clock,
       random: context.random,
       resolveSecret: (reference) => context.resolveSecret(reference),
+      forgetSecret: (reference) => context.forgetSecret(reference),
       report: (error) => context.report(error),
     }
   }
@@ -237,7 +238,7 @@ export class PostgresServer {
 }
 
 /** The configuration has read the settings of every connection of ours by our schema. */
-export function isOurs(connection: Connection): connection is Connection<PostgresSettings> {
+function isOurs(connection: Connection): connection is Connection<PostgresSettings> {
   return connection.protocol === 'postgres'
 }
 

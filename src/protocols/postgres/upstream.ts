@@ -44,6 +44,8 @@ export type UpstreamPorts = {
   readonly network: Network
   readonly random: RandomBytes
   resolveSecret(reference: SecretRef): Promise<Secret>
+  /** The server no longer takes what this gave. */
+  forgetSecret?(reference: SecretRef): void
 }
 
 /** Dials the server and upgrades to TLS as `sslmode` asks. Throws GatewayError `upstream_unreachable`. */
@@ -110,8 +112,15 @@ export async function openUpstream(
     return await readyUpstream(pipe, inbox)
   } catch (error) {
     pipe.destroy()
+    const { password } = settings.upstream
+    if (password !== undefined && isLoginRefused(error)) ports.forgetSecret?.(password)
     throw error
   }
+}
+
+/** Class 28, invalid authorization. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function isLoginRefused(error: unknown): boolean {
+  return error instanceof UpstreamRefused && error.fields.code?.startsWith('28') === true
 }
 
 async function readyUpstream(pipe: Pipe, inbox: Inbox): Promise<UpstreamOpen> {
