@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, relative } from 'node:path'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { isGatewayError } from '../core/index.ts'
+import { isGatewayError, isThisMachine } from '../core/index.ts'
 import { safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print } from './context.ts'
@@ -92,7 +92,7 @@ async function configuration(file: string, findings: Finding[]): Promise<void> {
     )
     findings.push({ level: 'ok', about: 'configuration', message: `${file} is valid (${config.version}).` })
     const open = [...config.listeners.values()].filter(
-      (each) => !isLoopback(each.address) && !each.tlsRequired,
+      (each) => !isThisMachine(each.address) && !each.tlsRequired,
     )
     for (const each of open) {
       findings.push({
@@ -230,8 +230,4 @@ function shown({ level, about, message, remedy }: Finding): string {
 
 function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0')
-}
-
-function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || address.startsWith('127.')
 }

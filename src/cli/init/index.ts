@@ -5,7 +5,7 @@ import { userInfo } from 'node:os'
 import { join, relative } from 'node:path'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
-import { GatewayError, Secret, systemClock } from '../../core/index.ts'
+import { GatewayError, isThisMachine, Secret, systemClock } from '../../core/index.ts'
 import type { Common } from '../context.ts'
 import { DEFAULT_DATA, print, UsageError } from '../context.ts'
 import { programName } from '../program-name.ts'
@@ -170,7 +170,7 @@ function summary(
       : [
           `The role ${target.user} ${found.powers.join(', ')}. Give the gateway a role that may do no more than your agents.`,
         ]),
-    ...(found.sslmode === 'disable' && !isLocal(target.host)
+    ...(found.sslmode === 'disable' && !isThisMachine(target.host)
       ? ['The server takes no TLS: passwords and rows cross the network in the clear.']
       : []),
     ...(found.sslmode === 'require' && target.sslmode === undefined
@@ -235,10 +235,6 @@ function connectionName(wanted: string): string {
 function personName(): string {
   const name = userInfo().username.replaceAll(/[^A-Za-z0-9._@+-]/g, '')
   return /^[A-Za-z0-9]/.test(name) ? name : 'admin'
-}
-
-function isLocal(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 /** The wanted port, or the next one that nobody has. */

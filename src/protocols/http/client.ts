@@ -2,8 +2,9 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Command, Connection, ConnectionName, GatewayError as Failure } from '../../core/index.ts'
-import { asGatewayError, brand, GatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
+import { asGatewayError, brand, GatewayError, isGatewayError, isLoopback, LIMITS } from '../../core/index.ts'
 import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/index.ts'
 import { isHeld } from '../../session/index.ts'
 import type { Target } from '../../wire/http/index.ts'
@@ -101,6 +102,7 @@ export class HttpServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    refuseClear(request.socket)
     const { connection, target } = this.#resolve(request)
     const token = tokenOf(request)
     this.#context.credentials.admitToken(token, connection.name)
@@ -240,6 +242,15 @@ function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
 /** The configuration has read the settings of every connection of ours by our schema. */
 function isOurs(connection: Connection): connection is Connection<HttpSettings> {
   return connection.protocol === 'http'
+}
+
+/** Whoever listens on the way could use the token until it expires; so none is taken that came in clear. */
+function refuseClear(socket: Socket): void {
+  if (socket instanceof TLSSocket || isLoopback(socket.remoteAddress ?? '')) return
+  throw new GatewayError('unauthenticated', 'Connect with TLS: tokens are taken in clear only on loopback.', {
+    remedy: 'Use an https:// URL, and revoke the token that was sent.',
+    retry: 'only-if-changed',
+  })
 }
 
 function tokenOf(request: IncomingMessage): string {

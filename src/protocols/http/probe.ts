@@ -1,5 +1,5 @@
 import type { Connection } from '../../core/index.ts'
-import { asGatewayError } from '../../core/index.ts'
+import { asGatewayError, isThisMachine } from '../../core/index.ts'
 import type { Finding, ProbePorts } from '../../session/index.ts'
 import type { HttpSettings } from './settings.ts'
 
@@ -27,7 +27,7 @@ export async function probeHttp(
       level: 'ok',
       message: `${url.origin} answers${tls ? ', and its certificate is verified' : ''}.`,
     })
-    if (!tls && !isLocal(host)) {
+    if (!tls && !isThisMachine(host)) {
       findings.push({
         level: 'problem',
         message: `The line to ${url.origin} is not encrypted.`,
@@ -51,8 +51,4 @@ export async function probeHttp(
     })
   }
   return findings
-}
-
-function isLocal(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }

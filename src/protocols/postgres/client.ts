@@ -1,5 +1,5 @@
 import type { Connection, Credential, Pipe, RandomBytes } from '../../core/index.ts'
-import { GatewayError } from '../../core/index.ts'
+import { GatewayError, isLoopback } from '../../core/index.ts'
 import type { ConnectionName } from '../../core/index.ts'
 import type { CredentialDesk } from '../../session/index.ts'
 import type { Startup } from '../../wire/postgres/index.ts'
@@ -133,8 +133,4 @@ export function wrongCredential(): GatewayError {
     remedy: 'Get a fresh one with: sluice dsn CONNECTION --as IDENTITY',
     retry: 'only-if-changed',
   })
-}
-
-export function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
 }

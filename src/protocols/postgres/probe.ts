@@ -1,5 +1,5 @@
 import type { Connection } from '../../core/index.ts'
-import { asGatewayError } from '../../core/index.ts'
+import { asGatewayError, isThisMachine } from '../../core/index.ts'
 import type { Finding, ProbePorts } from '../../session/index.ts'
 import { matches, readPattern } from '../../sql/index.ts'
 import type { PostgresSettings } from './settings.ts'
@@ -61,7 +61,7 @@ async function probeDatabase(
         message: `${database}: PostgreSQL ${version} at ${host}:${port} takes the role ${user}.`,
       },
     ]
-    if (tls === undefined && !isLocal(host)) {
+    if (tls === undefined && !isThisMachine(host)) {
       findings.push({
         level: 'problem',
         message: `${database}: the line to ${host} is not encrypted (sslmode ${sslmode}).`,
@@ -154,8 +154,4 @@ function failure(what: string, error: unknown): Finding {
     message: `${what}: ${message}${why}`,
     ...(remedy === undefined ? {} : { remedy }),
   }
-}
-
-function isLocal(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
