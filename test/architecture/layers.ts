@@ -18,7 +18,6 @@ const LAYERS: readonly Row[] = [
   { folder: 'identity', may: ['core'], note: 'its storage is a port it declares' },
   { folder: 'connections', may: ['core'], note: 'its storage is a port it declares' },
   { folder: 'approvals', may: ['core'], note: 'its storage is a port it declares' },
-  { folder: 'budgets', may: ['core'], note: 'its storage is a port it declares' },
   {
     folder: 'session',
     may: ['core', 'policy', 'masking', 'recording', 'identity', 'connections', 'approvals'],
@@ -31,23 +30,13 @@ const LAYERS: readonly Row[] = [
   { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },
   {
     folder: 'store',
-    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets', 'recording'],
+    may: ['core', 'config', 'identity', 'connections', 'approvals', 'recording'],
     note: 'the ports it implements',
   },
   { folder: 'net', may: ['core'] },
   {
     folder: 'api',
-    may: [
-      'core',
-      'config',
-      'identity',
-      'connections',
-      'approvals',
-      'budgets',
-      'policy',
-      'recording',
-      'session',
-    ],
+    may: ['core', 'config', 'identity', 'connections', 'approvals', 'policy', 'recording', 'session'],
     note: 'never `wire` or `protocols`',
   },
   {
@@ -74,7 +63,7 @@ const LAYERS: readonly Row[] = [
 /** Packages and parts of Node that open a way out of the process: not for the pure folders. */
 const EFFECTS = [
   /^node:(net|tls|http|https|http2|dgram|dns|child_process|cluster|fs|worker_threads|sqlite|inspector|repl|test)(\/|$)/,
-  /^(undici|fastify|pg|pg-.*|kysely|pino|prom-client|commander)(\/|$)/,
+  /^(undici|fastify|pg|pg-.*|kysely|prom-client|commander)(\/|$)/,
 ]
 
 const EFFECT_GLOBALS = [
