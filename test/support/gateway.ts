@@ -72,7 +72,7 @@ async function launch(
 
   const ports = portsOf(await readyLine(child, () => stderr))
   const cli = async (args: readonly string[], options: RunOptions = {}) =>
-    run(process.execPath, [CLI, ...args, '--data', dataDirectory], options)
+    run(process.execPath, [CLI, ...args], { ...options, env: { SLUICE_DATA: dataDirectory, ...options.env } })
   return {
     configFile,
     dataDirectory,
