@@ -35,7 +35,7 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
   const catalogues: Catalogue[] = []
 
   beforeAll(async () => {
-    server = await startTestServer(major)
+    server = await startTestServer(major, { autovacuum: false })
     analyser = await createSqlAnalyser()
     for (const side of SIDES) {
       await server.sql(`CREATE DATABASE "${side}"`)
@@ -78,6 +78,8 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
         if (source?.relation !== field.tableID || source.attribute !== field.columnID)
           wrong = `another source of ${field.name}`
       }
+      // Which plan is chosen depends on how many pages the tables happen to have.
+      if (result.command === 'EXPLAIN') return { shown: 'a plan', ran: true, wrong }
       const visible = result.rows.map((row: unknown[]) =>
         JSON.stringify(row.filter((_, i) => outputs?.[i]?.label === undefined)),
       )
