@@ -61,6 +61,12 @@ export function stopSignal(): Promise<void> {
 /** One line per fault. Messages of our errors hold no secret and no value; causes are named by their code only. */
 export function reportFault(error: unknown): void {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : 'a fault without a description'
-  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : ''
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${kindOf(error.cause)})` : ''
   process.stderr.write(`${new Date().toISOString()} ${message}${cause}\n`)
+}
+
+/** `ECONNREFUSED`, or the class of an error without a code: the message of somebody else's error may quote anything. */
+function kindOf(error: Error): string {
+  const code: unknown = Reflect.get(error, 'code')
+  return typeof code === 'string' ? code : error.name
 }

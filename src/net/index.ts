@@ -7,7 +7,6 @@
 export { createCertificates, writeCertificates } from './certificates.ts'
 export type { Certificates } from './certificates.ts'
 export { dial } from './dial.ts'
-export { endPointHash } from './end-point-hash.ts'
 export { listen } from './listener.ts'
 export type { Accepted, Listener, ListenLimits, ListenOptions } from './listener.ts'
 export { network } from './network.ts'

@@ -15,7 +15,7 @@ import { unprivilegedUser } from './unprivileged.ts'
 
 export { npmBinaries } from './binaries.ts'
 export type { PostgresOptions, PostgresServer } from './server.ts'
-export { majorVersion, startPostgres } from './server.ts'
+export { startPostgres } from './server.ts'
 export type { SampleApi } from './api.ts'
 export { startApi } from './api.ts'
 export { makeCompany } from './people.ts'
