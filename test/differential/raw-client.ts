@@ -139,6 +139,28 @@ export class RawClient {
     this.#wake?.()
   }
 
+  /** Says its last word without a Terminate, and waits for the other side to hang up; false when it does not in time. */
+  async halfClose(msMax: number): Promise<boolean> {
+    if (!this.#ended) this.#socket.end()
+    const deadline = Date.now() + msMax
+    while (!this.#ended && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10))
+    if (!this.#ended) this.#socket.destroy()
+    return this.#ended
+  }
+
+  stopReading(): void {
+    this.#socket.pause()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Everything that came and was not read yet. */
+  unread(): Message[] {
+    return this.#messages.splice(0)
+  }
+
   async close(): Promise<void> {
     if (this.#ended) return
     const closed = once(this.#socket, 'close')
