@@ -25,8 +25,8 @@ export const LIMITS = {
   statementInlineBytesMax: 2 * 1024,
   /** How deep a tree may nest (one level of an expression is two) before its statement counts as opaque. */
   treeDepthMax: 1_000,
-  /** The tree of a long statement as JSON, condensed: about 10 ms to read and look through. */
-  treeBytesMax: 768 * 1024,
+  /** The tree of a long statement as JSON, condensed: about 10 ms to read and look through, while others wait. */
+  treeBytesMax: 512 * 1024,
   /** One long statement in the parser worker; the longest allowed takes about 200 ms. */
   parseMs: 5_000,
   /** Long statements waiting for the parser worker, of all sessions together. */

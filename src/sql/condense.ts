@@ -1,7 +1,7 @@
 /**
  * Makes the tree of a long statement small enough for the main thread, without changing what can be told from it.
  * A bulk INSERT of 10,000 rows is one row shape 10,000 times: rows of constants that look alike are kept once, so are
- * the constants of IN lists and arrays, long strings are cut, source locations dropped.
+ * the constants of IN lists and arrays, long strings are cut, and fields that no fact looks at are dropped.
  * Runs only in the parser worker, whose stack is deep enough for a recursive walk.
  */
 
@@ -10,7 +10,8 @@ type Json = string | number | boolean | null | readonly Json[] | { readonly [key
 /** Strings that mean something to the analysis (names, settings, patterns) are far shorter. */
 const STRING_KEPT_MAX = 1024
 
-const LOCATIONS = new Set([
+/** Where something stood in the text, and how it was written: nothing that a fact looks at. */
+const DROPPED = new Set([
   'location',
   'stmt_location',
   'stmt_len',
@@ -18,6 +19,13 @@ const LOCATIONS = new Set([
   'list_end',
   'rexpr_list_start',
   'rexpr_list_end',
+  'funcformat',
+  'relpersistence',
+  'inh',
+  'limitOption',
+  'defaction',
+  'row_format',
+  'is_local',
 ])
 
 export function condense(value: Json): Json {
@@ -25,7 +33,7 @@ export function condense(value: Json): Json {
   if (!isObject(value)) return typeof value === 'string' ? cut(value) : value
   const small: Record<string, Json> = {}
   for (const key of Object.keys(value)) {
-    if (LOCATIONS.has(key)) continue
+    if (DROPPED.has(key)) continue
     const child = value[key] ?? null
     small[key] = isList(child) && mayRepeat(key) ? distinct(child, key) : condense(child)
   }
@@ -59,7 +67,7 @@ function keepRow(row: Json): Json {
 }
 
 function blindToConstants(key: string, value: Json): Json | undefined {
-  if (LOCATIONS.has(key)) return undefined
+  if (DROPPED.has(key)) return undefined
   return isObject(value) && 'A_Const' in value ? 'constant' : value
 }
 

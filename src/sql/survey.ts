@@ -63,34 +63,46 @@ export function survey(statement: Node): Survey {
       continue
     }
     const scope = value['withClause'] === undefined ? step.scope : enter(value['withClause'], step.scope)
-    look(value, step.key, scope, role)
+    if (FUNCTION_LIKE.has(step.key))
+      for (const like of FUNCTION_LIKE.get(step.key) ?? []) calls.push({ name: like })
+    if (changesRows(value)) changes.push(value)
     for (const key in value) {
       const child = value[key]
-      if (typeof child !== 'object' || child === null) continue
-      // FOR UPDATE OF names what FROM already named, by alias.
-      if (key === 'lockedRels') continue
-      if (key === 'withClause') pushWith(child, step.scope, depth + 1)
-      else stack.push({ value: child, key, scope, role: roleOf(key, value, role), depth: depth + 1 })
+      if (typeof child === 'string') {
+        if (key === 'relname') addRelation(value, child, scope, role)
+        continue
+      }
+      if (typeof child !== 'object' || child === null || NAMELESS.has(key)) continue
+      if (key === 'withClause') {
+        pushWith(child, step.scope, depth + 1)
+        continue
+      }
+      if (Array.isArray(child) && look(value, key, child, step.key)) continue
       if (key === 'intoClause') into = true
       if (depth > 0 && classOfKind(key) !== undefined) nested.add(key)
-      if (changesRows(value)) changes.push(value)
+      stack.push({ value: child, key, scope, role: roleOf(key, value, role), depth: depth + 1 })
     }
   }
   return { relations, calls, settings, operators, types, nested, changes, into, beyond }
 
-  function look(fields: Fields, key: string, scope: Scope, role: Role): void {
-    const { relname, funcname, name, operName, useOp } = fields
-    if (typeof relname === 'string') addRelation(fields, relname, scope, role)
-    // The name of a function that is being defined is no call.
-    if (Array.isArray(funcname) && key !== 'CreateFunctionStmt') {
-      add(calls, funcname)
-      if (calls.at(-1)?.name === 'set_config') settings.push(settingOf(fields['args']))
+  /** Takes the names of a list; true when there was nothing else in it. */
+  function look(fields: Fields, key: string, list: readonly unknown[], parent: string): boolean {
+    switch (key) {
+      case 'funcname':
+        // The name of a function that is being defined is no call.
+        if (parent === 'CreateFunctionStmt') return true
+        if (!add(calls, list)) return false
+        if (calls.at(-1)?.name === 'set_config') settings.push(settingOf(fields['args']))
+        return true
+      case 'name':
+      case 'operName':
+      case 'useOp':
+        return add(operators, list)
+      case 'names':
+        return 'typemod' in fields && add(types, list)
+      default:
+        return false
     }
-    for (const like of FUNCTION_LIKE.get(key) ?? []) calls.push({ name: like })
-    if (Array.isArray(name)) add(operators, name)
-    if (Array.isArray(operName)) add(operators, operName)
-    if (Array.isArray(useOp)) add(operators, useOp)
-    if (Array.isArray(fields['names']) && 'typemod' in fields) add(types, fields['names'])
   }
 
   function addRelation(fields: Fields, relname: string, scope: Scope, role: Role): void {
@@ -141,28 +153,39 @@ function settingOf(args: unknown): { name: string | undefined; value: string | u
   return { name: constantText(name), value: constantText(value) }
 }
 
+/** What holds no name of a relation, function, operator or type, however deep. FOR UPDATE OF names what FROM named. */
+const NAMELESS: ReadonlySet<string> = new Set([
+  'String',
+  'A_Const',
+  'Integer',
+  'ColumnRef',
+  'ParamRef',
+  'lockedRels',
+])
+
 function changesRows(value: Fields): value is Fields & Node {
   return 'UpdateStmt' in value || 'DeleteStmt' in value || 'TruncateStmt' in value
 }
 
-function add(list: QualifiedName[], parts: readonly unknown[]): void {
+/** Adds a qualified name; false when the list holds anything but strings, and so is none. */
+function add(list: QualifiedName[], parts: readonly unknown[]): boolean {
   const strings: string[] = []
   for (const part of parts) {
     const inner = isFields(part) ? part['String'] : undefined
-    // A list of anything but names (a `name` that is a list of expressions) names nothing.
-    if (!isFields(inner)) return
+    if (!isFields(inner)) return false
     const { sval } = inner
     strings.push(typeof sval === 'string' ? sval : '')
   }
   const name = strings.at(-1)
   const schema = strings.at(-2)
   const database = strings.at(-3)
-  if (name === undefined) return
+  if (name === undefined) return false
   list.push({
     name,
     ...(schema === undefined ? {} : { schema }),
     ...(database === undefined ? {} : { database }),
   })
+  return true
 }
 
 function enter(clause: unknown, outer: Scope): Scope {
