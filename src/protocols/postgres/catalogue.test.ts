@@ -8,7 +8,7 @@ type Rows = (string | null)[][]
 function answers(more: Record<string, Rows> = {}): Rows[] {
   const given: Record<string, Rows> = {
     current_setting: [['crm', '"$user", public']],
-    'c.relkind, ': [['16385', 'public', 'customers', 'r', 't', 'f']],
+    'c.relkind,': [['16385', 'public', 'customers', 'r', 't', 'f']],
     'a.atttypid': [
       ['16385', '1', 'id', '23'],
       ['16385', '3', 'email', '25'],
@@ -43,7 +43,7 @@ describe('a catalogue', () => {
   it.each<[string, Record<string, Rows>]>([
     ['a NULL where there is none', { 'a.atttypid': [['16385', '1', null, '23']] }],
     ['something that is no number', { 'a.atttypid': [['16385', 'one', 'id', '23']] }],
-    ['a relation of another kind', { 'c.relkind, ': [['16385', 'public', 'customers', 'x', 't', 'f']] }],
+    ['a relation of another kind', { 'c.relkind,': [['16385', 'public', 'customers', 'x', 't', 'f']] }],
     ['no database', { current_setting: [] }],
   ])('is not made of answers with %s', (_what, more) => {
     expect(() => buildCatalogue(answers(more), [], 1)).toThrow()
