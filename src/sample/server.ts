@@ -204,8 +204,9 @@ async function launch(
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     })
-    await log.close()
+    // Before anything is awaited: a server that cannot start is gone in milliseconds.
     const exited = once(child, 'exit')
+    await log.close()
     const release = await stopWithUs(child.pid, runAs)
     if (await becomesReady(child, cluster)) {
       const ended = exited.then(async () => {
