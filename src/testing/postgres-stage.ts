@@ -12,7 +12,6 @@ import {
   encodeSslRequest,
   encodeStartup,
   Framer,
-  passwordBody,
   saslInitialBody,
   ScramClient,
 } from '../wire/postgres/index.ts'

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Approvals } from '../approvals/index.ts'
 import { createApprovals } from '../approvals/index.ts'
 import type { Ready } from '../composition/configuration.ts'
@@ -12,7 +12,6 @@ import type {
   Secret,
   SecretRef,
   ServerTls,
-  SessionId,
   Ticket,
 } from '../core/index.ts'
 import { brand, GatewayError, Secret as SecretValue } from '../core/index.ts'
@@ -195,11 +194,6 @@ export class World {
     if (value === undefined) throw new Error('the world has no such secret')
     return new SecretValue(value)
   }
-}
-
-/** A fingerprint of bytes, for comparing long ones in a message that stays short. */
-export function digest(bytes: Uint8Array): string {
-  return `${bytes.length} bytes ${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`
 }
 
 /** Lets the event loop turn until something is so. Throws, with what was waited for, after a time no test should need. */
