@@ -33,6 +33,7 @@ export type ConversationParts = {
   readonly report: (error: unknown) => void
 }
 
+const FLUSH = encodeClient({ kind: 'flush' })
 const TERMINATE = encodeClient({ kind: 'terminate' })
 
 /**
@@ -60,6 +61,7 @@ export class Conversation {
   #clientEnded = false
   #ending: string | undefined
   #finished = false
+  #flushed = false
   #closed = false
 
   constructor(parts: ConversationParts) {
@@ -248,7 +250,8 @@ export class Conversation {
   }
 
   #fromUpstream(bytes: Buffer): void {
-    if (this.#closed) return
+    // Once it has ended nobody knows any more what the rows are masked by.
+    if (this.#closed || this.#finished) return
     try {
       this.#replies.push(bytes)
       this.#sendNotices()
@@ -279,8 +282,16 @@ export class Conversation {
   /** A client that has said its last word still gets what it asked for; then both sides end. */
   #settled(): void {
     if (!this.#clientEnded || this.#stalled) return
+    const { pending, copyIn } = this.#state
     // A server that waits for COPY data waits for what will never come.
-    if (this.#state.pending.length > 0 && !this.#state.copyIn) return
+    if (pending.length > 0 && !copyIn) {
+      if (!pending.owesReady && !this.#flushed) {
+        // Without a Sync the server keeps its answers to itself. Not a Sync of ours: that would commit.
+        this.#flushed = true
+        this.#session.forward(housekeeping, FLUSH)
+      }
+      return
+    }
     this.#end('client left')
   }
 

@@ -55,6 +55,11 @@ export type PendingExecute = {
   plan: ResultPlan | undefined
 }
 
+/** Whether the server ends its answer to this with ReadyForQuery. */
+export function asksForReady(item: Pending): boolean {
+  return item.kind === 'sync' || item.kind === 'query' || (item.kind === 'refusal' && item.simple)
+}
+
 /** A first-in first-out queue whose head is looked at far more often than it moves. */
 export class PendingQueue {
   #items: Pending[] = []
@@ -112,8 +117,7 @@ export class PendingQueue {
   get owesReady(): boolean {
     for (let i = this.#head; i < this.#items.length; i++) {
       const item = this.#items[i]
-      if (item?.kind === 'sync' || item?.kind === 'query' || (item?.kind === 'refusal' && item.simple))
-        return true
+      if (item !== undefined && asksForReady(item)) return true
     }
     return false
   }

@@ -14,6 +14,7 @@ import {
 } from '../../wire/postgres/index.ts'
 import { errorBytes, positionOf } from './errors.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
+import { asksForReady } from './pending.ts'
 import type { ResultPlan } from './results.ts'
 import type { Reached } from './withheld.ts'
 import { withoutValues } from './withheld.ts'
@@ -221,7 +222,8 @@ export class Replies implements FrameSink {
   #countRow(): FrameMode | undefined {
     const flight = this.#flight
     if (this.#cut !== undefined || this.#muted) return 'drop'
-    if (flight === undefined) return 'pass'
+    // Without a command there is no decision, and nothing that says what to mask.
+    if (flight === undefined) throw new TypeError('the upstream sent rows that nobody asked for')
     flight.rows++
     const portal = this.#portal
     const rows = flight.rows + (portal?.rows ?? 0)
@@ -371,10 +373,11 @@ export class Replies implements FrameSink {
       if (each === undefined) continue
       if ('undo' in each) each.undo?.()
       // Skipped with the rest: it will not be answered.
-      if (i > 0 && each.kind === 'query') this.#state.groupsEnded++
+      if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
       this.#end(each, i === 0 ? outcome : 'skipped', i === 0 ? tag : '')
     }
     if (this.#state.pending.length === 0) this.#state.skipping = true
+    this.#wake()
     this.follow()
   }
 
@@ -397,10 +400,15 @@ export class Replies implements FrameSink {
       }
     }
     this.follow()
-    const waiting = state.onReady
-    state.onReady = []
-    for (const go of waiting) go()
+    this.#wake()
     if (state.pending.length === 0) this.#around.settled()
+  }
+
+  /** What the names mean, or what is skipped, is known better now. */
+  #wake(): void {
+    const waiting = this.#state.onReady
+    this.#state.onReady = []
+    for (const go of waiting) go()
   }
 
   /** What was approved for a portal and never executed has not run. */
