@@ -44,6 +44,8 @@ export type IntentHead = {
   /** `name (file:line)` of the rules that decided. */
   readonly rules: readonly string[]
   readonly reason?: string
+  /** Rules in mode `observe` that would have decided otherwise, written as `rules` are. */
+  readonly observed?: readonly string[]
   /** Labels masked in the result. */
   readonly masked?: readonly string[]
   readonly reads?: readonly string[]

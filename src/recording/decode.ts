@@ -69,6 +69,7 @@ const intent: Shape<IntentHead> = {
   decision: oneOf(['allow', 'hold', 'deny'] satisfies IntentHead['decision'][]),
   rules: listOf(text),
   reason: optional(text),
+  observed: optional(listOf(text)),
   masked: optional(listOf(text)),
   reads: optional(listOf(text)),
   writes: optional(listOf(text)),

@@ -16,6 +16,7 @@ const intents: fc.Arbitrary<Required<IntentHead>> = fc.record({
   decision: fc.constantFrom('allow', 'hold', 'deny'),
   rules: texts,
   reason: text,
+  observed: texts,
   masked: texts,
   reads: texts,
   writes: texts,

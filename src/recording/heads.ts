@@ -7,6 +7,7 @@ import type { IntentHead, OutcomeHead } from '../core/index.ts'
 export function intentJson(head: IntentHead): string {
   let json = `{"n":${head.n},"form":${text(head.form)},"text":${text(head.text)},"class":"${head.class}","decision":"${head.decision}","rules":${texts(head.rules)}`
   if (head.reason !== undefined) json += `,"reason":${text(head.reason)}`
+  if (head.observed !== undefined) json += `,"observed":${texts(head.observed)}`
   if (head.masked !== undefined) json += `,"masked":${texts(head.masked)}`
   if (head.reads !== undefined) json += `,"reads":${texts(head.reads)}`
   if (head.writes !== undefined) json += `,"writes":${texts(head.writes)}`

@@ -31,6 +31,8 @@ function describe(entry: Entry): string[] {
       const { head } = entry
       const lines = [safe(`#${head.n} ${head.form}  ${head.class}: ${head.decision}${by(head.rules)}`)]
       if (head.reason !== undefined) lines.push(safe(`reason: ${head.reason}`))
+      if (head.observed !== undefined && head.observed.length > 0)
+        lines.push(safe(`observed: ${head.observed.join(', ')} would have decided otherwise`))
       if (head.masked !== undefined && head.masked.length > 0)
         lines.push(safe(`masked: ${head.masked.join(', ')}`))
       lines.push(safeText(head.text))

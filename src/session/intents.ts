@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Command, ConnectionName, Decision, IdentityChain, IntentHead } from '../core/index.ts'
+import type { Command, ConnectionName, IdentityChain, IntentHead, RuleRef } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /** What the recording says of a command and its decision, before anything is forwarded. */
@@ -11,8 +11,9 @@ export function intentHead(n: number, command: Command, judgement: Judgement): I
     text: command.text,
     class: facts.class,
     decision: decision.kind,
-    rules: ruleNames(decision),
+    rules: ruleNames(decision.rules),
     ...(decision.kind === 'allow' ? {} : { reason: decision.reason.message }),
+    ...(decision.observed.length === 0 ? {} : { observed: ruleNames(decision.observed) }),
     ...(decision.kind === 'deny' || decision.masks.size === 0 ? {} : { masked: [...decision.masks.keys()] }),
     ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
     ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
@@ -27,13 +28,13 @@ export function intentHead(n: number, command: Command, judgement: Judgement): I
 }
 
 /** Rule names as the recording shows them; made once per decision, not once per command. */
-const namesOf = new WeakMap<Decision, readonly string[]>()
+const namesOf = new WeakMap<readonly RuleRef[], readonly string[]>()
 
-function ruleNames(decision: Decision): readonly string[] {
-  let names = namesOf.get(decision)
+function ruleNames(rules: readonly RuleRef[]): readonly string[] {
+  let names = namesOf.get(rules)
   if (names === undefined) {
-    names = decision.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`)
-    namesOf.set(decision, names)
+    names = rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`)
+    namesOf.set(rules, names)
   }
   return names
 }

@@ -6,15 +6,15 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Finished, RunOptions } from './process.ts'
 import { cleanEnvironment, run } from './process.ts'
 
-/** For a program that runs the command line itself, such as a terminal. */
-export const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+/** The command line as a checkout has it: the built one while it is current. For terminals that run it themselves, too. */
+export const CLI = fileURLToPath(new URL('../../tools/sluice.ts', import.meta.url))
 
 /** A cold start compiles two WebAssembly modules on a machine that others use too. */
 const READY_MS_MAX = 30_000
@@ -24,6 +24,8 @@ export type GatewayOptions = {
   readonly config: string
   /** Environment of the gateway: where `${env:NAME}` finds upstream passwords. */
   readonly env?: Readonly<Record<string, string>>
+  /** Further files, by their path from the configuration's folder. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 export type TestGateway = {
@@ -49,6 +51,10 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
   const place = await mkdtemp(join(tmpdir(), 'sluice-gateway-'))
   const configFile = join(place, 'sluice.yaml')
   await writeFile(configFile, options.config)
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    await mkdir(dirname(join(place, name)), { recursive: true })
+    await writeFile(join(place, name), content, { mode: 0o600 })
+  }
   return launch(place, configFile, { SLUICE_KEY: randomBytes(32).toString('base64'), ...options.env })
 }
 
