@@ -10,14 +10,14 @@ export type Load = {
 
 export function startLoad(dsn: string, clients: number, prefix: string): Load {
   const answered = new Set<string>()
-  let stopped = false
+  const stopping = new AbortController()
   const one = async (which: number): Promise<void> => {
     const client = new Client({ connectionString: dsn })
     // The gateway is killed under it: that is the point.
     client.on('error', () => undefined)
     try {
       await client.connect()
-      for (let n = 0; !stopped; n++) {
+      for (let n = 0; !stopping.signal.aborted; n++) {
         const mark = `${prefix}-${which}-${n}`
         await ask(client, n, mark)
         answered.add(mark)
@@ -32,7 +32,7 @@ export function startLoad(dsn: string, clients: number, prefix: string): Load {
   return {
     answered,
     async stop() {
-      stopped = true
+      stopping.abort()
       await all
     },
   }

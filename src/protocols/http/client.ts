@@ -103,6 +103,8 @@ export class HttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     refuseClear(request.socket)
+    // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
+    if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
     const { connection, target } = this.#resolve(request)
     const token = tokenOf(request)
     this.#context.credentials.admitToken(token, connection.name)
@@ -116,9 +118,16 @@ export class HttpServer {
       connection,
       request.headers['user-agent'] ?? '',
     )
+    const gone = new AbortController()
+    const stop = (reason: Failure): void => gone.abort(reason)
+    session.stops.add(stop)
     try {
-      await this.#command(request, response, session, connection, target, body)
+      await this.#command(request, response, session, connection, target, body, gone)
+    } catch (error) {
+      // Ended from outside: that is the reason, whatever it made fail.
+      throw isGatewayError(gone.signal.reason) ? gone.signal.reason : error
     } finally {
+      session.stops.delete(stop)
       this.#sessions.leave(session)
     }
   }
@@ -142,6 +151,7 @@ export class HttpServer {
     connection: Connection<HttpSettings>,
     target: Target,
     body: Buffer,
+    gone: AbortController,
   ): Promise<void> {
     const method = request.method ?? ''
     const written = `${method} ${target.path}${target.query === '' ? '' : `?${target.query}`}`
@@ -165,7 +175,6 @@ export class HttpServer {
       facts: judgement.facts,
       ...(body.length === 0 ? {} : { parameters: [body] }),
     }
-    const gone = new AbortController()
     response.once('close', () => gone.abort('gone'))
     const permit = await permitted(session, command, judgement, gone.signal)
     const { decision } = judgement
@@ -263,6 +272,15 @@ function tokenOf(request: IncomingMessage): string {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  try {
+    return await wholeBody(request)
+  } catch (cause) {
+    if (isGatewayError(cause)) throw cause
+    throw new GatewayError('canceled', 'The client went away.', { cause })
+  }
+}
+
+async function wholeBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request) {

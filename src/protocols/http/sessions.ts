@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Connection, Credential, Timer } from '../../core/index.ts'
+import type { Connection, Credential, GatewayError, Timer } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
 import type { ProtocolContext, Session } from '../../session/index.ts'
 
@@ -13,7 +13,12 @@ export type HttpSession = {
   idle: Timer | undefined
   /** Set once it is to end: it does with the last request on its way, whose outcome stands before the end. */
   ending: string | undefined
+  /** Gives up the requests on their way; each tells its client the reason. */
+  readonly stops: Set<(reason: GatewayError) => void>
 }
+
+/** From a revocation to the cut: time to say why, within the two seconds in which a session has to be over. */
+const FAREWELL_MS = 1_000
 
 /** Ends after five idle minutes, with the socket, or when the credential ends. */
 export class HttpSessions {
@@ -74,10 +79,23 @@ export class HttpSessions {
       database: '',
       onTerminate: (reason) => {
         this.#end(opened, reason.code)
-        socket.destroy()
+        if (opened.active === 0) {
+          socket.destroy()
+          return
+        }
+        for (const stop of opened.stops) stop(reason)
+        this.#context.gateway.clock.after(FAREWELL_MS, () => socket.destroy())
       },
     })
-    const opened: HttpSession = { session, socket, key, active: 0, idle: undefined, ending: undefined }
+    const opened: HttpSession = {
+      session,
+      socket,
+      key,
+      active: 0,
+      idle: undefined,
+      ending: undefined,
+      stops: new Set(),
+    }
     // What is not recorded does not happen; the request that met this tells its client.
     session.watch(
       () => undefined,
