@@ -43,14 +43,21 @@ export class Turn {
     this.#armed = false
     const sync = this.#mustSync
     this.#mustSync = false
-    for (const member of members) member.prepare()
     try {
+      for (const member of members) member.prepare()
       if (sync) this.#journal.sync()
       else this.#journal.flush()
     } catch (error) {
       for (const member of members) member.abandon(error)
       return
     }
-    for (const member of members) member.deliver()
+    for (const member of members) {
+      // One session's fault must not cost the others their turn.
+      try {
+        member.deliver()
+      } catch (error) {
+        member.abandon(error)
+      }
+    }
   }
 }
