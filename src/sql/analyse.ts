@@ -61,7 +61,7 @@ function opaqueFacts(context: AnalysisContext, reason: string, parsed: boolean):
     unbounded: true,
     writesEverything: false,
     redefines: true,
-    attributes: { parsed, statements: 1, reach: labels.length > 0 },
+    attributes: { parsed, reach: labels.length > 0 },
   }
 }
 
@@ -144,7 +144,7 @@ class Gathered {
       unbounded: this.#unbounded,
       writesEverything: this.#writesEverything,
       redefines: this.#redefines,
-      attributes: { parsed: true, statements: this.#statements.length, reach: this.#reach },
+      attributes: { parsed: true, reach: this.#reach },
     }
   }
 }

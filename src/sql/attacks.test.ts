@@ -210,6 +210,7 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ['CREATE FOREIGN TABLE f (a int) SERVER s', 'escape'],
     ['CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw', 'administer'],
     ["SELECT pg_notify('x', email) FROM customers", 'escape'],
+    ['LISTEN x', 'escape'],
     ["SELECT (SELECT pg_read_file('x'))", 'escape'],
   ],
   'A-11 cursors': [

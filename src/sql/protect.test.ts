@@ -3,7 +3,6 @@ import type { Facts } from '../core/index.ts'
 import { sampleCatalogue } from '../testing/sample-catalogue.ts'
 import type { AnalysisContext } from './analyse.ts'
 import { analyse } from './analyse.ts'
-import { sessionEffects } from './effects.ts'
 import type { Parser } from './parser.ts'
 import { createParser } from './parser.ts'
 
@@ -337,6 +336,8 @@ describe('what is not followed is an escape of all labels', () => {
     'DO $$ BEGIN END $$',
     'CALL p()',
     'FETCH ALL FROM c',
+    'LISTEN x',
+    'ALTER TABLE orders ADD COLUMN x text DEFAULT (SELECT email FROM customers LIMIT 1)',
     'CREATE VIEW v AS SELECT id FROM customers',
     'CREATE OR REPLACE VIEW order_totals AS SELECT id FROM customers',
     'CREATE MATERIALIZED VIEW v AS SELECT id FROM customers',
@@ -480,7 +481,6 @@ describe('ordinary work is left alone', () => {
     "SELECT set_config('work_mem', '5MB', false)",
     'BEGIN',
     'SAVEPOINT a',
-    'LISTEN x',
     'CREATE TABLE x (id serial PRIMARY KEY, customer_id int REFERENCES customers (id), at timestamptz DEFAULT now())',
     'CREATE TEMP TABLE x AS SELECT * FROM orders',
     'SELECT * INTO x FROM orders',
@@ -514,74 +514,5 @@ describe('ordinary work is left alone', () => {
     expect(facts.escape).toBeUndefined()
     expect(facts.filters).toEqual([])
     expect(facts.labels).toEqual([])
-  })
-})
-
-describe('names that come and go', () => {
-  it('made in the same batch are known', async () => {
-    const text =
-      'CREATE TABLE fresh (id int); CREATE INDEX ON fresh (id); INSERT INTO fresh VALUES (1); SELECT * FROM fresh'
-    expect((await factsOf(text)).escape).toBeUndefined()
-  })
-
-  it('made by the session before are known from what it ran', async () => {
-    const effects = sessionEffects(
-      await parser.parse(
-        "CREATE TEMP TABLE a (x int); CREATE TYPE color AS ENUM ('red'); SELECT 1 INTO b; DECLARE c CURSOR FOR SELECT 1; SELECT 2",
-      ),
-    )
-    expect(effects).toEqual({ created: ['a', 'color', 'b'], cursors: ['c'] })
-    const text = "SELECT * FROM a, b WHERE x = 'red'::color; FETCH ALL FROM c"
-    expect((await factsOf(text)).escape).toBeDefined()
-    const more = { created: new Set(effects.created), cursors: new Set(effects.cursors) }
-    expect((await factsOf(text, more)).escape).toBeUndefined()
-  })
-
-  it('of the catalogue go before those the session says it made', async () => {
-    const facts = await factsOf('SELECT lower(email) FROM customers', { created: new Set(['customers']) })
-    expect(facts.escape).toBeDefined()
-  })
-
-  it('follow the search path', async () => {
-    const parts = {
-      relations: [
-        { oid: 20001, schema: 'public', name: 'customers', kind: 'r', hasTriggers: false, hasRules: false },
-        { oid: 20002, schema: 'app', name: 'customers', kind: 'r', hasTriggers: false, hasRules: false },
-      ],
-      columns: [
-        { relation: 20001, attribute: 1, name: 'email', type: 25 },
-        { relation: 20002, attribute: 1, name: 'email', type: 25 },
-      ],
-    } as const
-    const catalogue = sampleCatalogue(parts)
-    const text = 'SELECT lower(email) FROM customers'
-    expect((await factsOf(text, { catalogue, searchPath: ['app', 'public'] })).escape).toBeUndefined()
-    expect((await factsOf(text, { catalogue, searchPath: ['public', 'app'] })).escape).toBeDefined()
-    expect((await factsOf(text, { catalogue, searchPath: ['nowhere', 'public'] })).escape).toBeDefined()
-    // Uncovering the protected table by taking the other one away, in a transaction nobody else sees.
-    for (const uncover of [
-      'DROP TABLE app.customers',
-      'ALTER TABLE app.customers RENAME TO x',
-      'ALTER TABLE app.customers SET SCHEMA other',
-      'DROP SCHEMA app CASCADE',
-      'DROP TABLE app.something CASCADE',
-    ]) {
-      expect(
-        (await factsOf(uncover, { catalogue, searchPath: ['app', 'public'] })).escape,
-        uncover,
-      ).toBeDefined()
-    }
-  })
-
-  it('a nearer column does not hide a labelled one', async () => {
-    // orders.email would be meant, but may have been dropped a moment ago.
-    const facts = await factsOf(
-      "SELECT id FROM customers c WHERE EXISTS (SELECT 1 FROM leads WHERE email = 'x')",
-    )
-    expect(facts.filters).toEqual(['pii.email'])
-  })
-
-  it('an alias of a labelled table is a row, even if a column has its name', async () => {
-    expect((await factsOf('SELECT note FROM customers note, orders')).escape).toBeDefined()
   })
 })

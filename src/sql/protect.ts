@@ -9,7 +9,7 @@ import { Findings } from './findings.ts'
 import type { Meaning, Names } from './names.ts'
 import { QueryWalk } from './query.ts'
 import { changeOf, changeOfStatement } from './settings.ts'
-import type { Survey } from './survey.ts'
+import type { RelationRef, Survey } from './survey.ts'
 import { guardedColumnRead } from './system-columns.ts'
 import { constantText, kindOf } from './tree.ts'
 import type { Rows } from './walk.ts'
@@ -24,7 +24,7 @@ export type Protection = {
   readonly labels: readonly LabelName[]
   readonly filters: readonly LabelName[]
   readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
-  /** A relation in labelled reach is named. */
+  /** A relation in labelled reach is named, or one whose triggers or rules may reach any: errors may quote values. */
   readonly reach: boolean
 }
 
@@ -44,8 +44,14 @@ export function protect(node: Node, found: Survey, names: Names, session: Sessio
     labels: labelsIn(outputs),
     filters: findings.filters,
     ...(escaped === undefined ? {} : { escape: escaped }),
-    reach,
+    reach: reach || found.relations.some((relation) => runsTriggers(relation, names)),
   }
+}
+
+function runsTriggers(relation: RelationRef, names: Names): boolean {
+  if (relation.role === 'read') return false
+  const meaning = names.relation(relation)
+  return meaning.kind === 'relation' && (meaning.relation.hasTriggers || meaning.relation.hasRules)
 }
 
 function isInReach(meaning: Meaning, names: Names): boolean {
@@ -65,7 +71,6 @@ const PASSING: ReadonlySet<string> = new Set([
   'ClosePortalStmt',
   'DeallocateStmt',
   'DiscardStmt',
-  'ListenStmt',
   'UnlistenStmt',
   'NotifyStmt',
   'ConstraintsSetStmt',
@@ -138,6 +143,8 @@ class Statement {
       return undefined
     }
     if (classOfKind(kindOf(node)) === 'define' && !isQuery(node)) {
+      // The server takes no subquery here; were there one, it would not be followed.
+      if (this.#found.nested.has('SelectStmt') && !holdsQuery(node)) this.#unfollowed('this subquery')
       checkDefinition(node, this.#names, this.#findings)
       return undefined
     }
@@ -276,7 +283,14 @@ const WORDS: ReadonlyMap<string, string> = new Map([
   ['DoStmt', 'DO'],
   ['CallStmt', 'CALL'],
   ['ExecuteStmt', 'EXECUTE'],
+  // Triggers and other sessions may put anything into a notification.
+  ['ListenStmt', 'LISTEN'],
 ])
+
+/** Definitions made of a query, whose relations are all looked at. */
+function holdsQuery(node: Node): boolean {
+  return 'ViewStmt' in node || 'CreateTableAsStmt' in node || 'RuleStmt' in node
+}
 
 /** SELECT, or a change that may have RETURNING. */
 function returnsRows(node: Node | undefined): boolean {
