@@ -28,6 +28,8 @@ async function start(): Promise<Recording> {
 }
 
 beforeEach(async () => {
+  // Sessions sort by time; two of one millisecond would sort by chance.
+  clock.advance(1_000)
   directory = mkdtempSync(join(tmpdir(), 'sluice-recording-'))
   files = new FaultyFiles()
   faults = []
