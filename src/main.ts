@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { ApiParts } from './api/index.ts'
-import { FreshLogins } from './api/index.ts'
+import { FreshLogins, stillOpens } from './api/index.ts'
 import type { Approvals } from './approvals/index.ts'
 import { createApprovals } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
@@ -211,6 +211,16 @@ function followEndings(
     gateway.terminate(
       (session) => !config.connections.has(session.opening.connection.name),
       new GatewayError('connection_unknown', 'This connection is configured no more.'),
+    )
+    gateway.terminate(
+      ({ opening }) => {
+        const now = config.connections.get(opening.connection.name)
+        return now !== undefined && !stillOpens(opening.connection, now, opening.database)
+      },
+      new GatewayError('connection_unknown', 'This connection leads to something else now.', {
+        remedy: 'Connect again.',
+        retry: 'later',
+      }),
     )
   })
 }

@@ -5,6 +5,7 @@
  */
 export type { Caller } from './caller.ts'
 export { NOBODY, OPERATOR } from './caller.ts'
+export { stillOpens } from './databases.ts'
 export { EventStreams } from './events.ts'
 export { FreshLogins } from './logins.ts'
 export type { ApiParts } from './parts.ts'

@@ -34,21 +34,16 @@ export function addConfigCommands(program: Command): void {
       print(flags, answer, () => `Configuration ${answer.version} is in force.`)
     })
   withFile(group.command('diff'))
-    .description('what a file would change; with --version: what the active one changed since then')
-    .option('--version <version>', 'an earlier version')
-    .action(async (file: string | undefined, flags: FileFlags & { readonly version?: string }) => {
+    .description('what a file would change; with --since: what the active one changed since that version')
+    .option('--since <version>', 'an earlier version')
+    .action(async (file: string | undefined, flags: FileFlags & { readonly since?: string }) => {
       const checked = z.object({ changes: z.array(change) })
       const answer =
-        flags.version === undefined
+        flags.since === undefined
           ? await call(flags, checked, 'POST', '/v1/configuration/check', {
               text: readText(fileOf(file, flags)),
             })
-          : await call(
-              flags,
-              checked,
-              'GET',
-              `/v1/configuration/diff${queryText({ version: flags.version })}`,
-            )
+          : await call(flags, checked, 'GET', `/v1/configuration/diff${queryText({ version: flags.since })}`)
       print(flags, answer, () => changesText(answer.changes))
     })
   group

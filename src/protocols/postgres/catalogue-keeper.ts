@@ -18,6 +18,16 @@ export type Known = {
   readonly reach: ReadonlySet<number>
   /** Which database and which state of its definitions this is. */
   readonly fingerprint: string
+  /** The effective search path of a session that has not changed it. */
+  readonly searchPath: readonly string[]
+}
+
+/** Schemas that names without one are looked for in, in order. */
+export const SEARCH_PATH_QUERY = 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
+
+/** What `SEARCH_PATH_QUERY` answers. */
+export function searchPathOf(rows: readonly (readonly (string | null)[])[]): string[] {
+  return rows.map((row) => row[0]).filter((name) => typeof name === 'string')
 }
 
 /**
@@ -90,6 +100,7 @@ export class CatalogueKeeper {
         const results: (string | null)[][][] = []
         const fingerprint = await this.#readFingerprint(client)
         for (const query of catalogueQueries) results.push(await client.query(query))
+        const searchPath = searchPathOf(await client.query(SEARCH_PATH_QUERY))
         if (epoch !== this.#epoch) continue
         const catalogue = buildCatalogue(results, this.#connection.labels, epoch)
         this.#fingerprint = fingerprint
@@ -100,6 +111,7 @@ export class CatalogueKeeper {
           catalogue,
           reach: labelledReach(catalogue),
           fingerprint: `${this.#database} ${state}`,
+          searchPath,
         }
         return this.#known
       } catch (error) {

@@ -19,6 +19,8 @@ export interface KnowledgeSource {
   /** Undefined: stale, to be waited for with `ready`. */
   current(): Knowledge | undefined
   ready(): Promise<Knowledge>
+  /** A statement may change what names mean in this session. */
+  moves(): void
 }
 
 /**
@@ -39,6 +41,9 @@ const BACKSLASH = 0x5c
 export function isReadManyWays(sql: Uint8Array): boolean {
   return sql.some((byte) => byte >= 0x80 || byte === BACKSLASH)
 }
+
+/** Judgements of texts with `CHANGES_MEANING` in them: kept, because the text of a cached one is not searched again. */
+const MOVING = new WeakSet<Judgement>()
 
 const ASCII = /^[\0-\x7f]*$/
 
@@ -114,13 +119,19 @@ export class Judge {
     if (shape !== undefined) {
       const key = this.#analyser.keyOf(shape)
       const judgement = key === undefined ? undefined : this.#session.cached(knowledge.scope, key)
-      if (judgement !== undefined) return { text: buffer.toString('latin1', start, end), judgement }
+      if (judgement !== undefined) {
+        this.#follow(judgement)
+        return { text: buffer.toString('latin1', start, end), judgement }
+      }
     }
     const text = this.#text(buffer, start, end)
     if (shape === undefined) {
       if (this.#isHidden(text, settled)) return this.#judge(knowledge, text, HIDDEN, undefined)
       const judgement = this.#session.cached(knowledge.scope, wholeKey(text))
-      if (judgement !== undefined) return { text, judgement }
+      if (judgement !== undefined) {
+        this.#follow(judgement)
+        return { text, judgement }
+      }
     }
     // Longer ones are parsed in a worker; whoever called waits for `later`.
     if (end - start > LIMITS.statementInlineBytesMax) return undefined
@@ -170,15 +181,24 @@ export class Judge {
   #judge(knowledge: Knowledge, text: string, parsed: ParseResult, key: string | undefined): Judged {
     if (parsed.kind === 'unparsed' && this.labelled) throw unreadable(parsed)
     const facts = this.#analyser.analyse(parsed, knowledge.context)
-    if (facts.class === 'opaque' || CHANGES_MEANING.test(text)) this.#mayHaveChanged = true
     // What is hidden now may be plain later: its decision is not kept under its text.
     const cacheKey =
       parsed === HIDDEN
         ? undefined
         : (key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined))
     const judgement = this.#session.judge(knowledge.scope, cacheKey, facts)
+    if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
+    this.#follow(judgement)
     if (parsed.kind === 'unparsed' && judgement.decision.kind === 'deny') throw unreadable(parsed)
     return { text, judgement }
+  }
+
+  #follow(judgement: Judgement): void {
+    const { class: commandClass, redefines } = judgement.facts
+    const moving = commandClass === 'opaque' || MOVING.has(judgement)
+    if (moving) this.#mayHaveChanged = true
+    // A temporary table or view, too, takes a name from what had it before.
+    if (moving || redefines || (commandClass !== 'read' && commandClass !== 'write')) this.#knowledge.moves()
   }
 
   #text(buffer: Buffer, start: number, end: number): string {

@@ -8,8 +8,13 @@ export type KnowledgeParts = {
   /** The connection as configured now; undefined when it has been removed. */
   connection(): Connection<PostgresSettings> | undefined
   keeper(connection: Connection<PostgresSettings>): CatalogueKeeper
-  /** The effective search path, as the server told it when the session began; it cannot change in labelled reach. */
-  readonly searchPath: readonly string[]
+  /**
+   * The effective search path, as the server told it when the session began; it cannot change in labelled reach.
+   * Undefined: the session began without labels, and has what the role and the database have by default.
+   */
+  readonly searchPath: readonly string[] | undefined
+  /** The client began with settings of its own that give names another meaning. */
+  readonly moved: boolean
 }
 
 const WITHOUT_LABELS: Knowledge = { scope: 'no labels', context: { searchPath: [] } }
@@ -21,9 +26,11 @@ export class SessionKnowledge implements KnowledgeSource {
   #keeper: CatalogueKeeper | undefined
   #known: Known | undefined
   #knowledge: Knowledge | undefined
+  #moved: boolean
 
   constructor(parts: KnowledgeParts) {
     this.#parts = parts
+    this.#moved = parts.moved
   }
 
   get labelled(): boolean {
@@ -40,6 +47,11 @@ export class SessionKnowledge implements KnowledgeSource {
     if (keeper === undefined) return WITHOUT_LABELS
     const known = keeper.current()
     return known === undefined ? undefined : this.#from(known)
+  }
+
+  /** In labelled reach such a statement is refused; labels that come later find a session they cannot be held to. */
+  moves(): void {
+    if (!this.labelled) this.#moved = true
   }
 
   async ready(): Promise<Knowledge> {
@@ -89,13 +101,21 @@ export class SessionKnowledge implements KnowledgeSource {
   }
 
   #from(known: Known): Knowledge {
+    if (this.#moved) throw beganBefore()
     if (known === this.#known && this.#knowledge !== undefined) return this.#knowledge
     this.#known = known
-    const { searchPath } = this.#parts
+    const searchPath = this.#parts.searchPath ?? known.searchPath
     this.#knowledge = {
       scope: `epoch ${known.catalogue.epoch} of ${known.fingerprint}, path ${searchPath.join(',')}`,
       context: { catalogue: known.catalogue, searchPath },
     }
     return this.#knowledge
   }
+}
+
+function beganBefore(): GatewayError {
+  return new GatewayError('denied', 'Connect again: this session began before its connection had labels.', {
+    remedy: 'It may have changed what names mean, so that protected columns could not be told from others.',
+    retry: 'only-if-changed',
+  })
 }

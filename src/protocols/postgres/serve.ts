@@ -6,7 +6,7 @@ import { changeOf } from '../../sql/index.ts'
 import type { Startup } from '../../wire/postgres/index.ts'
 import { encodeCancelRequest, encodeError, encodeServer } from '../../wire/postgres/index.ts'
 import type { KeeperPorts } from './catalogue-keeper.ts'
-import { CatalogueKeeper } from './catalogue-keeper.ts'
+import { CatalogueKeeper, SEARCH_PATH_QUERY, searchPathOf } from './catalogue-keeper.ts'
 import type { Admitted } from './client.ts'
 import { admit } from './client.ts'
 import { Judge } from './commands.ts'
@@ -20,7 +20,6 @@ import type { UpstreamOpen } from './upstream.ts'
 import { mayHoldValues } from './withheld.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
 
-const SEARCH_PATH_QUERY = 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
 /** A name longer than this is cut by the server (NAMEDATALEN less one). */
 const APPLICATION_NAME_BYTES_MAX = 63
 
@@ -140,7 +139,7 @@ export class PostgresServer {
     const upstream = await openUpstream(this.#ports, connection.settings, database, parameters, minor)
     const { searchPath, rest } = labelled
       ? await readSearchPath(upstream)
-      : { searchPath: [], rest: upstream.rest }
+      : { searchPath: undefined, rest: upstream.rest }
     const analyser = await this.#analyser
     if (gone || opening.ended !== undefined) {
       upstream.pipe.destroy()
@@ -150,6 +149,7 @@ export class PostgresServer {
       connection: () => this.#connection(connection.name),
       keeper: (now) => this.#keeper(now, database),
       searchPath,
+      moved: !labelled && [...startup.parameters].some(([key, value]) => mayMove(key, value)),
     })
     const judge = new Judge(session, analyser, knowledge)
     for (const [parameter, value] of upstream.parameters) judge.parameter(parameter, value)
@@ -264,6 +264,11 @@ function startupParameters(
   return parameters
 }
 
+/** Whether a setting may change what names mean; an encoding changes how text is read, which is watched elsewhere. */
+function mayMove(name: string, value: string): boolean {
+  return name !== 'client_encoding' && !changeOf(name, value).safe
+}
+
 function refusedSetting(name: string, remedy: string): Failure {
   const shown = /^[A-Za-z0-9_.]{1,63}$/.test(name) ? name : 'this setting'
   return new Failure('denied', `Connect without setting ${shown}.`, { remedy, retry: 'only-if-changed' })
@@ -282,8 +287,7 @@ function taggedName(name: string, session: string): string {
 async function readSearchPath(open: UpstreamOpen): Promise<{ searchPath: string[]; rest: Buffer }> {
   const client = new UpstreamClient(open)
   const rows = await client.query(SEARCH_PATH_QUERY)
-  const searchPath = rows.map((row) => row[0]).filter((name) => typeof name === 'string')
-  return { searchPath, rest: client.release() }
+  return { searchPath: searchPathOf(rows), rest: client.release() }
 }
 
 function greetingBytes(
