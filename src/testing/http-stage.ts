@@ -33,7 +33,8 @@ export function httpConnection(port: number, more = ''): string {
       - { method: POST, path: "/orders/{id}", class: write }
       - { method: DELETE, path: /customers, class: define }
     labels:
-      "*: **.email": pii.email
+      "/customers: **.email": pii.email
+      "/customers/{id}: **.email": pii.email
       "/customers: items[].card": secret
       "/customers/{id}: card": secret
     limit: { rows: 10, bytes: 16KiB }

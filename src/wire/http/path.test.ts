@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest'
+import { matchesRoute, parseRoutePattern, parseTarget, requestHeaders, responseHeaders } from './index.ts'
+
+describe('a request target', () => {
+  it.each([
+    ['/', { path: '/', query: '' }],
+    ['/customers', { path: '/customers', query: '' }],
+    ['/customers/', { path: '/customers/', query: '' }],
+    ['/customers?page=2&of=a%20b', { path: '/customers', query: 'page=2&of=a%20b' }],
+    ['/a?b?c', { path: '/a', query: 'b?c' }],
+    ['/%63ustomers/%7euser', { path: '/customers/~user', query: '' }],
+    ['/a%c3%a4', { path: '/a%C3%A4', query: '' }],
+    ['/a;v=1/b,c:@', { path: '/a;v=1/b,c:@', query: '' }],
+    ['/...', { path: '/...', query: '' }],
+  ])('%s has one normal form', (target, expected) => {
+    expect(parseTarget(target)).toEqual(expected)
+    expect(parseTarget(parseTarget(target).path).path).toBe(expected.path)
+  })
+
+  it.each([
+    '',
+    'customers',
+    'http://elsewhere/customers',
+    '*',
+    '//customers',
+    '/a//b',
+    '/./customers',
+    '/../customers',
+    '/a/..',
+    '/a/.',
+    '/%2e%2e/customers',
+    '/.%2E/customers',
+    '/a%2fb',
+    '/a%2Fb',
+    '/a%5cb',
+    '/a\\b',
+    '/a%00b',
+    '/a%0d%0ab',
+    '/a%7fb',
+    '/a%25b',
+    '/a%zzb',
+    '/a%2',
+    '/a b',
+    '/a\tb',
+    '/ä',
+    '/a#b',
+    '/a?b#c',
+    '/a?b\u0000c',
+    '/a?%zz',
+    `/${'a'.repeat(17_000)}`,
+  ])('%s is refused, because two readers could read it in two ways', (target) => {
+    expect(() => parseTarget(target)).toThrow(/request target/)
+  })
+
+  it('made of any characters has a form that stays the same, or is refused', () => {
+    const alphabet = [
+      '/',
+      '.',
+      '%',
+      '2',
+      'e',
+      'f',
+      'F',
+      '5',
+      'c',
+      'a',
+      '\\',
+      '?',
+      '#',
+      ' ',
+      ':',
+      '@',
+      '0',
+      ';',
+    ]
+    let state = 7
+    const next = (end: number): number => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+      return Math.floor((state / 4_294_967_296) * end)
+    }
+    let accepted = 0
+    for (let i = 0; i < 20_000; i++) {
+      const target = `/${Array.from({ length: next(12) }, () => alphabet[next(alphabet.length)]).join('')}`
+      let path: string
+      try {
+        path = parseTarget(target).path
+      } catch {
+        continue
+      }
+      accepted++
+      expect(parseTarget(path).path).toBe(path)
+      expect(new URL(`http://h${path}`).pathname).toBe(path)
+      expect(path).not.toMatch(/%2f|%5c|%2e/i)
+    }
+    expect(accepted).toBeGreaterThan(1_000)
+  })
+})
+
+describe('a route', () => {
+  const fits = (pattern: string, path: string): boolean => {
+    const parsed = parseRoutePattern(pattern)
+    return parsed !== undefined && matchesRoute(parsed, path)
+  }
+
+  it.each([
+    ['/customers', '/customers', true],
+    ['/customers', '/customers/', false],
+    ['/customers', '/Customers', false],
+    ['/customers', '/customers/1', false],
+    ['/customers/{id}', '/customers/1', true],
+    ['/customers/{id}', '/customers/', false],
+    ['/customers/{id}', '/customers', false],
+    ['/customers/{id}', '/customers/1/2', false],
+    ['/{a}/{b}', '/x/y', true],
+    ['/', '/', true],
+  ])('%s and %s: %s', (pattern, path, expected) => {
+    expect(fits(pattern, path)).toBe(expected)
+  })
+
+  it.each(['customers', '/a b', '/{id', '/{}', '/a/../b', '/./b', '/{a-b}', '/%2e'])('%s is none', (text) => {
+    expect(parseRoutePattern(text)).toBeUndefined()
+  })
+})
+
+describe('fields', () => {
+  it('of a request: nothing of one hop, nothing that says who asks or where, nothing that Connection names', () => {
+    const raw = [
+      ['Accept', 'application/json'],
+      ['Authorization', 'Bearer gateway-token'],
+      ['Cookie', 'session=1'],
+      ['Host', 'gateway'],
+      ['Connection', 'keep-alive, X-Secret'],
+      ['X-Secret', 'internal'],
+      ['X-Forwarded-For', '10.0.0.1'],
+      ['X-HTTP-Method-Override', 'DELETE'],
+      ['Transfer-Encoding', 'chunked'],
+      ['Accept-Encoding', 'gzip'],
+      ['X-Request', '1'],
+      ['X-Request', '2'],
+    ].flat()
+    expect(requestHeaders(raw)).toEqual(['Accept', 'application/json', 'X-Request', '1', 'X-Request', '2'])
+  })
+
+  it('of an answer: none that describe a body which is another now', () => {
+    const raw = [
+      'Content-Type',
+      'application/json',
+      'ETag',
+      '"1"',
+      'Content-Length',
+      '3',
+      'Set-Cookie',
+      'a=b',
+      'Keep-Alive',
+      '5',
+    ]
+    expect(responseHeaders(raw, false)).toEqual([
+      'Content-Type',
+      'application/json',
+      'ETag',
+      '"1"',
+      'Content-Length',
+      '3',
+    ])
+    expect(responseHeaders(raw, true)).toEqual(['Content-Type', 'application/json'])
+  })
+})
