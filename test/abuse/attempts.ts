@@ -3,6 +3,7 @@
  * the protocol has. `blind`: shows no mark even without the gateway (its harm would be another), or needs rights or
  * state that a plain run does not have; every other one must show a mark when it is sent to the server itself, or it
  * proves nothing. The text of an attempt is run statement by statement, on one connection.
+ * Over 600 lines because it is a list, and one list is easier to search for what is missing than several.
  */
 import { bind, closeNamed, describe, execute, flush, parse, query, sync } from '../differential/raw-client.ts'
 

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Target } from '../differential/raw-client.ts'
 import { proving, tally } from '../support/proof.ts'
 import { teardown } from '../support/teardown.ts'
+import { eventually } from '../support/wait.ts'
 import type { Form } from './attempt-runner.ts'
 import { formsOf, run } from './attempt-runner.ts'
 import type { Attempt } from './attempts.ts'
@@ -40,34 +41,31 @@ describe('P-02 never clear: what agents try on the sample database', () => {
     expect(harmless).toEqual([])
   })
 
-  test.each(ATTACKERS)('%s as %s', async (connection, agent) => {
-    const dsn = await world.gateway.dsn(connection, agent)
-    const target = targetOf(dsn)
-    const leaks: string[] = []
-    let tried = 0
-    for (const attempt of ATTEMPTS) {
-      for (const form of formsOf(attempt)) {
-        if (!proving && agent !== 'builder' && form === 'extended') continue
-        const found = marksIn(await attempted(attempt, form, target))
-        if (found.length > 0) leaks.push(`${nameOf(attempt)} ${form}: ${found.join(', ')}`)
-        tried++
+  test.each(ATTACKERS)(
+    '%s as %s',
+    async (connection, agent) => {
+      const dsn = await world.gateway.dsn(connection, agent)
+      const target = targetOf(dsn)
+      const leaks: string[] = []
+      let tried = 0
+      for (const attempt of ATTEMPTS) {
+        for (const form of formsOf(attempt)) {
+          if (!proving && agent !== 'builder' && form === 'extended') continue
+          const found = marksIn(await attempted(attempt, form, target))
+          if (found.length > 0) leaks.push(`${nameOf(attempt)} ${form}: ${found.join(', ')}`)
+          tried++
+        }
       }
-    }
-    tally('attempts', tried)
-    expect(leaks).toEqual([])
-    expect(world.gateway.stderr()).toBe('')
-  })
+      tally('attempts', tried)
+      expect(leaks).toEqual([])
+      expect(world.gateway.stderr()).toBe('')
+    },
+    600_000,
+  )
 
   test('nothing of it is in any file of the data directory, and nothing ran unjudged', async () => {
-    const found: string[] = []
     const directory = world.gateway.dataDirectory
-    for (const each of await readdir(directory, { recursive: true, withFileTypes: true })) {
-      if (!each.isFile()) continue
-      const path = join(each.parentPath, each.name)
-      const marks = marksIn(withoutMarksOfOurOwn(await readFile(path)))
-      if (marks.length > 0) found.push(`${path}: ${marks.join(', ')}`)
-    }
-    expect(found).toEqual([])
+    expect(await eventually('every file to be read', () => marksInFiles(directory))).toEqual([])
     const logged = (await world.server.statementsLogged()).filter(({ application }) =>
       application.includes('sluice'),
     )
@@ -75,6 +73,23 @@ describe('P-02 never clear: what agents try on the sample database', () => {
     expect(unjudged(logged, await journalOf(directory))).toEqual([])
   })
 })
+
+/** Undefined when a file went while it was looked for: sessions are cut into files behind our back. */
+async function marksInFiles(directory: string): Promise<string[] | undefined> {
+  const found: string[] = []
+  for (const each of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!each.isFile()) continue
+    const path = join(each.parentPath, each.name)
+    const bytes = await readFile(path).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+      throw error
+    })
+    if (bytes === undefined) return undefined
+    const marks = marksIn(withoutMarksOfOurOwn(bytes))
+    if (marks.length > 0) found.push(`${path}: ${marks.join(', ')}`)
+  }
+  return found
+}
 
 async function attempted(attempt: Attempt, form: Form, target: Target): Promise<Buffer> {
   try {
