@@ -1,0 +1,269 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Command, Facts } from '../core/index.ts'
+import { GatewayError } from '../core/index.ts'
+import { FakeNetwork } from '../testing/fake-network.ts'
+import type { MemoryPipe } from '../testing/pipe-pair.ts'
+import { pipePair, turns } from '../testing/pipe-pair.ts'
+import { AGENT, configurationOf, World } from '../testing/world.ts'
+import type { Permitted } from './flights.ts'
+import { housekeeping, isHeld } from './flights.ts'
+import { fingerprintOf } from './intents.ts'
+import type { Session } from './session.ts'
+
+const CONNECTION = `  crm:
+    protocol: postgres
+    upstream: { host: db.test, user: role, sslmode: disable }
+    databases: [crm]
+    resultBytesKept: 10B`
+
+const worlds: World[] = []
+afterEach(() => {
+  for (const world of worlds.splice(0)) world.close()
+})
+
+type Opened = {
+  readonly world: World
+  readonly session: Session
+  /** What has arrived at each end. */
+  readonly client: Buffer[]
+  readonly upstream: Buffer[]
+  readonly clientPipe: MemoryPipe
+}
+
+async function open(durability = 'written'): Promise<Opened> {
+  const world = await World.open({
+    configuration: configurationOf(`${CONNECTION}\n    durability: ${durability}`),
+    network: new FakeNetwork(),
+  })
+  worlds.push(world)
+  const connection = world.connection('crm')
+  if (connection === undefined) throw new Error('the world has no such connection')
+  const session = world.gateway.open({
+    chain: [AGENT],
+    connection,
+    credential: 'c_0123456789abcdef',
+    mintedBy: 'test',
+    clientAddress: '192.0.2.1:5432',
+    program: 'test',
+    database: 'crm',
+    onTerminate: () => undefined,
+  })
+  const [client, clientPipe] = pipePair()
+  const [upstream, upstreamPipe] = pipePair()
+  const got = { client: new Array<Buffer>(), upstream: new Array<Buffer>() }
+  client.onData = (bytes) => got.client.push(Buffer.from(bytes))
+  upstream.onData = (bytes) => got.upstream.push(Buffer.from(bytes))
+  session.attach({ client: clientPipe, upstream: upstreamPipe })
+  return { world, session, ...got, clientPipe }
+}
+
+const FACTS: Facts = {
+  class: 'read',
+  statements: [{ class: 'read' }],
+  reads: [],
+  writes: [],
+  calls: [],
+  labels: [],
+  filters: [],
+  unbounded: false,
+  writesEverything: false,
+  redefines: false,
+  attributes: {},
+}
+
+function command(text: string, facts: Partial<Facts> = {}): Command {
+  return { form: 'query', text, facts: { ...FACTS, ...facts } }
+}
+
+function permit(session: Session, text: string): Permitted {
+  const asked = command(text)
+  const step = session.step(asked, session.judge('', undefined, asked.facts))
+  if (isHeld(step)) throw new Error('it is held')
+  return step
+}
+
+const hello = Buffer.from('hello')
+
+describe('a session', () => {
+  it('forwards nothing for who has no permit (P-04)', async () => {
+    const { session, upstream } = await open()
+    const real = permit(session, 'SELECT 1')
+    const forged: Permitted = Object.assign(Object.create(Object.getPrototypeOf(real)), { ...real })
+    expect(() => session.forward(forged, hello)).toThrow('without a permit')
+    expect(() => session.perform(forged, () => undefined)).toThrow('without a permit')
+    expect(() => session.forward(Object.create(housekeeping), hello)).toThrow('without a permit')
+    await turns()
+    expect(upstream).toEqual([])
+  })
+
+  it('sends what was forwarded only once it is written, and in order (P-04)', async () => {
+    const { world, session, upstream } = await open()
+    session.forward(permit(session, 'SELECT 1'), Buffer.from('one '))
+    session.forward(permit(session, 'SELECT 2'), Buffer.from('two '))
+    expect(world.journal.tape).toHaveLength(1)
+    await turns()
+    expect(Buffer.concat(upstream).toString()).toBe('one two ')
+    expect(world.journal.tape.map((each) => (each.kind === 'written' ? each.entry.kind : each.kind))).toEqual(
+      ['open', 'intent', 'intent'],
+    )
+  })
+
+  it('copies what it is given: the buffer may be used again at once', async () => {
+    const { session, upstream, client } = await open()
+    const bytes = Buffer.from('first')
+    session.forward(permit(session, 'SELECT 1'), bytes)
+    session.reply(bytes)
+    bytes.fill(0x78)
+    await turns()
+    expect(Buffer.concat(upstream).toString()).toBe('first')
+    expect(Buffer.concat(client).toString()).toBe('first')
+  })
+
+  it('sends, performs and replies nothing of a turn that cannot be written, and says so (P-04)', async () => {
+    const { world, session, upstream, client } = await open()
+    const told: unknown[] = []
+    let performed = false
+    session.watch(
+      () => undefined,
+      (error) => told.push(error),
+    )
+    world.journal.broken = true
+    const permitted = permit(session, 'SELECT 1')
+    session.forward(permitted, hello)
+    session.reply(hello)
+    session.perform(permitted, () => {
+      performed = true
+    })
+    await expect(session.afterTurn()).rejects.toMatchObject({ code: 'recording_unavailable' })
+    await turns()
+    expect({ upstream, client, performed }).toEqual({ upstream: [], client: [], performed: false })
+    expect(told).toHaveLength(1)
+    world.journal.broken = false
+    session.reply(Buffer.from('later'))
+    await turns()
+    expect(Buffer.concat(client).toString()).toBe('later')
+  })
+
+  it('keeps of a result what the connection keeps, as the client got it, and counts the rest', async () => {
+    const { world, session, client } = await open()
+    const flight = permit(session, 'SELECT 1')
+    session.result(flight, Buffer.from('0123456'))
+    await turns()
+    session.result(flight, Buffer.from('789abcdef'))
+    session.finish(flight, 'ok', 'SELECT 1')
+    session.finish(flight, 'error', 'once is enough')
+    await turns()
+    expect(Buffer.concat(client).toString()).toBe('0123456789abcdef')
+    const bodies = world.journal.entries.flatMap((entry) =>
+      'body' in entry && entry.body ? [Buffer.from(entry.body)] : [],
+    )
+    expect(Buffer.concat(bodies).toString()).toBe('0123456789')
+    expect(world.entries('outcome').map(({ head }) => head)).toMatchObject([
+      { bytes: 16, unkept: 6, outcome: 'ok' },
+    ])
+  })
+
+  it('records its end last and once, whatever was on its way', async () => {
+    const { world, session } = await open()
+    const flight = permit(session, 'SELECT 1')
+    session.result(flight, hello)
+    session.close('client left')
+    session.close('again')
+    await turns()
+    expect(world.journal.entries.at(-1)).toMatchObject({
+      kind: 'close',
+      head: { reason: 'client left', commands: 1 },
+    })
+    expect(world.gateway.sessions()).toEqual([])
+  })
+
+  it('counts every attempt, refused and unreadable ones too, under ids of their own', async () => {
+    const { world, session } = await open()
+    const denied = command('DROP TABLE x', { class: 'define' })
+    expect(() => session.step(denied, session.judge('', undefined, denied.facts))).toThrow(
+      expect.objectContaining({ code: 'denied', requestId: `${session.id}.1` }),
+    )
+    const unread = session.stepUnreadable('query', 'SELEC', new GatewayError('invalid', 'no'))
+    expect(unread.requestId).toBe(`${session.id}.2`)
+    expect(permit(session, 'SELECT 1').n).toBe(3)
+    expect(world.entries('intent').map(({ head }) => head.decision)).toEqual(['deny', 'deny', 'allow'])
+  })
+
+  it('is written to the disk before anything is sent where its connection asks for that', async () => {
+    const { world, session } = await open('fsync')
+    let synced = 0
+    const { sync } = world.journal
+    world.journal.sync = () => {
+      synced++
+      sync.call(world.journal)
+    }
+    session.forward(permit(session, 'SELECT 1'), hello)
+    await turns()
+    expect(synced).toBe(1)
+  })
+})
+
+describe('what is decided', () => {
+  it('is kept for the same policy, people and scope, and for nothing else', async () => {
+    const { world, session } = await open()
+    const judgement = session.judge('a', 'key', FACTS)
+    expect(session.cached('a', 'key')).toBe(judgement)
+    expect(session.stands('a', judgement)).toBe(true)
+    expect(session.cached('b', 'key')).toBeUndefined()
+    expect(session.stands('a', judgement)).toBe(false)
+    expect(session.cached('a', 'key')).toBe(judgement)
+    world.adopt(
+      configurationOf(CONNECTION, '  - { name: closed, who: everyone, on: all, forbid: { run: all } }\n'),
+    )
+    expect(session.stands('a', judgement)).toBe(false)
+    expect(session.cached('a', 'key')).toBeUndefined()
+    expect(session.judge('a', 'key', FACTS).decision.kind).toBe('deny')
+  })
+})
+
+describe('what an approval is bound to', () => {
+  const base = {
+    chain: [AGENT] as const,
+    connection: 'crm' as never,
+    database: 'crm',
+    policyVersion: 'v1',
+    command: { ...command('UPDATE x'), parameters: [Buffer.from('ab'), Buffer.from('c')] },
+  }
+
+  it.each([
+    ['another identity', { chain: [{ ...AGENT, name: 'other' }] as const }],
+    ['another database', { database: 'hr' }],
+    ['another policy', { policyVersion: 'v2' }],
+    ['another text', { command: { ...base.command, text: 'UPDATE y' } }],
+    ['other parameters', { command: { ...base.command, parameters: [Buffer.from('a'), Buffer.from('bc')] } }],
+    ['NULL for empty', { command: { ...base.command, parameters: [Buffer.from('ab'), null] } }],
+    ['one parameter more', { command: { ...base.command, parameters: [...base.command.parameters, null] } }],
+    ['another meaning of its names', { command: { ...base.command, meaning: 'other path' } }],
+  ])('%s makes it another command (P-05)', (_name, change) => {
+    expect(fingerprintOf({ ...base, ...change })).not.toBe(fingerprintOf(base))
+  })
+})
+
+describe('the gateway', () => {
+  it('opens nothing while it stops, tells those who are there, and waits for them', async () => {
+    const { world, session } = await open()
+    const drained = world.gateway.drain(1_000)
+    expect(() => world.gateway.open({ ...session.opening })).toThrow(
+      expect.objectContaining({ code: 'shutting_down' }),
+    )
+    session.close('client left')
+    await drained
+    expect(world.gateway.sessions()).toEqual([])
+  })
+
+  it('ends those who stay too long', async () => {
+    const { world, session } = await open()
+    const told: GatewayError[] = []
+    const other = world.gateway.open({ ...session.opening, onTerminate: (reason) => told.push(reason) })
+    const drained = world.gateway.drain(1_000)
+    world.clock.advance(1_000)
+    await drained
+    expect(told.map((reason) => reason.code)).toEqual(['shutting_down'])
+    other.close('shutting_down')
+  })
+})
