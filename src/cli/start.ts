@@ -16,6 +16,8 @@ export function addStartCommand(program: Command): void {
       'the master key, outside the data directory (default: sluice.key beside the configuration; or set SLUICE_KEY)',
     )
     .action(async (flags: StartFlags) => {
+      // Heard from the beginning: whoever sees that we are ready may stop us at once.
+      const stopped = stopSignal()
       // Loaded here, because every other command starts faster without it.
       const { startGateway } = await import('../main.ts')
       const gateway = await startGateway({
@@ -38,7 +40,7 @@ export function addStartCommand(program: Command): void {
         )
         process.stdout.write(`Sluice is running (process ${process.pid}).\n${lines.join('\n')}\n`)
       }
-      await stopSignal()
+      await stopped
       await gateway.stop()
     })
 }

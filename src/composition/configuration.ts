@@ -34,6 +34,18 @@ function invalid(problems: readonly Problem[]): GatewayError {
   return new GatewayError('invalid', problems.map(formatProblem).join('\n'), { retry: 'only-if-changed' })
 }
 
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason'
+    throw new GatewayError('not_found', `${file} cannot be read (${code}).`, {
+      remedy: 'Name the configuration file, or make one with: sluice init --postgres DSN',
+      cause,
+    })
+  }
+}
+
 /** The configuration in force, and the versions before it; the active one lives in the store. */
 export class Configurations {
   readonly #store: Store
@@ -65,7 +77,7 @@ export class Configurations {
     file: string
     report: (error: unknown) => void
   }): Promise<Configurations> {
-    const fromFile = readConfiguration(parts.file, readFileSync(parts.file, 'utf8'), parts.report)
+    const fromFile = readConfiguration(parts.file, readText(parts.file), parts.report)
     const active = await parts.store.configurations.active()
     const configurations = new Configurations(parts, fromFile)
     if (active?.version === fromFile.config.version) return configurations
