@@ -26,9 +26,13 @@ export async function runClient(
   name: ClientName,
   dsn: string,
   steps: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, unknown>> {
   const [command, ...args] = CLIENTS[name]
-  const done = await run(command, [...args, ...steps], { env: { SLUICE_TEST_DSN: dsn }, msMax: 100_000 })
+  const done = await run(command, [...args, ...steps], {
+    env: { SLUICE_TEST_DSN: dsn, ...env },
+    msMax: 100_000,
+  })
   if (done.code !== 0) throw new Error(`${name} ended with ${done.code}: ${done.stderr}\n${done.stdout}`)
   return JSON.parse(done.stdout)
 }

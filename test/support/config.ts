@@ -17,7 +17,7 @@ export type Upstream = {
  * Everything is allowed and nothing is labelled: what is left is the gateway itself, which nobody may be able to tell
  * from the server. The recording is on; it cannot be switched off.
  */
-export function allowAll(connections: Readonly<Record<string, Upstream>>): string {
+export function allowAll(connections: Readonly<Record<string, Upstream>>, listener = '{ port: 0 }'): string {
   const blocks = Object.entries(connections).map(
     ([name, { server, user, databases }]) => `  ${name}:
     protocol: postgres
@@ -26,7 +26,7 @@ export function allowAll(connections: Readonly<Record<string, Upstream>>): strin
     tagApplicationName: false`,
   )
   return `listen:
-  postgres: { port: 0 }
+  postgres: ${listener}
 identities:
   local:
     - { name: ${TEST_IDENTITY}, kind: service }
