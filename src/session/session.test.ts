@@ -4,17 +4,11 @@ import { GatewayError } from '../core/index.ts'
 import { FakeNetwork } from '../testing/fake-network.ts'
 import type { MemoryPipe } from '../testing/pipe-pair.ts'
 import { pipePair, turns } from '../testing/pipe-pair.ts'
-import { AGENT, configurationOf, World } from '../testing/world.ts'
+import { AGENT, ANY_CONNECTION, configurationOf, World } from '../testing/world.ts'
 import type { Permitted } from './flights.ts'
 import { housekeeping, isHeld } from './flights.ts'
 import { fingerprintOf } from './intents.ts'
 import type { Session } from './session.ts'
-
-const CONNECTION = `  crm:
-    protocol: postgres
-    upstream: { host: db.test, user: role, sslmode: disable }
-    databases: [crm]
-    resultBytesKept: 10B`
 
 const worlds: World[] = []
 afterEach(() => {
@@ -32,7 +26,7 @@ type Opened = {
 
 async function open(durability = 'written'): Promise<Opened> {
   const world = await World.open({
-    configuration: configurationOf(`${CONNECTION}\n    durability: ${durability}`),
+    configuration: configurationOf(`${ANY_CONNECTION}\n    durability: ${durability}`),
     network: new FakeNetwork(),
   })
   worlds.push(world)
@@ -213,7 +207,7 @@ describe('what is decided', () => {
     expect(session.stands('a', judgement)).toBe(false)
     expect(session.cached('a', 'key')).toBe(judgement)
     world.adopt(
-      configurationOf(CONNECTION, '  - { name: closed, who: everyone, on: all, forbid: { run: all } }\n'),
+      configurationOf(ANY_CONNECTION, '  - { name: closed, who: everyone, on: all, forbid: { run: all } }\n'),
     )
     expect(session.stands('a', judgement)).toBe(false)
     expect(session.cached('a', 'key')).toBeUndefined()

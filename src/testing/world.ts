@@ -47,6 +47,13 @@ export const AGENT_RULES = `  - { name: agents read, who: { kinds: [agent] }, on
   - { name: agents ask before they write, who: { kinds: [agent] }, on: all, permit: { run: [write] } }
   - { name: agents define nothing, who: { kinds: [agent] }, on: all, forbid: { run: [define, administer, opaque] } }
 `
+/** A connection for tests that do not care what is behind it; of each result it keeps ten bytes. */
+export const ANY_CONNECTION = `  crm:
+    protocol: postgres
+    upstream: { host: db.test, user: role, sslmode: disable }
+    databases: [crm]
+    resultBytesKept: 10B`
+
 /** Nothing may run any more. */
 export const STRICT_RULES = `  - { name: closed, who: everyone, on: all, forbid: { run: all } }
 `
