@@ -44,7 +44,7 @@ describe('P-03 fail closed, whatever bytes arrive', () => {
   beforeAll(async () => {
     const made = await createCertificates({ names: ['localhost', '127.0.0.1'], now: Date.now() })
     const place = join(tmpdir(), `sluice-abuse-${process.pid}`)
-    await writeFile(`${place}.pem`, made.certificate)
+    await writeFile(`${place}.pem`, made.certificate, { mode: 0o600 })
     await writeFile(`${place}.key`, made.key.reveal(), { mode: 0o600 })
     world = await startWorld({
       edit: (text) =>
@@ -64,11 +64,19 @@ describe('P-03 fail closed, whatever bytes arrive', () => {
   /** After every kind of abuse the same questions. */
   async function unharmed(): Promise<void> {
     expect(await ask(dsn)).toEqual([{ n: 1 }])
-    expect((await residentMiB(world.gateway.pid)) - began).toBeLessThan(GROWTH_MIB_MAX)
+    await settled()
     expect(world.gateway.stderr(), `seed ${seed}`).toBe('')
     const logged = await world.server.statementsLogged()
     const ours = logged.filter(({ application }) => application.includes('sluice'))
     expect(unjudged(ours, await journalOf(world.gateway.dataDirectory)), `seed ${seed}`).toEqual([])
+  }
+
+  /** Memory is back where it was. Asking makes garbage be collected; what is still there then is kept. */
+  async function settled(): Promise<void> {
+    await eventually('the memory to be free again', async () => {
+      await ask(dsn)
+      return (await residentMiB(world.gateway.pid)) - began < GROWTH_MIB_MAX
+    })
   }
 
   const HELLO = () => startup({ user: target.user, database: target.database })
@@ -171,7 +179,7 @@ describe('P-03 fail closed, whatever bytes arrive', () => {
       const pieces = Array.from({ length: bytes.length }, (_, i) => bytes.subarray(i, i + 1))
       // The proof in it is another login's: refused, and not a byte sooner.
       const answer = await send(port, pieces, { msMax: 10_000 })
-      expect(answer.toString('latin1')).toContain('28')
+      expect(answer.toString('latin1')).toContain('FATAL')
       expect(answer.includes(Buffer.concat([Buffer.from('R'), int32(8, 0)]))).toBe(false)
     } finally {
       await tap.stop()
@@ -378,7 +386,7 @@ describe('P-03 fail closed, whatever bytes arrive', () => {
     const start = Date.now()
     expect(await ask(dsn)).toEqual([{ n: 1 }])
     expect(Date.now() - start).toBeLessThan(2_000)
-    expect((await residentMiB(world.gateway.pid)) - began).toBeLessThan(GROWTH_MIB_MAX)
+    await settled()
 
     const waiting = [...silent, ...slow, dripping]
     for (const socket of waiting) socket.resume().on('end', () => socket.end())
@@ -405,7 +413,7 @@ describe('P-03 fail closed, whatever bytes arrive', () => {
       sockets.push(client)
     }
     await pause(3_000)
-    expect((await residentMiB(world.gateway.pid)) - began).toBeLessThan(GROWTH_MIB_MAX)
+    await settled()
     const start = Date.now()
     await ask(dsn)
     expect(Date.now() - start).toBeLessThan(2_000)
