@@ -15,7 +15,6 @@ import { shapeOf } from './shape.ts'
 
 export type { AnalysisContext } from './analyse.ts'
 export type { SessionEffects } from './effects.ts'
-export { sessionEffects } from './effects.ts'
 export type { CatalogueParts } from './assemble.ts'
 export { assembleCatalogue } from './assemble.ts'
 export { labelledReach } from './catalogue.ts'
