@@ -142,10 +142,16 @@ export class RawClient {
   /** Says its last word without a Terminate, and waits for the other side to hang up; false when it does not in time. */
   async halfClose(msMax: number): Promise<boolean> {
     if (!this.#ended) this.#socket.end()
+    return this.closed(msMax)
+  }
+
+  /** Waits for the other side to hang up; false when it does not in time. */
+  async closed(msMax: number): Promise<boolean> {
     const deadline = Date.now() + msMax
     while (!this.#ended && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10))
-    if (!this.#ended) this.#socket.destroy()
-    return this.#ended
+    if (this.#ended) return true
+    this.#socket.destroy()
+    return false
   }
 
   stopReading(): void {

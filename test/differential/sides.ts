@@ -1,4 +1,4 @@
-/** Runs the corpus in one mode against one target, each section on a connection and a copy of the database of its own. */
+/** Runs the corpus in one mode against one target, on a fresh copy of the database, each section on a connection of its own. */
 import type { TestServer } from '../support/postgres.ts'
 import { CORPUS, FIXTURE } from './corpus.ts'
 import type { Mode } from './modes.ts'
@@ -24,18 +24,16 @@ export async function prepareTemplate(server: TestServer): Promise<void> {
   }
 }
 
-/** Every section as `name: lines`. The database is made anew under the same name. */
+/** Every section as `name: lines`. The database is made anew under the same name; one section finds what another left. */
 export async function runSide(
   server: TestServer,
   target: Target,
   mode: Mode,
 ): Promise<Map<string, string[]>> {
+  await server.sql(`DROP DATABASE IF EXISTS ${DIFFERENTIAL_DATABASE} WITH (FORCE)`)
+  await server.sql(`CREATE DATABASE ${DIFFERENTIAL_DATABASE} TEMPLATE ${TEMPLATE} OWNER ${DIFFERENTIAL_ROLE}`)
   const seen = new Map<string, string[]>()
   for (const section of CORPUS) {
-    await server.sql(`DROP DATABASE IF EXISTS ${DIFFERENTIAL_DATABASE} WITH (FORCE)`)
-    await server.sql(
-      `CREATE DATABASE ${DIFFERENTIAL_DATABASE} TEMPLATE ${TEMPLATE} OWNER ${DIFFERENTIAL_ROLE}`,
-    )
     const { client, greeting } = await RawClient.open(target, section.parameters)
     const messages = [...greeting, ...(await mode.run(client, section))]
     await client.close()

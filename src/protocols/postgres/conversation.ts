@@ -285,12 +285,14 @@ export class Conversation {
     const { pending, copyIn } = this.#state
     // A server that waits for COPY data waits for what will never come.
     if (pending.length > 0 && !copyIn) {
-      if (!pending.owesReady && !this.#flushed) {
+      if (pending.owesReady || this.#flushed) return
+      if (this.#requests.atBoundary) {
         // Without a Sync the server keeps its answers to itself. Not a Sync of ours: that would commit.
         this.#flushed = true
         this.#session.forward(housekeeping, FLUSH)
+        return
       }
-      return
+      // It stopped in the middle of a message, in which nothing of ours can be said.
     }
     this.#end('client left')
   }

@@ -294,6 +294,14 @@ group('a session that ends', () => {
     expect(stage.world.entries('close')).toHaveLength(1)
   })
 
+  it('ends with a client that leaves in the middle of a message behind an Execute without Sync', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    client.write(parse(MASKED), bind(), execute())
+    client.pipe.end(Buffer.from([0x64, 0, 1, 0, 0, 1]))
+    await until('the end is recorded', () => stage.world.entries('close').length === 1)
+  })
+
   it('does not wait for COPY data of a client that has said its last word', async () => {
     const stage = await open({ labelled: false })
     stage.server.answer('COPY orders FROM STDIN', { kind: 'copyIn', columns: 2 })

@@ -78,6 +78,11 @@ export class Requests implements FrameSink {
     this.#judge = around.judge
   }
 
+  /** Whether the client stands between two messages. */
+  get atBoundary(): boolean {
+    return this.#framer.atBoundary
+  }
+
   /** Returns how many bytes were taken; the rest must wait until the conversation goes on. */
   push(chunk: Buffer): number {
     return this.#framer.push(chunk, this)
