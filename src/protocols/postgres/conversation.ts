@@ -34,6 +34,9 @@ export type ConversationParts = {
 }
 
 const FLUSH = encodeClient({ kind: 'flush' })
+/** For the rest of a message behind which the client is told why its session ends; that has to be within two seconds. */
+const LAST_WORD_MS = 500
+
 const TERMINATE = encodeClient({ kind: 'terminate' })
 
 /**
@@ -59,6 +62,8 @@ export class Conversation {
   #clientFull = false
   #upstreamFull = false
   #clientEnded = false
+  /** Ended from outside, and not told yet. */
+  #lastWord: GatewayError | undefined
   #ending: string | undefined
   #finished = false
   #flushed = false
@@ -135,12 +140,25 @@ export class Conversation {
   terminate(reason: GatewayError): void {
     if (this.#ending !== undefined) return
     if (this.#state.pending.length > 0) this.#parts.cancelUpstream()
+    this.#lastWord = reason
+    if (this.#replies.atBoundary) {
+      this.#sayLastWord()
+      return
+    }
+    // In the middle of a message nothing can be said: the rest of it is waited for, but not long.
+    this.#replies.stopAtBoundary()
+    setTimeout(() => this.#sayLastWord(), LAST_WORD_MS).unref()
+  }
+
+  #sayLastWord(): void {
+    const reason = this.#lastWord
+    if (reason === undefined || this.#ending !== undefined) return
     if (this.#replies.atBoundary) this.#session.reply(errorBytes(reason, 'FATAL'))
     this.#end(reason.code)
   }
 
   #fromClient(bytes: Buffer): void {
-    if (this.#ending !== undefined) return
+    if (this.#ending !== undefined || this.#lastWord !== undefined) return
     if (this.#stalled || this.#waiting.length > 0) {
       this.#keep(Buffer.from(bytes))
       return
@@ -255,6 +273,7 @@ export class Conversation {
     try {
       this.#replies.push(bytes)
       this.#sendNotices()
+      if (this.#lastWord !== undefined && this.#replies.atBoundary) this.#sayLastWord()
       this.#settled()
     } catch (error) {
       this.#fail(error)

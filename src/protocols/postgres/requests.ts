@@ -529,7 +529,8 @@ export class Requests implements FrameSink {
     this.#around.stall(
       work().catch((error: unknown) => {
         if (!isGatewayError(error) || error.code === 'protocol_violation') throw error
-        if (error.requestId === undefined && this.#around.over()) return
+        // Its client has been told something else by then, or has gone.
+        if (this.#around.over()) return
         this.#refuse(error, form === 'query', form, text)
       }),
     )
