@@ -1,6 +1,7 @@
 /**
- * Statements whose answers must be the same through the gateway, byte for byte. A section is one connection; its items are sent in order, in every mode (see modes.ts). Nothing here may depend on the
- * time, on chance, or on which server process answers.
+ * Statements whose answers must be the same through the gateway, byte for byte. A section is one connection; its items
+ * are sent in order, in every mode (see modes.ts). Nothing here may depend on the time, on chance, or on which server
+ * process answers.
  */
 export type Item =
   | string
