@@ -61,6 +61,7 @@ export class Replies implements FrameSink {
   /** Rows of the current command are masked by this plan. */
   #plan: ResultPlan | undefined
   #flight: Permitted | undefined
+  #stopping = false
   #rowStream: RowStream | undefined
   /** Set while the rest of a result is swallowed; told to the client in its place. */
   #cut: GatewayError | undefined
@@ -86,6 +87,11 @@ export class Replies implements FrameSink {
     this.#takeRows()
   }
 
+  /** Looks no further than the end of the message in hand, so that something can be said there. */
+  stopAtBoundary(): void {
+    this.#stopping = true
+  }
+
   /** A command is now the first in the queue, or none is. Called whenever the head of the queue changes. */
   follow(): void {
     const head = this.#state.pending.first()
@@ -102,6 +108,7 @@ export class Replies implements FrameSink {
   }
 
   header(type: number, bodyBytes: number): FrameMode {
+    if (this.#stopping) this.#framer.stop()
     switch (type) {
       case SERVER_TYPES.dataRow:
         return this.#row(bodyBytes)
