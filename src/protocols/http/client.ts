@@ -105,9 +105,12 @@ export class HttpServer {
     refuseClear(request.socket)
     // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
     if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
-    const { connection, target } = this.#resolve(request)
+    const { name, rest } = placeOf(request)
     const token = tokenOf(request)
-    this.#context.credentials.admitToken(token, connection.name)
+    // Before anything is said of the connection: who has no credential for it does not learn whether it exists.
+    this.#context.credentials.admitToken(token, name)
+    const connection = this.#connection(name)
+    const target = parseTarget(rest)
     this.#admitted.get(peerOf(request.socket))?.()
     const body = await bodyOf(request)
     // Once more: a body may take its time, and the credential may have ended meanwhile.
@@ -132,16 +135,10 @@ export class HttpServer {
     }
   }
 
-  #resolve(request: IncomingMessage): { connection: Connection<HttpSettings>; target: Target } {
-    const [, name, rest] = PREFIX.exec(request.url ?? '') ?? []
-    const connection = name === undefined ? undefined : this.#context.connection(brand<ConnectionName>(name))
-    if (rest === undefined || connection === undefined || !isOurs(connection)) {
-      throw new GatewayError('connection_unknown', 'Name a connection in the path: /c/NAME/...', {
-        remedy: 'List the connections with: sluice connections ls',
-        retry: 'only-if-changed',
-      })
-    }
-    return { connection, target: parseTarget(rest) }
+  #connection(name: ConnectionName): Connection<HttpSettings> {
+    const connection = this.#context.connection(name)
+    if (connection === undefined || !isOurs(connection)) throw nowhere()
+    return connection
   }
 
   async #command(
@@ -258,6 +255,20 @@ function refuseClear(socket: Socket): void {
   if (socket instanceof TLSSocket || isLoopback(socket.remoteAddress ?? '')) return
   throw new GatewayError('unauthenticated', 'Connect with TLS: tokens are taken in clear only on loopback.', {
     remedy: 'Use an https:// URL, and revoke the token that was sent.',
+    retry: 'only-if-changed',
+  })
+}
+
+/** `/c/NAME/...` taken apart. */
+function placeOf(request: IncomingMessage): { readonly name: ConnectionName; readonly rest: string } {
+  const [, name, rest] = PREFIX.exec(request.url ?? '') ?? []
+  if (name === undefined || rest === undefined) throw nowhere()
+  return { name: brand<ConnectionName>(name), rest }
+}
+
+function nowhere(): Failure {
+  return new GatewayError('connection_unknown', 'Name a connection in the path: /c/NAME/...', {
+    remedy: 'List the connections with: sluice connections ls',
     retry: 'only-if-changed',
   })
 }
