@@ -15,7 +15,8 @@ import { startTestServer } from '../support/postgres.ts'
 export const MARKS = ['qzvmail', 'qzvphone', 'qzvname', 'qzviban', 'qzvapikey', '48151623'] as const
 
 export const SECRETS = {
-  role: 'crm-role-password-3f9a',
+  // Every sign that some notation has to write in another way.
+  role: 'crm"role"\\pa/ss+wurd&=%41#3f9a',
   superuser: 'builder-role-password-77c1',
   api: 'crm-api-token-91d2',
 } as const
@@ -36,6 +37,7 @@ export type WorldOptions = {
   readonly upstreamUrl?: string
   /** Changes the text of the configuration. */
   readonly edit?: (text: string) => string
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -47,7 +49,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const text = configuration(server, options.upstreamUrl ?? api.url)
   const gateway = await startGateway({
     config: options.edit === undefined ? text : options.edit(text),
-    env: { CRM_PASSWORD: SECRETS.role, BUILDER_PASSWORD: SECRETS.superuser, CRM_API_TOKEN: SECRETS.api },
+    env: {
+      CRM_PASSWORD: SECRETS.role,
+      BUILDER_PASSWORD: SECRETS.superuser,
+      CRM_API_TOKEN: SECRETS.api,
+      ...options.env,
+      ...options.env,
+    },
   })
   return {
     server,
