@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, resolve, sep } from 'node:path'
 import type { Command } from 'commander'
 import type { Common } from './context.ts'
 
@@ -13,19 +14,20 @@ export function addStartCommand(program: Command): void {
     .requiredOption('--config <file>', 'the configuration')
     .option(
       '--key-file <file>',
-      'the master key, outside the data directory (default: sluice.key beside the configuration; or set SLUICE_KEY)',
+      'the master key, outside the data directory (default: sluice.key beside the configuration, made when missing; or set SLUICE_KEY)',
     )
     .action(async (flags: StartFlags) => {
       // Heard from the beginning: whoever sees that we are ready may stop us at once.
       const stopped = stopSignal()
       // Loaded here, because every other command starts faster without it.
       const { startGateway } = await import('../main.ts')
+      const keyFile = await keyFileOf(flags)
       const gateway = await startGateway({
         dataDirectory: flags.data,
         configFile: flags.config,
         masterKey: {
           environment: process.env,
-          ...keyFileOf(flags),
+          ...keyFile,
           demo: false,
           warn: (message) => process.stderr.write(`warning: ${message}\n`),
         },
@@ -45,11 +47,23 @@ export function addStartCommand(program: Command): void {
     })
 }
 
-/** The key file that was named, or `sluice.key` beside the configuration, where `sluice init` puts it. */
-function keyFileOf(flags: StartFlags): { readonly keyFile?: string } {
+/**
+ * The key file that was named, or `sluice.key` beside the configuration, where `sluice init` puts it. Made there at the
+ * first start; where that would be inside the data directory, beside that, because a copy of the data alone must be
+ * worth nothing.
+ */
+async function keyFileOf(flags: StartFlags): Promise<{ readonly keyFile?: string }> {
   if (flags.keyFile !== undefined) return { keyFile: flags.keyFile }
-  const beside = join(dirname(flags.config), 'sluice.key')
-  return process.env.SLUICE_KEY === undefined && existsSync(beside) ? { keyFile: beside } : {}
+  if (process.env.SLUICE_KEY !== undefined) return {}
+  const data = resolve(flags.data)
+  const wanted = resolve(dirname(flags.config), 'sluice.key')
+  const keyFile = wanted.startsWith(`${data}${sep}`) ? `${data}.key` : wanted
+  if (!existsSync(keyFile)) {
+    const { createMasterKeyFile } = await import('../main.ts')
+    await createMasterKeyFile(keyFile, randomBytes)
+    process.stderr.write(`Made a master key: ${keyFile}. Keep it: without it the sealed secrets are lost.\n`)
+  }
+  return { keyFile }
 }
 
 /** Resolves at SIGTERM or SIGINT. npm and the terminal may both deliver one: those that follow are taken quietly. */
