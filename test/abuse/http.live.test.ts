@@ -199,7 +199,7 @@ describe('P-02 and P-03 over HTTP, whatever arrives from either side', () => {
       '200',
       '403',
       '403',
-      '404',
+      '401',
     ])
     expect(marksIn(Buffer.from(answer, 'latin1'))).toEqual([])
     await unharmed()

@@ -107,7 +107,7 @@ describe('credentials end when they should, and take their sessions along', () =
     test('and a token is for its own connection', async () => {
       const good = await token()
       expect(await status('/customers', good)).toBe(200)
-      expect(await status('/customers', good, 'crm')).toBe(404)
+      expect(await status('/customers', good, 'crm')).toBe(401)
     })
 
     test('after they have expired', async () => {
