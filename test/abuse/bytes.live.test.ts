@@ -17,7 +17,7 @@ import {
   sync,
 } from '../differential/raw-client.ts'
 import { psqlRows } from '../support/psql.ts'
-import { proving, randomFrom, seed, tally, times } from '../support/proof.ts'
+import { randomFrom, seed, tally, times } from '../support/proof.ts'
 import { teardown } from '../support/teardown.ts'
 import { eventually } from '../support/wait.ts'
 import { ask, dial, frame, int32, pause, residentMiB, send, startup } from './bytes.ts'
