@@ -31,8 +31,10 @@ export function strictest(classes: readonly CommandClass[]): CommandClass {
 /** One column or field of a result, as far as it is known before the command runs. */
 export type Output = {
   readonly name: string
-  /** The label of the one source the value is an untouched copy of; absent when no labelled source feeds it. */
-  readonly label?: LabelName
+  /** The labels of all columns and fields the value may depend on; absent when none of them has one. Sorted. */
+  readonly labels?: readonly LabelName[]
+  /** The value is more than an untouched copy of one labelled source: it is hidden whole or not at all. */
+  readonly computed?: true
   /** What the upstream must call the source, so that its own description can be held against the analysis. */
   readonly source?: { readonly relation: number; readonly attribute: number; readonly type: number }
 }
@@ -56,10 +58,14 @@ export type Facts = {
   readonly writes: readonly string[]
   /** Functions or operations called by name. Sorted, no duplicates. */
   readonly calls: readonly string[]
-  /** Labels carried by outputs as untouched values: each is masked, or seen in clear. */
+  /** Labels carried by outputs: each is masked, or seen in clear. */
   readonly labels: readonly LabelName[]
-  /** Labels used in predicates, joins, order or grouping. */
+  /** Labels in predicates that the touch rule allows, such as `email = $1`: nobody is asked, but it is counted. */
+  readonly touches: readonly LabelName[]
+  /** Labels used in any other way than to be handed out untouched or touched: predicates, joins, order, expressions. */
   readonly filters: readonly LabelName[]
+  /** Labels of the columns that a write puts values into. */
+  readonly stores: readonly LabelName[]
   /**
    * Set when values of these labels could come out, or flow elsewhere, in a way that masking cannot follow.
    * Only who may see every one of them in clear may run the command; `reason` tells everybody else why not.

@@ -3,7 +3,7 @@
  * Leaves to others which value carries which label, who may see it, and how values are framed.
  * Promise: pure, and never more than the rule says. What cannot be masked as its rule asks is hidden whole.
  */
-export { cellMasker } from './cell.ts'
+export { cellMasker, maskedCell } from './cell.ts'
 export type { CellMasker, ValueKind } from './cell.ts'
 export { jsonMasker } from './json.ts'
 export type { JsonMasker, JsonMasking, MaskedPath } from './json.ts'

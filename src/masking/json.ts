@@ -1,6 +1,6 @@
 import { GatewayError, LIMITS } from '../core/index.ts'
 import type { CellMasker } from './cell.ts'
-import { cellMasker } from './cell.ts'
+import { cellMasker, maskedCell } from './cell.ts'
 import { DEAD, JsonPaths } from './json-paths.ts'
 import type { JsonAssignment, Place } from './json-paths.ts'
 
@@ -309,7 +309,7 @@ class Rewriter implements JsonMasking {
   /** Says what stands in place of the value that was hidden. */
   #replace(): void {
     const masker = this.#broken && (this.#masker?.keeps ?? 0) > 0 ? WHOLE : this.#masker
-    const shown = masker?.mask(this.#kept.subarray(0, this.#keptLength)) ?? null
+    const shown = masker === undefined ? null : maskedCell(masker, this.#kept.subarray(0, this.#keptLength))
     if (shown === null) {
       this.#emit(NULL, 0, NULL.length)
     } else {

@@ -9,12 +9,46 @@ import type { OnReadOpts } from 'node:net'
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(LIMITS.readBytes)
 
+/**
+ * Who shares the event loop with whom: how many pipes of this thread had something to read in this turn, and in the
+ * one before. A pipe that reads alone may take a long share of a turn, because nobody waits for it to end.
+ */
+class Crowd {
+  turn = 0
+  #here = 0
+  #before = 0
+  #armed = false
+
+  /** A pipe reads for the first time in this turn. */
+  enter(): void {
+    this.#here++
+    if (this.#armed) return
+    this.#armed = true
+    setImmediate(this.#next)
+  }
+
+  /** A session that streams has two pipes of its own; with more than those, others are waiting. */
+  get isLarge(): boolean {
+    return this.#here > 2 || this.#before > 2
+  }
+
+  readonly #next = (): void => {
+    this.#armed = false
+    this.turn++
+    this.#before = this.#here
+    this.#here = 0
+  }
+}
+
+const CROWD = new Crowd()
+
 /** How a socket hands over what it reads: into the shared buffer, or by 'data' events. */
 type Reading = 'shared buffer' | 'events'
 
 /**
  * A Pipe over a socket of node:net or node:tls. Reads are cut so that one busy peer cannot keep the event loop: after
- * `LIMITS.turnBytesMax` bytes or `LIMITS.turnMs` milliseconds the others get their turn first.
+ * `LIMITS.turnBytesMax` bytes or `LIMITS.turnMs` milliseconds the others get their turn first, and where others are
+ * known to be reading, too, after one full read.
  */
 export class SocketPipe implements Pipe {
   onData: (bytes: Buffer) => void = ignore
@@ -35,6 +69,7 @@ export class SocketPipe implements Pipe {
   #yielding = false
   /** The owner was told to stop producing and waits for `onDrain`. */
   #full = false
+  #turn = -1
   #turnBytes = 0
   #turnMs = 0
 
@@ -167,6 +202,10 @@ export class SocketPipe implements Pipe {
   #take(bytes: Buffer): boolean {
     // A read that did not fill the buffer empties the socket: no clock is needed for the many small messages.
     const long = bytes.length >= LIMITS.readBytes
+    if (this.#turn !== CROWD.turn) {
+      this.#turn = CROWD.turn
+      CROWD.enter()
+    }
     const before = long ? performance.now() : 0
     try {
       this.onData(bytes)
@@ -176,7 +215,8 @@ export class SocketPipe implements Pipe {
     }
     if (long) this.#turnMs += performance.now() - before
     this.#turnBytes += bytes.length
-    if (this.#turnBytes < LIMITS.turnBytesMax && this.#turnMs < LIMITS.turnMs) return !this.#paused
+    const within = this.#turnBytes < LIMITS.turnBytesMax && this.#turnMs < LIMITS.turnMs
+    if (within && !(long && CROWD.isLarge)) return !this.#paused
     this.#turnBytes = 0
     this.#turnMs = 0
     if (!this.#yielding) {

@@ -56,7 +56,9 @@ function opaqueFacts(context: AnalysisContext, reason: string, parsed: boolean):
     writes: [],
     calls: [],
     labels: [],
+    touches: [],
     filters: [],
+    stores: [],
     ...(labels.length > 0 ? { escape: { labels, reason } } : {}),
     unbounded: true,
     writesEverything: false,
@@ -137,7 +139,9 @@ class Gathered {
       writes: sorted(this.#writes),
       calls: sorted(this.#calls),
       labels: sorted(this.#labels),
+      touches: [],
       filters: sorted(this.#filters),
+      stores: [],
       ...(this.#reason === undefined
         ? {}
         : { escape: { labels: sorted(this.#escaping), reason: this.#reason } }),

@@ -1,3 +1,5 @@
+import { readlinkSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { LIMITS } from '../core/limits.ts'
 import { condense, depthOf } from './condense.ts'
@@ -19,8 +21,13 @@ export type WorkerAnswer =
   | { readonly id: number; readonly kind: 'unjudged'; readonly message: string }
   | { readonly id: number; readonly kind: 'fault'; readonly message: string }
 
+/** Of -20 to 19; the default of a process is 0. Anyone may take a thread's priority down. */
+const BACKGROUND_NICENESS = 10
+
 const port = parentPort
 if (port === null) throw new Error('the parser worker is not a program of its own')
+
+stepBack()
 
 const instance = await loadParserInstance()
 let broken = false
@@ -46,4 +53,15 @@ function answer({ id, text }: WorkerRequest): WorkerAnswer {
     broken = true
     return { id, kind: 'fault', message: error instanceof Error ? error.message : 'unknown' }
   }
+}
+
+/**
+ * Long statements wait for everybody else: woken by each of them, this thread would take the processor from the one
+ * that serves all sessions. On Linux a thread has a priority of its own, under the number it has among the tasks of
+ * its process (setpriority(2), notes); elsewhere the threads of a process share one, and it stays as it is.
+ */
+function stepBack(): void {
+  if (process.platform !== 'linux') return
+  const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
+  setPriority(thread, BACKGROUND_NICENESS)
 }

@@ -23,7 +23,7 @@ async function factsOf(text: string, more: Partial<AnalysisContext> = {}): Promi
 /** `id email=pii.email` for each output. */
 function shown(facts: Facts, statement = 0): string | undefined {
   return facts.statements[statement]?.outputs
-    ?.map(({ name, label }) => (label === undefined ? name : `${name}=${label}`))
+    ?.map(({ name, labels }) => (labels === undefined ? name : `${name}=${labels.join('+')}`))
     .join(' ')
 }
 
@@ -111,9 +111,9 @@ describe('labelled columns may be handed out bare', () => {
   it('with their source by the numbers of the catalogue', async () => {
     const facts = await factsOf('SELECT email, id + 1, e.contact_email FROM customers, events_2024 e')
     expect(facts.statements[0]?.outputs).toEqual([
-      { name: 'email', label: 'pii.email', source: { relation: 20001, attribute: 4, type: 25 } },
+      { name: 'email', labels: ['pii.email'], source: { relation: 20001, attribute: 4, type: 25 } },
       { name: '' },
-      { name: 'contact_email', label: 'pii.email', source: { relation: 20005, attribute: 2, type: 25 } },
+      { name: 'contact_email', labels: ['pii.email'], source: { relation: 20005, attribute: 2, type: 25 } },
     ])
   })
 

@@ -9,6 +9,7 @@ import { Findings } from './findings.ts'
 import type { Meaning, Names } from './names.ts'
 import { QueryWalk } from './query.ts'
 import { changeOf, changeOfStatement } from './settings.ts'
+import type { OutputColumn } from './scope.ts'
 import type { RelationRef, Survey } from './survey.ts'
 import { guardedColumnRead } from './system-columns.ts'
 import { constantText, kindOf } from './tree.ts'
@@ -38,7 +39,7 @@ export function protect(node: Node, found: Survey, names: Names, session: Sessio
   const reach = found.relations.some((relation) => isInReach(names.relation(relation), names))
   const rows = new Statement(node, found, names, findings, session, reach).check()
   const { escaped } = findings
-  const outputs = escaped === undefined ? rows?.columns : undefined
+  const outputs = escaped === undefined ? rows?.columns.map(outputOf) : undefined
   return {
     ...(outputs === undefined ? {} : { outputs }),
     labels: labelsIn(outputs),
@@ -60,8 +61,16 @@ function isInReach(meaning: Meaning, names: Names): boolean {
 
 function labelsIn(outputs: readonly Output[] | undefined): LabelName[] {
   const labels = new Set<LabelName>()
-  for (const { label } of outputs ?? []) if (label !== undefined) labels.add(label)
+  for (const output of outputs ?? []) for (const label of output.labels ?? []) labels.add(label)
   return [...labels].sort()
+}
+
+function outputOf({ name, label, source }: OutputColumn): Output {
+  return {
+    name,
+    ...(label === undefined ? {} : { labels: [label] }),
+    ...(source === undefined ? {} : { source }),
+  }
 }
 
 /** They change nothing that labels depend on and show no row. */

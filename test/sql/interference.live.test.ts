@@ -74,14 +74,14 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
         wrong = 'another number of columns'
       for (const [i, field] of result.fields.entries()) {
         const source = outputs?.[i]?.source
-        if (outputs?.[i]?.label === undefined) continue
+        if (outputs?.[i]?.labels === undefined) continue
         if (source?.relation !== field.tableID || source.attribute !== field.columnID)
           wrong = `another source of ${field.name}`
       }
       // Which plan is chosen depends on how many pages the tables happen to have.
       if (result.command === 'EXPLAIN') return { shown: 'a plan', ran: true, wrong }
       const visible = result.rows.map((row: unknown[]) =>
-        JSON.stringify(row.filter((_, i) => outputs?.[i]?.label === undefined)),
+        JSON.stringify(row.filter((_, i) => outputs?.[i]?.labels === undefined)),
       )
       return { shown: visible.sort().join('\n'), ran: true, wrong }
     } catch (error) {

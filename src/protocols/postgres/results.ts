@@ -1,7 +1,7 @@
 import type { Facts, LabelName, MaskingRule, Output } from '../../core/index.ts'
 import { GatewayError, LIMITS } from '../../core/index.ts'
 import type { CellMasker } from '../../session/index.ts'
-import { cellMasker } from '../../session/index.ts'
+import { cellMasker, maskedCell } from '../../session/index.ts'
 import type { FieldDescription } from '../../wire/postgres/index.ts'
 
 /** What happens to each column of one result. */
@@ -11,6 +11,14 @@ export type ResultPlan = {
   readonly columns: readonly (CellMasker | undefined)[]
   /** Some column is masked, so rows have to be looked into. */
   readonly masks: boolean
+  /** How many bytes longer a masked row may be. */
+  readonly grows: number
+}
+
+function resultPlan(outputs: readonly Output[], columns: readonly (CellMasker | undefined)[]): ResultPlan {
+  let grows = 0
+  for (const column of columns) grows += column?.grows ?? 0
+  return { outputs, columns, masks: columns.some((each) => each !== undefined), grows }
 }
 
 /** Types whose bytes are UTF-8 text in both formats: char, name, text, bpchar, varchar. */
@@ -26,15 +34,20 @@ export function planResults(
 ): readonly (ResultPlan | undefined)[] {
   return facts.statements.map((statement) => {
     if (statement.outputs === undefined) return undefined
-    const columns = statement.outputs.map((output) => maskerFor(output, masks))
-    return { outputs: statement.outputs, columns, masks: columns.some((each) => each !== undefined) }
+    return resultPlan(
+      statement.outputs,
+      statement.outputs.map((output) => maskerFor(output, masks)),
+    )
   })
 }
 
 function maskerFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): CellMasker | undefined {
-  if (output.label === undefined) return undefined
-  const rule = masks.get(output.label)
+  const rules = (output.labels ?? []).flatMap((label) => masks.get(label) ?? [])
+  const [rule, ...others] = rules
   if (rule === undefined) return undefined
+  if (output.computed === true) return cellMasker({ kind: 'full' }, 'other')
+  // Two different rules on one value: nothing of it is shown.
+  if (others.some((other) => JSON.stringify(other) !== JSON.stringify(rule))) return NULLS
   return cellMasker(rule, TEXT_TYPES.has(output.source?.type ?? 0) ? 'text' : 'other')
 }
 
@@ -49,7 +62,10 @@ export function tighten(
   inReach: (relation: number) => boolean,
 ): ResultPlan {
   if (fields.length !== plan.outputs.length) {
-    return { outputs: plan.outputs, columns: fields.map(() => NULLS), masks: true }
+    return resultPlan(
+      plan.outputs,
+      fields.map(() => NULLS),
+    )
   }
   let changed = false
   const columns = fields.map((field, i) => {
@@ -58,11 +74,11 @@ export function tighten(
     const agrees =
       source !== undefined && source.relation === field.tableOid && source.attribute === field.attnum
     if (agrees) return plan.columns[i]
-    if (output?.label === undefined && !inReach(field.tableOid)) return plan.columns[i]
+    if (output?.labels === undefined && !inReach(field.tableOid)) return plan.columns[i]
     changed = true
     return NULLS
   })
-  return changed ? { outputs: plan.outputs, columns, masks: true } : plan
+  return changed ? resultPlan(plan.outputs, columns) : plan
 }
 
 /** Where masked rows go. */
@@ -79,36 +95,45 @@ const FIRST_SCRATCH_BYTES = 64 * 1024
 let scratch = Buffer.allocUnsafe(FIRST_SCRATCH_BYTES)
 let filled = 0
 
-/** Rewrites the row in `buffer[start, end)` (a message body) and gathers it. */
+/** Rewrites the row in `buffer[start, end)` (a message body) and gathers it. Allocates nothing. */
 export function maskRow(plan: ResultPlan, buffer: Buffer, start: number, end: number): void {
-  const columns = end - start >= 2 ? (buffer[start] ?? 0) * 256 + (buffer[start + 1] ?? 0) : -1
-  if (columns < 0) throw malformed()
-  const planned = columns === plan.columns.length
+  const count = end - start >= 2 ? (buffer[start] ?? 0) * 256 + (buffer[start + 1] ?? 0) : -1
+  if (count < 0) throw malformed()
+  const columns = count === plan.columns.length ? plan.columns : undefined
   const messageAt = filled
-  reserve(HEADER_BYTES + 2)
-  filled = messageAt + HEADER_BYTES
-  scratch[filled++] = columns >>> 8
-  scratch[filled++] = columns & 255
+  reserve(HEADER_BYTES + end - start + plan.grows)
+  const target = scratch
+  let to = messageAt + HEADER_BYTES
   let at = start + 2
-  let runFrom = at
-  for (let i = 0; i < columns; i++) {
+  let runFrom = start
+  for (let i = 0; i < count; i++) {
     if (end - at < 4) throw malformed()
-    const length = buffer.readInt32BE(at)
+    const length = int32(buffer, at)
     const next = length < 0 ? at + 4 : at + 4 + length
     if (next > end || length < -1) throw malformed()
-    const masker = planned ? plan.columns[i] : NULLS
+    const masker = columns === undefined ? NULLS : columns[i]
     if (masker !== undefined && length >= 0) {
-      copyRun(buffer, runFrom, at)
+      to = copyRun(buffer, runFrom, at, target, to)
       const from = at + 4
-      putCell(masker.mask(buffer.subarray(from, masker.keeps < length ? from + masker.keeps : next)))
+      const cellAt = to + 4
+      const cellEnd = masker.write(
+        buffer,
+        from,
+        length > masker.keeps ? from + masker.keeps : next,
+        target,
+        cellAt,
+      )
+      putInt32(target, to, cellEnd < 0 ? -1 : cellEnd - cellAt)
+      to = cellEnd < 0 ? cellAt : cellEnd
       runFrom = next
     }
     at = next
   }
   if (at !== end) throw malformed()
-  copyRun(buffer, runFrom, end)
-  scratch[messageAt] = DATA_ROW
-  scratch.writeInt32BE(filled - messageAt - 1, messageAt + 1)
+  to = copyRun(buffer, runFrom, end, target, to)
+  target[messageAt] = DATA_ROW
+  putInt32(target, messageAt + 1, to - messageAt - 1)
+  filled = to
 }
 
 /** Hands over the rows gathered since the last time. */
@@ -125,22 +150,34 @@ export function rowsWaiting(): number {
   return filled
 }
 
-function copyRun(buffer: Buffer, from: number, to: number): void {
+/** Shorter runs are copied byte by byte, which costs less than a call of the engine's own copy. */
+const COPIED_BY_HAND_BYTES = 128
+
+function copyRun(buffer: Buffer, from: number, to: number, target: Buffer, at: number): number {
   const length = to - from
-  if (length === 0) return
-  reserve(length)
-  buffer.copy(scratch, filled, from, to)
-  filled += length
+  if (length > COPIED_BY_HAND_BYTES) {
+    buffer.copy(target, at, from, to)
+    return at + length
+  }
+  let end = at
+  for (let i = from; i < to; i++) target[end++] = buffer[i] ?? 0
+  return end
 }
 
-function putCell(value: Uint8Array | null): void {
-  const length = value === null ? 0 : value.length
-  reserve(4 + length)
-  scratch.writeInt32BE(value === null ? -1 : length, filled)
-  filled += 4
-  if (value === null) return
-  scratch.set(value, filled)
-  filled += length
+function int32(buffer: Buffer, at: number): number {
+  return (
+    ((buffer[at] ?? 0) << 24) |
+    ((buffer[at + 1] ?? 0) << 16) |
+    ((buffer[at + 2] ?? 0) << 8) |
+    (buffer[at + 3] ?? 0)
+  )
+}
+
+function putInt32(target: Buffer, at: number, value: number): void {
+  target[at] = value >>> 24
+  target[at + 1] = value >>> 16
+  target[at + 2] = value >>> 8
+  target[at + 3] = value
 }
 
 function reserve(bytes: number): void {
@@ -242,7 +279,7 @@ export class RowStream {
   }
 
   #endMasked(masker: CellMasker): void {
-    const value = masker.mask(Buffer.concat(this.#cell))
+    const value = maskedCell(masker, Buffer.concat(this.#cell))
     this.#cell = []
     const length = Buffer.alloc(4)
     length.writeInt32BE(value === null ? -1 : value.length, 0)
