@@ -24,8 +24,11 @@ export interface Pipe {
   onClose: (error: Error | undefined) => void
   /** What was queued has gone; producing may go on. */
   onDrain: () => void
-  /** Takes ownership of the bytes. False: stop producing until `onDrain`. */
-  write(bytes: Uint8Array): boolean
+  /**
+   * Takes ownership of the bytes, or borrows them until it calls `done` (once, whatever becomes of the stream).
+   * False: stop producing until `onDrain`.
+   */
+  write(bytes: Uint8Array, done?: () => void): boolean
   readonly queuedBytes: number
   pause(): void
   resume(): void

@@ -102,11 +102,14 @@ export class SocketPipe implements Pipe {
     return this.#socket.writableLength
   }
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, done?: () => void): boolean {
     const socket = this.#socket
     // Writing to a stream that has gone is no error: whoever writes learns of it through `onClose`.
-    if (socket.destroyed || socket.writableEnded) return false
-    socket.write(bytes)
+    if (socket.destroyed || socket.writableEnded) {
+      done?.()
+      return false
+    }
+    socket.write(bytes, done)
     if (socket.writableLength < LIMITS.outboxBytesMax) return true
     this.#full = true
     return false

@@ -1,17 +1,21 @@
 import type { Pipe } from '../core/index.ts'
+import { giveBlock, takeBlock } from './blocks.ts'
 
 /** The first block of a turn is small, because most turns send little; later ones are not. */
 const FIRST_BLOCK_BYTES = 1024
 const BLOCK_BYTES = 16 * 1024
-/** A piece this long gets a block of its own. */
+/** A piece this long gets a block of its own: a part of a large result. */
 const PIECE_BYTES = 4 * 1024
+
+/** What goes out as one write; `block` is to be given back behind it. */
+type Full = { readonly bytes: Buffer; readonly block?: Buffer }
 
 /**
  * Bytes waiting for the end of the turn, on their way to one pipe. Bytes are copied in, because what a socket was read
  * into is used again before they leave; blocks are never moved, so that what was appended can be viewed until then.
  */
 export class Outbox {
-  #full: Buffer[] = []
+  #full: Full[] = []
   #block: Buffer | undefined
   #at = 0
   #bytes = 0
@@ -27,7 +31,7 @@ export class Outbox {
     this.#bytes += length
     if (length >= PIECE_BYTES) {
       this.#seal()
-      this.#full.push(Buffer.from(source.subarray(start, end)))
+      this.#full.push(pieceOf(source, start, end))
       return
     }
     if (this.#block === undefined || this.#block.length - this.#at < length) {
@@ -51,13 +55,18 @@ export class Outbox {
       left -= view.length
       views.push(view)
     }
-    for (const block of this.#full) take(block, block.length)
+    for (const { bytes } of this.#full) take(bytes, bytes.length)
     if (this.#block !== undefined) take(this.#block, this.#at)
     const first = views[0]
     return views.length === 1 && first !== undefined ? first : Buffer.concat(views)
   }
 
   clear(): void {
+    for (const { block } of this.#full) if (block !== undefined) giveBlock(block)
+    this.#forget()
+  }
+
+  #forget(): void {
     this.#full = []
     this.#block = undefined
     this.#at = 0
@@ -69,15 +78,26 @@ export class Outbox {
     if (this.#bytes === 0) return true
     this.#seal()
     const pieces = this.#full
-    this.clear()
+    this.#forget()
     let welcome = true
-    for (const piece of pieces) welcome = pipe.write(piece)
+    for (const { bytes, block } of pieces) {
+      welcome = block === undefined ? pipe.write(bytes) : pipe.write(bytes, () => giveBlock(block))
+    }
     return welcome
   }
 
   #seal(): void {
-    if (this.#block !== undefined && this.#at > 0) this.#full.push(this.#block.subarray(0, this.#at))
+    if (this.#block !== undefined && this.#at > 0)
+      this.#full.push({ bytes: this.#block.subarray(0, this.#at) })
     this.#block = undefined
     this.#at = 0
   }
+}
+
+function pieceOf(source: Uint8Array, start: number, end: number): Full {
+  const part = start === 0 && end === source.length ? source : source.subarray(start, end)
+  const block = takeBlock(end - start)
+  if (block === undefined) return { bytes: Buffer.from(part) }
+  block.set(part, 0)
+  return { bytes: block.subarray(0, end - start), block }
 }

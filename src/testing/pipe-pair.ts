@@ -37,7 +37,7 @@ export class MemoryPipe implements Pipe {
   readonly #options: PipePairOptions
   #peer: MemoryPipe | undefined
   /** What is on its way to this end. */
-  readonly #inbound: Uint8Array[] = []
+  readonly #inbound: { bytes: Uint8Array; readonly done: (() => void) | undefined }[] = []
   #inboundBytes = 0
   #scheduled = false
   #paused = false
@@ -70,17 +70,21 @@ export class MemoryPipe implements Pipe {
     return this.peer.#inboundBytes
   }
 
-  write(bytes: Uint8Array): boolean {
-    if (this.#closed || this.#ended) return false
+  write(bytes: Uint8Array, done?: () => void): boolean {
+    if (this.#closed || this.#ended) {
+      done?.()
+      return false
+    }
     if (this.peer.#closed) {
+      done?.()
       this.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
       return false
     }
     if (bytes.length > 0) {
-      this.peer.#inbound.push(bytes)
+      this.peer.#inbound.push({ bytes, done })
       this.peer.#inboundBytes += bytes.length
       this.peer.#schedule()
-    }
+    } else done?.()
     if (this.queuedBytes < (this.#options.highWaterBytes ?? HIGH_WATER_BYTES)) return true
     this.#full = true
     return false
@@ -107,7 +111,7 @@ export class MemoryPipe implements Pipe {
     if (this.#closed) return
     this.#closed = true
     this.#ended = true
-    this.#inbound.length = 0
+    for (const { done } of this.#inbound.splice(0)) done?.()
     this.#inboundBytes = 0
     setImmediate(() => this.onClose(error))
     this.peer.#schedule()
@@ -127,12 +131,15 @@ export class MemoryPipe implements Pipe {
     while (!this.#paused && !this.#closed) {
       const next = this.#inbound[0]
       if (next === undefined) break
-      const size = Math.min(chunkBytes, next.length)
+      const size = Math.min(chunkBytes, next.bytes.length)
       const bytes = readBuffer.subarray(0, size)
-      bytes.set(next.subarray(0, size))
-      if (size === next.length) this.#inbound.shift()
-      else this.#inbound[0] = next.subarray(size)
+      bytes.set(next.bytes.subarray(0, size))
+      next.bytes = next.bytes.subarray(size)
       this.#inboundBytes -= size
+      if (next.bytes.length === 0) {
+        this.#inbound.shift()
+        next.done?.()
+      }
       this.onData(bytes)
       bytes.fill(0xee)
     }

@@ -410,9 +410,9 @@ class TappedNetwork implements Network {
     const pipe = await this.inner.dial(target)
     const number = this.#dialled++
     const write = pipe.write.bind(pipe)
-    pipe.write = (bytes) => {
-      this.#tap(number, bytes)
-      return write(bytes)
+    pipe.write = (bytes, done) => {
+      this.#tap(number, Buffer.from(bytes))
+      return write(bytes, done)
     }
     return pipe
   }
