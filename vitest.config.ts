@@ -10,6 +10,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    // Tests make much that is soon gone: with more room for the young it is not copied about.
+    execArgv: ['--max-semi-space-size=64'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
@@ -17,11 +19,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          // Modules are loaded once per worker, not once per file: no test leaves anything behind in them.
+          isolate: false,
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'tools/**/*.test.ts'],
           exclude: [...live, ...journeys, ...conformance],
         },
       },
-      { extends: true, test: { name: 'conformance', include: conformance } },
+      { extends: true, test: { name: 'conformance', isolate: false, include: conformance } },
       // Real servers, kills, long fuzzing: a file of its own beside what it tests.
       { extends: true, test: { name: 'live', include: live, exclude: journeys, testTimeout: 120_000 } },
       // Real clients against the real gateway.
