@@ -6,6 +6,9 @@ import { journalFileName, journalNumbers } from './names.ts'
 import { bindOf, fileHeadOf } from './own-frames.ts'
 import { type Damage, type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
 
+/** Files are copied and searched in pieces of this size. */
+const PIECE_BYTES = 256 * 1024
+
 /** A session that had begun and not ended when the last file stopped. */
 export type OpenSession = { readonly session: SessionId; readonly commands: number }
 
@@ -97,7 +100,7 @@ function cutOff(
   const keptAs = `${name}.cut-${offset}`
   const aside = files.open(join(directory, keptAs), 'w+')
   try {
-    const piece = Buffer.allocUnsafe(256 * 1024)
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size - offset))
     for (let at = offset; at < size; ) {
       const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
       if (read === 0) throw new Error(`${name} became shorter while it was read`)
@@ -134,7 +137,7 @@ export function countFrames(files: FileSystem, file: number, offset: number, siz
 const MAGIC_TEXT = Buffer.from('SLF1', 'latin1')
 
 function findMagic(files: FileSystem, file: number, from: number, size: number): number | undefined {
-  const piece = Buffer.allocUnsafe(256 * 1024)
+  const piece = Buffer.allocUnsafe(Math.max(0, Math.min(PIECE_BYTES, size - from)))
   for (let at = from; at < size; ) {
     const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
     const found = piece.subarray(0, read).indexOf(MAGIC_TEXT)
@@ -153,7 +156,7 @@ function scanFrames(
   offset: number,
   take: (frame: Frame) => boolean,
 ): number {
-  const scanner = new FrameScanner(offset)
+  const scanner = new FrameScanner(offset, size - offset)
   let position = offset
   for (;;) {
     const next: Frame | Damage | 'more' = scanner.next()

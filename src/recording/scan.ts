@@ -74,16 +74,19 @@ const RESTING_BYTES = 256 * 1024
  * hands the bytes in. Memory is one frame and one piece.
  */
 export class FrameScanner {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(RESTING_BYTES)
+  /** Made when the first bytes are wanted: many a file is only opened to look at its header. */
+  #bytes: Buffer = Buffer.alloc(0)
   #view = new DataView(this.#bytes.buffer)
   #start = 0
   #end = 0
   #offset: number
   #needed = FRAME_HEADER_BYTES
+  readonly #restingBytes: number
 
-  /** `offset`: where in the file the first byte fed stands. */
-  constructor(offset: number = FILE_HEADER_BYTES) {
+  /** `offset`: where in the file the first byte fed stands; `bytesMax`: how many can follow, as far as is known. */
+  constructor(offset: number = FILE_HEADER_BYTES, bytesMax: number = RESTING_BYTES) {
     this.#offset = offset
+    this.#restingBytes = Math.max(FRAME_HEADER_BYTES, Math.min(bytesMax, RESTING_BYTES))
   }
 
   /** Where the first frame not given yet begins. */
@@ -98,11 +101,12 @@ export class FrameScanner {
 
   /** Where to put the next bytes of the file; at least as many as the next frame needs fit. */
   room(): Buffer {
-    const needed = Math.max(this.#needed, RESTING_BYTES)
+    const resting = this.#restingBytes
+    const needed = Math.max(this.#needed, resting)
     const rest = this.rest
     if (
       needed > this.#bytes.length ||
-      (this.#bytes.length > RESTING_BYTES && needed === RESTING_BYTES && rest < needed)
+      (this.#bytes.length > resting && needed === resting && rest < needed)
     ) {
       const bytes = Buffer.allocUnsafeSlow(needed)
       this.#bytes.copy(bytes, 0, this.#start, this.#end)
