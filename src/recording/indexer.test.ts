@@ -13,6 +13,7 @@ import {
   summaryOf,
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
+import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import type { SessionSummary } from './index-port.ts'
 import { catchUpIndex, Indexer, listSessions } from './index.ts'
@@ -26,7 +27,13 @@ let indexer: Indexer
 let faults: unknown[]
 
 function openAgain(): void {
-  journal = openJournal({ directory, clock, fileBytesMax: 3000, onFault: (error) => faults.push(error) })
+  journal = openJournal({
+    directory,
+    clock,
+    files: unsyncedFiles,
+    fileBytesMax: 3000,
+    onFault: (error) => faults.push(error),
+  })
   indexer = new Indexer({ directory, journal, index, clock, onFault: (error) => faults.push(error) })
 }
 

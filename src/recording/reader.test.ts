@@ -22,6 +22,7 @@ import {
   sessionId,
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
+import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { Cutter } from './cutter.ts'
 import { FILE_HEADER_BYTES, FRAME } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
@@ -42,6 +43,7 @@ function start(fileBytesMax: number): FileJournal {
   return openJournal({
     directory,
     clock,
+    files: unsyncedFiles,
     fileBytesMax,
     onFault: (error) => {
       throw error

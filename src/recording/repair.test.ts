@@ -22,7 +22,7 @@ import {
   sessionId,
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
-import { type FileSystem, systemFiles } from './file-system.ts'
+import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { FRAME_HEADER_BYTES } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
@@ -35,14 +35,11 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-/** Nothing here loses power: what the kernel has is enough. */
-const files: FileSystem = { ...systemFiles, sync: () => {}, syncDirectory: () => {} }
-
 function start(data = directory, fileBytesMax = 1024 * 1024): FileJournal {
   return openJournal({
     directory: data,
     clock,
-    files,
+    files: unsyncedFiles,
     fileBytesMax,
     onFault: (error) => {
       throw error

@@ -13,7 +13,15 @@ export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: made by a test`), { code })
 }
 
-/** The machine's files, with every operation counted, and failing where a test says so. */
+/** The machine's files, for tests in which nothing loses power: what the kernel has is enough. */
+export const unsyncedFiles: FileSystem = {
+  ...systemFiles,
+  sync: () => {},
+  syncLater: (_, done) => void setImmediate(done, null),
+  syncDirectory: () => {},
+}
+
+/** `unsyncedFiles`, with every operation counted, and failing where a test says so. */
 export class FaultyFiles implements FileSystem {
   fault: (call: FileCall) => Fault = () => undefined
   readonly calls = new Map<keyof FileSystem, number>()
@@ -62,13 +70,13 @@ export class FaultyFiles implements FileSystem {
 
   sync(file: number): void {
     this.#pass('sync')
-    systemFiles.sync(file)
+    unsyncedFiles.sync(file)
   }
 
   syncLater(file: number, done: (error: Error | null) => void): void {
     const fault = this.#meet('syncLater')
     if (fault instanceof Error) setImmediate(done, fault)
-    else systemFiles.syncLater(file, done)
+    else unsyncedFiles.syncLater(file, done)
   }
 
   close(file: number): void {
@@ -89,7 +97,7 @@ export class FaultyFiles implements FileSystem {
 
   syncDirectory(path: string): void {
     this.#pass('syncDirectory', path)
-    systemFiles.syncDirectory(path)
+    unsyncedFiles.syncDirectory(path)
   }
 
   #meet(name: keyof FileSystem, path?: string): Fault {
