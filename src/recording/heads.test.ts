@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { COMMAND_CLASSES, type IntentHead, type OutcomeHead } from '../core/index.ts'
+import { anyCharacter } from '../testing/any-character.ts'
 import { intentJson, outcomeJson } from './heads.ts'
 
-const text = fc.string({ unit: 'binary', maxLength: 40 })
+const text = fc.string({ unit: anyCharacter, maxLength: 40 })
 const texts = fc.array(text, { maxLength: 4 })
 
 // `Required`: a field that is added to a head does not compile here until it is listed, and then fails until the
