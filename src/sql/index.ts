@@ -7,6 +7,7 @@ import type { Facts } from '../core/command.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { AnalysisContext } from './analyse.ts'
 import { analyse } from './analyse.ts'
+import type { ParserInstance } from './instance.ts'
 import { KeyMaker } from './keys.ts'
 import type { ParseResult } from './parser.ts'
 import { createParser } from './parser.ts'
@@ -45,9 +46,12 @@ export interface SqlAnalyser {
   close(): Promise<void>
 }
 
-/** Loads the grammar (about 10 ms the first time). One analyser serves all sessions of a process. */
-export async function createSqlAnalyser(): Promise<SqlAnalyser> {
-  const parser = await createParser()
+/**
+ * Loads the grammar (about 10 ms the first time). One analyser serves all sessions of a process. `load` makes a fresh
+ * instance of the grammar; tests that make many analysers hand in ones that are used again.
+ */
+export async function createSqlAnalyser(load?: () => Promise<ParserInstance>): Promise<SqlAnalyser> {
+  const parser = await createParser(load)
   const keys = new KeyMaker()
   return {
     parse: (text) => parser.parse(text),

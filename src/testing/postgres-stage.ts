@@ -3,8 +3,9 @@ import type { ClientTls, Network, Pipe, ServerTls } from '../core/index.ts'
 import { Secret } from '../core/index.ts'
 import type { Minted } from '../identity/index.ts'
 import { catalogueQueries, fingerprintQuery } from '../protocols/postgres/catalogue.ts'
-import { postgres } from '../protocols/postgres/index.ts'
+import { serveWith } from '../protocols/postgres/index.ts'
 import type { ProtocolServer } from '../session/index.ts'
+import { createSqlAnalyser } from '../sql/index.ts'
 import type { ClientMessage, ErrorFields, FrameSink, ServerMessage } from '../wire/postgres/index.ts'
 import {
   decodeServer,
@@ -20,6 +21,7 @@ import { column, done, OID, rows } from './fake-postgres-answers.ts'
 import { FakeNetwork } from './fake-network.ts'
 import type { FakePostgresOptions } from './fake-postgres.ts'
 import { FakePostgres } from './fake-postgres.ts'
+import { lendParserInstance } from './lent-parsers.ts'
 import type { MemoryPipe } from './pipe-pair.ts'
 import { pipePair } from './pipe-pair.ts'
 import { configurationOf, until, World } from './world.ts'
@@ -105,7 +107,10 @@ export class PostgresStage {
     this.server = parts.server
     this.options = parts.options
     this.forwarded = parts.forwarded
-    this.#protocol = postgres.serve(this.world.context(parts.options.tls === false ? undefined : TLS))
+    this.#protocol = serveWith(
+      this.world.context(parts.options.tls === false ? undefined : TLS),
+      createSqlAnalyser(lendParserInstance),
+    )
   }
 
   static async open(options: StageOptions = {}): Promise<PostgresStage> {

@@ -5,7 +5,8 @@
  */
 import { brand, isGatewayError } from '../../core/index.ts'
 import type { Connection, LabelName } from '../../core/index.ts'
-import type { Protocol } from '../../session/index.ts'
+import type { Protocol, ProtocolContext, ProtocolServer } from '../../session/index.ts'
+import type { SqlAnalyser } from '../../sql/index.ts'
 import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
 import { probePostgres } from './probe.ts'
 import { PostgresServer } from './serve.ts'
@@ -20,14 +21,17 @@ export const postgres: Protocol = {
   async probe(ports, connection) {
     return isOurs(connection) ? await probePostgres(ports, connection) : []
   },
-  serve(context) {
-    const server = new PostgresServer(context, createSqlAnalyser())
-    return {
-      takes: 'pipe',
-      accept: (pipe, admitted) => server.accept(pipe, admitted),
-      close: () => server.close(),
-    }
-  },
+  serve: (context) => serveWith(context, createSqlAnalyser()),
+}
+
+/** What `serve` does, with an analyser that is at hand. */
+export function serveWith(context: ProtocolContext, analyser: Promise<SqlAnalyser>): ProtocolServer {
+  const server = new PostgresServer(context, analyser)
+  return {
+    takes: 'pipe',
+    accept: (pipe, admitted) => server.accept(pipe, admitted),
+    close: () => server.close(),
+  }
 }
 
 function labelFault(pattern: string): { expected: string; fix: string } | undefined {
