@@ -257,10 +257,11 @@ describe('what is not JSON (P-03)', () => {
 
 it('forgets places rather than keep very many', () => {
   // Each `**` in front of a name tells documents apart by the order in which names came.
+  // After some 1400 documents all places that may be kept are taken: they are forgotten twice here, and met again.
   const letters = 'abcdefghijklmnop'.split('')
   const masker = jsonMasker(letters.map((letter) => ({ path: `**.${letter}.**.x`, rule: FULL })))
   let seed = 1
-  for (let round = 0; round < 12_000; round++) {
+  for (let round = 0; round < 4000; round++) {
     let text = '{"x":"secret"}'
     let expected = '{"x":"secret"}'
     for (let depth = 0; depth < 14; depth++) {
