@@ -105,6 +105,17 @@ test('a write cut short goes on; one cut short by a full disk is taken back', as
   expect(targets(await all())).toEqual(['in pieces', 'torn', 'journal.recovered'])
 })
 
+test('a broken handle whose close fails as well is not used again', async () => {
+  const journal = start()
+  const once = new Set<FileCall['name']>(['write', 'size', 'close'])
+  files.fault = ({ name }) => (once.delete(name) ? systemError('EIO') : undefined)
+  journal.append(undefined, adminEntry({ target: 'kept' }))
+  expect(failsWith(() => journal.flush())).toBe('recording_unavailable')
+  expect(once.size).toBe(0)
+  journal.flush()
+  expect(targets(await all())).toEqual(['kept', 'journal.recovered'])
+})
+
 test('an interrupted write is tried again, but not for ever', async () => {
   const journal = start()
   let left = 3

@@ -152,9 +152,11 @@ export class JournalFile {
   }
 
   #replaceHandle(file: number): void {
-    // A handle that is being synced is closed when that has ended.
-    if (!this.#syncing) this.#files.close(this.#file)
+    const old = this.#file
+    // First: whatever closing the old handle says, it is of no use after that.
     this.#file = file
+    // A handle that is being synced is closed when that has ended.
+    if (!this.#syncing) this.#files.close(old)
   }
 
   #cutBack(file: number): void {
