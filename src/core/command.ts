@@ -43,6 +43,8 @@ export type Output = {
 export type StatementFacts = {
   readonly class: CommandClass
   readonly outputs?: readonly Output[]
+  /** Reads what its session has made and others do not see yet: the upstream may name a source that nobody knows. */
+  readonly own?: true
 }
 
 /**

@@ -110,7 +110,12 @@ class Gathered {
     this.#writesEverything ||= runsItsParts(node) && found.changes.some(writesEverything)
     this.#redefines ||= found.into || redefines(kindOf(node))
     const outputs = this.#protect(node, found)
-    this.#statements.push({ class: commandClass, ...(outputs === undefined ? {} : { outputs }) })
+    const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
+    this.#statements.push({
+      class: commandClass,
+      ...(outputs === undefined ? {} : { outputs }),
+      ...(own ? { own } : {}),
+    })
   }
 
   #show(relation: RelationRef): string {

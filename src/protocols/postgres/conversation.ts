@@ -6,6 +6,7 @@ import { housekeeping } from '../../session/index.ts'
 import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './commands.ts'
 import { errorBytes, noticeBytes } from './errors.ts'
+import type { ReplySurroundings } from './replies.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
 import { ConversationState } from './state.ts'
@@ -16,6 +17,7 @@ export type ConversationParts = {
   readonly client: Pipe
   readonly upstream: Pipe
   readonly judge: Judge
+  readonly suspicion: ReplySurroundings['suspicion']
   readonly inReach: () => ((relation: number) => boolean) | undefined
   /** Whether an error or notice may hold values that the client may not see. */
   readonly withholds: (
@@ -78,6 +80,7 @@ export class Conversation {
       session: parts.session,
       state: this.#state,
       inReach: parts.inReach,
+      suspicion: parts.suspicion,
       withholds: parts.withholds,
       cutOff: parts.cancelUpstream,
       settled: () => this.#settled(),

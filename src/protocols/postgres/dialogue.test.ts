@@ -91,6 +91,51 @@ group('a simple query', () => {
   })
 })
 
+group('a result that should hold nothing protected', () => {
+  const UNKNOWN = 99_999
+  const surprising = [
+    FIELDS.n,
+    FIELDS.email,
+    column('v', { tableOid: UNKNOWN, attnum: 1 }),
+    column('system', { tableOid: 1_259, attnum: 2 }),
+  ]
+  const values = [['1', CANARIES[0], CANARIES[1], 'pg_class']]
+
+  it('is hidden where the server says that it comes from elsewhere (P-02, P-03)', async () => {
+    const stage = await open()
+    const sql = 'SELECT 1; SELECT n FROM numbers'
+    stage.server.answer(sql, rows(['n'], [['1']]), rows(surprising, values))
+    const client = await stage.client()
+    expect(script(await client.query(sql))).toContain('row 1 | NULL | NULL | pg_class')
+    expect(client.received().includes('canary')).toBe(false)
+  })
+
+  it('is hidden as it was described, whenever it is executed (P-02, P-03)', async () => {
+    const stage = await open()
+    stage.server.answer('SELECT n FROM numbers', rows(surprising, values))
+    const client = await stage.client()
+    const first = await client.say([
+      parse('SELECT n FROM numbers', 's'),
+      describe('statement', 's'),
+      bind({ statement: 's' }),
+      execute(),
+      sync,
+    ])
+    const second = await client.say([bind({ statement: 's' }), execute(), sync])
+    for (const heard of [first, second]) expect(script(heard)).toContain('row 1 | NULL | NULL | pg_class')
+    expect(client.received().includes('canary')).toBe(false)
+  })
+
+  it('passes on a connection without labels, and where nothing is a surprise', async () => {
+    const stage = await open({ labelled: false })
+    stage.server.answer('SELECT n FROM numbers', rows(surprising, values))
+    const client = await stage.client()
+    expect(script(await client.query('SELECT n FROM numbers'))).toContain(
+      `row 1 | ${CANARIES[0]} | ${CANARIES[1]} | pg_class`,
+    )
+  })
+})
+
 group('a pipeline', () => {
   it('shows nothing behind an Execute that reached the limit, and keeps its places (P-02)', async () => {
     const stage = await open()

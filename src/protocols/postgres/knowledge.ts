@@ -1,8 +1,12 @@
-import type { Connection } from '../../core/index.ts'
+import type { Connection, Facts } from '../../core/index.ts'
 import { GatewayError } from '../../core/index.ts'
+import { isPlainTable } from '../../sql/index.ts'
 import type { CatalogueKeeper, Known } from './catalogue-keeper.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
 import type { PostgresSettings } from './settings.ts'
+
+/** The first oid that the server gives to objects of users. */
+const FIRST_USER_OID = 16384
 
 export type KnowledgeParts = {
   /** The connection as configured now; undefined when it has been removed. */
@@ -62,14 +66,40 @@ export class SessionKnowledge implements KnowledgeSource {
 
   /** Relations from which labelled values could come; undefined on a connection without labels. */
   inReach(): ((relation: number) => boolean) | undefined {
-    const known = this.#keeper?.current() ?? this.#known
+    if (this.#latest() === undefined) return undefined
+    return (relation) => this.#latest()?.reach.has(relation) ?? true
+  }
+
+  /**
+   * Whether a column of this relation would be a surprise in the result of a statement that was said to read nothing
+   * protected. Undefined: nothing would, on a connection without labels, or to who may see what escapes it.
+   */
+  suspicion(facts: Facts, statement: number): ((relation: number, attribute: number) => boolean) | undefined {
+    const known = this.#latest()
     if (known === undefined) return undefined
-    return (relation) => known.reach.has(relation)
+    const escaped = facts.escape?.labels
+    if (escaped !== undefined && known.catalogue.labels.every((label) => escaped.includes(label)))
+      return undefined
+    const own = facts.statements[statement]?.own === true
+    return (oid, attribute) => {
+      // Of the server's own, or computed.
+      if (oid < FIRST_USER_OID) return false
+      const relation = known.catalogue.relations.get(oid)
+      if (relation === undefined) return !own
+      if (!known.reach.has(oid)) return false
+      if (escaped === undefined) return true
+      const label = relation.columns.find((column) => column.attribute === attribute)?.label
+      return label === undefined ? !isPlainTable(relation) : !escaped.includes(label)
+    }
+  }
+
+  #latest(): Known | undefined {
+    return this.#keeper?.current() ?? this.#known
   }
 
   /** Whether the relation of this name is in reach; one that is not known counts. */
   isInReach(schema: string | undefined, table: string | undefined): boolean {
-    const known = this.#keeper?.current() ?? this.#known
+    const known = this.#latest()
     if (table === undefined || known === undefined) return false
     const relation = known.catalogue.schemas.get(schema ?? '')?.get(table)
     return relation === undefined || known.reach.has(relation.oid)

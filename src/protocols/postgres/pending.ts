@@ -9,7 +9,7 @@ export type Statement = {
   /** What its rows are masked by under this judgement, and under what the server has said of it. */
   plan: ResultPlan | undefined
   /** Set once the server has described it: what that makes of a plan. */
-  tighten?: ((plan: ResultPlan) => ResultPlan) | undefined
+  tighten?: ((plan: ResultPlan | undefined) => ResultPlan | undefined) | undefined
 }
 
 /** A portal: a statement with its parameters. */

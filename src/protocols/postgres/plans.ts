@@ -29,5 +29,5 @@ export function planFor(statement: Statement, judgement: Judgement): ResultPlan 
 
 function tightened(statement: Statement, judgement: Judgement): ResultPlan | undefined {
   const [plan] = plansFor(judgement)
-  return plan === undefined || statement.tighten === undefined ? plan : statement.tighten(plan)
+  return statement.tighten === undefined ? plan : statement.tighten(plan)
 }

@@ -1,4 +1,4 @@
-import type { GatewayError, OutcomeHead } from '../../core/index.ts'
+import type { Facts, GatewayError, OutcomeHead } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
 import type { Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
@@ -18,8 +18,8 @@ import { asksForReady } from './pending.ts'
 import type { ResultPlan } from './results.ts'
 import type { Reached } from './withheld.ts'
 import { withoutValues } from './withheld.ts'
-import { maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
-import type { ConversationState } from './state.ts'
+import { hideSurprises, maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
+import type { ConversationState, Fields } from './state.ts'
 
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
@@ -32,6 +32,8 @@ export type ReplySurroundings = {
   readonly state: ConversationState
   /** Relations from which labelled values could come; undefined on a connection without labels. */
   inReach(): ((relation: number) => boolean) | undefined
+  /** Whether a source that the server names would be a surprise in the result of this statement of a batch. */
+  suspicion(facts: Facts, statement: number): ((relation: number, attribute: number) => boolean) | undefined
   /** Whether an error or notice about this command, naming this relation, may hold values that the client may not see. */
   withholds(of: Reached | undefined, schema: string | undefined, table: string | undefined): boolean
   /** The row or byte limit is reached: stop the command upstream. */
@@ -258,7 +260,7 @@ export class Replies implements FrameSink {
       return this.#muted ? 'drop' : 'pass'
     }
     if (this.#muted) return 'drop'
-    return inReach === undefined || this.#plan === undefined ? 'pass' : 'whole'
+    return inReach === undefined ? 'pass' : 'whole'
   }
 
   #checkDescription(buffer: Buffer, start: number, end: number): void {
@@ -267,21 +269,40 @@ export class Replies implements FrameSink {
     if (message.kind !== 'rowDescription' || inReach === undefined) return
     const head = this.#state.pending.first()
     if (head?.kind === 'describe') {
-      if (head.of !== undefined) this.#described(head.of, (plan) => tighten(plan, message.fields, inReach))
+      const { of } = head
+      if (of !== undefined) {
+        this.#described(of, (plan) =>
+          plan === undefined
+            ? this.#hidden(of.judgement.facts, 0, message.fields)
+            : tighten(plan, message.fields, inReach),
+        )
+      }
       this.#state.pending.shift()
       this.follow()
       return
     }
     if (this.#plan !== undefined) this.#plan = tighten(this.#plan, message.fields, inReach)
+    else if (this.#flight !== undefined) {
+      const statement = head?.kind === 'query' ? head.statement : 0
+      this.#plan = this.#hidden(this.#flight.judgement.facts, statement, message.fields)
+    }
+  }
+
+  /** The plan for a result without one, if the server says that something comes from where it should not. */
+  #hidden(facts: Facts, statement: number, fields: Fields): ResultPlan | undefined {
+    const isSurprise = this.#around.suspicion(facts, statement)
+    const plan = isSurprise === undefined ? undefined : hideSurprises(fields, isSurprise)
+    // What was known of the names was not true (any more).
+    if (plan !== undefined) this.#around.redefined()
+    return plan
   }
 
   /** Counts for every execution of the statement from now on, also for one that already stands behind the Describe. */
-  #described(of: Statement, narrow: (plan: ResultPlan) => ResultPlan): void {
+  #described(of: Statement, narrow: (plan: ResultPlan | undefined) => ResultPlan | undefined): void {
     of.tighten = narrow
-    if (of.plan !== undefined) of.plan = narrow(of.plan)
+    of.plan = narrow(of.plan)
     for (const each of this.#state.pending.behindFirst()) {
-      if (each.kind === 'execute' && each.portal?.statement === of && each.plan !== undefined)
-        each.plan = narrow(each.plan)
+      if (each.kind === 'execute' && each.portal?.statement === of) each.plan = narrow(each.plan)
     }
   }
 

@@ -81,6 +81,22 @@ export function tighten(
   return changed ? resultPlan(plan.outputs, columns) : plan
 }
 
+/**
+ * For a result that was said to hold nothing protected, or that was not analysed: hides what the server says comes from
+ * where it should not. Undefined: there is no surprise in it.
+ */
+export function hideSurprises(
+  fields: readonly FieldDescription[],
+  isSurprise: (relation: number, attribute: number) => boolean,
+): ResultPlan | undefined {
+  const columns = fields.map((field) => (isSurprise(field.tableOid, field.attnum) ? NULLS : undefined))
+  if (columns.every((each) => each === undefined)) return undefined
+  return resultPlan(
+    fields.map(({ name }) => ({ name })),
+    columns,
+  )
+}
+
 /** Where masked rows go. */
 export type RowTarget = (bytes: Buffer, start: number, end: number) => void
 

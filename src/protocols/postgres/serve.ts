@@ -167,6 +167,7 @@ export class PostgresServer {
       upstream: upstream.pipe,
       judge,
       inReach: () => knowledge.inReach(),
+      suspicion: (facts, statement) => knowledge.suspicion(facts, statement),
       withholds: (of, schema, table) =>
         !judge.seesAll && mayHoldValues(of, knowledge.isInReach(schema, table)),
       shownApplicationName: connection.settings.tagApplicationName
