@@ -296,7 +296,8 @@ describe('rules', () => {
       rules(`  - name: r
     who: { kinds: [agent] }
     on: [crm]
-    permit: { run: [read, write], unreviewed: [read], see: [pii.a], filter: [pii.b], unlimited: true }
+    permit: { run: [read, write], unreviewed: [read], see: [pii.a], filter: [pii.b], store: [pii.b], unlimited: true }
+    limit: { rows: 5, bytes: 1KiB, action: hold }
     agents: true
     mode: observe
 `),
@@ -311,8 +312,10 @@ describe('rules', () => {
           unreviewed: ['read'],
           see: ['pii.a'],
           filter: ['pii.b'],
+          store: ['pii.b'],
           unlimited: true,
         },
+        limit: { rowsMax: 5, bytesMax: 1024, action: 'hold' },
         agents: true,
         mode: 'observe',
       },
@@ -322,7 +325,7 @@ describe('rules', () => {
   it('take missing lists for empty ones', () => {
     const [rule] = rules('  - { name: r, who: {}, on: [], permit: {} }\n')
     expect(rule).toMatchObject({ who: {}, on: [] })
-    expect(rule?.what).toEqual({ run: [], unreviewed: [], see: [], filter: [], unlimited: false })
+    expect(rule?.what).toEqual({ run: [], unreviewed: [], see: [], filter: [], store: [], unlimited: false })
   })
 
   it('take "all" and patterns only where they are written', () => {

@@ -9,10 +9,11 @@ import type {
   PolicySource,
   Problem,
   Rule,
+  RuleLimit,
   RuleWhat,
   RuleWho,
 } from '../core/index.ts'
-import { brand, COMMAND_CLASSES, identityKey, LIMITS } from '../core/index.ts'
+import { brand, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
 import type { Config, Holders, Listener, LocalIdentity } from './config.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
@@ -283,12 +284,20 @@ class Loader {
   ): Rule {
     const effect = block.forbid === undefined ? 'permit' : 'forbid'
     const given = block.forbid ?? block.permit
-    if (given === undefined || (block.forbid !== undefined && block.permit !== undefined)) {
+    const only = block.limit !== undefined && block.permit === undefined && block.forbid === undefined
+    if (!only && (given === undefined || (block.forbid !== undefined && block.permit !== undefined))) {
       references.refuse(
         path,
         'expected either "permit" or "forbid"',
         'write one of them; for both, write two rules',
       )
+    }
+    if (block.limit !== undefined) {
+      const limitPath = [...path, 'limit']
+      if (effect === 'forbid')
+        references.refuse(limitPath, 'expected no "limit" beside "forbid"', 'write two rules')
+      if (block.limit.rows === undefined && block.limit.bytes === undefined)
+        references.refuse(limitPath, 'expected "rows" or "bytes", got neither', 'write "rows: 1000"')
     }
     if (block.agents && effect === 'forbid') {
       references.refuse(
@@ -309,6 +318,7 @@ class Loader {
       unreviewed: classes(given?.unreviewed),
       see: labelled(given?.see, 'see'),
       filter: labelled(given?.filter, 'filter'),
+      store: labelled(given?.store, 'store'),
       unlimited: given?.unlimited ?? false,
     }
     const who = this.#who(block.who, [...path, 'who'], references)
@@ -323,6 +333,7 @@ class Loader {
       who,
       on,
       what,
+      ...(block.limit === undefined ? {} : { limit: ruleLimitOf(block.limit) }),
       ...(when === undefined ? {} : { when }),
       agents: block.agents,
       mode: block.mode,
@@ -359,8 +370,15 @@ class Loader {
         'write "on: all" for all',
       )
     }
-    const { run = [], unreviewed = [], see = [], filter = [], unlimited = false } = block.forbid ?? {}
-    if (!unlimited && [run, unreviewed, see, filter].every((list) => list.length === 0)) {
+    const {
+      run = [],
+      unreviewed = [],
+      see = [],
+      filter = [],
+      store = [],
+      unlimited = false,
+    } = block.forbid ?? {}
+    if (!unlimited && [run, unreviewed, see, filter, store].every((list) => list.length === 0)) {
       references.refuse([...path, 'forbid'], 'expected something to forbid, got nothing', 'write "run: all"')
     }
   }
@@ -404,7 +422,15 @@ function connectionOf(
 }
 
 function limitOf(common: ConnectionBlock): Connection['limit'] {
-  return { rowsMax: common.limit.rows, bytesMax: common.limit.bytes }
+  return ruleLimitOf(common.limit)
+}
+
+function ruleLimitOf(block: NonNullable<RuleBlock['limit']>): RuleLimit {
+  return {
+    rowsMax: block.rows ?? UNLIMITED.rowsMax,
+    bytesMax: block.bytes ?? UNLIMITED.bytesMax,
+    ...(block.action === 'hold' ? { action: 'hold' } : {}),
+  }
 }
 
 function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {

@@ -107,6 +107,13 @@ const label = z.strictObject({
   description: z.string().max(1000).optional(),
 })
 
+const BYTES_MAX = 1024 ** 4
+
+const limitAction = z
+  .enum(['cut', 'hold'])
+  .default('cut')
+  .describe('At the limit the result is cut off, or its rest is held for approval.')
+
 /** What every connection has; the rest belongs to its protocol. */
 export const CONNECTION_FIELDS = {
   labels: z
@@ -116,9 +123,10 @@ export const CONNECTION_FIELDS = {
   limit: z
     .strictObject({
       rows: z.int().min(1).default(1_000),
-      bytes: size({ min: 1, max: 1024 ** 4 })
+      bytes: size({ min: 1, max: BYTES_MAX })
         .default(10 * 1024 ** 2)
         .describe('Default 10MiB.'),
+      action: limitAction,
     })
     .prefault({})
     .describe('How much of a result an identity gets that may not read unlimited.'),
@@ -144,6 +152,7 @@ const what = z.strictObject({
     .describe('Classes that run at once; without a permit they wait for approval.'),
   see: labels.default([]).describe('Labels shown in clear; without a permit they are masked.'),
   filter: labels.default([]).describe('Labels that may be compared, joined and sorted by.'),
+  store: labels.default([]).describe('Labels whose columns may be written.'),
   unlimited: z.boolean().default(false).describe("Lifts the connection's limit."),
 })
 
@@ -161,6 +170,14 @@ const rule = z.strictObject({
   who,
   on: z.union([z.literal('all'), z.array(line('the name of a connection'))]),
   permit: what.optional(),
+  limit: z
+    .strictObject({
+      rows: z.int().min(1).optional(),
+      bytes: size({ min: 1, max: BYTES_MAX }).optional(),
+      action: limitAction,
+    })
+    .optional()
+    .describe('A limit on every result of whom the rule is about; the smallest of all wins.'),
   forbid: what.optional(),
   when: z
     .string()

@@ -25,6 +25,15 @@ export type Reason = {
 
 export type ResultLimit = { readonly rowsMax: number; readonly bytesMax: number }
 
+/** What happens to the rest of a result at a limit: it ends there, or waits until a person has looked. */
+export type LimitAction = 'cut' | 'hold'
+
+/** A limit as a rule or a connection sets it. */
+export type RuleLimit = ResultLimit & {
+  /** Absent: `cut`. */
+  readonly action?: LimitAction
+}
+
 export const UNLIMITED: ResultLimit = {
   rowsMax: Number.POSITIVE_INFINITY,
   bytesMax: Number.POSITIVE_INFINITY,
@@ -42,7 +51,10 @@ type Common = {
 type Runnable = Common & {
   /** For each label in the result that this identity may not see in clear, how it is masked. */
   readonly masks: ReadonlyMap<LabelName, MaskingRule>
+  /** The result ends here, whatever is approved. */
   readonly limit: ResultLimit
+  /** The rest of the result waits here for approval; absent: nowhere. */
+  readonly pause?: ResultLimit
 }
 
 export type Allow = Runnable & { readonly kind: 'allow' }

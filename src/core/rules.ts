@@ -1,5 +1,5 @@
 import type { CommandClass } from './command.ts'
-import type { MaskingRule, ResultLimit, RuleRef } from './decision.ts'
+import type { MaskingRule, RuleLimit, RuleRef } from './decision.ts'
 import type { IdentityKind } from './identity.ts'
 import type { ConnectionName, LabelName } from './ids.ts'
 import type { Position } from './problem.ts'
@@ -14,12 +14,13 @@ export type RuleWho =
       readonly kinds?: readonly IdentityKind[]
     }
 
-/** What a rule permits or forbids: one list for each of the five questions. Empty is nothing. */
+/** What a rule permits or forbids: one list for each of the six questions. Empty is nothing. */
 export type RuleWhat = {
   readonly run: readonly CommandClass[]
   readonly unreviewed: readonly CommandClass[]
   readonly see: readonly LabelName[]
   readonly filter: readonly LabelName[]
+  readonly store: readonly LabelName[]
   readonly unlimited: boolean
 }
 
@@ -37,6 +38,8 @@ export type Rule = {
   readonly who: RuleWho
   readonly on: readonly ConnectionName[]
   readonly what: RuleWhat
+  /** Holds for whom the rule matches, whatever is permitted elsewhere: the smallest of all wins. */
+  readonly limit?: RuleLimit
   /** A Cedar expression; absent: always. */
   readonly when?: SourceText
   /** A permit that also helps an agent acting for an identity that it matches. */
@@ -52,7 +55,7 @@ export type AttributeType = 'string' | 'long' | 'boolean' | 'string?' | 'long?' 
 export type PolicyConnection = {
   readonly name: ConnectionName
   readonly protocol: string
-  readonly limit: ResultLimit
+  readonly limit: RuleLimit
   /** `Facts.attributes` of this protocol, by name. */
   readonly attributes: Readonly<Record<string, AttributeType>>
 }

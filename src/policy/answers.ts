@@ -88,8 +88,10 @@ export class Answers {
     )
     // A forbid that cannot be evaluated forbids: the engine alone would skip it and let a permit through.
     const forbids = [...(asked.allow ? [] : named), ...failed.filter((clause) => clause.effect === 'forbid')]
+    const permits = asked.allow && forbids.length === 0 ? named : []
     const answer: Answer = {
-      permits: asked.allow && forbids.length === 0 ? named : [],
+      // A limit is no favour: one whose condition cannot be evaluated holds.
+      permits: subject.action === 'limit' ? [...permits, ...failed] : permits,
       forbids,
       volatile: slice.volatile,
     }
@@ -151,8 +153,10 @@ function settledFacts(subject: Subject): ReadonlySet<string> {
       return new Set(['class'])
     case 'see':
     case 'filter':
+    case 'store':
       return new Set(['label'])
     case 'unlimited':
+    case 'limit':
       return new Set()
   }
 }

@@ -25,7 +25,7 @@ function source(when: SourceText | undefined, cedar: SourceText | undefined, on 
     effect: 'forbid',
     who: 'everyone',
     on,
-    what: { run: ['read'], unreviewed: ['read'], see: [EMAIL], filter: [], unlimited: true },
+    what: { run: ['read'], unreviewed: ['read'], see: [EMAIL], filter: [], store: [], unlimited: true },
     ...(when === undefined ? {} : { when }),
     agents: false,
     mode: 'enforce',

@@ -46,6 +46,8 @@ describe('when', () => {
     ['calls', 'context.calls.containsAll(["count"])', { calls: ['count'] }],
     ['labels', 'context.labels.contains("pii.email")', { labels: [EMAIL] }],
     ['filters', 'context.filters.isEmpty()', {}],
+    ['touches', 'context.touches.contains("pii.email")', { touches: [EMAIL] }],
+    ['stores', 'context.stores.isEmpty()', {}],
     ['unbounded', 'context.unbounded', { unbounded: true }],
     ['redefines', 'context.redefines', { redefines: true }],
     ['now', `context.now == ${NOON}`, {}],

@@ -114,6 +114,7 @@ describe('merge order', () => {
     unreviewed: ['read', 'write', 'define', 'administer', 'opaque'],
     see: [EMAIL, NAME],
     filter: [EMAIL, NAME],
+    store: [EMAIL, NAME],
     unlimited: true,
   })
   const labelled: Partial<Facts> = { labels: [EMAIL, NAME], filters: [EMAIL] }
@@ -197,6 +198,94 @@ describe('merge order', () => {
       kind: 'allow',
       masks: new Map([[EMAIL, { kind: 'partial', of: 'email' }]]),
     })
+  })
+
+  it('asks store, or see, for what a write puts into labelled columns (P-03)', () => {
+    const change: Partial<Facts> = { class: 'write', stores: [EMAIL] }
+    const run = { run: ['write'], unreviewed: ['write'] } as const
+    const denied = ask(policyOf([permit(run)]), change)
+    expect(denied).toMatchObject({ kind: 'deny', rules: [], reason: { retry: 'only-if-changed' } })
+    expect(denied.kind === 'deny' && denied.reason.message).toMatch(/^Do not write to columns labelled pii/)
+    expect(ask(policyOf([permit({ ...run, store: [NAME] })]), change).kind).toBe('deny')
+    expect(ask(policyOf([permit({ ...run, filter: [EMAIL] })]), change).kind).toBe('deny')
+    expect(ask(policyOf([permit({ ...run, store: [EMAIL] })]), change).kind).toBe('allow')
+    expect(ask(policyOf([permit({ ...run, see: [EMAIL] })]), change).kind).toBe('allow')
+    const forbidden = ask(policyOf([permit({ ...run, see: [EMAIL] }), forbid({ store: [EMAIL] })]), change)
+    expect(forbidden.kind).toBe('deny')
+    // Seeing what one may write is another question.
+    expect(masksOf(ask(policyOf([permit({ ...RUN, store: [EMAIL] })]), { labels: [EMAIL] }))).toEqual([EMAIL])
+  })
+
+  it('asks nobody about what the touch rule allows', () => {
+    expect(ask(policyOf([permit(RUN)]), { touches: [EMAIL] }).kind).toBe('allow')
+    const rules = [permit(RUN), forbid({ run: ['read'], when: 'context.touches.contains("pii.email")' })]
+    expect(ask(policyOf(rules), { touches: [EMAIL] }).kind).toBe('deny')
+  })
+
+  it('holds what goes beyond the touch rule where a rule says so', () => {
+    const rules = [
+      permit({ ...RUN, filter: [EMAIL] }),
+      forbid({ unreviewed: ['read'], when: '!context.filters.isEmpty()', name: 'look first' }),
+    ]
+    expect(ask(policyOf(rules), { filters: [EMAIL] })).toMatchObject({ kind: 'hold' })
+    expect(ask(policyOf(rules), { touches: [EMAIL] })).toMatchObject({ kind: 'allow' })
+    expect(ask(policyOf(rules), { filters: [NAME] })).toMatchObject({ kind: 'deny' })
+  })
+})
+
+describe('the limit of a rule', () => {
+  const rows = (rowsMax: number, action: 'cut' | 'hold' = 'cut') => ({
+    rowsMax,
+    bytesMax: UNLIMITED.bytesMax,
+    action,
+  })
+  const free = permit({ ...RUN, unlimited: true })
+
+  it('holds whatever is permitted elsewhere, and the smallest wins', () => {
+    const of = (...rules: Rule[]) => {
+      const decision = ask(policyOf(rules))
+      return decision.kind === 'deny' ? undefined : { limit: decision.limit, pause: decision.pause }
+    }
+    expect(of(free)).toEqual({ limit: UNLIMITED, pause: undefined })
+    expect(of(free, permit({ limit: rows(50) }))?.limit.rowsMax).toBe(50)
+    expect(of(free, permit({ limit: rows(50) }), permit({ limit: rows(20) }))?.limit.rowsMax).toBe(20)
+    // The connection's own still counts for who may not read unlimited.
+    expect(of(permit(RUN), permit({ limit: rows(500) }))).toEqual({ limit: LIMIT, pause: undefined })
+    expect(of(permit(RUN), permit({ limit: rows(50) }))?.limit).toEqual({ ...LIMIT, rowsMax: 50 })
+    expect(of(free, permit({ limit: rows(50, 'hold') }), permit({ limit: rows(90) }))).toEqual({
+      limit: { ...UNLIMITED, rowsMax: 90 },
+      pause: { ...UNLIMITED, rowsMax: 50 },
+    })
+  })
+
+  it('counts for each identity of the chain, and only for whom and when it is about', () => {
+    const limits = [
+      permit({ limit: rows(50), who: { kinds: ['person'] } }),
+      permit({ limit: rows(30), who: { kinds: ['service'] } }),
+      permit({ limit: rows(10), when: 'context.reads.contains("public.payments")' }),
+    ]
+    const limit = (chain: IdentityChain, facts: Partial<Facts> = {}) => {
+      const decision = ask(policyOf([free, ...limits]), facts, chain)
+      return decision.kind === 'deny' ? undefined : decision.limit.rowsMax
+    }
+    expect(limit([AGENT])).toBe(UNLIMITED.rowsMax)
+    expect(limit([AGENT, ADA])).toBe(50)
+    expect(limit([AGENT, ADA], { reads: ['public.payments'] })).toBe(10)
+  })
+
+  it('holds when its condition cannot be evaluated (P-03)', () => {
+    const when = 'context.statements * 9223372036854775807 * 2 > 0'
+    const decision = ask(policyOf([free, permit({ limit: rows(10), when })]), {
+      statements: [{ class: 'read' }, { class: 'read' }],
+    })
+    expect(decision).toMatchObject({ kind: 'allow', limit: { rowsMax: 10 } })
+  })
+
+  it('names the rule, and is only reported while it observes', () => {
+    const decision = ask(policyOf([free, permit({ limit: rows(10), name: 'few' })]))
+    expect(names(decision)).toContain('few')
+    const trial = ask(policyOf([free, permit({ limit: rows(10), name: 'few', mode: 'observe' })]))
+    expect(trial).toMatchObject({ limit: UNLIMITED, observed: [{ name: 'few' }] })
   })
 })
 

@@ -9,6 +9,7 @@ import type {
   MaskingRule,
   PolicyConnection,
   Reason,
+  ResultLimit,
   RuleRef,
 } from '../core/index.ts'
 import { UNLIMITED } from '../core/index.ts'
@@ -23,6 +24,8 @@ import {
   filterForbidden,
   filterNotPermitted,
   reviewNeeded,
+  storeForbidden,
+  storeNotPermitted,
 } from './reasons.ts'
 import type { Clause } from './rule.ts'
 import type { Principal, Subject } from './vocabulary.ts'
@@ -110,7 +113,11 @@ function sameOutcome(a: Decision, b: Decision): boolean {
   if (a.kind !== b.kind) return false
   if (a.kind === 'deny' || b.kind === 'deny') return true
   const sameMasks = a.masks.size === b.masks.size && [...a.masks.keys()].every((label) => b.masks.has(label))
-  return sameMasks && a.limit.rowsMax === b.limit.rowsMax && a.limit.bytesMax === b.limit.bytesMax
+  return sameMasks && sameLimit(a.limit, b.limit) && sameLimit(a.pause ?? UNLIMITED, b.pause ?? UNLIMITED)
+}
+
+function sameLimit(a: ResultLimit, b: ResultLimit): boolean {
+  return a.rowsMax === b.rowsMax && a.bytesMax === b.bytesMax
 }
 
 /** What one identity, or the whole chain, gets as answer. */
@@ -166,6 +173,16 @@ class Deciding {
         )
       }
     }
+    for (const label of facts.stores) {
+      const store = this.#ask({ action: 'store', label })
+      if (!store.allowed) {
+        const [forbid] = store.forbids
+        return this.#deny(
+          store,
+          forbid === undefined ? storeNotPermitted(label) : storeForbidden(label, forbid.ref),
+        )
+      }
+    }
     const reviews = classes.flatMap((each) => {
       const unreviewed = this.#ask({ action: 'unreviewed', class: each })
       return unreviewed.allowed ? [] : [{ class: each, unreviewed }]
@@ -177,8 +194,8 @@ class Deciding {
         masks.set(label, this.#bench.labels.get(label) ?? { kind: 'full' })
       }
     }
-    const limit = this.#ask({ action: 'unlimited' }).allowed ? UNLIMITED : this.#connection.limit
-    const common = { masks, limit, rules: this.#rules(), observed: [], volatile: this.#volatile }
+    const limits = this.#limits()
+    const common = { masks, ...limits, rules: this.#rules(), observed: [], volatile: this.#volatile }
     const [review] = reviews
     if (review === undefined) return { kind: 'allow', ...common }
     const reason = reviewNeeded(
@@ -188,10 +205,29 @@ class Deciding {
     return { kind: 'hold', reason, ...common }
   }
 
+  /** Of every dimension the smallest: where the result ends, and where its rest waits for approval. */
+  #limits(): { readonly limit: ResultLimit; readonly pause?: ResultLimit } {
+    const unlimited = this.#ask({ action: 'unlimited' }).allowed
+    // Each identity of the chain brings its own limits; no permit is needed for one to hold.
+    const clauses = this.#askEach({ action: 'limit' }).flatMap((each) => each.permits)
+    if (clauses.length > 0) {
+      const verdict = { allowed: true, forbids: [], permits: clauses }
+      this.#noted.push({ subject: { action: 'limit' }, verdict })
+    }
+    const all = [
+      ...(unlimited ? [] : [this.#connection.limit]),
+      ...clauses.flatMap((clause) => clause.limit ?? []),
+    ]
+    const limit = smallest(all.filter((each) => each.action !== 'hold'))
+    const pause = smallest(all.filter((each) => each.action === 'hold'))
+    return pause === UNLIMITED ? { limit } : { limit, pause }
+  }
+
   /** Rules that only observe and would have changed an answer that decided. */
   observedAgainst(enforced: Deciding): RuleRef[] {
     const changed = this.#noted.filter(
-      ({ subject, verdict }) => verdict.allowed !== enforced.#judge(subject).allowed,
+      ({ subject, verdict }) =>
+        subject.action === 'limit' || verdict.allowed !== enforced.#judge(subject).allowed,
     )
     return refsOf(changed.flatMap(({ verdict }) => deciders(verdict)).filter((clause) => clause.observe))
   }
@@ -206,13 +242,14 @@ class Deciding {
   /** The answer to the chain as a whole: what one of its identities may not do, the chain may not do. */
   #judge(subject: Subject): Verdict {
     const own = this.#askEach(subject)
-    if (subject.action !== 'filter' || own.every((each) => each.allowed)) return strictest(own)
-    // Who may see a value may also compare it, unless comparing it is forbidden.
+    if ((subject.action !== 'filter' && subject.action !== 'store') || own.every((each) => each.allowed))
+      return strictest(own)
+    // Who may see a value may also compare it and write it, unless that is forbidden.
     const see = this.#askEach({ action: 'see', label: subject.label })
     return strictest(
-      own.map((filter, index) => {
+      own.map((each, index) => {
         const seen = see[index]
-        return !filter.allowed && filter.forbids.length === 0 && seen?.allowed === true ? seen : filter
+        return !each.allowed && each.forbids.length === 0 && seen?.allowed === true ? seen : each
       }),
     )
   }
@@ -264,6 +301,14 @@ class Deciding {
 }
 
 const NOTHING: Verdict = { allowed: false, forbids: [], permits: [] }
+
+function smallest(limits: readonly ResultLimit[]): ResultLimit {
+  if (limits.length === 0) return UNLIMITED
+  return {
+    rowsMax: Math.min(...limits.map((each) => each.rowsMax)),
+    bytesMax: Math.min(...limits.map((each) => each.bytesMax)),
+  }
+}
 
 function strictest(verdicts: readonly Verdict[]): Verdict {
   return {

@@ -19,6 +19,8 @@ export function vainLiterals(policy: CedarJson, labels: readonly string[]): Vain
     'context.label': labels,
     'context.labels': labels,
     'context.filters': labels,
+    'context.touches': labels,
+    'context.stores': labels,
     'principal.kind': IDENTITY_KINDS,
   }
   const found: VainLiteral[] = []

@@ -61,15 +61,26 @@ const body = fc.record({
     unreviewed: some(COMMAND_CLASSES),
     see: some(LABELS),
     filter: some(LABELS),
+    store: some(LABELS),
     unlimited: fc.boolean(),
   }),
+  limit: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    fc.record({
+      rowsMax: fc.constantFrom(5, 20),
+      bytesMax: fc.constant(Number.POSITIVE_INFINITY),
+      action: fc.constantFrom<'cut' | 'hold'>('cut', 'hold'),
+    }),
+  ),
 })
 type Body = typeof body extends fc.Arbitrary<infer T> ? T : never
 
 let line = 0
 function ruleOf(from: Body, effect: Rule['effect'], agents = false, mode: Rule['mode'] = 'enforce'): Rule {
   line += 1
-  return { ...from, ref: { name: `rule ${line}`, file: 'f', line }, effect, agents, mode }
+  const { limit, ...rest } = from
+  const limited = limit === undefined || effect === 'forbid' ? {} : { limit }
+  return { ...rest, ...limited, ref: { name: `rule ${line}`, file: 'f', line }, effect, agents, mode }
 }
 
 const rule: fc.Arbitrary<Rule> = fc
@@ -82,9 +93,10 @@ const facts: fc.Arbitrary<Facts> = fc
     classes: fc.array(fc.constantFrom(...COMMAND_CLASSES), { minLength: 1, maxLength: 2 }),
     labels: some(LABELS),
     filters: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, some(LABELS)),
+    stores: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, some(LABELS)),
     escape: fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, some(LABELS)),
   })
-  .map(({ classes, labels, filters, escape }) => ({
+  .map(({ classes, labels, filters, stores, escape }) => ({
     class: classes[0] ?? 'read',
     statements: classes.map((each) => ({ class: each })),
     reads: [],
@@ -93,7 +105,7 @@ const facts: fc.Arbitrary<Facts> = fc
     labels,
     touches: [],
     filters,
-    stores: [],
+    stores,
     ...(escape && { escape: { labels: escape, reason: 'Remove it.' } }),
     unbounded: false,
     writesEverything: false,
@@ -127,15 +139,20 @@ function decide(from: readonly Rule[], by: IdentityChain, command: Facts): Decis
 type Outcome = {
   readonly kind: Decision['kind']
   readonly masks: readonly LabelName[]
-  readonly limited: boolean
+  readonly rows: number
+  readonly pause: number
 }
 
+const FOR_EVER = Number.POSITIVE_INFINITY
+const DENIED: Outcome = { kind: 'deny', masks: [], rows: 0, pause: 0 }
+
 function outcomeOf(decision: Decision): Outcome {
-  if (decision.kind === 'deny') return { kind: 'deny', masks: [], limited: true }
+  if (decision.kind === 'deny') return DENIED
   return {
     kind: decision.kind,
     masks: [...decision.masks.keys()],
-    limited: decision.limit.rowsMax === LIMIT.rowsMax,
+    rows: decision.limit.rowsMax,
+    pause: decision.pause?.rowsMax ?? FOR_EVER,
   }
 }
 
@@ -144,7 +161,7 @@ const RANK = { allow: 0, hold: 1, deny: 2 } as const
 /** At least as strict in every respect. */
 function stricterOrSame(a: Outcome, b: Outcome): boolean {
   if (RANK[a.kind] !== RANK[b.kind]) return RANK[a.kind] > RANK[b.kind]
-  return b.masks.every((label) => a.masks.includes(label)) && (a.limited || !b.limited)
+  return b.masks.every((label) => a.masks.includes(label)) && a.rows <= b.rows && a.pause <= b.pause
 }
 
 /** The same meaning again, without Cedar, slices or memory: a reading of docs/policies.md. */
@@ -182,21 +199,29 @@ function model(from: readonly Rule[], by: IdentityChain, command: Facts): Outcom
   const run = (each: CommandClass) => all((one) => one.what.run.includes(each))
   const see: (label: LabelName) => Test = (label) => (one) => one.what.see.includes(label)
   const classes = command.statements.map((each) => each.class)
-  const deny: Outcome = { kind: 'deny', masks: [], limited: true }
+  const deny = DENIED
   if (!classes.every(run)) return deny
   const escaping = command.escape?.labels
   if (escaping !== undefined && (escaping.length === 0 || !escaping.every((label) => all(see(label)))))
     return deny
-  for (const label of command.filters) {
+  const needed = [
+    ...command.filters.map((label) => ({ label, list: 'filter' as const })),
+    ...command.stores.map((label) => ({ label, list: 'store' as const })),
+  ]
+  for (const { label, list } of needed) {
     for (const index of by.keys()) {
-      const filter = may(index, (one) => one.what.filter.includes(label))
-      if (filter === 'forbidden' || (filter === 'no' && may(index, see(label)) !== 'yes')) return deny
+      const answer = may(index, (one) => one.what[list].includes(label))
+      if (answer === 'forbidden' || (answer === 'no' && may(index, see(label)) !== 'yes')) return deny
     }
   }
+  const limits = from.flatMap((each) => (by.some((one) => matches(each, one)) ? (each.limit ?? []) : []))
+  const least = (action: 'cut' | 'hold', ...more: number[]) =>
+    Math.min(FOR_EVER, ...more, ...limits.flatMap((each) => (each.action === action ? each.rowsMax : [])))
   return {
     kind: classes.every((each) => all((one) => one.what.unreviewed.includes(each))) ? 'allow' : 'hold',
     masks: command.labels.filter((label) => !all(see(label))),
-    limited: !all((one) => one.what.unlimited),
+    rows: least('cut', ...(all((one) => one.what.unlimited) ? [] : [LIMIT.rowsMax])),
+    pause: least('hold'),
   }
 }
 
@@ -250,7 +275,9 @@ describe('rules', () => {
       fc.property(rules, body, fc.boolean(), chain, facts, (from, more, agents, by, command) => {
         const before = outcomeOf(decide(from, by, command))
         const forbidden = outcomeOf(decide([...from, ruleOf(more, 'forbid')], by, command))
-        const permitted = outcomeOf(decide([...from, ruleOf(more, 'permit', agents)], by, command))
+        // A limit is the one thing in a permit that makes anything stricter.
+        const free = ruleOf({ ...more, limit: undefined }, 'permit', agents)
+        const permitted = outcomeOf(decide([...from, free], by, command))
         expect(stricterOrSame(forbidden, before)).toBe(true)
         expect(stricterOrSame(before, permitted)).toBe(true)
       }),

@@ -75,6 +75,22 @@ export function filterForbidden(label: LabelName, rule: RuleRef): Reason {
   )
 }
 
+export function storeNotPermitted(label: LabelName): Reason {
+  return reason(
+    `Do not write to columns labelled ${named(label)}: what is stored there is protected and no rule permits it.`,
+    `Leave these columns out of the write. A rule that permits store or see on ${named(label)} lifts this.`,
+    'only-if-changed',
+  )
+}
+
+export function storeForbidden(label: LabelName, rule: RuleRef): Reason {
+  return reason(
+    `Do not write to columns labelled ${named(label)}: the rule "${named(rule.name)}" forbids it.`,
+    `Leave these columns out of the write. An administrator of the gateway can change the rule "${named(rule.name)}".`,
+    'only-if-changed',
+  )
+}
+
 /** The analyser knows what is wrong with the command and says so. */
 export function escapeRefused(why: string): Reason {
   return reason(

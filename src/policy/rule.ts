@@ -1,4 +1,4 @@
-import type { Problem, Rule, RuleRef, RuleWho, SourceText } from '../core/index.ts'
+import type { Problem, Rule, RuleLimit, RuleRef, RuleWho, SourceText } from '../core/index.ts'
 import type { CedarJson, CedarSchema } from './cedar.ts'
 import { parseCedar, placeIn, problemIn, tooComplicated } from './cedar.ts'
 import type { Check } from './checks.ts'
@@ -23,6 +23,8 @@ export type Clause = {
   readonly actions: ReadonlySet<Action>
   /** Classes or labels it can be about; `undefined`: all. */
   readonly subjects: ReadonlySet<string> | undefined
+  /** Of a clause that answers `limit`. */
+  readonly limit?: RuleLimit
 }
 
 /** What conditions are held against. */
@@ -40,7 +42,7 @@ export type Clauses = {
 }
 
 /**
- * A rule as up to five Cedar policies, one for each question it answers. Conditions stand in the order who, where,
+ * A rule as up to seven Cedar policies, one for each question it answers and one for its limit. Conditions stand in the order who, where,
  * what, `when`, and evaluation stops at the first that is false: a `when` that fails concerns only whom it is about.
  */
 export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
@@ -87,9 +89,12 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
         return clause(action, { fact: 'class', subjects: what[action] })
       case 'see':
       case 'filter':
+      case 'store':
         return clause(action, { fact: 'label', subjects: what[action] })
       case 'unlimited':
         return clause(action)
+      case 'limit':
+        return { ...clause(action), ...(rule.limit === undefined ? {} : { limit: rule.limit }) }
     }
   })
   return { clauses, problems, checks }
@@ -224,12 +229,14 @@ export function literalProblems(
 }
 
 function actionsOf(rule: Rule): Action[] {
-  const { run, unreviewed, see, filter, unlimited } = rule.what
+  const { run, unreviewed, see, filter, store, unlimited } = rule.what
   return [
     ...(run.length > 0 ? (['run'] as const) : []),
     ...(unreviewed.length > 0 ? (['unreviewed'] as const) : []),
     ...(see.length > 0 ? (['see'] as const) : []),
     ...(filter.length > 0 ? (['filter'] as const) : []),
+    ...(store.length > 0 ? (['store'] as const) : []),
     ...(unlimited ? (['unlimited'] as const) : []),
+    ...(rule.limit === undefined ? [] : (['limit'] as const)),
   ]
 }

@@ -11,22 +11,23 @@ import { identityKey } from '../core/index.ts'
 import type { CedarEntity, CedarSchema, CedarValue } from './cedar.ts'
 import type { Reads } from './reads.ts'
 
-/** The five questions, which are Cedar's actions. */
-export type Action = 'run' | 'unreviewed' | 'see' | 'filter' | 'unlimited'
+/** The six questions, which are Cedar's actions; and whether a rule's limit holds, which only rules answer. */
+export type Action = 'run' | 'unreviewed' | 'see' | 'filter' | 'store' | 'unlimited' | 'limit'
 
 export const ACTIONS = [
   'run',
   'unreviewed',
   'see',
   'filter',
+  'store',
   'unlimited',
 ] as const satisfies readonly Action[]
 
 /** What a question is about besides connection and identity. */
 export type Subject =
   | { readonly action: 'run' | 'unreviewed'; readonly class: CommandClass }
-  | { readonly action: 'see' | 'filter'; readonly label: LabelName }
-  | { readonly action: 'unlimited' }
+  | { readonly action: 'see' | 'filter' | 'store'; readonly label: LabelName }
+  | { readonly action: 'unlimited' | 'limit' }
 
 const text = { type: 'String' } as const
 const long = { type: 'Long' } as const
@@ -42,7 +43,9 @@ export const FACTS = {
   writes: texts,
   calls: texts,
   labels: texts,
+  touches: texts,
   filters: texts,
+  stores: texts,
   unbounded: yesNo,
   writesEverything: yesNo,
   redefines: yesNo,
@@ -108,6 +111,8 @@ export function schemaFor(attributes: Readonly<Record<string, AttributeType>>): 
         unlimited: action({}),
         see: action({ label: text }),
         filter: action({ label: text }),
+        store: action({ label: text }),
+        limit: action({}),
       },
     },
   }
@@ -174,7 +179,9 @@ export function contextOf(
     writes: [...facts.writes],
     calls: [...facts.calls],
     labels: [...facts.labels],
+    touches: [...facts.touches],
     filters: [...facts.filters],
+    stores: [...facts.stores],
     unbounded: facts.unbounded,
     writesEverything: facts.writesEverything,
     redefines: facts.redefines,

@@ -133,7 +133,9 @@ function ended(response: ServerResponse): Promise<void> {
 
 function limitOf(flight: Permitted): { readonly bytesMax: number } {
   const { decision } = flight.judgement
-  return decision.kind === 'deny' ? { bytesMax: 0 } : decision.limit
+  if (decision.kind === 'deny') return { bytesMax: 0 }
+  // A response cannot wait half sent without a word to its client: where its rest would be held, it ends.
+  return { bytesMax: Math.min(decision.limit.bytesMax, decision.pause?.bytesMax ?? Number.POSITIVE_INFINITY) }
 }
 
 function field(answer: Answer, name: string): string {

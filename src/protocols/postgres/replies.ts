@@ -24,6 +24,7 @@ import type { ConversationState, Fields } from './state.ts'
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
 const SCRATCH_FULL_BYTES = 256 * 1024
+const FOR_EVER = Number.POSITIVE_INFINITY
 const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'the result before it was cut off' })
 
 /** What the replies need from the conversation around them. */
@@ -105,8 +106,9 @@ export class Replies implements FrameSink {
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
     const decision = flight?.judgement.decision
     const limit = decision === undefined || decision.kind === 'deny' ? undefined : decision.limit
-    this.#rowsMax = limit?.rowsMax ?? Number.POSITIVE_INFINITY
-    this.#bytesMax = limit?.bytesMax ?? Number.POSITIVE_INFINITY
+    const pause = decision === undefined || decision.kind === 'deny' ? undefined : decision.pause
+    this.#rowsMax = Math.min(limit?.rowsMax ?? FOR_EVER, pause?.rowsMax ?? FOR_EVER)
+    this.#bytesMax = Math.min(limit?.bytesMax ?? FOR_EVER, pause?.bytesMax ?? FOR_EVER)
   }
 
   header(type: number, bodyBytes: number): FrameMode {
