@@ -64,6 +64,8 @@ export type CatalogueParts = {
     readonly userChecks: boolean
     readonly extension: string | null
   }[]
+  /** Constraints and unique indexes. */
+  readonly constraints?: readonly { readonly relation: number; readonly name: string }[]
   /** Casts by functions of users. */
   readonly casts: readonly {
     readonly source: number
@@ -86,6 +88,9 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
   const system = new Map<string, Set<string>>()
   for (const { schema, name } of parts.system) system.set(schema, (system.get(schema) ?? new Set()).add(name))
   const carried = new Set<LabelName>()
+  const constraints = new Map<number, Set<string>>()
+  for (const { relation, name } of parts.constraints ?? [])
+    constraints.set(relation, (constraints.get(relation) ?? new Set()).add(name))
   for (const columns of labels.byRelation.values()) for (const label of columns.values()) carried.add(label)
   return {
     epoch: parts.epoch,
@@ -102,6 +107,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
       (cast) => cast.source < FIRST_USER_OID && cast.target < FIRST_USER_OID,
     ),
     searchPath: parts.searchPath,
+    constraints,
     labels: [...carried].sort(),
     reach,
     shadowed: shadowedOf(parts, reach),

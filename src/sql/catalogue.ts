@@ -22,6 +22,8 @@ export type Catalogue = {
   readonly builtinTypesRecast: boolean
   /** The search path a new session starts with, as the server reports it: `"$user", public`. */
   readonly searchPath: string
+  /** Names of constraints and unique indexes by relation: what an error may name. */
+  readonly constraints: ReadonlyMap<number, ReadonlySet<string>>
   /** Every label that some column carries; sorted. */
   readonly labels: readonly LabelName[]
   /** Relations that carry a label, and all from which labelled values might come: views, partitions, parents. */

@@ -94,6 +94,15 @@ const CASTS = `
   SELECT k.castsource, k.casttarget, ${EXTENSION('pg_proc', 'k.castfunc')}
   FROM pg_catalog.pg_cast k WHERE k.castfunc >= 16384`
 
+const CONSTRAINTS = `
+  SELECT k.conrelid, k.conname FROM pg_catalog.pg_constraint k
+    JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND ${USER_SCHEMA('n')}
+  UNION SELECT i.indrelid, x.relname FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace AND ${USER_SCHEMA('n')}
+  WHERE i.indisunique`
+
 /** To be run in this order; `buildCatalogue` wants their rows in the same order. */
 export const catalogueQueries: readonly string[] = [
   DATABASE,
@@ -108,6 +117,7 @@ export const catalogueQueries: readonly string[] = [
   OPERATORS,
   TYPES,
   CASTS,
+  CONSTRAINTS,
 ]
 
 /**
@@ -210,6 +220,7 @@ export function buildCatalogue(
       userChecks: truth(row, 5),
       extension: row[6] ?? null,
     })),
+    constraints: rows(CONSTRAINTS).map((row) => ({ relation: number(row, 0), name: text(row, 1) })),
     casts: rows(CASTS).map((row) => ({
       source: number(row, 0),
       target: number(row, 1),

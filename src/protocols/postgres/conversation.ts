@@ -10,7 +10,7 @@ import type { ReplySurroundings } from './replies.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
 import { ConversationState } from './state.ts'
-import type { Reached } from './withheld.ts'
+import { OwnSettings } from './withheld.ts'
 
 export type ConversationParts = {
   readonly session: Session
@@ -19,12 +19,11 @@ export type ConversationParts = {
   readonly judge: Judge
   readonly suspicion: ReplySurroundings['suspicion']
   readonly inReach: () => ((relation: number) => boolean) | undefined
-  /** Whether an error or notice may hold values that the client may not see. */
-  readonly withholds: (
-    of: Reached | undefined,
-    schema: string | undefined,
-    table: string | undefined,
-  ) => boolean
+  /** Whether what the server says may hold values that the client may not see, and what of it the client hears. */
+  readonly withholds: ReplySurroundings['withholds']
+  readonly shownText: ReplySurroundings['shownText']
+  /** The settings that the server began with. */
+  readonly settings: ReadonlyMap<string, string>
   readonly shownApplicationName: ((value: string) => string) | undefined
   /** Sends a cancel request for this session to the server. */
   readonly cancelUpstream: () => void
@@ -82,6 +81,8 @@ export class Conversation {
       inReach: parts.inReach,
       suspicion: parts.suspicion,
       withholds: parts.withholds,
+      shownText: parts.shownText,
+      settings: new OwnSettings(parts.settings),
       cutOff: parts.cancelUpstream,
       settled: () => this.#settled(),
       parameter: (name, value) => parts.judge.parameter(name, value),

@@ -163,6 +163,7 @@ export class Extended {
     const undo = this.#state.portals.set(name, portal)
     this.#state.pending.push({
       kind: 'bind',
+      of: portal.statement,
       undo: () => {
         undo()
         if (portal.permit !== undefined) this.#session.finish(portal.permit, 'skipped', '')

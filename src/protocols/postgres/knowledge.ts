@@ -1,5 +1,6 @@
 import type { Connection, Facts } from '../../core/index.ts'
 import { GatewayError } from '../../core/index.ts'
+import type { Catalogue } from '../../sql/index.ts'
 import { isPlainTable } from '../../sql/index.ts'
 import type { CatalogueKeeper, Known } from './catalogue-keeper.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
@@ -103,6 +104,11 @@ export class SessionKnowledge implements KnowledgeSource {
     if (table === undefined || known === undefined) return false
     const relation = known.catalogue.schemas.get(schema ?? '')?.get(table)
     return relation === undefined || known.reach.has(relation.oid)
+  }
+
+  /** The catalogue as it was known last; for names in what the server says, not for judging. */
+  get catalogue(): Catalogue | undefined {
+    return (this.#keeper?.current() ?? this.#known)?.catalogue
   }
 
   redefining(): void {

@@ -30,7 +30,8 @@ export type Portal = {
 /** What the server still owes an answer for, in order. */
 export type Pending =
   | PendingQuery
-  | { readonly kind: 'parse' | 'bind' | 'close'; readonly undo: (() => void) | undefined }
+  | { readonly kind: 'parse' | 'close'; readonly undo: (() => void) | undefined }
+  | { readonly kind: 'bind'; readonly of: Statement | undefined; readonly undo: (() => void) | undefined }
   | { readonly kind: 'describe'; readonly of: Statement | undefined }
   | PendingExecute
   | { readonly kind: 'sync' }

@@ -2,7 +2,7 @@ import type { Facts, GatewayError, OutcomeHead } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
 import type { Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
-import type { FrameMode, FrameSink } from '../../wire/postgres/index.ts'
+import type { ErrorFields, FrameMode, FrameSink } from '../../wire/postgres/index.ts'
 import {
   decodeServer,
   encodeClient,
@@ -16,8 +16,7 @@ import { errorBytes, positionOf } from './errors.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
 import { asksForReady } from './pending.ts'
 import type { ResultPlan } from './results.ts'
-import type { Reached } from './withheld.ts'
-import { withoutValues } from './withheld.ts'
+import type { OwnSettings, Reached } from './withheld.ts'
 import { hideSurprises, maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
 import type { ConversationState, Fields } from './state.ts'
 
@@ -25,6 +24,8 @@ import type { ConversationState, Fields } from './state.ts'
 const ROW_WHOLE_BYTES = 64 * 1024
 const SCRATCH_FULL_BYTES = 256 * 1024
 const FOR_EVER = Number.POSITIVE_INFINITY
+/** Commands of one group whose texts are remembered. */
+const SAID_MAX = 100
 const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'the result before it was cut off' })
 
 /** What the replies need from the conversation around them. */
@@ -35,8 +36,14 @@ export type ReplySurroundings = {
   inReach(): ((relation: number) => boolean) | undefined
   /** Whether a source that the server names would be a surprise in the result of this statement of a batch. */
   suspicion(facts: Facts, statement: number): ((relation: number, attribute: number) => boolean) | undefined
-  /** Whether an error or notice about this command, naming this relation, may hold values that the client may not see. */
-  withholds(of: Reached | undefined, schema: string | undefined, table: string | undefined): boolean
+  /** Whether what the server says about this command may hold values that the client may not see. */
+  withholds(of: Reached | 'anything' | undefined): boolean
+  /** An error or a notice as the client may hear it, the same object if in full; undefined: not at all. */
+  shownText(
+    kind: 'errorResponse' | 'noticeResponse',
+    fields: ErrorFields,
+    of: Reached | 'anything' | undefined,
+  ): ErrorFields | undefined
   /** The row or byte limit is reached: stop the command upstream. */
   cutOff(): void
   /** Nothing is outstanding any more. */
@@ -45,6 +52,7 @@ export type ReplySurroundings = {
   parameter(name: string, value: string): void
   /** Definitions may have changed. */
   redefined(): void
+  readonly settings: OwnSettings
   /** What a client is told of `application_name`, when the server knows it with a tag. */
   readonly shownApplicationName: ((value: string) => string) | undefined
 }
@@ -72,6 +80,8 @@ export class Replies implements FrameSink {
   #muted = false
   /** Of the portal being executed: what earlier executions have shown. */
   #portal: Portal | undefined
+  /** The texts of the commands since the last ReadyForQuery: settings are reported right before the next. */
+  #said: string[] = []
   #rowsMax = Number.POSITIVE_INFINITY
   #bytesMax = Number.POSITIVE_INFINITY
 
@@ -102,6 +112,7 @@ export class Replies implements FrameSink {
     if (flight === this.#flight) return
     this.#takeRows()
     this.#flight = flight
+    if (flight !== undefined && this.#said.length < SAID_MAX) this.#said.push(flight.command.text)
     this.#portal = head?.kind === 'execute' ? head.portal : undefined
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
     const decision = flight?.judgement.decision
@@ -143,7 +154,7 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.copyDone:
         return this.#muted || this.#cut !== undefined ? 'drop' : 'pass'
       case SERVER_TYPES.notificationResponse:
-        return 'pass'
+        return this.#around.inReach() === undefined ? 'pass' : 'whole'
       default:
         throw new TypeError(`the upstream sent a message of type ${type}, which nobody asked for`)
     }
@@ -178,6 +189,9 @@ export class Replies implements FrameSink {
         return
       case SERVER_TYPES.noticeResponse:
         this.#passText(type, buffer, from, start, end)
+        return
+      case SERVER_TYPES.notificationResponse:
+        this.#notification(buffer, from, start, end)
         return
       case SERVER_TYPES.readyForQuery:
         this.#ready(buffer, from, start, end)
@@ -383,14 +397,44 @@ export class Replies implements FrameSink {
     if (this.#around.inReach() !== undefined) {
       const message = decodeServer(type, buffer, start, end)
       if (message.kind === 'errorResponse' || message.kind === 'noticeResponse') {
-        const { schema, table } = message.fields
-        const command = this.#flight?.command
-        if (this.#around.withholds(command, schema, table)) {
-          const scrubbed = encodeServer({ kind: message.kind, fields: withoutValues(message.fields) })
+        const shown = this.#around.shownText(message.kind, message.fields, this.#spokenOf())
+        if (shown === undefined) return
+        if (shown !== message.fields) {
+          const scrubbed = encodeServer({ kind: message.kind, fields: shown })
           this.pass(scrubbed, 0, scrubbed.length)
           return
         }
       }
+    }
+    this.pass(buffer, from, end)
+  }
+
+  /** The command that what the server says now is about: what a commit runs belongs to all before it. */
+  #spokenOf(): Reached | 'anything' | undefined {
+    const head = this.#state.pending.first()
+    switch (head?.kind) {
+      case 'query':
+      case 'execute':
+        return head.flight.command
+      case 'bind':
+        return head.of === undefined ? 'anything' : { text: head.of.text, facts: head.of.judgement.facts }
+      case 'parse':
+      case 'describe':
+      case 'close':
+      case 'refusal':
+        return undefined
+      default:
+        return 'anything'
+    }
+  }
+
+  /** Other sessions write the payload. */
+  #notification(buffer: Buffer, from: number, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.notificationResponse, buffer, start, end)
+    if (message.kind === 'notificationResponse' && this.#around.withholds('anything')) {
+      const empty = encodeServer({ ...message, payload: '' })
+      this.pass(empty, 0, empty.length)
+      return
     }
     this.pass(buffer, from, end)
   }
@@ -416,6 +460,7 @@ export class Replies implements FrameSink {
     state.copyIn = false
     state.groupsEnded++
     this.#muted = false
+    this.#said = []
     state.status = buffer[start] ?? STATUS_BYTES.idle
     const head = state.pending.first()
     if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
@@ -459,7 +504,13 @@ export class Replies implements FrameSink {
 
   #parameterStatus(buffer: Buffer, from: number, start: number, end: number): void {
     const message = decodeServer(SERVER_TYPES.parameterStatus, buffer, start, end)
-    if (message.kind === 'parameterStatus') this.#around.parameter(message.name, message.value)
+    if (message.kind === 'parameterStatus') {
+      this.#around.parameter(message.name, message.value)
+      if (this.#around.inReach() !== undefined) {
+        const own = this.#around.settings.isOwn(message.name, message.value, this.#said)
+        if (!own && this.#around.withholds('anything')) return
+      }
+    }
     const shown = this.#around.shownApplicationName
     if (message.kind === 'parameterStatus' && message.name === 'application_name' && shown !== undefined) {
       this.#session.reply(encodeServer({ ...message, value: shown(message.value) }))

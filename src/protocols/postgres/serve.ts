@@ -17,7 +17,7 @@ import { CancelKeys } from './keys.ts'
 import { SessionKnowledge } from './knowledge.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
-import { mayHoldValues } from './withheld.ts'
+import { mayHoldValues, noticeWithoutValues, withoutValues } from './withheld.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
 
 /** A name longer than this is cut by the server (NAMEDATALEN less one). */
@@ -168,8 +168,16 @@ export class PostgresServer {
       judge,
       inReach: () => knowledge.inReach(),
       suspicion: (facts, statement) => knowledge.suspicion(facts, statement),
-      withholds: (of, schema, table) =>
-        !judge.seesAll && mayHoldValues(of, knowledge.isInReach(schema, table)),
+      withholds: (of) => (of === 'anything' || mayHoldValues(of, false)) && !judge.seesAll,
+      shownText: (kind, fields, of) => {
+        const may = of === 'anything' || mayHoldValues(of, knowledge.isInReach(fields.schema, fields.table))
+        if (!may || judge.seesAll) return fields
+        const { catalogue } = knowledge
+        return kind === 'errorResponse'
+          ? withoutValues(fields, catalogue)
+          : noticeWithoutValues(fields, catalogue)
+      },
+      settings: upstream.parameters,
       shownApplicationName: connection.settings.tagApplicationName
         ? (value) => (value === tagged ? name : value)
         : undefined,

@@ -1,39 +1,28 @@
 import type { Facts } from '../../core/index.ts'
+import type { Catalogue } from '../../sql/index.ts'
 import type { ErrorFields } from '../../wire/postgres/index.ts'
+import type { KnownNames } from './sqlstates.ts'
+import { knownSqlstate, ownMessage } from './sqlstates.ts'
 
 /**
  * Errors and notices quote values of rows: a failed CHECK shows the whole row, a failed cast shows what could not be
- * cast. Where protected columns are in reach of who may not see them, only what is made of names passes.
+ * cast, and a trigger may RAISE whatever it likes under any SQLSTATE, with any name in the fields for names. Where
+ * protected columns are in reach of who may not see them, a client hears a SQLSTATE of the server's own list, words of
+ * ours, and names that the catalogue knows.
  */
-
-/**
- * Classes of SQLSTATEs whose MESSAGE is made of names and of what the client wrote; DETAIL may hold values even so.
- * An allow-list: in every other class (22 data exception, P0 raised by a function, ...) the MESSAGE may hold values too.
- * https://www.postgresql.org/docs/current/errcodes-appendix.html
- */
-const NAMES_ONLY: ReadonlySet<string> = new Set(
-  '08 0A 23 24 25 26 28 2B 2D 34 3B 3D 3F 40 53 54 55 57'.split(' '),
-)
-
-/** Of class 42 found while reading a statement: it tells where. Raised later: privileges. */
-const PRIVILEGE = '42501'
 
 /** Ends or checks what earlier statements of the transaction did; anywhere, because comments may stand in front. */
 const SETTLES = /\b(?:commit|end|prepare\s+transaction|set\s+constraints)\b/i
 
-/** Fields made of names, positions in the client's own text, and places in the server's source. */
-const KEPT = [
-  'code',
-  'position',
-  'schema',
-  'table',
-  'column',
-  'dataType',
-  'constraint',
-  'file',
-  'line',
-  'routine',
-] as const
+/**
+ * Of these classes, what is found while the client's own text is read is told in full: it quotes that text and names
+ * of the catalogue, because no row has been looked at yet. Only then is there a POSITION: what runs later has none, and
+ * RAISE cannot make one. 0A not supported, 22 a literal that is none, 42 names and syntax.
+ */
+const FOUND_IN_TEXT: ReadonlySet<string> = new Set(['0A', '22', '42'])
+
+/** Places in the server's own source. */
+const PLACES = ['file', 'line', 'routine'] as const
 
 const DETAIL = 'More is not shown, because protected columns are in reach of this statement.'
 
@@ -51,25 +40,83 @@ export function mayHoldValues(of: Reached | undefined, named: boolean): boolean 
   return attributes['reach'] !== false || SETTLES.test(of.text)
 }
 
-/** The same error or notice without what could be a value. */
-export function withoutValues(fields: ErrorFields): ErrorFields {
-  const code = fields.code ?? 'XX000'
-  const kept: Partial<Record<(typeof KEPT)[number], string>> = {}
-  for (const field of KEPT) {
+/** The same error without what could be a value. */
+export function withoutValues(fields: ErrorFields, catalogue: Catalogue | undefined): ErrorFields {
+  const code = knownSqlstate(fields.code)
+  const known = knownNames(fields, catalogue)
+  const kept: Partial<Record<(typeof PLACES)[number], string>> = {}
+  for (const field of PLACES) {
     const value = fields[field]
     if (value !== undefined) kept[field] = value
   }
-  const severity = fields.severity ?? 'ERROR'
+  const { position, message } = fields
+  const found = position !== undefined && FOUND_IN_TEXT.has(code.slice(0, 2))
   return {
     ...kept,
-    severity,
+    ...known,
+    ...(position === undefined ? {} : { position }),
+    severity: fields.severity ?? 'ERROR',
     code,
-    message: isMadeOfNames(fields, code) ? (fields.message ?? '') : `The server reports SQLSTATE ${code}.`,
+    message: found && message !== undefined ? message : ownMessage(code, known),
     detail: DETAIL,
   }
 }
 
-function isMadeOfNames(fields: ErrorFields, code: string): boolean {
-  if (NAMES_ONLY.has(code.slice(0, 2))) return true
-  return code.startsWith('42') && (fields.position !== undefined || code === PRIVILEGE)
+/** Says nothing by its SQLSTATE: a RAISE NOTICE or RAISE WARNING without one, a server's remark. */
+const SILENT: ReadonlySet<string> = new Set(['00000', '01000'])
+
+/** The same for a notice. Undefined: nothing of it can be told. */
+export function noticeWithoutValues(
+  fields: ErrorFields,
+  catalogue: Catalogue | undefined,
+): ErrorFields | undefined {
+  const { code } = fields
+  if (code === undefined || SILENT.has(code) || code.startsWith('P0') || knownSqlstate(code) !== code)
+    return undefined
+  return withoutValues(fields, catalogue)
+}
+
+/** Settings reported to the client whose values are text of somebody's choice: a trigger could put anything there. */
+const FREE_TEXT: ReadonlySet<string> = new Set(['application_name', 'search_path', 'timezone', 'datestyle'])
+/** Values remembered for each of them. */
+const VALUES_MAX = 64
+
+/** What a client knows of its settings: the values it began with, and those it has written itself. */
+export class OwnSettings {
+  readonly #known = new Map<string, Set<string>>()
+
+  constructor(begun: ReadonlyMap<string, string>) {
+    for (const [name, value] of begun) this.#know(name, value)
+  }
+
+  /** Whether the client gave it this value in one of these statements, had it before, or it tells nothing. */
+  isOwn(name: string, value: string, texts: readonly string[]): boolean {
+    const key = name.toLowerCase()
+    if (!FREE_TEXT.has(key) || this.#known.get(key)?.has(value) === true) return true
+    const sought = value.toLowerCase()
+    if (!texts.some((text) => text.toLowerCase().includes(sought))) return false
+    this.#know(key, value)
+    return true
+  }
+
+  #know(name: string, value: string): void {
+    const key = name.toLowerCase()
+    const values = this.#known.get(key) ?? new Set()
+    if (values.size < VALUES_MAX) this.#known.set(key, values.add(value))
+  }
+}
+
+function knownNames(fields: ErrorFields, catalogue: Catalogue | undefined): KnownNames {
+  const { schema, table, column, constraint } = fields
+  if (schema === undefined || table === undefined) return {}
+  const relation = catalogue?.schemas.get(schema)?.get(table)
+  if (catalogue === undefined || relation === undefined) return {}
+  const isColumn = relation.columns.some((each) => each.name === column)
+  const isConstraint = constraint !== undefined && catalogue.constraints.get(relation.oid)?.has(constraint)
+  return {
+    schema,
+    table,
+    ...(column !== undefined && isColumn ? { column } : {}),
+    ...(isConstraint === true ? { constraint } : {}),
+  }
 }
