@@ -157,6 +157,12 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
       const ports = { network, random, resolveSecret: (ref: SecretRef) => secrets.resolve(ref) }
       return protocol === undefined ? [] : await protocol.probe(ports, connection)
     },
+    explain: (connection, question) => {
+      const protocol = PROTOCOLS.find(({ name }) => name === connection.protocol)
+      const ports = { network, random, resolveSecret: (ref: SecretRef) => secrets.resolve(ref) }
+      return protocol?.explain?.(ports, connection, question)
+    },
+    policy: () => configurations.current.policy,
     localIdentity: (name) => localIdentity(config(), name),
     endpoints: () => endpoints,
   }

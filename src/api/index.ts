@@ -25,6 +25,7 @@ import { exchangeRoutes } from './routes/exchange.ts'
 import { identityRoutes } from './routes/identities.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { peopleRoutes } from './routes/people.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 
@@ -40,6 +41,7 @@ export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRo
     ...sessionRoutes(parts),
     ...secretRoutes(parts),
     ...configurationRoutes(parts),
+    ...policyRoutes(parts),
     ...eventRoutes(events),
   ]
   const description = route({

@@ -3,8 +3,9 @@ import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
 import type { Clock, ConfigVersion, Connection, Identity, IdentityChain, Journal } from '../core/index.ts'
 import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
+import type { Policy } from '../policy/index.ts'
 import type { Recording } from '../recording/index.ts'
-import type { Finding, Gateway } from '../session/index.ts'
+import type { ExplainQuestion, Explanation, Finding, Gateway } from '../session/index.ts'
 import type { FreshLogins } from './logins.ts'
 
 /** The domains behind the control API. It has no powers of its own. */
@@ -31,6 +32,10 @@ export type ApiParts = {
   verify(token: string): Promise<IdentityChain>
   /** Looks at the upstream of a connection. */
   probe(connection: Connection): Promise<readonly Finding[]>
+  /** What a command would come to. Undefined: the connection's protocol cannot say. */
+  explain(connection: Connection, question: ExplainQuestion): Promise<Explanation> | undefined
+  /** The policy in force. */
+  policy(): Policy
   /** What is counted, as Prometheus reads it. */
   metrics(): Promise<string>
   /** Where each protocol listens. */

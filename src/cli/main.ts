@@ -14,6 +14,7 @@ import { addDoctorCommand } from './doctor.ts'
 import { addInitCommand } from './init/index.ts'
 import { addOverviewCommands } from './overview.ts'
 import { addIdentityCommands, addPeopleCommands } from './people.ts'
+import { addPolicyCommands } from './policy/index.ts'
 import { addQueryCommand } from './query.ts'
 import { addRunCommand } from './run.ts'
 import { addSecretCommands } from './secrets.ts'
@@ -39,6 +40,7 @@ const COMMANDS = [
   addIdentityCommands,
   addSecretCommands,
   addConfigCommands,
+  addPolicyCommands,
   addDoctorCommand,
 ] as const
 

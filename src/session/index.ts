@@ -11,4 +11,13 @@ export { housekeeping, isHeld } from './flights.ts'
 export type { HoldObserver, Opening, Session } from './session.ts'
 export type { CellMasker, JsonAssignment, JsonMasker } from '../masking/index.ts'
 export { cellMasker, jsonMasker, maskedCell, parseJsonPath } from '../masking/index.ts'
-export type { Finding, ProbePorts, Protocol, ProtocolContext, ProtocolServer } from './protocol.ts'
+export type {
+  ExplainedOutput,
+  Explanation,
+  ExplainQuestion,
+  Finding,
+  ProbePorts,
+  Protocol,
+  ProtocolContext,
+  ProtocolServer,
+} from './protocol.ts'

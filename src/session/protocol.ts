@@ -4,6 +4,10 @@ import type {
   AttributeType,
   Connection,
   ConnectionName,
+  Decision,
+  Facts,
+  LabelName,
+  MaskingRule,
   Network,
   Pipe,
   RandomBytes,
@@ -28,6 +32,11 @@ export type Protocol = {
   ) => { readonly expected: string; readonly fix: string } | undefined
   /** Looks at a connection's upstream as `sluice doctor` shows it. Reads no row. Total: what fails is a finding. */
   probe(ports: ProbePorts, connection: Connection): Promise<readonly Finding[]>
+  /**
+   * What a command would come to, without running it: the same facts, from the same analyser over the upstream's
+   * definitions as they are now. Absent where a protocol cannot say. Throws GatewayError for what cannot be read.
+   */
+  explain?(ports: ProbePorts, connection: Connection, question: ExplainQuestion): Promise<Explanation>
   /** Begins to serve. One per listener; `close` ends what it keeps of its own. */
   serve(context: ProtocolContext): ProtocolServer
 }
@@ -37,6 +46,31 @@ export type Finding = {
   readonly level: 'ok' | 'warning' | 'problem'
   readonly message: string
   readonly remedy?: string
+}
+
+export type ExplainQuestion = {
+  readonly text: string
+  readonly database: string
+  /** The policy in force, asked for the identity in question. */
+  decide(facts: Facts): Decision
+}
+
+/** What a command would come to. Holds no value of the upstream's. */
+export type Explanation = {
+  readonly facts: Facts
+  readonly decision: Decision
+  /** What a client would get to see of each output that the analysis names. */
+  readonly outputs: readonly ExplainedOutput[]
+}
+
+export type ExplainedOutput = {
+  /** From 1. */
+  readonly statement: number
+  readonly name: string
+  readonly labels: readonly LabelName[]
+  readonly computed: boolean
+  /** Absent: in clear. */
+  readonly mask?: MaskingRule
 }
 
 /** What a look at an upstream needs; it is no session and carries nothing of a client's. */

@@ -190,7 +190,7 @@ export function databaseFor(
 }
 
 /** The chain of `--as` and `--for`: agent first, whom it acts for next. */
-function chainOf(parts: ApiParts, as: string, actsFor: string | undefined): IdentityChain {
+export function chainOf(parts: ApiParts, as: string, actsFor: string | undefined): IdentityChain {
   const actor = identityNamed(parts, as)
   if (actsFor === undefined) return [actor]
   const subject = identityNamed(parts, actsFor)

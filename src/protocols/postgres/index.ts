@@ -8,6 +8,7 @@ import type { Connection, LabelName } from '../../core/index.ts'
 import type { Protocol, ProtocolContext, ProtocolServer } from '../../session/index.ts'
 import type { SqlAnalyser } from '../../sql/index.ts'
 import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
+import { explainPostgres } from './explain.ts'
 import { probePostgres } from './probe.ts'
 import { PostgresServer } from './serve.ts'
 import type { PostgresSettings } from './settings.ts'
@@ -20,6 +21,10 @@ export const postgres: Protocol = {
   labelFault,
   async probe(ports, connection) {
     return isOurs(connection) ? await probePostgres(ports, connection) : []
+  },
+  async explain(ports, connection, question) {
+    if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
+    return await explainPostgres(ports, connection, question)
   },
   serve: (context) => serveWith(context, createSqlAnalyser()),
 }

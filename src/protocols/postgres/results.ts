@@ -51,6 +51,15 @@ function maskerFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): 
   return cellMasker(rule, TEXT_TYPES.has(output.source?.type ?? 0) ? 'text' : 'other')
 }
 
+/** How an output that is masked is hidden, in the words of the configuration; of two rules neither shows anything. */
+export function maskOf(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): MaskingRule {
+  if (output.computed === true) return { kind: 'full' }
+  const rules = (output.labels ?? []).flatMap((label) => masks.get(label) ?? [])
+  const [rule, ...others] = rules
+  const agree = others.every((other) => JSON.stringify(other) === JSON.stringify(rule))
+  return rule !== undefined && agree ? rule : { kind: 'null' }
+}
+
 /**
  * Holds the server's own description against the analysis. It comes after execution has begun, so it can only
  * tighten: where the two disagree about a column in labelled reach, or about how many columns there are, the values

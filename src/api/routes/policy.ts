@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import type { Decision, RuleRef } from '../../core/index.ts'
+import { COMMAND_CLASSES, describeChain, GatewayError, LIMITS } from '../../core/index.ts'
+import type { Explanation } from '../../session/index.ts'
+import type { ApiParts } from '../parts.ts'
+import type { AnyRoute } from '../route.ts'
+import { none, route } from '../route.ts'
+import { chainOf, connectionNamed, databaseFor } from './credentials.ts'
+
+const body = z.strictObject({
+  connection: z.string().min(1).max(64),
+  as: z.string().min(1).max(LIMITS.identityNameMax),
+  for: z.string().min(1).max(LIMITS.identityNameMax).optional(),
+  database: z.string().min(1).max(63).optional(),
+  text: z.string().min(1).max(LIMITS.statementBytesMax),
+})
+
+const rule = z.object({ name: z.string(), file: z.string(), line: z.int() })
+const names = z.array(z.string())
+
+const explanation = z.object({
+  identity: z.string(),
+  connection: z.string(),
+  database: z.string().optional(),
+  policyVersion: z.string(),
+  decision: z.enum(['allow', 'hold', 'deny']),
+  message: z.string().optional(),
+  remedy: z.string().optional(),
+  /** Most decisive first; empty when nothing permitted it. */
+  rules: z.array(rule),
+  /** Those that only observe and would have decided otherwise. */
+  observed: z.array(rule),
+  class: z.enum(COMMAND_CLASSES),
+  classes: z.array(z.enum(COMMAND_CLASSES)),
+  reads: names,
+  writes: names,
+  calls: names,
+  labels: names,
+  touches: names,
+  filters: names,
+  stores: names,
+  escape: z.object({ labels: names, reason: z.string() }).optional(),
+  unbounded: z.boolean(),
+  writesEverything: z.boolean(),
+  outputs: z.array(
+    z.object({
+      statement: z.int(),
+      name: z.string(),
+      labels: names,
+      computed: z.boolean(),
+      /** How it is masked; absent: shown in clear. */
+      mask: z.record(z.string(), z.unknown()).optional(),
+    }),
+  ),
+  /** Absent: no result, or one without a limit. */
+  limit: z.object({ rows: z.number().optional(), bytes: z.number().optional() }).optional(),
+})
+
+/** Asking what the rules make of a command, with the rights that look at the configuration and a record of it. */
+export function policyRoutes(parts: ApiParts): readonly AnyRoute[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/policy/explain',
+      summary: 'What a statement would come to for an identity, and by which rules. Nothing is run.',
+      access: ['operator socket', 'admin', 'operator'],
+      params: none,
+      query: none,
+      body,
+      answer: explanation,
+      records: ({ body: { connection, as, for: actsFor } }) => ({
+        action: 'policy.explain',
+        target: connection,
+        details: { as, ...(actsFor === undefined ? {} : { for: actsFor }) },
+      }),
+      async handle({ body: { connection: name, as, for: actsFor, database: wanted, text } }) {
+        const connection = connectionNamed(parts, name)
+        const chain = chainOf(parts, as, actsFor)
+        const { database } = databaseFor(connection, 'database', wanted)
+        const policy = parts.policy()
+        const explained = await parts.explain(connection, {
+          text,
+          database: database ?? '',
+          decide: (facts) =>
+            policy.decide({ chain, connection: connection.name, facts, now: parts.clock.now() }),
+        })
+        if (explained === undefined) {
+          throw new GatewayError(
+            'unsupported',
+            `Nothing is explained for ${connection.protocol} connections.`,
+          )
+        }
+        return {
+          identity: describeChain(chain),
+          connection: connection.name,
+          ...(database === undefined ? {} : { database }),
+          policyVersion: policy.version,
+          ...toldOf(explained),
+        }
+      },
+    }),
+  ]
+}
+
+function toldOf({
+  facts,
+  decision,
+  outputs,
+}: Explanation): Omit<z.output<typeof explanation>, 'identity' | 'connection' | 'policyVersion'> {
+  return {
+    decision: decision.kind,
+    ...(decision.kind === 'allow'
+      ? {}
+      : { message: decision.reason.message, remedy: decision.reason.remedy }),
+    rules: decision.rules.map(ruleOf),
+    observed: decision.observed.map(ruleOf),
+    class: facts.class,
+    classes: facts.statements.map((each) => each.class),
+    reads: [...facts.reads],
+    writes: [...facts.writes],
+    calls: [...facts.calls],
+    labels: [...facts.labels],
+    touches: [...facts.touches],
+    filters: [...facts.filters],
+    stores: [...facts.stores],
+    ...(facts.escape === undefined
+      ? {}
+      : { escape: { labels: [...facts.escape.labels], reason: facts.escape.reason } }),
+    unbounded: facts.unbounded,
+    writesEverything: facts.writesEverything,
+    outputs: outputs.map(({ mask, ...each }) => ({
+      ...each,
+      labels: [...each.labels],
+      ...(mask === undefined ? {} : { mask: { ...mask } }),
+    })),
+    ...limitOf(decision),
+  }
+}
+
+function ruleOf({ name, file, line }: RuleRef): z.output<typeof rule> {
+  return { name, file, line }
+}
+
+function limitOf(decision: Decision): { limit?: { rows?: number; bytes?: number } } {
+  if (decision.kind === 'deny') return {}
+  const { rowsMax, bytesMax } = decision.limit
+  const limit = {
+    ...(Number.isFinite(rowsMax) ? { rows: rowsMax } : {}),
+    ...(Number.isFinite(bytesMax) ? { bytes: bytesMax } : {}),
+  }
+  return Object.keys(limit).length === 0 ? {} : { limit }
+}

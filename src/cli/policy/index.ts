@@ -1,0 +1,13 @@
+import type { Command } from 'commander'
+import { addCheck } from './check.ts'
+import { addExplain } from './explain.ts'
+import { addTest } from './run-cases.ts'
+
+export function addPolicyCommands(program: Command): void {
+  const group = program
+    .command('policy')
+    .description('rules: check them, ask what they make of a statement, test them')
+  addCheck(group)
+  addExplain(group)
+  addTest(group)
+}
