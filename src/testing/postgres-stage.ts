@@ -72,6 +72,8 @@ export type StageOptions = {
   /** Columns with labels; on unless said otherwise. */
   readonly labelled?: boolean
   readonly rules?: string
+  /** Says what was masked; off unless said otherwise, because most tests are about something else. */
+  readonly maskedNotice?: boolean
   /** Further lines of the connection's block. */
   readonly connection?: string
   readonly server?: FakePostgresOptions
@@ -85,7 +87,8 @@ export function connectionBlock(options: StageOptions = {}): string {
     upstream: { host: db.test, user: role, password: "\${env:PASSWORD}", sslmode: disable }
     databases: [${DATABASE}]
     limit: { rows: 10, bytes: 8MiB }
-    patience: 30s${options.labelled === false ? '' : LABELS}${options.connection ?? ''}`
+    patience: 30s
+    maskedNotice: ${options.maskedNotice ?? false}${options.labelled === false ? '' : LABELS}${options.connection ?? ''}`
 }
 
 /** A gateway for PostgreSQL with a fake server behind it and clients in front, all in memory. */

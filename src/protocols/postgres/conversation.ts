@@ -6,6 +6,7 @@ import { housekeeping } from '../../session/index.ts'
 import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './commands.ts'
 import { errorBytes, noticeBytes } from './errors.ts'
+import type { MaskedResults } from './masked-notice.ts'
 import type { ReplySurroundings } from './replies.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
@@ -22,6 +23,7 @@ export type ConversationParts = {
   /** Whether what the server says may hold values that the client may not see, and what of it the client hears. */
   readonly withholds: ReplySurroundings['withholds']
   readonly shownText: ReplySurroundings['shownText']
+  readonly masked: MaskedResults
   /** The settings that the server began with. */
   readonly settings: ReadonlyMap<string, string>
   readonly shownApplicationName: ((value: string) => string) | undefined
@@ -83,6 +85,7 @@ export class Conversation {
       withholds: parts.withholds,
       shownText: parts.shownText,
       settings: new OwnSettings(parts.settings),
+      masked: parts.masked,
       cutOff: parts.cancelUpstream,
       settled: () => this.#settled(),
       parameter: (name, value) => parts.judge.parameter(name, value),

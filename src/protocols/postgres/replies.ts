@@ -13,6 +13,7 @@ import {
   STATUS_BYTES,
 } from '../../wire/postgres/index.ts'
 import { errorBytes, positionOf } from './errors.ts'
+import type { MaskedResults } from './masked-notice.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
 import { asksForReady } from './pending.ts'
 import type { ResultPlan } from './results.ts'
@@ -53,6 +54,7 @@ export type ReplySurroundings = {
   /** Definitions may have changed. */
   redefined(): void
   readonly settings: OwnSettings
+  readonly masked: MaskedResults
   /** What a client is told of `application_name`, when the server knows it with a tag. */
   readonly shownApplicationName: ((value: string) => string) | undefined
 }
@@ -82,6 +84,8 @@ export class Replies implements FrameSink {
   #portal: Portal | undefined
   /** The texts of the commands since the last ReadyForQuery: settings are reported right before the next. */
   #said: string[] = []
+  /** Rows of the statement being answered that the client was shown. */
+  #shown = 0
   #rowsMax = Number.POSITIVE_INFINITY
   #bytesMax = Number.POSITIVE_INFINITY
 
@@ -254,6 +258,7 @@ export class Replies implements FrameSink {
     const rows = flight.rows + (portal?.rows ?? 0)
     const bytes = flight.bytes + (portal?.bytes ?? 0)
     if (rows > this.#rowsMax || bytes > this.#bytesMax) return this.#cutOff(flight, rows)
+    this.#shown++
     return undefined
   }
 
@@ -329,8 +334,11 @@ export class Replies implements FrameSink {
       this.#tellCut(false)
       return
     }
-    if (!this.#muted) this.pass(buffer, from, end)
     const head = this.#state.pending.first()
+    if (!this.#muted) {
+      this.#tellMasked(head)
+      this.pass(buffer, from, end)
+    }
     if (head?.kind === 'execute') {
       const { portal, flight } = head
       if (portal !== undefined) {
@@ -348,6 +356,15 @@ export class Replies implements FrameSink {
     }
   }
 
+  /** Between the last row and the end of the statement, where every client takes a notice. */
+  #tellMasked(head: Pending | undefined): void {
+    const rows = this.#shown
+    this.#shown = 0
+    if (head?.kind !== 'query' && head?.kind !== 'execute') return
+    const notice = this.#around.masked.ended(head.flight, this.#plan, rows)
+    if (notice !== undefined) this.pass(notice, 0, notice.length)
+  }
+
   /**
    * The client is told of the limit where the rest of the result would have been. For the client the command has
    * failed; a server that was not stopped in time (`failed` is false) has not, and goes on with what follows.
@@ -356,6 +373,7 @@ export class Replies implements FrameSink {
     const cut = this.#cut
     if (cut === undefined) return
     this.#cut = undefined
+    this.#tellMasked(this.#state.pending.first())
     const error = errorBytes(cut, 'ERROR')
     this.pass(error, 0, error.length)
     const head = this.#state.pending.first()
@@ -385,6 +403,7 @@ export class Replies implements FrameSink {
       this.#tellCut(true)
       return
     }
+    this.#shown = 0
     if (!this.#muted) this.#passText(SERVER_TYPES.errorResponse, buffer, from, start, end)
     const code = sqlstateOf(buffer, start, end)
     if (head === undefined || head.kind === 'sync') return

@@ -15,6 +15,7 @@ import { errorBytes } from './errors.ts'
 import { greet } from './greeting.ts'
 import { CancelKeys } from './keys.ts'
 import { SessionKnowledge } from './knowledge.ts'
+import { MaskedResults } from './masked-notice.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
 import { mayHoldValues, noticeWithoutValues, withoutValues } from './withheld.ts'
@@ -178,6 +179,7 @@ export class PostgresServer {
           : noticeWithoutValues(fields, catalogue)
       },
       settings: upstream.parameters,
+      masked: new MaskedResults(connection.settings.maskedNotice),
       shownApplicationName: connection.settings.tagApplicationName
         ? (value) => (value === tagged ? name : value)
         : undefined,

@@ -22,6 +22,8 @@ export const postgresSettings = z.strictObject({
   databases: z.array(line('a database')).default([]),
   /** Adds the session id to `application_name` upstream, so that its DBA finds the session. */
   tagApplicationName: z.boolean().default(true),
+  /** Says in a notice behind the rows what was masked in them, once per shape of statement and session. */
+  maskedNotice: z.boolean().default(true),
   /** How often definitions changed around the gateway are looked for. */
   catalogueEvery: duration({ min: 200, max: 60_000 }).default(2_000),
 })

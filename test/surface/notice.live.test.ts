@@ -1,0 +1,68 @@
+/** The notice behind masked rows, as the clients that people use take it. */
+import { Client } from 'pg'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { run } from '../support/process.ts'
+import { psql } from '../support/psql.ts'
+import { teardown } from '../support/teardown.ts'
+import type { Shop } from './world.ts'
+import { MARK, startShop } from './world.ts'
+
+const SQL = 'SELECT id, email FROM customers ORDER BY id LIMIT 2'
+const TOLD = 'Masked in 2 rows: email (pii.email).'
+const ROWS = [
+  [1, 'c***@example.com'],
+  [2, 'c***@example.com'],
+]
+
+describe('P-09: a notice of what was masked', () => {
+  const later = teardown()
+  let shop: Shop
+  let dsn: string
+
+  beforeAll(async () => {
+    shop = await startShop()
+    later(() => shop.stop())
+    dsn = await shop.gateway.dsn('shop', 'reader')
+  }, 120_000)
+
+  test('psql shows it once, beside the rows', async () => {
+    const done = await psql(dsn, `${SQL};\n${SQL};\n\\set FETCH_COUNT 0\n${SQL} \\g`, ['-At'])
+    expect(done.stdout.split('\n').slice(0, 2)).toEqual(ROWS.map((row) => row.join('|')))
+    expect(done.stdout).not.toContain(MARK)
+    expect(done.stderr.split(TOLD)).toHaveLength(2)
+    expect(done.stderr).not.toMatch(/lost|unexpected|error/i)
+  })
+
+  test('node-postgres hands it over as a notice, in both protocols', async () => {
+    const client = new Client({ connectionString: dsn })
+    const heard: (string | undefined)[] = []
+    client.on('notice', (notice) => heard.push(`${notice.code} ${notice.message}`))
+    await client.connect()
+    try {
+      const simple = await client.query({ text: SQL, rowMode: 'array' })
+      const prepared = await client.query({
+        text: 'SELECT id, email FROM customers WHERE id <= $1 ORDER BY id',
+        values: [2],
+        rowMode: 'array',
+      })
+      expect([simple.rows, prepared.rows]).toEqual([ROWS, ROWS])
+      expect(heard).toEqual([`SL010 ${TOLD}`, `SL010 ${TOLD}`])
+    } finally {
+      await client.end()
+    }
+  })
+
+  test('psycopg hands it over as a notice', async () => {
+    const script = `
+import sys, json, psycopg
+heard = []
+with psycopg.connect(sys.argv[1]) as c:
+    c.add_notice_handler(lambda d: heard.append(d.sqlstate + ' ' + d.message_primary))
+    rows = c.execute(sys.argv[2]).fetchall()
+    more = c.execute('SELECT id, email FROM customers WHERE id <= %s ORDER BY id', [2]).fetchall()
+print(json.dumps([rows, more, heard]))`
+    const done = await run('/usr/bin/python3', ['-c', script, dsn, SQL])
+    expect(done.stderr).toBe('')
+    expect(JSON.parse(done.stdout)).toEqual([ROWS, ROWS, [`SL010 ${TOLD}`, `SL010 ${TOLD}`]])
+  })
+})
