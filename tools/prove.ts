@@ -34,10 +34,10 @@ function testFiles(): string[] {
   )
 }
 
-/** `src/wire/postgres/fuzz.test.ts` becomes `wire-postgres-fuzz`. */
+/** `src/wire/postgres/fuzz.test.ts` becomes `wire-postgres-fuzz`, `test/prove/leaks.live.test.ts` becomes `leaks`. */
 function nameOf(file: string): string {
   return file
-    .replace(/^(src|test)[\\/]/, '')
+    .replace(/^(src|test)[\\/](prove[\\/])?/, '')
     .replace(/(\.live)?\.test\.ts$/, '')
     .replaceAll(/[\\/]/g, '-')
 }
