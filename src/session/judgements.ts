@@ -2,7 +2,12 @@ import type { Decision, Facts } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
 
 /** What is known of a command and what was decided: the unit that is cached, and that adapters hang their plans on. */
-export type Judgement = { readonly facts: Facts; readonly decision: Decision }
+export type Judgement = {
+  readonly facts: Facts
+  readonly decision: Decision
+  /** Where it was made: what it depends on besides the command. */
+  readonly scope: Scope
+}
 
 /** Where judgements of one kind lie. A dropped one is empty and stays so; ask the cache for its successor. */
 export type Scope = { readonly judgements: Map<string, Judgement>; dropped: boolean }

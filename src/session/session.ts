@@ -143,14 +143,16 @@ export class Session implements TurnMember {
       facts,
       now: this.#gateway.clock.now(),
     })
-    const judgement = { facts, decision }
+    const judgement = { facts, decision, scope: this.#scope }
     if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(this.#scope, key, judgement)
     return judgement
   }
 
   /** Whether a judgement made earlier (a prepared statement's) still stands: same policy, same scope, not volatile. */
   stands(scope: string, judgement: Judgement): boolean {
-    return this.#policy === this.#gateway.policy && scope === this.#scopeName && !judgement.decision.volatile
+    // Held against its own scope: the session may have judged other commands in another one since.
+    this.#enterScope(scope)
+    return judgement.scope === this.#scope && !judgement.decision.volatile
   }
 
   /**

@@ -275,6 +275,16 @@ group('the policy changes', () => {
     client.write(execute(), sync)
     expect(script(await client.hear(from)).slice(-4)).toEqual([...ROWS, 'done SELECT 2', 'ready idle'])
   })
+
+  it('after Parse, and something else was judged meanwhile: what is masked now is masked (P-02)', async () => {
+    const stage = await open({ rules: SEEING_RULES })
+    const client = await stage.client()
+    await client.say([parse(MASKED, 's'), sync])
+    stage.world.adopt(configurationOf(connectionBlock(), AGENT_RULES))
+    await client.query('SELECT 1')
+    const heard = await client.say([bind({ statement: 's' }), execute(), sync])
+    expect(script(heard).slice(-4)).toEqual([...ROWS, 'done SELECT 2', 'ready idle'])
+  })
 })
 
 group('names', () => {
