@@ -206,7 +206,7 @@ describe('what is decided', () => {
     expect(session.cached('a', 'key')).toBe(judgement)
     expect(session.stands('a', judgement)).toBe(true)
     expect(session.cached('b', 'key')).toBeUndefined()
-    expect(session.stands('a', judgement)).toBe(false)
+    expect(session.stands('b', judgement)).toBe(false)
     expect(session.cached('a', 'key')).toBe(judgement)
     world.adopt(
       configurationOf(ANY_CONNECTION, '  - { name: closed, who: everyone, on: all, forbid: { run: all } }\n'),

@@ -112,14 +112,17 @@ describe.each(sides)('P-02 never clear: random statements on PostgreSQL %i', (ma
     )
   })
 
-  test.runIf(major === 18)('every kind of node stood in every place', () => {
-    const pairs = [...reachable()]
-    const missing = pairs.filter((pair) => !totals.pairs.has(pair))
-    expect(1 - missing.length / pairs.length, missing.join('\n')).toBeGreaterThanOrEqual(
-      // Rare pairs need numbers: a small count is told from one that goes wrong, the full one has to meet the bar.
-      COUNT >= 20_000 ? REACHED_MIN : 0.7,
-    )
-  })
+  // The older server does not know all of the grammar.
+  if (major === 18) {
+    test('every kind of node stood in every place', () => {
+      const pairs = [...reachable()]
+      const missing = pairs.filter((pair) => !totals.pairs.has(pair))
+      expect(1 - missing.length / pairs.length, missing.join('\n')).toBeGreaterThanOrEqual(
+        // Rare pairs need numbers: a small count is told from one that goes wrong, the full one has to meet the bar.
+        COUNT >= 20_000 ? REACHED_MIN : 0.7,
+      )
+    })
+  }
 })
 
 async function tried(stage: Stage, totals: Totals, one: Case): Promise<void> {
