@@ -35,6 +35,8 @@ export type Output = {
   readonly labels?: readonly LabelName[]
   /** The value is more than an untouched copy of one labelled source: it is hidden whole or not at all. */
   readonly computed?: true
+  /** The type of an untouched copy by its number, where it is known. */
+  readonly type?: number
   /** What the upstream must call the source, so that its own description can be held against the analysis. */
   readonly source?: { readonly relation: number; readonly attribute: number; readonly type: number }
 }

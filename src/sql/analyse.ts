@@ -7,12 +7,14 @@ import type { Catalogue } from './catalogue.ts'
 import { classOf, classOfKind, explains, redefines } from './classify.ts'
 import { Names } from './names.ts'
 import type { ParseResult } from './parser.ts'
-import type { SessionNames } from './protect.ts'
+import type { RulesOff } from './lineage-rules.ts'
+import type { LineageMeans, SessionNames } from './protect.ts'
 import { protect } from './protect.ts'
 import type { RelationRef, Survey } from './survey.ts'
 import { survey } from './survey.ts'
 import { kindOf, showName } from './tree.ts'
 import { readsUnbounded, writesEverything } from './unbounded.ts'
+import type { Views } from './views.ts'
 
 export type AnalysisContext = {
   /** Absent: no label is in play, and names stay as they are written. */
@@ -26,6 +28,10 @@ export type AnalysisContext = {
   readonly created?: ReadonlySet<string>
   /** Cursors that a DECLARE of this session has opened under facts without an escape; not portals of the protocol. */
   readonly cursors?: ReadonlySet<string>
+  /** Reads the definitions of views; without it, what a view derives is not followed. */
+  readonly views?: Views
+  /** For tests only: rules of the lineage that do not hold. */
+  readonly off?: RulesOff
 }
 
 /** The facts of a batch. Total: whatever the tree, there is an answer, and what is not understood is opaque. */
@@ -80,7 +86,9 @@ class Gathered {
   readonly #writes = new Set<string>()
   readonly #calls = new Set<string>()
   readonly #labels = new Set<LabelName>()
+  readonly #touches = new Set<LabelName>()
   readonly #filters = new Set<LabelName>()
+  readonly #stores = new Set<LabelName>()
   readonly #escaping = new Set<LabelName>()
   #reason: string | undefined
   #reach = false
@@ -125,11 +133,17 @@ class Gathered {
 
   #protect(node: Node, found: Survey): readonly Output[] | undefined {
     const names = this.#names
-    if (names === undefined || names.catalogue.labels.length === 0) return undefined
-    const { cursors } = this.#context
-    const result = protect(node, found, names, cursors === undefined ? NO_CURSORS : { cursors })
+    const { cursors, views, off } = this.#context
+    if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return undefined
+    const means: LineageMeans = {
+      ...(views === undefined ? {} : { views }),
+      ...(off === undefined ? {} : { off }),
+    }
+    const result = protect(node, found, names, cursors === undefined ? NO_CURSORS : { cursors }, means)
     for (const label of result.labels) this.#labels.add(label)
+    for (const label of result.touches) this.#touches.add(label)
     for (const label of result.filters) this.#filters.add(label)
+    for (const label of result.stores) this.#stores.add(label)
     for (const label of result.escape?.labels ?? []) this.#escaping.add(label)
     this.#reason ??= result.escape?.reason
     this.#reach ||= result.reach
@@ -144,9 +158,9 @@ class Gathered {
       writes: sorted(this.#writes),
       calls: sorted(this.#calls),
       labels: sorted(this.#labels),
-      touches: [],
+      touches: sorted(this.#touches),
       filters: sorted(this.#filters),
-      stores: [],
+      stores: sorted(this.#stores),
       ...(this.#reason === undefined
         ? {}
         : { escape: { labels: sorted(this.#escaping), reason: this.#reason } }),

@@ -72,6 +72,8 @@ export type CatalogueParts = {
     readonly target: number
     readonly extension: string | null
   }[]
+  /** The queries of views and materialised views, every name in them in full. */
+  readonly views: readonly { readonly relation: number; readonly definition: string }[]
 }
 
 /** The first oid that the server gives to objects of users. */
@@ -186,7 +188,14 @@ function relationsOf(parts: CatalogueParts, labels: ColumnLabels): Map<number, R
     list.push({ name, attribute, type, ...(label === undefined ? {} : { label }) })
     columns.set(relation, list)
   }
-  return new Map(parts.relations.map((each) => [each.oid, { ...each, columns: columns.get(each.oid) ?? [] }]))
+  const definitions = new Map(parts.views.map((each) => [each.relation, each.definition]))
+  return new Map(
+    parts.relations.map((each) => {
+      const definition = definitions.get(each.oid)
+      const relation = { ...each, columns: columns.get(each.oid) ?? [] }
+      return [each.oid, definition === undefined ? relation : { ...relation, definition }]
+    }),
+  )
 }
 
 /** Labelled relations, and by and by every view, materialized view or rule that reads one, or that runs what is not known. */

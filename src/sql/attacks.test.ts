@@ -4,18 +4,22 @@ import { sampleCatalogue } from '../testing/sample-catalogue.ts'
 import { analyse } from './analyse.ts'
 import type { ParseResult, Parser } from './parser.ts'
 import { createParser } from './parser.ts'
+import { statementOf, Views } from './views.ts'
 
 /**
- * Published ways around masking and around classification, each with what it comes to here: `masked` (a bare output, which
- * carries its label), `filter` (asks for a permission of its own), `escape` (only for who may see everything), a class,
- * `everything` (a write that spares nothing), or `refused` (does not even parse).
+ * Published ways around masking and around classification, each with what it comes to here: `masked` (an untouched output,
+ * which carries its label), `touch` (allowed and counted), `filter` (asks for a permission of its own; what is made of
+ * the value is computed), `nothing` (it has no protected value in it), `escape` (only for who may see the values), a
+ * class, `everything` (a write that spares nothing), or `refused` (does not even parse).
  */
-type Outcome = 'masked' | 'filter' | 'escape' | 'everything' | 'refused' | CommandClass
+type Outcome = 'masked' | 'touch' | 'filter' | 'nothing' | 'escape' | 'everything' | 'refused' | CommandClass
 
 let parser: Parser
+let views: Views
 
 beforeAll(async () => {
   parser = await createParser()
+  views = new Views((definition) => statementOf(parser.parseNow(definition)))
 })
 
 afterAll(() => parser.close())
@@ -26,7 +30,7 @@ async function judge(text: string): Promise<{ parsed: ParseResult; facts: Facts;
   const parsed = await parser.parse(text)
   return {
     parsed,
-    facts: analyse(parsed, { searchPath: ['public'], catalogue }),
+    facts: analyse(parsed, { searchPath: ['public'], catalogue, views }),
     bare: analyse(parsed, { searchPath: ['public'] }),
   }
 }
@@ -42,7 +46,15 @@ async function check(text: string, expected: Outcome): Promise<void> {
       expect(facts.escape).toBeDefined()
       return
     case 'filter':
+      expect(facts.escape).toBeUndefined()
       expect(facts.filters.length).toBeGreaterThan(0)
+      return
+    case 'touch':
+    case 'nothing':
+      expect(facts.escape).toBeUndefined()
+      expect(facts.filters).toEqual([])
+      expect(facts.labels).toEqual([])
+      expect(facts.touches.length > 0).toBe(expected === 'touch')
       return
     case 'masked':
       expect(facts.escape).toBeUndefined()
@@ -85,10 +97,7 @@ const WRAPPED = [
   'overlay(email PLACING 1 FROM 1)',
   "position('a' IN email)",
   "to_char(phone::int, '999')",
-  'email IS NOT NULL',
   "email LIKE 'a%'",
-  '(SELECT c.email)',
-  '(VALUES (c.email))',
   "NULLIF(email, '')",
   'GREATEST(email)',
   'ARRAY[email]',
@@ -99,7 +108,7 @@ const WRAPPED = [
   "overlay(email placing '' from 1)",
   'pg_typeof(email)',
   'pg_column_size(email)',
-].map((expression) => [`SELECT ${expression} FROM customers c`, 'escape'] as const)
+].map((expression) => [`SELECT ${expression} FROM customers c`, 'filter'] as const)
 
 const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
   'A-01 rename by alias, CTE, subquery or view': [
@@ -108,32 +117,37 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ['SELECT U&"em\\0061il" FROM customers', 'masked'],
     ['SELECT U&"em!0061il" UESCAPE \'!\' FROM customers', 'masked'],
     ['SELECT EMAIL FROM CUSTOMERS', 'masked'],
-    ['WITH a AS (SELECT email AS x FROM customers), b AS (SELECT x AS y FROM a) SELECT y FROM b', 'escape'],
-    ['SELECT y FROM (SELECT x AS y FROM (SELECT email AS x FROM customers) a) b', 'escape'],
-    ['SELECT * FROM customer_list', 'escape'],
-    ['SELECT n FROM customer_names', 'escape'],
+    ['WITH a AS (SELECT email AS x FROM customers), b AS (SELECT x AS y FROM a) SELECT y FROM b', 'masked'],
+    ['SELECT y FROM (SELECT x AS y FROM (SELECT email AS x FROM customers) a) b', 'masked'],
+    ['SELECT * FROM customer_list', 'masked'],
+    ['SELECT n FROM customer_names', 'nothing'],
     ['SELECT b FROM customers AS c (a, x, b)', 'masked'],
   ],
-  'A-02 wrap in expressions': [...WRAPPED],
+  'A-02 wrap in expressions': [
+    ...WRAPPED,
+    ['SELECT email IS NOT NULL FROM customers c', 'touch'],
+    ['SELECT (SELECT c.email) FROM customers c', 'masked'],
+    ['SELECT (VALUES (c.email)) FROM customers c', 'masked'],
+  ],
   'A-03 whole rows and JSON': [
-    ['SELECT c FROM customers c', 'escape'],
-    ['SELECT customers FROM customers', 'escape'],
-    ['SELECT customers.customers FROM customers', 'escape'],
-    ['SELECT to_json(c), to_jsonb(c.*) FROM customers c', 'escape'],
-    ['SELECT json_agg(c) FROM customers c', 'escape'],
-    ["SELECT json_agg(email), array_agg(email), string_agg(email, ',') FROM customers", 'escape'],
-    ['SELECT json_object_agg(id, email) FROM customers', 'escape'],
-    ["SELECT json_build_object('e', email) FROM customers", 'escape'],
+    ['SELECT c FROM customers c', 'filter'],
+    ['SELECT customers FROM customers', 'filter'],
+    ['SELECT customers.customers FROM customers', 'filter'],
+    ['SELECT to_json(c), to_jsonb(c.*) FROM customers c', 'filter'],
+    ['SELECT json_agg(c) FROM customers c', 'filter'],
+    ["SELECT json_agg(email), array_agg(email), string_agg(email, ',') FROM customers", 'filter'],
+    ['SELECT json_object_agg(id, email) FROM customers', 'filter'],
+    ["SELECT json_build_object('e', email) FROM customers", 'filter'],
     ['SELECT hstore(c) FROM customers c', 'escape'],
-    ['SELECT xmlforest(email) FROM customers', 'escape'],
-    ['SELECT xmlagg(xmlelement(name x, email)) FROM customers', 'escape'],
+    ['SELECT xmlforest(email) FROM customers', 'filter'],
+    ['SELECT xmlagg(xmlelement(name x, email)) FROM customers', 'filter'],
     ['SELECT * FROM json_each((SELECT to_json(c) FROM customers c LIMIT 1))', 'escape'],
     ['SELECT x.* FROM customers c, LATERAL json_each_text(row_to_json(c)) x', 'escape'],
-    ['SELECT (SELECT c.*) FROM customers c', 'escape'],
+    ['SELECT (SELECT c.*) FROM customers c', 'filter'],
     ['SELECT email(customers) FROM customers', 'escape'],
-    ["SELECT JSON_OBJECT('a': email) FROM customers", 'escape'],
-    ['SELECT JSON_ARRAYAGG(email) FROM customers', 'escape'],
-    ['SELECT JSON_ARRAY(SELECT email FROM customers)', 'escape'],
+    ["SELECT JSON_OBJECT('a': email) FROM customers", 'filter'],
+    ['SELECT JSON_ARRAYAGG(email) FROM customers', 'filter'],
+    ['SELECT JSON_ARRAY(SELECT email FROM customers)', 'filter'],
   ],
   'A-04 predicate oracles': [
     ["SELECT 1 FROM customers WHERE email LIKE 'a%'", 'filter'],
@@ -141,10 +155,10 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ["SELECT count(*) FROM customers WHERE email ~ '^a'", 'filter'],
     ["SELECT 1 FROM customers WHERE email SIMILAR TO 'a%'", 'filter'],
     ["SELECT 1 FROM customers WHERE starts_with(email, 'a')", 'escape'],
-    ["SELECT 1 FROM customers WHERE email ^@ 'a'", 'escape'],
-    ["SELECT 1 WHERE EXISTS (SELECT 1 FROM customers WHERE email = 'a')", 'filter'],
+    ["SELECT 1 FROM customers WHERE email ^@ 'a'", 'filter'],
+    ["SELECT 1 WHERE EXISTS (SELECT 1 FROM customers WHERE email = 'a')", 'touch'],
     ["SELECT 1 FROM orders LIMIT (SELECT count(*) FROM customers WHERE email LIKE 'a%')", 'filter'],
-    ["SELECT 1 FROM customers ORDER BY (email = 'a')", 'escape'],
+    ["SELECT 1 FROM customers ORDER BY (email = 'a')", 'filter'],
     [
       "SELECT CASE WHEN EXISTS (SELECT 1 FROM customers WHERE email LIKE 'a%') THEN 1 ELSE 1 / 0 END",
       'filter',
@@ -154,7 +168,7 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
       "WITH RECURSIVE r AS (SELECT '' AS p UNION ALL SELECT p || chr(97) FROM r WHERE EXISTS (SELECT 1 FROM customers WHERE email LIKE p || '%')) SELECT max(p) FROM r",
       'filter',
     ],
-    ["UPDATE orders SET note = 'x' WHERE (SELECT email FROM customers LIMIT 1) LIKE 'a%'", 'escape'],
+    ["UPDATE orders SET note = 'x' WHERE (SELECT email FROM customers LIMIT 1) LIKE 'a%'", 'filter'],
     ["DELETE FROM customers WHERE email LIKE 'a%'", 'filter'],
   ],
   'A-05 order, group, distinct, min, max, join': [
@@ -162,20 +176,20 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ['SELECT id, email FROM customers ORDER BY 2', 'filter'],
     ['SELECT count(*) FROM customers GROUP BY email', 'filter'],
     ['SELECT DISTINCT email FROM customers', 'filter'],
-    ['SELECT min(email), max(email) FROM customers', 'escape'],
+    ['SELECT min(email), max(email) FROM customers', 'filter'],
     ['SELECT l.source FROM leads l JOIN customers c ON c.email = l.email', 'filter'],
-    ['SELECT source FROM leads JOIN customers USING (email)', 'escape'],
-    ['SELECT source FROM leads NATURAL JOIN customers', 'escape'],
-    ["SELECT l.source FROM leads l JOIN customers c ON c.email || '' = l.email", 'escape'],
-    ['SELECT rank() OVER (ORDER BY email) FROM customers', 'escape'],
-    ["SELECT email FROM customers INTERSECT SELECT 'a@b'", 'escape'],
+    ['SELECT source FROM leads JOIN customers USING (email)', 'filter'],
+    ['SELECT source FROM leads NATURAL JOIN customers', 'filter'],
+    ["SELECT l.source FROM leads l JOIN customers c ON c.email || '' = l.email", 'filter'],
+    ['SELECT rank() OVER (ORDER BY email) FROM customers', 'filter'],
+    ["SELECT email FROM customers INTERSECT SELECT 'a@b'", 'filter'],
   ],
   'A-06 errors that hold the value': [
-    ['SELECT email::int FROM customers', 'escape'],
-    ['SELECT 1 FROM customers WHERE email::int = 1', 'escape'],
-    ['SELECT 1 / (length(email) - 5) FROM customers', 'escape'],
-    ["SELECT to_date(email, 'YYYY') FROM customers", 'escape'],
-    ['SELECT 1 FROM customers WHERE CAST(lower(email) AS date) > now()', 'escape'],
+    ['SELECT email::int FROM customers', 'filter'],
+    ['SELECT 1 FROM customers WHERE email::int = 1', 'filter'],
+    ['SELECT 1 / (length(email) - 5) FROM customers', 'filter'],
+    ["SELECT to_date(email, 'YYYY') FROM customers", 'filter'],
+    ['SELECT 1 FROM customers WHERE CAST(lower(email) AS date) > now()', 'filter'],
     ['INSERT INTO orders (id) SELECT email::int FROM customers', 'escape'],
     ['ALTER TABLE customers ALTER COLUMN email TYPE int USING email::int', 'escape'],
     ['CREATE UNIQUE INDEX ON customers (email)', 'escape'],
@@ -268,7 +282,7 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ['INSERT INTO leads (email) SELECT email FROM customers', 'escape'],
     [
       'INSERT INTO leads (email) SELECT name FROM customers RETURNING (SELECT email FROM customers LIMIT 1)',
-      'escape',
+      'masked',
     ],
     ['UPDATE leads SET email = (SELECT email FROM customers LIMIT 1)', 'escape'],
     ['UPDATE customers SET plan = email', 'escape'],
@@ -347,9 +361,9 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ['DROP OWNED BY r', 'administer'],
   ],
   'documented bypasses of masking by result column': [
-    ['SELECT concat(email) FROM customers', 'escape'],
-    ["SELECT 'x' UNION SELECT email FROM customers", 'escape'],
-    ['SELECT * FROM (SELECT email FROM customers) s', 'escape'],
+    ['SELECT concat(email) FROM customers', 'filter'],
+    ["SELECT 'x' UNION SELECT email FROM customers", 'filter'],
+    ['SELECT * FROM (SELECT email FROM customers) s', 'masked'],
     ['SELECT "email" FROM customers', 'masked'],
     ['PREPARE p AS SELECT email FROM customers', 'escape'],
     ['CREATE TABLE mine AS SELECT * FROM customers', 'escape'],

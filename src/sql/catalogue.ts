@@ -47,6 +47,8 @@ export type Relation = {
   /** Triggers and rules made by users: a write does more than it says. */
   readonly hasTriggers: boolean
   readonly hasRules: boolean
+  /** Of a view or materialised view: its query, with every name in full. */
+  readonly definition?: string
 }
 
 export type Column = {

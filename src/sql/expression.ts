@@ -1,23 +1,98 @@
-import type { A_Expr, ColumnRef, FuncCall, Node, SubLink } from 'libpg-query'
+import type {
+  A_Expr,
+  A_Indirection,
+  ColumnRef,
+  FuncCall,
+  Node,
+  SubLink,
+  TypeCast,
+  TypeName,
+} from 'libpg-query'
 import type { LabelName } from '../core/ids.ts'
+import type { Lineage } from './lineage.ts'
+import { CLEAR, computedFrom, LITERAL, unionOf } from './lineage.ts'
+import { fieldRoles, isComputed } from './nodes.ts'
 import type { Reference, Scope } from './scope.ts'
-import { findItem, labelsOfItem, resolveName, resolveQualified } from './scope.ts'
-import { kindOf, qualifiedName, stringsOf } from './tree.ts'
-import type { Ctes, Walk } from './walk.ts'
+import { fieldOf, findItem, labelsOfItem, resolveName, resolveQualified } from './scope.ts'
+import { comparedWithValues, pairsOf } from './touch.ts'
+import type { Fields } from './tree.ts'
+import { isFields, kindOf, stringsOf } from './tree.ts'
+import type { Ctes, Expressions, Rows, Walk } from './walk.ts'
 
 /**
- * Expressions in a statement that reads labelled tables. As a value, nothing may touch a labelled column. As a
- * predicate, a labelled column may be compared: that is a filter, which policy permits or not.
+ * Expressions: what a value depends on. A column handed on as it is keeps its lineage; what is made from labelled
+ * values is computed from them, and making it is a use that the touch rule does not cover.
  */
-export class ExpressionWalk {
+export class ExpressionWalk implements Expressions {
   readonly #query: Walk
 
   constructor(query: Walk) {
     this.#query = query
   }
 
-  values(nodes: readonly Node[] | undefined, scope: Scope | undefined, ctes: Ctes): void {
-    for (const node of nodes ?? []) this.value(node, scope, ctes)
+  value(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): Lineage {
+    if (node === undefined) return CLEAR
+    if ('ColumnRef' in node) return this.#column(node.ColumnRef, scope)
+    if ('A_Const' in node)
+      return node.A_Const.isnull === true || node.A_Const.sval !== undefined ? LITERAL : CLEAR
+    if ('ParamRef' in node) return LITERAL
+    if ('FuncCall' in node) return this.#call(node.FuncCall, scope, ctes)
+    if ('NullTest' in node && this.#isColumnTouched(node.NullTest.arg, 'null test', scope)) return CLEAR
+    if ('SubLink' in node) return this.#subquery(node.SubLink, scope, ctes)
+    if ('A_Indirection' in node) {
+      const field = this.#field(node.A_Indirection, scope)
+      if (field !== undefined) return field
+    }
+    if ('TypeCast' in node) {
+      const same = this.#sameType(node.TypeCast, scope)
+      if (same !== undefined) return same
+    }
+    const kind = kindOf(node)
+    if (CONSTANT.has(kind)) return CLEAR
+    const fields: unknown = Object.values(node)[0]
+    return isFields(fields) ? this.#computed(kind, fields, scope, ctes) : CLEAR
+  }
+
+  used(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): readonly LabelName[] {
+    const { labels } = this.value(node, scope, ctes)
+    this.#query.findings.filter(labels)
+    return labels
+  }
+
+  usedAll(nodes: readonly Node[] | undefined, scope: Scope | undefined, ctes: Ctes): readonly LabelName[] {
+    return nodes === undefined ? [] : unionOf(nodes.map((node) => ({ labels: this.used(node, scope, ctes) })))
+  }
+
+  predicate(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): readonly LabelName[] {
+    if (node === undefined) return []
+    if ('BoolExpr' in node && node.BoolExpr.boolop !== 'NOT_EXPR') {
+      const args = node.BoolExpr.args ?? []
+      return unionOf(args.map((each) => ({ labels: this.predicate(each, scope, ctes) })))
+    }
+    if ('A_Expr' in node) {
+      const pairs = pairsOf(node.A_Expr)
+      if (pairs !== undefined)
+        return unionOf(pairs.map((each) => ({ labels: this.predicate({ A_Expr: each }, scope, ctes) })))
+      const looked = this.#lookedUp(node.A_Expr, scope)
+      if (looked !== undefined) return looked
+    }
+    return this.used(node, scope, ctes)
+  }
+
+  /** A column compared with what the client gives. */
+  #lookedUp(node: A_Expr, scope: Scope | undefined): readonly LabelName[] | undefined {
+    const column = comparedWithValues(node)
+    if (column === undefined) return undefined
+    const found = this.reference({ ColumnRef: column }, scope)
+    if (found.kind === 'unknown') return []
+    const labels = found.kind === 'row' ? found.labels : found.column.labels
+    if (labels.length === 0 || !this.#query.holds('equality with values')) return []
+    if (found.kind === 'column' && !found.column.computed) {
+      this.#query.findings.touch(labels)
+      return []
+    }
+    this.#query.findings.filter(labels)
+    return labels
   }
 
   /** What a column reference means; a name that means nothing is an escape. */
@@ -31,137 +106,187 @@ export class ExpressionWalk {
     return found
   }
 
-  /** An expression whose value goes somewhere. */
-  value(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): void {
-    if (node === undefined) return
-    if ('A_Const' in node || 'ParamRef' in node || 'SetToDefault' in node || 'SQLValueFunction' in node)
-      return
-    if ('ColumnRef' in node) return this.#touch(this.reference(node, scope), node.ColumnRef)
-    if ('A_Expr' in node) return this.values(operandsOf(node.A_Expr), scope, ctes)
-    if ('BoolExpr' in node) return this.values(node.BoolExpr.args, scope, ctes)
-    if ('NullTest' in node) return this.value(node.NullTest.arg, scope, ctes)
-    if ('BooleanTest' in node) return this.value(node.BooleanTest.arg, scope, ctes)
-    if ('TypeCast' in node) return this.value(node.TypeCast.arg, scope, ctes)
-    if ('CollateClause' in node) return this.value(node.CollateClause.arg, scope, ctes)
-    if ('CoalesceExpr' in node) return this.values(node.CoalesceExpr.args, scope, ctes)
-    if ('MinMaxExpr' in node) return this.values(node.MinMaxExpr.args, scope, ctes)
-    if ('A_ArrayExpr' in node) return this.values(node.A_ArrayExpr.elements, scope, ctes)
-    if ('RowExpr' in node) return this.values(node.RowExpr.args, scope, ctes)
-    if ('GroupingFunc' in node) return this.values(node.GroupingFunc.args, scope, ctes)
-    if ('List' in node) return this.values(node.List.items, scope, ctes)
-    if ('NamedArgExpr' in node) return this.value(node.NamedArgExpr.arg, scope, ctes)
-    if ('SortBy' in node) return this.value(node.SortBy.node, scope, ctes)
-    if ('String' in node || 'A_Star' in node) return
-    if ('A_Indices' in node)
-      return this.values(present(node.A_Indices.lidx, node.A_Indices.uidx), scope, ctes)
-    if ('A_Indirection' in node) {
-      this.value(node.A_Indirection.arg, scope, ctes)
-      return this.values(node.A_Indirection.indirection, scope, ctes)
-    }
-    if ('CaseExpr' in node) {
-      const { arg, args, defresult } = node.CaseExpr
-      return this.values([...present(arg), ...(args ?? []), ...present(defresult)], scope, ctes)
-    }
-    if ('CaseWhen' in node) {
-      return this.values(present(node.CaseWhen.expr, node.CaseWhen.result), scope, ctes)
-    }
-    if ('FuncCall' in node) return this.#call(node.FuncCall, scope, ctes)
-    if ('WindowDef' in node) {
-      const { partitionClause, orderClause, startOffset, endOffset } = node.WindowDef
-      const parts = [...(partitionClause ?? []), ...(orderClause ?? []), ...present(startOffset, endOffset)]
-      return this.values(parts, scope, ctes)
-    }
-    if ('SubLink' in node) return this.#subquery(node.SubLink, scope, ctes)
-    this.#query.findings.escapeAll(
-      `Write this without ${kindOf(node)} beside protected columns; it is not followed.`,
-    )
+  #column(column: ColumnRef, scope: Scope | undefined): Lineage {
+    return this.#referred(this.reference({ ColumnRef: column }, scope))
   }
 
-  /** A condition: WHERE, ON, HAVING. */
-  predicate(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): void {
-    if (node === undefined) return
-    if ('BoolExpr' in node) {
-      for (const each of node.BoolExpr.args ?? []) this.predicate(each, scope, ctes)
-      return
+  #referred(found: Reference): Lineage {
+    const { findings } = this.#query
+    switch (found.kind) {
+      case 'unknown':
+        return CLEAR
+      case 'column':
+        if (!this.#query.holds('column')) return CLEAR
+        if (found.row !== undefined) findings.filter(found.row)
+        return found.column
+      case 'row':
+        if (!this.#query.holds('whole row')) return CLEAR
+        findings.filter(found.labels)
+        return computedFrom(found.labels)
     }
-    if ('NullTest' in node) return this.#compared(node.NullTest.arg, scope, ctes)
-    if ('BooleanTest' in node) return this.#compared(node.BooleanTest.arg, scope, ctes)
-    if ('A_Expr' in node && COMPARING.has(node.A_Expr.kind ?? '')) {
-      const operator = stringsOf(node.A_Expr.name)?.at(-1) ?? ''
-      if (!node.A_Expr.kind?.startsWith('AEXPR_OP') || COMPARISONS.has(operator)) {
-        for (const each of operandsOf(node.A_Expr)) this.#compared(each, scope, ctes)
-        return
+  }
+
+  /** Whether this is a column or row that may be looked at in this way; then it is noted. */
+  #isColumnTouched(node: Node | undefined, rule: 'null test' | 'count', scope: Scope | undefined): boolean {
+    if (node === undefined || !('ColumnRef' in node)) return false
+    const found = this.reference(node, scope)
+    if (found.kind === 'unknown') return true
+    if (found.kind === 'column' && found.column.computed) return false
+    const labels = found.kind === 'row' ? found.labels : found.column.labels
+    if (this.#query.holds(rule)) this.#query.findings.touch(labels)
+    return true
+  }
+
+  /** A cast of text to text, which is no cast to the server. */
+  #sameType({ arg, typeName }: TypeCast, scope: Scope | undefined): Lineage | undefined {
+    if (arg === undefined || !('ColumnRef' in arg) || !isPlainText(typeName)) return undefined
+    const found = resolve(arg.ColumnRef, scope)
+    return found.kind === 'column' && found.row === undefined && found.column.type === TEXT
+      ? this.#referred(found)
+      : undefined
+  }
+
+  /** `(row).name`, which the server takes for the column itself. */
+  #field({ arg, indirection }: A_Indirection, scope: Scope | undefined): Lineage | undefined {
+    if (arg === undefined || !('ColumnRef' in arg)) return undefined
+    const [first, ...others] = indirection ?? []
+    if (first === undefined || !('String' in first) || others.length > 0) return undefined
+    const found = resolve(arg.ColumnRef, scope)
+    if (found.kind !== 'row' || found.item === undefined) return undefined
+    if (!this.#query.holds('field of a row')) return CLEAR
+    const field = fieldOf(found.item, first.String.sval ?? '')
+    if (field.kind === 'unknown') {
+      this.#query.findings.escapeAll('Name a column that exists: this field of a row is not known here.')
+    }
+    return this.#referred(field)
+  }
+
+  #call(call: FuncCall, scope: Scope | undefined, ctes: Ctes): Lineage {
+    const labels: { readonly labels: readonly LabelName[] }[] = []
+    const { args, ...others } = call
+    const names = stringsOf(call.funcname)
+    const counts =
+      names?.at(-1) === 'count' && (names.length === 1 || names[0] === 'pg_catalog') && args?.length === 1
+    const fields: unknown = counts && this.#isColumnTouched(args?.[0], 'count', scope) ? others : call
+    if (isFields(fields)) labels.push(this.#computed('FuncCall', fields, scope, ctes))
+    // The window it names stands elsewhere in the query.
+    if (call.over !== undefined && (call.over.name !== undefined || call.over.refname !== undefined)) {
+      const windows = scope?.windows ?? []
+      if (this.#query.holds('named window')) labels.push({ labels: windows })
+    }
+    return computedFrom(unionOf(labels))
+  }
+
+  #subquery(link: SubLink, scope: Scope | undefined, ctes: Ctes): Lineage {
+    const query = this.#query
+    const rows = query.rows(link.subselect, scope, ctes)
+    switch (link.subLinkType) {
+      case 'EXISTS_SUBLINK':
+        // It looks at no column.
+        return CLEAR
+      case 'EXPR_SUBLINK': {
+        const [column] = rows.columns
+        if (!query.holds('subquery as value')) return CLEAR
+        if (column === undefined || rows.columns.length > 1 || !rows.counted) return this.#all(rows)
+        const { labels, computed, type } = column
+        return { labels, computed, ...(type === undefined ? {} : { type }) }
+      }
+      case 'ARRAY_SUBLINK':
+        return query.holds('array of a subquery') ? this.#all(rows) : CLEAR
+      default: {
+        const tested = this.used(link.testexpr, scope, ctes)
+        if (!query.holds('subquery compared')) return CLEAR
+        return computedFrom(unionOf([{ labels: tested }, this.#all(rows)]))
       }
     }
-    this.#compared(node, scope, ctes)
   }
 
-  /** One side of a comparison: a labelled column itself, in lower or upper case, or a list of such. */
-  #compared(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): void {
-    if (node === undefined) return
-    if ('ColumnRef' in node) {
-      const found = this.reference(node, scope)
-      if (found.kind === 'column') {
-        if (found.column.label !== undefined) this.#query.findings.filter(found.column.label)
-      } else this.#touch(found, node.ColumnRef)
-      return
-    }
-    if ('List' in node) {
-      for (const each of node.List.items ?? []) this.#compared(each, scope, ctes)
-      return
-    }
-    if ('FuncCall' in node && isCaseFolding(node.FuncCall)) {
-      // lower() of a range has another meaning, and is as harmless.
-      if (this.#isHarmless(node.FuncCall)) return this.#compared(node.FuncCall.args?.[0], scope, ctes)
-    }
-    this.value(node, scope, ctes)
+  /** A value made of all that rows hold. */
+  #all(rows: Rows): Lineage {
+    const labels = unionOf([...rows.columns, { labels: rows.rest }])
+    this.#query.findings.filter(labels)
+    return computedFrom(labels)
   }
 
-  #touch(found: Reference, column: ColumnRef): void {
-    if (found.kind === 'row') return this.#touchRow(found.labels, column)
-    if (found.kind !== 'column' || found.column.label === undefined) return
-    const name = stringsOf(column.fields)?.at(-1) ?? ''
-    const { label } = found.column
-    this.#query.findings.escape(
-      [label],
-      `Select ${name} bare, without an expression around it; it is protected (${label}).`,
-    )
-  }
-
-  #touchRow(labels: readonly LabelName[], column: ColumnRef): void {
-    if (labels.length === 0) return
-    const name = stringsOf(column.fields)?.at(-1) ?? 'the row'
-    this.#query.findings.escape(
-      labels,
-      `Name the columns one by one: ${name} as a whole row holds protected values (${labels.join(', ')}).`,
-    )
-  }
-
-  #isHarmless(call: FuncCall): boolean {
-    const name = qualifiedName(call.funcname)
-    return name !== undefined && this.#query.names.isHarmlessCall(name, true)
-  }
-
-  #call(call: FuncCall, scope: Scope | undefined, ctes: Ctes): void {
-    if (!this.#isHarmless(call)) {
-      const name = stringsOf(call.funcname)?.at(-1) ?? ''
+  /** A value computed from what is in the fields of its node. */
+  #computed(kind: string, fields: Fields, scope: Scope | undefined, ctes: Ctes): Lineage {
+    const roles = fieldRoles(kind)
+    if (roles === undefined || !isComputed(kind)) {
       this.#query.findings.escapeAll(
-        `Leave out the function ${name}: it is not known to be harmless to protected columns.`,
+        `Write this without ${kind} beside protected columns; it is not followed.`,
       )
+      return CLEAR
     }
-    this.values(call.args, scope, ctes)
-    this.values(call.agg_order, scope, ctes)
-    this.value(call.agg_filter, scope, ctes)
-    if (call.over !== undefined) this.value({ WindowDef: call.over }, scope, ctes)
+    const holds = this.#query.holds(kind)
+    let labels: readonly LabelName[] = []
+    for (const key in fields) {
+      const role = roles.get(key)
+      if (role === 'plain') continue
+      const more = this.#part(role, fields[key], holds, scope, ctes)
+      if (more === undefined) {
+        this.#query.findings.escapeAll(
+          `Write this without the ${key} of ${kind} beside protected columns; it is not followed.`,
+        )
+      } else if (more.length > 0) labels = unionOf([{ labels }, { labels: more }])
+    }
+    return holds ? computedFrom(labels) : CLEAR
   }
 
-  #subquery(link: SubLink, scope: Scope | undefined, ctes: Ctes): void {
-    this.value(link.testexpr, scope, ctes)
-    // EXISTS looks at no column.
-    if (link.subLinkType === 'EXISTS_SUBLINK') this.#query.rows(link.subselect, scope, ctes)
-    else this.#query.inner(link.subselect, scope, ctes)
+  /** The labels in one field; `undefined` for a field that nobody thought of. */
+  #part(
+    role: string | undefined,
+    field: unknown,
+    holds: boolean,
+    scope: Scope | undefined,
+    ctes: Ctes,
+  ): readonly LabelName[] | undefined {
+    if (role === undefined || role === 'absent') return undefined
+    if (role.startsWith('part:')) {
+      return isFields(field)
+        ? this.#computed(role.slice('part:'.length), field, scope, ctes).labels
+        : undefined
+    }
+    if (Array.isArray(field)) {
+      const all = field.map((each: unknown) => this.#part(role, each, holds, scope, ctes))
+      return all.includes(undefined) ? undefined : unionOf(all.map((labels) => ({ labels: labels ?? [] })))
+    }
+    if (!isNode(field)) return undefined
+    if (!holds) {
+      this.value(field, scope, ctes)
+      return []
+    }
+    if (role === 'condition') return this.predicate(field, scope, ctes)
+    return role === 'query'
+      ? this.#all(this.#query.rows(field, scope, ctes)).labels
+      : this.used(field, scope, ctes)
   }
 }
+
+const TEXT = 25
+
+function isPlainText(type: TypeName | undefined): boolean {
+  const names = stringsOf(type?.names) ?? []
+  const plain = names.length === 1 || names[0] === 'pg_catalog'
+  return plain && names.at(-1) === 'text' && type?.arrayBounds === undefined && type?.setof !== true
+}
+
+function isNode(value: unknown): value is Node {
+  return isFields(value)
+}
+
+/** Kinds of values that come from nowhere but the text, the clock and the session. */
+const CONSTANT: ReadonlySet<string> = new Set([
+  'SetToDefault',
+  'SQLValueFunction',
+  'CurrentOfExpr',
+  'MergeSupportFunc',
+  'String',
+  'A_Star',
+  'Integer',
+  'Float',
+  'Boolean',
+  'BitString',
+])
 
 function resolve(column: ColumnRef, scope: Scope | undefined): Reference {
   const fields = column.fields ?? []
@@ -186,53 +311,5 @@ function resolveStar(qualifier: Node[], scope: Scope | undefined): Reference {
     alias === undefined ? undefined : findItem(alias, names?.length === 2 ? names[0] : undefined, scope)
   return item === undefined || (names?.length ?? 0) > 2
     ? { kind: 'unknown' }
-    : { kind: 'row', labels: labelsOfItem(item) }
-}
-
-/** Kinds of A_Expr that compare. NULLIF hands a value out. */
-const COMPARING: ReadonlySet<string> = new Set([
-  'AEXPR_OP',
-  'AEXPR_OP_ANY',
-  'AEXPR_OP_ALL',
-  'AEXPR_DISTINCT',
-  'AEXPR_NOT_DISTINCT',
-  'AEXPR_IN',
-  'AEXPR_LIKE',
-  'AEXPR_ILIKE',
-  'AEXPR_SIMILAR',
-  'AEXPR_BETWEEN',
-  'AEXPR_NOT_BETWEEN',
-  'AEXPR_BETWEEN_SYM',
-  'AEXPR_NOT_BETWEEN_SYM',
-])
-
-/** Operators that compare: neither their result nor their error message holds a value. */
-const COMPARISONS: ReadonlySet<string> = new Set([
-  '=',
-  '<>',
-  '<',
-  '>',
-  '<=',
-  '>=',
-  '~',
-  '~*',
-  '!~',
-  '!~*',
-  '~~',
-  '~~*',
-  '!~~',
-  '!~~*',
-])
-
-function isCaseFolding(call: FuncCall): boolean {
-  const name = stringsOf(call.funcname)
-  return name?.length === 1 && (name[0] === 'lower' || name[0] === 'upper') && call.args?.length === 1
-}
-
-function operandsOf({ lexpr, rexpr }: A_Expr): Node[] {
-  return present(lexpr, rexpr)
-}
-
-function present(...nodes: (Node | undefined)[]): Node[] {
-  return nodes.filter((node) => node !== undefined)
+    : { kind: 'row', labels: labelsOfItem(item), item }
 }

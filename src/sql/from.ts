@@ -1,23 +1,28 @@
-import type { Alias, JoinExpr, Node, RangeFunction, RangeVar } from 'libpg-query'
+import type {
+  Alias,
+  JoinExpr,
+  JsonTable,
+  Node,
+  RangeFunction,
+  RangeTableFunc,
+  RangeTableSample,
+  RangeVar,
+} from 'libpg-query'
+import type { LabelName } from '../core/ids.ts'
 import type { Relation } from './catalogue.ts'
-import { isPlainTable, labelsOf } from './catalogue.ts'
-import type { Item, OutputColumn, Scope } from './scope.ts'
-import { renamed } from './scope.ts'
+import { labelsOf } from './catalogue.ts'
+import type { OutputColumn } from './lineage.ts'
+import { CLEAR, computedFrom, eitherOf, unionOf } from './lineage.ts'
+import type { QualifiedName } from './tree.ts'
+import type { Item, Scope } from './scope.ts'
+import { derivedItem, labelsOfItem, openItem, renamed } from './scope.ts'
 import { stringsOf } from './tree.ts'
-import type { Ctes, Walk } from './walk.ts'
+import type { Ctes, FromItems, Sources, Walk } from './walk.ts'
 
-/** What FROM brings into sight, and what a bare star stands for. */
-export type FromItems = {
-  readonly items: readonly Item[]
-  readonly star: readonly OutputColumn[]
-  /** Whether these are all columns of the star, in their order. */
-  readonly starCounted: boolean
-}
+const NONE: FromItems = { items: [], star: [], starCounted: true, starRest: [] }
 
-const NONE: FromItems = { items: [], star: [], starCounted: true }
-
-/** The FROM of queries: relations, queries of WITH, subqueries, functions and joins. Anything else is an escape. */
-export class FromWalk {
+/** The FROM of queries: relations, queries of WITH, subqueries, functions, tables made of XML and JSON, and joins. */
+export class FromWalk implements Sources {
   readonly #query: Walk
 
   constructor(query: Walk) {
@@ -27,30 +32,35 @@ export class FromWalk {
   all(nodes: readonly Node[] | undefined, outer: Scope | undefined, ctes: Ctes): FromItems {
     let found = NONE
     for (const node of nodes ?? []) {
-      // A LATERAL subquery or a function sees what stands before it. That others do not makes no difference here: a
-      // name that could mean a labelled column is always taken to.
+      // A LATERAL subquery or a function sees what stands before it. That others do not makes no difference here: to
+      // what such a name could mean, more is added and nothing taken away.
       const before: Scope = { items: found.items, outer }
       found = together(found, this.#item(node, before, ctes))
     }
     return found
   }
 
-  /** The relation that a statement changes. */
   target(relation: RangeVar | undefined): Item {
-    const item = relation === undefined ? undefined : this.#relation(relation)
-    if (item === undefined) return { alias: '', columns: [], open: true }
-    const meaning = this.#query.names.relation(nameOf(relation ?? {}))
+    if (relation === undefined) return openItem('')
+    const meaning = this.#query.names.relation(nameOf(relation))
     if (meaning.kind === 'relation') this.#writable(meaning.relation)
-    return item
+    return this.#relation(relation)
   }
 
   #writable(relation: Relation): void {
-    const labels = labelsOf(relation)
-    if (labels.length === 0 || !(relation.hasTriggers || relation.hasRules)) return
-    this.#query.findings.escape(
-      labels,
-      `Do not change ${relation.name}: its triggers or rules see protected values and may pass them on.`,
-    )
+    const { findings, names } = this.#query
+    if (!names.catalogue.reach.has(relation.oid)) return
+    if (!this.#query.holds('triggers')) return
+    if (relation.kind === 'v' || relation.kind === 'm') {
+      findings.escapeAll(
+        `Write to the tables behind ${relation.name}: what a write to it does is not followed.`,
+      )
+    } else if (relation.hasRules || relation.hasTriggers) {
+      const labels = labelsOf(relation)
+      const reason = `Do not change ${relation.name}: its triggers or rules see protected values and may pass them on.`
+      if (labels.length === 0) findings.escapeAll(reason)
+      else findings.escape(labels, reason)
+    }
   }
 
   #item(node: Node, before: Scope, ctes: Ctes): FromItems {
@@ -58,15 +68,18 @@ export class FromWalk {
     if ('JoinExpr' in node) return this.#join(node.JoinExpr, before, ctes)
     if ('RangeSubselect' in node) {
       const { subquery, alias } = node.RangeSubselect
-      const rows = this.#query.inner(subquery, before, ctes)
-      const open = !rows.counted || rows.columns.some((column) => column.name === '')
-      return single(aliased({ alias: '', columns: rows.columns, open }, alias), rows.counted)
+      const rows = this.#query.rows(subquery, before, ctes)
+      const item = derivedItem(rows, alias?.aliasname ?? '', stringsOf(alias?.colnames) ?? [])
+      return { items: [item], star: item.columns, starCounted: rows.counted, starRest: labelsOfItem(item) }
     }
-    if ('RangeFunction' in node) return single(this.#function(node.RangeFunction, before, ctes), false)
+    if ('RangeFunction' in node) return this.#function(node.RangeFunction, before, ctes)
+    if ('RangeTableFunc' in node) return this.#xmlTable(node.RangeTableFunc, before, ctes)
+    if ('JsonTable' in node) return this.#jsonTable(node.JsonTable, before, ctes)
+    if ('RangeTableSample' in node) return this.#sample(node.RangeTableSample, before, ctes)
     this.#query.findings.escapeAll(
       'Use only tables, subqueries, joins and functions in FROM beside protected columns.',
     )
-    return single({ alias: '', columns: [], open: true }, false)
+    return single(openItem(''))
   }
 
   #relationOrCte(relation: RangeVar, ctes: Ctes): Item {
@@ -84,46 +97,133 @@ export class FromWalk {
     const meaning = names.relation(nameOf(relation))
     switch (meaning.kind) {
       case 'relation': {
-        const { columns, schema, oid } = meaning.relation
-        const inReach = names.catalogue.reach.has(oid)
-        if (inReach && !(isPlainTable(meaning.relation) && labelsOf(meaning.relation).length > 0)) {
-          findings.escapeAll(
-            `Select from the tables behind ${meaning.relation.name}: what it derives is not followed.`,
-          )
-        }
-        const item: Item = {
-          alias,
-          schema,
-          columns: columns.map(({ name, attribute, type, label }) => ({
-            name,
-            source: { relation: oid, attribute, type },
-            ...(label === undefined ? {} : { label }),
-          })),
-          open: false,
-        }
-        return aliased(item, relation.alias)
+        const { schema } = meaning.relation
+        const columns = this.#columnsOf(meaning.relation)
+        return aliased({ alias, schema, columns, open: false, rest: [], certain: false }, relation.alias)
       }
       case 'system':
         if (!meaning.plain)
           findings.escapeAll(`Do not read ${meaning.schema}.${meaning.name}: it holds values or secrets.`)
-        return aliased({ alias, schema: meaning.schema, columns: [], open: true }, relation.alias)
+        return aliased({ ...openItem(alias), schema: meaning.schema }, relation.alias)
       case 'own':
-        return aliased({ alias, columns: [], open: true }, relation.alias)
+        return aliased(openItem(alias), relation.alias)
       case 'unknown':
         findings.escapeAll(`Name a relation that exists: ${alias} is not known here.`)
-        return aliased({ alias, columns: [], open: true }, relation.alias)
+        return aliased(openItem(alias), relation.alias)
     }
   }
 
-  /** Its columns are those of its type: not known by name, never labelled. */
-  #function(from: RangeFunction, before: Scope, ctes: Ctes): Item {
-    let alias = ''
-    for (const each of from.functions ?? []) {
-      const call = 'List' in each ? each.List.items?.[0] : undefined
-      this.#query.expressions.value(call, before, ctes)
-      if (call !== undefined && 'FuncCall' in call) alias = stringsOf(call.FuncCall.funcname)?.at(-1) ?? ''
+  #columnsOf(relation: Relation): OutputColumn[] {
+    const { findings, names } = this.#query
+    const { oid, columns } = relation
+    const derives = relation.kind === 'v' || relation.kind === 'm'
+    const view = derives && names.catalogue.reach.has(oid) ? this.#query.viewOf(relation) : undefined
+    if (view !== undefined) findings.add(view.findings)
+    else if (derives && names.catalogue.reach.has(oid)) {
+      findings.escapeAll(`Select from the tables behind ${relation.name}: what it derives is not followed.`)
     }
-    return aliased({ alias, columns: [], open: true }, from.alias)
+    return columns.map(({ name, attribute, type, label }, i) => {
+      const own = label === undefined ? [] : [label]
+      const source = { relation: oid, attribute, type }
+      const inner = view?.columns[i]
+      if (inner === undefined) return { name, source, type, labels: own, computed: false }
+      const labels = this.#query.holds('label of a view') ? unionOf([{ labels: own }, inner]) : inner.labels
+      return { name, source, type, labels, computed: inner.computed }
+    })
+  }
+
+  /** Its columns are those of its type: known by name only where the statement says them. */
+  #function(from: RangeFunction, before: Scope, ctes: Ctes): FromItems {
+    const { expressions } = this.#query
+    const labels: (readonly LabelName[])[] = []
+    const defined: string[] = columnNames(from.coldeflist)
+    let name = ''
+    let scalar = false
+    const functions = from.functions ?? []
+    for (const each of functions) {
+      const [call, definitions] = 'List' in each ? (each.List.items ?? []) : []
+      labels.push(expressions.used(call, before, ctes))
+      if (definitions !== undefined && 'List' in definitions)
+        defined.push(...columnNames(definitions.List.items))
+      if (call !== undefined && 'FuncCall' in call) {
+        name = stringsOf(call.FuncCall.funcname)?.at(-1) ?? ''
+        scalar = SCALAR.has(name)
+      }
+    }
+    const rest = this.#query.holds('function in from')
+      ? unionOf(labels.map((each) => ({ labels: each })))
+      : []
+    const alias = from.alias?.aliasname ?? name
+    const given = stringsOf(from.alias?.colnames) ?? []
+    if (functions.length === 1 && from.ordinality !== true && (defined.length > 0 || scalar)) {
+      const names = defined.length > 0 ? defined.map((each, i) => given[i] ?? each) : [given[0] ?? alias]
+      return single(madeItem(alias, names, rest))
+    }
+    return single(renamed(openItem(alias, rest), alias, given))
+  }
+
+  #xmlTable(table: RangeTableFunc, before: Scope, ctes: Ctes): FromItems {
+    const { expressions } = this.#query
+    const used = [
+      expressions.used(table.docexpr, before, ctes),
+      expressions.used(table.rowexpr, before, ctes),
+    ]
+    for (const each of table.namespaces ?? []) {
+      used.push(expressions.used('ResTarget' in each ? each.ResTarget.val : each, before, ctes))
+    }
+    const names: string[] = []
+    for (const each of table.columns ?? []) {
+      if (!('RangeTableFuncCol' in each)) continue
+      const { colname, colexpr, coldefexpr } = each.RangeTableFuncCol
+      names.push(colname ?? '')
+      used.push(expressions.used(colexpr, before, ctes), expressions.used(coldefexpr, before, ctes))
+    }
+    const rest = this.#query.holds('xmltable') ? unionOf(used.map((labels) => ({ labels }))) : []
+    return single(aliased(madeItem('xmltable', names, rest), table.alias))
+  }
+
+  #jsonTable(table: JsonTable, before: Scope, ctes: Ctes): FromItems {
+    const { expressions } = this.#query
+    const parts: (Node | undefined)[] = [
+      table.context_item && { JsonValueExpr: table.context_item },
+      table.pathspec && { JsonTablePathSpec: table.pathspec },
+      table.on_error && { JsonBehavior: table.on_error },
+      ...(table.passing ?? []),
+    ]
+    const names: string[] = []
+    const collect = (columns: readonly Node[] | undefined): void => {
+      for (const each of columns ?? []) {
+        if (!('JsonTableColumn' in each)) continue
+        const {
+          coltype,
+          name,
+          pathspec,
+          on_empty: empty,
+          on_error: error,
+          columns: nested,
+        } = each.JsonTableColumn
+        if (coltype !== 'JTC_NESTED') names.push(name ?? '')
+        parts.push(
+          pathspec && { JsonTablePathSpec: pathspec },
+          empty && { JsonBehavior: empty },
+          error && { JsonBehavior: error },
+        )
+        collect(nested)
+      }
+    }
+    collect(table.columns)
+    const used = parts.map((part) => ({ labels: expressions.used(part, before, ctes) }))
+    const rest = this.#query.holds('json_table') ? unionOf(used) : []
+    return single(aliased(madeItem('json_table', names, rest), table.alias))
+  }
+
+  #sample(sample: RangeTableSample, before: Scope, ctes: Ctes): FromItems {
+    const { expressions } = this.#query
+    if (this.#query.holds('sample')) {
+      expressions.usedAll(sample.args, before, ctes)
+      expressions.used(sample.repeatable, before, ctes)
+    }
+    return sample.relation === undefined ? NONE : this.#item(sample.relation, before, ctes)
   }
 
   #join(join: JoinExpr, before: Scope, ctes: Ctes): FromItems {
@@ -131,61 +231,81 @@ export class FromWalk {
     const seen: Scope = { items: [...before.items, ...left.items], outer: before.outer }
     const right = join.rarg === undefined ? NONE : this.#item(join.rarg, seen, ctes)
     const both = together(left, right)
-    this.#query.expressions.predicate(join.quals, { items: both.items, outer: seen }, ctes)
-    const merged = join.isNatural === true ? this.#natural(both) : this.#using(join, left, right)
+    const scope: Scope = { items: both.items, outer: seen }
+    if (this.#query.holds('condition')) this.#query.expressions.predicate(join.quals, scope, ctes)
+    const merged = this.#merged(join, left, right)
     if (join.alias === undefined) {
       const using = join.join_using_alias?.aliasname
       if (using === undefined) return merged
-      return { ...merged, items: [...merged.items, { alias: using, columns: [], open: true }] }
+      const columns = merged.star.slice(0, join.usingClause?.length ?? 0)
+      return { ...merged, items: [...merged.items, { ...openItem(using), columns, open: false }] }
     }
     // The alias of a join hides what is inside it.
-    const item = aliased({ alias: '', columns: merged.star, open: !merged.starCounted }, join.alias)
-    return { items: [item], star: item.columns, starCounted: merged.starCounted }
+    const rows = { columns: merged.star, counted: merged.starCounted, rest: merged.starRest, starred: true }
+    const item = derivedItem(rows, join.alias.aliasname ?? '', stringsOf(join.alias.colnames) ?? [])
+    return { items: [item], star: item.columns, starCounted: merged.starCounted, starRest: merged.starRest }
   }
 
-  #natural(both: FromItems): FromItems {
-    if (both.star.some((column) => column.label !== undefined)) {
-      this.#query.findings.escapeAll(
-        'Write JOIN ... ON in place of NATURAL JOIN on tables that hold protected columns.',
-      )
-    }
-    return { ...both, starCounted: false }
-  }
-
-  /** USING puts its columns first and once; that of the left side, but for RIGHT and FULL joins. */
-  #using(join: JoinExpr, left: FromItems, right: FromItems): FromItems {
-    const names = stringsOf(join.usingClause) ?? []
+  /** USING and NATURAL put the columns they join on first and once; that of the left side, but for RIGHT and FULL joins. */
+  #merged(join: JoinExpr, left: FromItems, right: FromItems): FromItems {
     const both = together(left, right)
+    if (join.isNatural === true && !(left.starCounted && right.starCounted)) {
+      const all = unionOf([...both.star, { labels: both.starRest }])
+      if (this.#query.holds('natural join')) this.#query.findings.filter(all)
+      return { ...both, starCounted: false, starRest: all }
+    }
+    const names = join.isNatural === true ? namesInBoth(left, right) : (stringsOf(join.usingClause) ?? [])
     if (names.length === 0) return both
-    const merged = names.map((name) => {
-      const sides = [left, right].map((side) => side.star.find((column) => column.name === name))
-      for (const side of sides) {
-        if (side?.label === undefined) continue
-        this.#query.findings.escape(
-          [side.label],
-          `Do not join USING (${name}); it is protected (${side.label}).`,
-        )
+    const rule = join.isNatural === true ? 'natural join' : 'using'
+    const merged = names.map((name): OutputColumn => {
+      const first = named(left, name)
+      const second = named(right, name)
+      if (this.#query.holds(rule)) this.#query.findings.filter(unionOf([first, second]))
+      if (join.jointype === 'JOIN_FULL') {
+        const { labels } = eitherOf([first, second])
+        return { ...computedFrom(labels), name }
       }
-      const [first, second] = sides
-      if (join.jointype === 'JOIN_FULL') return { name }
-      return (join.jointype === 'JOIN_RIGHT' ? second : first) ?? { name }
+      return join.jointype === 'JOIN_RIGHT' ? second : first
     })
     const rest = both.star.filter((column) => !names.includes(column.name))
     // Without an alias in front, a merged column is meant, and not that of one side.
-    const items = [{ alias: '', columns: merged, open: false }, ...both.items]
-    return { items, star: [...merged, ...rest], starCounted: both.starCounted }
+    const own: Item = { ...openItem(''), columns: merged, open: false }
+    const items = [own, ...both.items]
+    return { items, star: [...merged, ...rest], starCounted: both.starCounted, starRest: both.starRest }
   }
 }
 
-function single(item: Item, counted = !item.open): FromItems {
-  return { items: [item], star: item.columns, starCounted: counted }
+function named(side: FromItems, name: string): OutputColumn {
+  const found = side.star.find((column) => column.name === name)
+  return found ?? { ...computedFrom(side.starCounted ? [] : side.starRest), name }
+}
+
+function namesInBoth(left: FromItems, right: FromItems): string[] {
+  const names = new Set(right.star.map((column) => column.name))
+  return [...new Set(left.star.map((column) => column.name).filter((name) => names.has(name)))]
+}
+
+/** Columns that the statement names, each made from all of it. */
+function madeItem(alias: string, names: readonly string[], labels: readonly LabelName[]): Item {
+  const columns = names.map((name) => ({ ...(labels.length === 0 ? CLEAR : computedFrom(labels)), name }))
+  return { alias, columns, open: false, rest: [], certain: true }
+}
+
+function columnNames(definitions: readonly Node[] | undefined): string[] {
+  return (definitions ?? []).map((node) => ('ColumnDef' in node ? (node.ColumnDef.colname ?? '') : ''))
+}
+
+function single(item: Item): FromItems {
+  return { items: [item], star: item.columns, starCounted: !item.open, starRest: item.rest }
 }
 
 function together(left: FromItems, right: FromItems): FromItems {
+  if (left === NONE) return right
   return {
     items: [...left.items, ...right.items],
     star: [...left.star, ...right.star],
     starCounted: left.starCounted && right.starCounted,
+    starRest: unionOf([{ labels: left.starRest }, { labels: right.starRest }]),
   }
 }
 
@@ -193,14 +313,25 @@ function aliased(item: Item, alias: Alias | undefined): Item {
   return alias === undefined ? item : renamed(item, alias.aliasname, stringsOf(alias.colnames) ?? [])
 }
 
-function nameOf({ catalogname, schemaname, relname }: RangeVar): {
-  name: string
-  schema?: string
-  database?: string
-} {
+function nameOf({ catalogname, schemaname, relname }: RangeVar): QualifiedName {
   return {
     name: relname ?? '',
     ...(schemaname === undefined ? {} : { schema: schemaname }),
     ...(catalogname === undefined ? {} : { database: catalogname }),
   }
 }
+
+/** Functions of the server that return one column, whatever they are given. */
+const SCALAR: ReadonlySet<string> = new Set([
+  'generate_series',
+  'generate_subscripts',
+  'json_array_elements',
+  'json_array_elements_text',
+  'json_object_keys',
+  'jsonb_array_elements',
+  'jsonb_array_elements_text',
+  'jsonb_object_keys',
+  'jsonb_path_query',
+  'regexp_split_to_table',
+  'string_to_table',
+])

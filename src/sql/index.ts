@@ -13,6 +13,7 @@ import type { ParseResult } from './parser.ts'
 import { createParser } from './parser.ts'
 import type { Shape } from './shape.ts'
 import { shapeOf } from './shape.ts'
+import { statementOf, Views } from './views.ts'
 
 export type { AnalysisContext } from './analyse.ts'
 export type { SessionEffects } from './effects.ts'
@@ -53,9 +54,10 @@ export interface SqlAnalyser {
 export async function createSqlAnalyser(load?: () => Promise<ParserInstance>): Promise<SqlAnalyser> {
   const parser = await createParser(load)
   const keys = new KeyMaker()
+  const views = new Views((definition) => statementOf(parser.parseNow(definition)))
   return {
     parse: (text) => parser.parse(text),
-    analyse,
+    analyse: (parsed, context) => analyse(parsed, { views, ...context }),
     shape: (bytes, start, end) =>
       end - start <= LIMITS.statementInlineBytesMax ? shapeOf(bytes, start, end) : undefined,
     keyOf: (shape) => keys.keyOf(shape),

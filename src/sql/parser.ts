@@ -26,6 +26,8 @@ export interface Parser {
    * Throws or rejects with GatewayError `limit_exceeded` (too long, too slow, too many waiting, too much for the parser).
    */
   parse(text: string): ParseResult | Promise<ParseResult>
+  /** At once, whatever is waiting; `undefined` when it is too long or too much for that. */
+  parseNow(text: string): ParseResult | undefined
   /** Ends the worker; what waits is rejected. */
   close(): Promise<void>
 }
@@ -84,6 +86,16 @@ export async function createParser(
         return { kind: 'unparsed', message: 'the statement is not valid Unicode', position: undefined }
       }
       return bytes <= LIMITS.statementInlineBytesMax ? parseInline(text) : worker.parse(text)
+    },
+    parseNow(text) {
+      if (text.length > LIMITS.definitionInlineBytesMax || text.includes('\0') || !text.isWellFormed())
+        return undefined
+      try {
+        return parseInline(text)
+      } catch (error) {
+        if (error instanceof GatewayError) return undefined
+        throw error
+      }
     },
     close: () => worker.close(),
   }

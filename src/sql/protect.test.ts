@@ -5,11 +5,14 @@ import type { AnalysisContext } from './analyse.ts'
 import { analyse } from './analyse.ts'
 import type { Parser } from './parser.ts'
 import { createParser } from './parser.ts'
+import { statementOf, Views } from './views.ts'
 
 let parser: Parser
+let views: Views
 
 beforeAll(async () => {
   parser = await createParser()
+  views = new Views((definition) => statementOf(parser.parseNow(definition)))
 })
 
 afterAll(() => parser.close())
@@ -17,254 +20,13 @@ afterAll(() => parser.close())
 async function factsOf(text: string, more: Partial<AnalysisContext> = {}): Promise<Facts> {
   const parsed = await parser.parse(text)
   expect(parsed).toMatchObject({ kind: 'parsed' })
-  return analyse(parsed, { searchPath: ['public'], catalogue: sampleCatalogue(), ...more })
+  return analyse(parsed, { searchPath: ['public'], catalogue: sampleCatalogue(), views, ...more })
 }
-
-/** `id email=pii.email` for each output. */
-function shown(facts: Facts, statement = 0): string | undefined {
-  return facts.statements[statement]?.outputs
-    ?.map(({ name, labels }) => (labels === undefined ? name : `${name}=${labels.join('+')}`))
-    .join(' ')
-}
-
-describe('labelled columns may be handed out bare', () => {
-  it.each([
-    ['SELECT email FROM customers', 'email=pii.email'],
-    ['SELECT c.email AS x, c.id FROM public.customers c', 'x=pii.email id'],
-    ['SELECT public.customers.email FROM public.customers', 'email=pii.email'],
-    ['SELECT * FROM customers', 'id name email=pii.email phone=pii.phone plan country created_at'],
-    ['TABLE customers', 'id name email=pii.email phone=pii.phone plan country created_at'],
-    [
-      'SELECT o.id, c.* FROM orders o JOIN customers c ON c.id = o.customer_id',
-      'id id name email=pii.email phone=pii.phone plan country created_at',
-    ],
-    ['SELECT l.*, c.email FROM leads l, customers c WHERE l.id = c.id', 'id email source email=pii.email'],
-    [
-      'SELECT * FROM customers JOIN leads USING (id)',
-      'id name email=pii.email phone=pii.phone plan country created_at email source',
-    ],
-    ['SELECT (email) FROM customers', 'email=pii.email'],
-    ['SELECT email FROM ONLY customers', 'email=pii.email'],
-    ['SELECT contact_email FROM events', 'contact_email=pii.email'],
-    ['SELECT * FROM events_2024', 'id contact_email=pii.email at kind'],
-    ['SELECT * FROM staff', 'id name ssn=secret salary'],
-    ['SELECT x FROM customers AS c (a, b, x)', 'x=pii.email'],
-    ['SELECT j.e FROM (customers c JOIN orders o ON o.customer_id = c.id) AS j (a, b, e)', 'e=pii.email'],
-    ['SELECT id, email FROM audited', 'id email=pii.email'],
-    ['SELECT id, upper(plan) AS p, count(*) FROM customers GROUP BY id, plan', 'id p count'],
-    ['SELECT email FROM customers FOR UPDATE', 'email=pii.email'],
-    ['SELECT name FROM customers ORDER BY 1 LIMIT 5', 'name'],
-    ['SELECT id, email FROM customers ORDER BY 1', 'id email=pii.email'],
-    ["UPDATE customers SET plan = 'pro' WHERE id = 7 RETURNING id, email", 'id email=pii.email'],
-    [
-      'DELETE FROM customers WHERE id = 7 RETURNING *',
-      'id name email=pii.email phone=pii.phone plan country created_at',
-    ],
-    ["INSERT INTO customers (name, email) VALUES ('a', 'b') RETURNING email", 'email=pii.email'],
-    ['SELECT EXISTS (SELECT * FROM customers WHERE id = 5)', ''],
-    ['SELECT id FROM customers c WHERE EXISTS (SELECT email FROM customers WHERE id = c.id)', 'id'],
-    ['WITH x AS (SELECT id, plan FROM customers) SELECT * FROM x', 'id plan'],
-    ['SELECT s.id FROM (SELECT id, name FROM customers) s', 'id'],
-    [
-      'SELECT c.id, o.total FROM customers c, LATERAL (SELECT total FROM orders WHERE customer_id = c.id) o',
-      'id total',
-    ],
-    [
-      "SELECT id, 'happy'::mood, $1::citext, similarity(name, 'x') FROM customers WHERE name % 'x'",
-      'id   similarity',
-    ],
-    [
-      "INSERT INTO customers (id, email) VALUES (1, 'b') ON CONFLICT (id) DO UPDATE SET email = excluded.email",
-      '',
-    ],
-    ['INSERT INTO leads (id) SELECT id FROM customers', ''],
-    ['UPDATE customers SET email = $1, phone = lower($2) WHERE id = $3', ''],
-    ['DELETE FROM customers', ''],
-    [
-      'WITH RECURSIVE t AS (SELECT id FROM customers WHERE id = 1 UNION ALL SELECT t.id + 1 FROM t WHERE t.id < 9) SELECT * FROM t',
-      'id',
-    ],
-    ["SELECT CASE WHEN plan = 'pro' THEN 1 ELSE 0 END AS p, coalesce(name, 'x') FROM customers", 'p '],
-    ["SELECT jsonb_build_object('id', id) FROM customers", 'jsonb_build_object'],
-    ['SELECT id, ctid, tableoid, xmin FROM customers', 'id ctid tableoid xmin'],
-    ['SELECT c.plan FROM customers c UNION SELECT source FROM leads', 'plan'],
-    [
-      "SELECT id FROM customers WHERE id IN (SELECT customer_id FROM orders) AND (plan, country) = ('a', 'b')",
-      'id',
-    ],
-    ['SELECT g FROM customers c, generate_series(1, c.id) AS g', 'g'],
-    ['SELECT sum(id) OVER (PARTITION BY plan ORDER BY created_at) FROM customers', 'sum'],
-    [
-      "SELECT plan, string_agg(name, ',' ORDER BY name) FILTER (WHERE id > 3) FROM customers GROUP BY ROLLUP (plan)",
-      'plan string_agg',
-    ],
-  ])('%s', async (text, expected) => {
-    const facts = await factsOf(text)
-    expect(facts.escape).toBeUndefined()
-    expect(facts.filters).toEqual([])
-    if (expected !== '') expect(shown(facts)).toBe(expected)
-    const labels = [...expected.matchAll(/=(\S+)/g)].map((match) => match[1])
-    expect(new Set(facts.labels)).toEqual(new Set(labels))
-    expect(facts.attributes['reach']).toBe(true)
-  })
-
-  it('with their source by the numbers of the catalogue', async () => {
-    const facts = await factsOf('SELECT email, id + 1, e.contact_email FROM customers, events_2024 e')
-    expect(facts.statements[0]?.outputs).toEqual([
-      { name: 'email', labels: ['pii.email'], source: { relation: 20001, attribute: 4, type: 25 } },
-      { name: '' },
-      { name: 'contact_email', labels: ['pii.email'], source: { relation: 20005, attribute: 2, type: 25 } },
-    ])
-  })
-
-  it('by each statement of a batch', async () => {
-    const facts = await factsOf('BEGIN; SELECT email FROM customers; SELECT phone FROM customers; COMMIT')
-    expect(facts.statements.map((_, i) => shown(facts, i))).toEqual([
-      undefined,
-      'email=pii.email',
-      'phone=pii.phone',
-      undefined,
-    ])
-    expect(facts.labels).toEqual(['pii.email', 'pii.phone'])
-  })
-})
-
-describe('labelled columns in conditions, joins, order and groups are filters', () => {
-  it.each([
-    ["SELECT id FROM customers WHERE email = 'x'", 'pii.email'],
-    ["SELECT id FROM customers WHERE 'x' = email", 'pii.email'],
-    ["SELECT id FROM customers WHERE email LIKE 'a%'", 'pii.email'],
-    ["SELECT id FROM customers WHERE email ILIKE 'a%' OR id = 5", 'pii.email'],
-    ["SELECT id FROM customers WHERE email ~ '^a'", 'pii.email'],
-    ["SELECT id FROM customers WHERE email > 'm'", 'pii.email'],
-    ["SELECT id FROM customers WHERE NOT email IN ('a', 'b')", 'pii.email'],
-    ["SELECT id FROM customers WHERE email BETWEEN 'a' AND 'b'", 'pii.email'],
-    ["SELECT id FROM customers WHERE email = ANY ('{a,b}')", 'pii.email'],
-    ['SELECT id FROM customers WHERE email IS NULL', 'pii.email'],
-    ['SELECT id FROM customers WHERE email IS DISTINCT FROM phone', 'pii.email,pii.phone'],
-    ["SELECT id FROM customers WHERE lower(email) = lower('X')", 'pii.email'],
-    ['SELECT id FROM customers c JOIN leads l ON l.email = c.email', 'pii.email'],
-    ['SELECT id FROM customers ORDER BY email', 'pii.email'],
-    ['SELECT email FROM customers ORDER BY 1', 'pii.email'],
-    ['SELECT id, email FROM customers ORDER BY 2 DESC', 'pii.email'],
-    ['SELECT email AS e FROM customers ORDER BY e', 'pii.email'],
-    ['SELECT * FROM customers ORDER BY 1', 'pii.email,pii.phone'],
-    ['SELECT count(*) FROM customers GROUP BY email', 'pii.email'],
-    ['SELECT email, count(*) FROM customers GROUP BY 1', 'pii.email'],
-    ['SELECT email AS e, count(*) FROM customers GROUP BY e', 'pii.email'],
-    ['SELECT count(*) FROM customers GROUP BY CUBE (plan, email)', 'pii.email'],
-    ['SELECT DISTINCT email FROM customers', 'pii.email'],
-    ['SELECT DISTINCT ON (email) id FROM customers', 'pii.email'],
-    ["SELECT plan FROM customers GROUP BY plan, phone HAVING phone > '5'", 'pii.phone'],
-    [
-      "SELECT 1 FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = o.customer_id AND c.email = 'x')",
-      'pii.email',
-    ],
-    ["UPDATE customers SET plan = 'x' WHERE email = 'y'", 'pii.email'],
-    ["DELETE FROM customers WHERE email = 'y'", 'pii.email'],
-    ['DELETE FROM customers USING leads l WHERE l.email = customers.email', 'pii.email'],
-    ["INSERT INTO customers (email) VALUES ('a') ON CONFLICT (email) DO NOTHING", 'pii.email'],
-    ["EXPLAIN SELECT id FROM customers WHERE email > 'm'", 'pii.email'],
-    ["SELECT id FROM customers LIMIT (SELECT count(*) FROM customers WHERE email = 'x')", 'pii.email'],
-    ["SELECT id FROM leads WHERE id IN (SELECT id FROM customers WHERE phone = '1')", 'pii.phone'],
-    ["SELECT id FROM staff WHERE ssn = '1'", 'secret'],
-  ])('%s', async (text, filters) => {
-    const facts = await factsOf(text)
-    expect(facts.escape).toBeUndefined()
-    expect(facts.filters.join(',')).toBe(filters)
-  })
-})
-
-describe('labelled columns anywhere else are an escape of their labels', () => {
-  it.each([
-    ['SELECT lower(email) FROM customers', 'pii.email'],
-    ['SELECT email || phone FROM customers', 'pii.email,pii.phone'],
-    ['SELECT email::text FROM customers', 'pii.email'],
-    ['SELECT CAST(phone AS int) FROM customers', 'pii.phone'],
-    ['SELECT email COLLATE "C" FROM customers', 'pii.email'],
-    ["SELECT email = 'x' FROM customers", 'pii.email'],
-    ['SELECT email IS NULL FROM customers', 'pii.email'],
-    ["SELECT coalesce(email, 'x') FROM customers", 'pii.email'],
-    ["SELECT nullif(email, 'x') FROM customers", 'pii.email'],
-    ['SELECT greatest(email, phone) FROM customers', 'pii.email,pii.phone'],
-    ["SELECT CASE WHEN email = 'x' THEN 1 END FROM customers", 'pii.email'],
-    ["SELECT CASE email WHEN 'x' THEN 1 END FROM customers", 'pii.email'],
-    ['SELECT ARRAY[email] FROM customers', 'pii.email'],
-    ['SELECT ROW(email) FROM customers', 'pii.email'],
-    [
-      'SELECT count(email), count(DISTINCT email), max(email), min(phone) FROM customers',
-      'pii.email,pii.phone',
-    ],
-    ["SELECT string_agg(email, ',') FROM customers", 'pii.email'],
-    ['SELECT array_agg(name ORDER BY email) FROM customers', 'pii.email'],
-    ["SELECT count(*) FILTER (WHERE email = 'x') FROM customers", 'pii.email'],
-    ['SELECT row_number() OVER (ORDER BY email) FROM customers', 'pii.email'],
-    ['SELECT sum(id) OVER w FROM customers WINDOW w AS (PARTITION BY email)', 'pii.email'],
-    ['SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY email) FROM customers', 'pii.email'],
-    ['SELECT id FROM customers ORDER BY lower(email)', 'pii.email'],
-    ['SELECT count(*) FROM customers GROUP BY lower(email)', 'pii.email'],
-    ["SELECT id FROM customers WHERE substr(email, 1, 1) = 'a'", 'pii.email'],
-    ['SELECT id FROM customers WHERE email::int = 5', 'pii.email'],
-    ["SELECT id FROM customers WHERE email || 'x' = 'y'", 'pii.email'],
-    ["SELECT id FROM customers WHERE (email, id) = ('x', 1)", 'pii.email'],
-    ['SELECT id FROM customers WHERE email IN (SELECT source FROM leads)', 'pii.email'],
-    ["SELECT id FROM customers WHERE CASE WHEN email = 'x' THEN true END", 'pii.email'],
-    ['SELECT customers FROM customers', 'pii.email,pii.phone'],
-    ['SELECT c FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT c.*::text FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT ROW(c.*) FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT (c).email FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT (c.*).email FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT to_jsonb(c), row_to_json(c) FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT json_agg(c) FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT count(c) FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT id FROM customers c WHERE c IS NOT NULL', 'pii.email,pii.phone'],
-    ["SELECT id FROM customers c WHERE c = ROW(1, 'a')", 'pii.email,pii.phone'],
-    ['SELECT id FROM customers c ORDER BY c', 'pii.email,pii.phone'],
-    ['SELECT id FROM customers c GROUP BY id, c', 'pii.email,pii.phone'],
-    ['SELECT c.text FROM customers c', 'pii.email,pii.phone'],
-    ['SELECT * FROM (SELECT email FROM customers) s', 'pii.email'],
-    ['SELECT 1 FROM (SELECT * FROM customers) s', 'pii.email,pii.phone'],
-    ['WITH x AS (SELECT email FROM customers) SELECT 1 FROM x', 'pii.email'],
-    ['SELECT (SELECT email FROM customers LIMIT 1)', 'pii.email'],
-    ['SELECT ARRAY(SELECT email FROM customers)', 'pii.email'],
-    ['SELECT * FROM leads l, LATERAL (SELECT phone FROM customers c WHERE c.id = l.id) s', 'pii.phone'],
-    ["SELECT email FROM customers UNION ALL SELECT 'x'", 'pii.email'],
-    ["SELECT 'x' UNION SELECT email FROM customers", 'pii.email'],
-    ['SELECT email FROM customers EXCEPT SELECT source FROM leads', 'pii.email'],
-    ['SELECT * FROM customers JOIN leads USING (email)', 'pii.email'],
-    ['SELECT * FROM customers NATURAL JOIN leads', 'pii.email,pii.phone,secret'],
-    ['SELECT g FROM customers c, generate_series(1, length(c.email)) g', 'pii.email'],
-    ['INSERT INTO leads (id, email) SELECT id, email FROM customers', 'pii.email'],
-    ['INSERT INTO leads (email) VALUES ((SELECT email FROM customers LIMIT 1))', 'pii.email'],
-    ['UPDATE customers SET name = email', 'pii.email'],
-    ['UPDATE customers SET email = upper(email)', 'pii.email'],
-    ['UPDATE leads SET email = c.email FROM customers c WHERE c.id = leads.id', 'pii.email'],
-    [
-      'INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = customers.email',
-      'pii.email',
-    ],
-    ['WITH d AS (DELETE FROM customers RETURNING email) SELECT 1 FROM d', 'pii.email'],
-    ["UPDATE customers SET plan = 'x' RETURNING lower(email)", 'pii.email'],
-    ['COPY (SELECT email FROM customers) TO STDOUT', 'pii.email'],
-    ['DECLARE c CURSOR FOR SELECT email FROM customers', 'pii.email'],
-    ['SELECT id FROM customers LIMIT (SELECT length(email) FROM customers LIMIT 1)', 'pii.email'],
-  ])('%s', async (text, labels) => {
-    const facts = await factsOf(text)
-    expect(facts.escape?.labels.join(',')).toBe(labels)
-    expect(facts.escape?.reason).toMatch(/^[\x20-\x7e]{10,199}$/)
-    expect(facts.statements.every((each) => each.outputs === undefined)).toBe(true)
-  })
-})
 
 describe('what is not followed is an escape of all labels', () => {
   it.each([
-    'SELECT * FROM customer_list',
-    'SELECT 1 FROM customer_names',
-    'SELECT * FROM customer_mat',
     'SELECT * FROM stats_view',
     'SELECT * FROM calls_function',
-    'SELECT * FROM ruled',
     'SELECT get_email(1)',
     'SELECT public.get_email(1)',
     'SELECT * FROM get_email(1)',
@@ -314,22 +76,11 @@ describe('what is not followed is an escape of all labels', () => {
     'SELECT pg_sleep(1) FROM customers',
     'SELECT pg_advisory_lock(id) FROM customers',
     "SELECT nextval('orders_id_seq') FROM customers",
-    'SELECT * FROM customers TABLESAMPLE SYSTEM (10)',
-    'SELECT xmlelement(name x, id) FROM customers',
-    'SELECT JSON_OBJECT(id: name) FROM customers',
-    "SELECT * FROM customers, XMLTABLE('/a' PASSING '<a/>' COLUMNS b text)",
-    'MERGE INTO customers USING leads ON leads.id = customers.id WHEN MATCHED THEN DELETE',
-    'MERGE INTO leads USING customers ON leads.id = customers.id WHEN MATCHED THEN DELETE',
     'SELECT c.*, p.* FROM customers c, pg_class p',
     'WITH RECURSIVE a AS (SELECT * FROM b), b AS (SELECT id FROM customers) SELECT * FROM a',
-    "UPDATE customers SET plan = 'x' RETURNING old.email",
-    "UPDATE customers SET plan = 'x' RETURNING WITH (OLD AS o) o.email",
     'COPY customers TO STDOUT',
-    'COPY customers (id) TO STDOUT',
-    'COPY customers FROM STDIN',
     'COPY customer_list TO STDOUT',
     'EXPLAIN ANALYZE SELECT id FROM customers',
-    'EXPLAIN SELECT * FROM customer_list',
     'EXPLAIN EXECUTE p',
     'PREPARE p AS SELECT id FROM customers',
     'EXECUTE p',
@@ -341,7 +92,6 @@ describe('what is not followed is an escape of all labels', () => {
     'CREATE VIEW v AS SELECT id FROM customers',
     'CREATE OR REPLACE VIEW order_totals AS SELECT id FROM customers',
     'CREATE MATERIALIZED VIEW v AS SELECT id FROM customers',
-    'SELECT id INTO x FROM customers',
     "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "CREATE PROCEDURE f() LANGUAGE sql AS 'SELECT 1'",
     'CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()',
@@ -405,6 +155,9 @@ describe('what is not followed is an escape of all labels', () => {
     "SELECT set_config(setting_name => 'role', new_value => 'r', is_local => true)",
     "SELECT set_config('work_mem', '5', true) FROM customers",
     'SELECT 1; SET search_path = app; SELECT email FROM customers',
+    "UPDATE customer_list SET email = 'x'",
+    'INSERT INTO customer_list (id) VALUES (1)',
+    'DELETE FROM ruled',
   ])('%s', async (text) => {
     const facts = await factsOf(text)
     expect(facts.escape).toBeDefined()

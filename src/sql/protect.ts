@@ -1,18 +1,21 @@
-import type { Node } from 'libpg-query'
+import type { CopyStmt, Node } from 'libpg-query'
 import type { Output } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
 import type { Relation } from './catalogue.ts'
 import { isPlainTable, labelsOf } from './catalogue.ts'
+import { checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from './classify.ts'
 import { checkDefinition } from './definitions.ts'
 import { Findings } from './findings.ts'
+import type { OutputColumn } from './lineage.ts'
+import { unionOf } from './lineage.ts'
+import type { LineageRule, RulesOff } from './lineage-rules.ts'
 import type { Meaning, Names } from './names.ts'
 import { QueryWalk } from './query.ts'
-import { changeOf, changeOfStatement } from './settings.ts'
-import type { OutputColumn } from './scope.ts'
+import { changeOfStatement } from './settings.ts'
 import type { RelationRef, Survey } from './survey.ts'
-import { guardedColumnRead } from './system-columns.ts'
-import { constantText, kindOf } from './tree.ts'
+import { constantText, kindOf, stringsOf } from './tree.ts'
+import type { Views } from './views.ts'
 import type { Rows } from './walk.ts'
 
 /**
@@ -23,7 +26,9 @@ export type Protection = {
   /** Absent: nothing labelled is in reach, or the statement returns no rows of its own. */
   readonly outputs?: readonly Output[]
   readonly labels: readonly LabelName[]
+  readonly touches: readonly LabelName[]
   readonly filters: readonly LabelName[]
+  readonly stores: readonly LabelName[]
   readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
   /** A relation in labelled reach is named, or one whose triggers or rules may reach any: errors may quote values. */
   readonly reach: boolean
@@ -34,16 +39,34 @@ export type SessionNames = {
   readonly cursors: ReadonlySet<string>
 }
 
-export function protect(node: Node, found: Survey, names: Names, session: SessionNames): Protection {
+/** What the lineage is followed with. */
+export type LineageMeans = {
+  /** Absent: no view is followed. */
+  readonly views?: Views
+  /** For tests only: rules that do not hold. */
+  readonly off?: RulesOff
+}
+
+export function protect(
+  node: Node,
+  found: Survey,
+  names: Names,
+  session: SessionNames,
+  means: LineageMeans = {},
+): Protection {
   const findings = new Findings(names.catalogue.labels)
   const reach = found.relations.some((relation) => isInReach(names.relation(relation), names))
-  const rows = new Statement(node, found, names, findings, session, reach).check()
+  const rows = new Statement(node, found, names, findings, session, reach, means).check()
   const { escaped } = findings
-  const outputs = escaped === undefined ? rows?.columns.map(outputOf) : undefined
+  // Also where some labels escape: who may see those may not see the rest.
+  const known = escaped === undefined || escaped.labels.length < names.catalogue.labels.length
+  const outputs = known && rows?.counted === true ? rows.columns.map(outputOf) : undefined
   return {
     ...(outputs === undefined ? {} : { outputs }),
     labels: labelsIn(outputs),
+    touches: findings.touches,
     filters: findings.filters,
+    stores: findings.stores,
     ...(escaped === undefined ? {} : { escape: escaped }),
     reach: reach || found.relations.some((relation) => runsTriggers(relation, names)),
   }
@@ -65,11 +88,15 @@ function labelsIn(outputs: readonly Output[] | undefined): LabelName[] {
   return [...labels].sort()
 }
 
-function outputOf({ name, label, source }: OutputColumn): Output {
+const UNKNOWN_TYPE = 705
+
+function outputOf({ name, labels, computed, source, type }: OutputColumn): Output {
   return {
     name,
-    ...(label === undefined ? {} : { labels: [label] }),
+    ...(labels.length === 0 ? {} : { labels: [...labels].sort() }),
+    ...(labels.length > 0 && computed ? { computed } : {}),
     ...(source === undefined ? {} : { source }),
+    ...(labels.length === 0 || computed || type === undefined || type === UNKNOWN_TYPE ? {} : { type }),
   }
 }
 
@@ -99,6 +126,7 @@ class Statement {
   readonly #findings: Findings
   readonly #session: SessionNames
   readonly #reach: boolean
+  readonly #means: LineageMeans
 
   constructor(
     node: Node,
@@ -107,6 +135,7 @@ class Statement {
     findings: Findings,
     session: SessionNames,
     reach: boolean,
+    means: LineageMeans,
   ) {
     this.#node = node
     this.#found = found
@@ -114,6 +143,7 @@ class Statement {
     this.#findings = findings
     this.#session = session
     this.#reach = reach
+    this.#means = means
   }
 
   /** The rows the statement returns, where they have to be known. */
@@ -122,12 +152,12 @@ class Statement {
     if (this.#found.beyond)
       this.#findings.escapeAll('Send a simpler statement: this one is too large to be judged.')
     if (PASSING.has(kindOf(node))) return undefined
-    this.#checkParts()
+    checkParts(this.#found, this.#names, this.#findings, this.#reach)
     if ('VariableSetStmt' in node) {
       const { name, args } = node.VariableSetStmt
       const schemas = name === 'search_path' ? (args ?? []).map((arg) => constantText(arg) ?? '') : []
       const same = schemas.length > 0 && this.#names.isSearchPath(schemas)
-      if (!same && !changeOfStatement(node.VariableSetStmt).safe) this.#setting(name ?? '')
+      if (!same && !changeOfStatement(node.VariableSetStmt).safe) settingEscapes(name ?? '', this.#findings)
       return undefined
     }
     if ('FetchStmt' in node) {
@@ -168,19 +198,16 @@ class Statement {
     this.#findings.escapeAll(`Leave ${what} to who may see all protected values: its effect is not followed.`)
   }
 
-  #setting(name: string): void {
-    this.#findings.escapeAll(`Leave the setting ${name} as it is where protected columns are in reach.`)
-  }
-
   /** A query of one form or another. Where nothing is in reach, its parts have told all there is to know. */
   #query(node: Node): Rows | undefined {
-    this.#checkRelations()
+    checkRelations(node, this.#found, this.#names, this.#findings)
     if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query)) this.#unfollowed('this EXPLAIN')
     if (!this.#reach) {
       this.#remember(node)
       return undefined
     }
-    const walk = new QueryWalk(this.#names, this.#findings)
+    const { views, off } = this.#means
+    const walk = new QueryWalk(this.#names, this.#findings, views, off)
     if ('ExplainStmt' in node) {
       if (explains(node.ExplainStmt)) {
         this.#findings.escapeAll('Use EXPLAIN without ANALYZE on tables that hold protected columns.')
@@ -189,16 +216,11 @@ class Statement {
       return undefined
     }
     if ('CopyStmt' in node) {
-      if (node.CopyStmt.relation !== undefined) {
-        this.#findings.escapeAll(
-          'Use SELECT or INSERT in place of COPY on tables that hold protected columns.',
-        )
-      }
-      walk.inner(node.CopyStmt.query, undefined, undefined)
+      this.#copy(node.CopyStmt, walk)
       return undefined
     }
     if ('DeclareCursorStmt' in node) {
-      walk.inner(node.DeclareCursorStmt.query, undefined, undefined)
+      this.#leave(walk.rows(node.DeclareCursorStmt.query, undefined, undefined), 'a cursor', 'cursor')
       return undefined
     }
     if ('PrepareStmt' in node) {
@@ -206,71 +228,50 @@ class Statement {
       return undefined
     }
     const rows = walk.rows(node, undefined, undefined)
+    if ('SelectStmt' in node && node.SelectStmt.intoClause !== undefined) {
+      this.#leave(rows, 'a new table', 'select into')
+      this.#remember(node)
+      return undefined
+    }
+    if (this.#found.into) this.#unfollowed('this INTO')
     if (!rows.counted)
       this.#findings.escapeAll('Name the columns in place of a star: not all of them are known here.')
     return rows
+  }
+
+  /** Rows go where their masks do not go with them. */
+  #leave(rows: Rows, where: string, rule: LineageRule): void {
+    const { off } = this.#means
+    if (off !== undefined && (off === 'all' || off.has(rule))) return
+    const labels = unionOf([...rows.columns, { labels: rows.rest }])
+    if (labels.length === 0) return
+    const reason = `Do not put protected values (${labels.join(', ')}) into ${where}: they are not protected there.`
+    this.#findings.escape(labels, reason)
+  }
+
+  #copy(copy: CopyStmt, walk: QueryWalk): void {
+    const { relation, is_from: isFrom, attlist } = copy
+    if (relation === undefined) {
+      this.#leave(walk.rows(copy.query, undefined, undefined), 'COPY; use SELECT', 'copy')
+      return
+    }
+    const target = isFrom === true ? walk.from.target(relation) : undefined
+    const { items } = walk.from.all([{ RangeVar: relation }], undefined, undefined)
+    const names = stringsOf(attlist)
+    const all = (target ?? items[0])?.columns ?? []
+    const columns =
+      attlist === undefined ? all : all.filter((column) => names === undefined || names.includes(column.name))
+    if (isFrom === true) {
+      this.#findings.store(unionOf(columns))
+      // Which rows a condition lets in depends on what the client sends.
+      walk.expressions.predicate(copy.whereClause, { items, outer: undefined }, undefined)
+    } else this.#leave({ columns, counted: true, rest: [] }, 'COPY; use SELECT', 'copy')
   }
 
   /** SELECT INTO makes a relation too. */
   #remember(node: Node): void {
     if (!('SelectStmt' in node)) return
     for (const { role, name } of this.#found.relations) if (role === 'write') this.#names.create(name)
-  }
-
-  /** Functions, operators, types and settings, wherever in the statement they are. */
-  #checkParts(): void {
-    const { calls, operators, types, settings } = this.#found
-    for (const call of calls) {
-      if (call.name === 'set_config' && !this.#reach) continue
-      if (this.#names.isHarmlessCall(call, this.#reach)) continue
-      this.#findings.escapeAll(
-        `Leave out the function ${call.name}: it is not known to be harmless to protected columns.`,
-      )
-    }
-    for (const { name, value } of settings) {
-      if (name === undefined || !changeOf(name, value).safe) this.#setting(name ?? '')
-    }
-    for (const operator of operators) {
-      if (this.#names.isHarmlessOperator(operator)) continue
-      this.#findings.escapeAll(
-        `Leave out the operator ${operator.name}: it runs a function that is not known.`,
-      )
-    }
-    for (const type of types) {
-      if (this.#names.isHarmlessType(type)) continue
-      this.#findings.escapeAll(
-        `Leave out the type ${type.name}: it is not known to be harmless to protected columns.`,
-      )
-    }
-    if (this.#names.catalogue.builtinTypesRecast) {
-      this.#findings.escapeAll(
-        'Protected columns are not readable here: a cast between built-in types runs an unknown function.',
-      )
-    }
-  }
-
-  #checkRelations(): void {
-    for (const relation of this.#found.relations) {
-      if (this.#found.into && relation.role === 'write') continue
-      const meaning = this.#names.relation(relation)
-      if (meaning.kind === 'unknown') {
-        this.#findings.escapeAll(`Name a relation that exists: ${relation.name} is not known here.`)
-      } else if (meaning.kind === 'system') {
-        if (!meaning.plain) {
-          this.#findings.escapeAll(
-            `Do not read ${meaning.schema}.${meaning.name}: it holds values or secrets.`,
-          )
-        } else if (relation.role === 'write') {
-          this.#findings.escapeAll(`Do not write to ${meaning.schema}.${meaning.name}.`)
-        } else {
-          const column = guardedColumnRead(this.#node, meaning.name)
-          if (column === undefined) continue
-          this.#findings.escapeAll(
-            `Name the columns of ${meaning.name} one by one, without ${column}: it is not for everybody.`,
-          )
-        }
-      }
-    }
   }
 
   #reached(): Relation[] {

@@ -1,101 +1,108 @@
-import type {
-  CommonTableExpr,
-  DeleteStmt,
-  InsertStmt,
-  Node,
-  ReturningClause,
-  SelectStmt,
-  UpdateStmt,
-  WithClause,
-} from 'libpg-query'
+import type { A_Indirection, ColumnRef, CommonTableExpr, Node, SelectStmt, WithClause } from 'libpg-query'
 import type { LabelName } from '../core/ids.ts'
+import type { Relation } from './catalogue.ts'
+import { outputName } from './column-names.ts'
+import { ChangeWalk } from './dml.ts'
 import { ExpressionWalk } from './expression.ts'
 import type { Findings } from './findings.ts'
 import { FromWalk } from './from.ts'
+import type { OutputColumn } from './lineage.ts'
+import { CLEAR, computedFrom, eitherOf, sameLineage, unionOf } from './lineage.ts'
+import type { LineageRule, RulesOff } from './lineage-rules.ts'
 import type { Names } from './names.ts'
-import type { Item, OutputColumn, Scope } from './scope.ts'
-import { findItem, resolveName } from './scope.ts'
+import type { Item, Scope } from './scope.ts'
+import { derivedItem, findItem, labelsOfItem, openItem, resolveName } from './scope.ts'
 import { stringsOf } from './tree.ts'
-import type { Ctes, Rows, Walk } from './walk.ts'
+import type { ViewLineage, Views } from './views.ts'
+import type { Ctes, Rows, Star, Walk } from './walk.ts'
 
-const NOTHING: Rows = { columns: [], counted: true }
+const NOTHING: Rows = { columns: [], counted: true, rest: [] }
+
+/** A recursive query settles after as many rounds as labels can travel from column to column. */
+const ROUNDS_MAX = 12
 
 /**
- * Follows labelled columns through a query that reads labelled tables. Every kind of node it does not know is an escape:
- * what passes is what is understood. Labelled columns may be handed out bare, and only by the outermost query.
+ * Follows values through a query that reads labelled tables, from the columns of its relations to the columns it hands
+ * out. Every kind of node it does not know is an escape: what passes is what is understood.
  */
 export class QueryWalk implements Walk {
   readonly names: Names
   readonly findings: Findings
   readonly expressions: ExpressionWalk
-  readonly #from: FromWalk
+  readonly from: FromWalk
+  readonly #changes: ChangeWalk
+  readonly #views: Views | undefined
+  readonly #off: RulesOff | undefined
 
-  constructor(names: Names, findings: Findings) {
+  constructor(names: Names, findings: Findings, views: Views | undefined, off?: RulesOff) {
     this.names = names
     this.findings = findings
+    this.#views = views
+    this.#off = off
     this.expressions = new ExpressionWalk(this)
-    this.#from = new FromWalk(this)
+    this.from = new FromWalk(this)
+    this.#changes = new ChangeWalk(this)
+  }
+
+  holds(rule: LineageRule): boolean {
+    return this.#off === undefined || (this.#off !== 'all' && !this.#off.has(rule))
+  }
+
+  viewOf(relation: Relation): ViewLineage | undefined {
+    return this.holds('view') ? this.#views?.of(relation, this.names.catalogue, this.#off) : NO_VIEW
   }
 
   /** Any statement that can stand where rows are wanted: SELECT, VALUES, or a change with RETURNING. */
   rows(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): Rows {
     if (node === undefined) return NOTHING
-    if ('SelectStmt' in node) return this.select(node.SelectStmt, scope, ctes)
-    if ('InsertStmt' in node) return this.#insert(node.InsertStmt, scope, ctes)
-    if ('UpdateStmt' in node) return this.#update(node.UpdateStmt, scope, ctes)
-    if ('DeleteStmt' in node) return this.#delete(node.DeleteStmt, scope, ctes)
-    this.findings.escapeAll('Use SELECT, INSERT, UPDATE or DELETE on tables that hold protected columns.')
+    if ('SelectStmt' in node) return this.#select(node.SelectStmt, scope, ctes)
+    const changed = this.#changes.rows(node, scope, ctes)
+    if (changed !== undefined) return changed
+    this.findings.escapeAll(
+      'Use SELECT, INSERT, UPDATE, DELETE or MERGE on tables that hold protected columns.',
+    )
     return NOTHING
   }
 
-  select(select: SelectStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
-    const ctes = this.#with(select.withClause, outer, outerCtes)
-    if (select.intoClause !== undefined) {
-      this.findings.escapeAll('Do not copy from tables that hold protected columns into a new table.')
-    }
+  #select(select: SelectStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
+    const ctes = this.with(select.withClause, outer, outerCtes)
     if (select.op !== undefined && select.op !== 'SETOP_NONE') return this.#setOperation(select, outer, ctes)
     if (select.valuesLists !== undefined) return this.#values(select, outer, ctes)
 
-    const from = this.#from.all(select.fromClause, outer, ctes)
-    const scope: Scope = { items: from.items, outer }
-    this.expressions.predicate(select.whereClause, scope, ctes)
-    const rows = this.#targets(select.targetList, scope, from, ctes)
-    this.#distinct(select.distinctClause, rows, scope, ctes)
-    for (const each of select.groupClause ?? []) this.#key(each, rows, scope, ctes)
-    this.expressions.predicate(select.havingClause, scope, ctes)
-    this.expressions.values(select.windowClause, scope, ctes)
-    for (const each of select.sortClause ?? []) this.#key(each, rows, scope, ctes)
-    this.expressions.value(select.limitCount, scope, ctes)
-    this.expressions.value(select.limitOffset, scope, ctes)
-    return rows
-  }
-
-  /** Rows that go on inside the statement: a subquery, an arm of WITH, the source of an INSERT. No label may be among them. */
-  inner(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): Rows {
-    return this.#unlabelled(this.rows(node, scope, ctes))
-  }
-
-  #unlabelled(rows: Rows): Rows {
-    for (const { name, label } of rows.columns) {
-      if (label === undefined) continue
-      this.findings.escape(
-        [label],
-        `Select ${name} only in the outermost query; it is protected (${label}) and may not pass through a subquery.`,
-      )
+    const from = this.from.all(select.fromClause, outer, ctes)
+    const inside: Scope = { items: from.items, outer }
+    const windows = this.expressions.usedAll(select.windowClause, inside, ctes)
+    const scope: Scope = windows.length === 0 ? inside : { ...inside, windows }
+    if (this.holds('condition')) {
+      this.expressions.predicate(select.whereClause, scope, ctes)
+      this.expressions.predicate(select.havingClause, scope, ctes)
     }
+    const rows = this.targets(select.targetList, scope, from, ctes)
+    this.#distinct(select.distinctClause, rows, scope, ctes)
+    if (this.holds('group')) for (const each of select.groupClause ?? []) this.#key(each, rows, scope, ctes)
+    this.#order(select, rows, scope, ctes)
+    this.#limit(select, scope, ctes)
     return rows
   }
 
-  #with(clause: WithClause | undefined, scope: Scope | undefined, outer: Ctes): Ctes {
+  #order(select: SelectStmt, rows: Rows, scope: Scope | undefined, ctes: Ctes): void {
+    if (this.holds('order')) for (const each of select.sortClause ?? []) this.#key(each, rows, scope, ctes)
+  }
+
+  #limit(select: SelectStmt, scope: Scope | undefined, ctes: Ctes): void {
+    if (!this.holds('limit')) return
+    this.expressions.used(select.limitCount, scope, ctes)
+    this.expressions.used(select.limitOffset, scope, ctes)
+  }
+
+  with(clause: WithClause | undefined, scope: Scope | undefined, outer: Ctes): Ctes {
     let ctes = outer
     for (const node of clause?.ctes ?? []) {
       if (!('CommonTableExpr' in node)) continue
       const cte = node.CommonTableExpr
-      const name = cte.ctename ?? ''
-      // A recursive query sees itself, by whatever columns its names say; they are all unlabelled or an escape.
-      const own: Item = { alias: name, columns: [], open: true }
-      const seen = clause?.recursive === true ? { name, item: own, outer: ctes } : ctes
-      ctes = { name, item: this.#cte(cte, name, scope, seen), outer: ctes }
+      const rows =
+        clause?.recursive === true ? this.#recursive(cte, scope, ctes) : this.rows(cte.ctequery, scope, ctes)
+      ctes = { name: cte.ctename ?? '', item: itemOf(cte, this.#extended(cte, rows)), outer: ctes }
     }
     if (clause?.recursive === true && looksForward(clause)) {
       this.findings.escapeAll('Put the queries of WITH RECURSIVE in the order in which they use one another.')
@@ -103,119 +110,153 @@ export class QueryWalk implements Walk {
     return ctes
   }
 
-  #cte(cte: CommonTableExpr, name: string, scope: Scope | undefined, ctes: Ctes): Item {
-    if (cte.search_clause !== undefined || cte.cycle_clause !== undefined) {
-      this.findings.escapeAll('Do not use SEARCH or CYCLE in a statement that reads protected columns.')
+  /** A recursive query sees itself: first as its first arm is, then as it comes out, until nothing more is added. */
+  #recursive(cte: CommonTableExpr, scope: Scope | undefined, ctes: Ctes): Rows {
+    const name = cte.ctename ?? ''
+    const query = cte.ctequery !== undefined && 'SelectStmt' in cte.ctequery ? cte.ctequery.SelectStmt : {}
+    const blind: Ctes = { name, item: openItem(name, this.names.catalogue.labels), outer: ctes }
+    if (query.larg === undefined || !mentions(cte.ctequery, new Set([name])))
+      return this.rows(cte.ctequery, scope, blind)
+    const inner = this.with(query.withClause, scope, blind)
+    let before: Rows = this.#select(query.larg, scope, inner)
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const after = this.rows(cte.ctequery, scope, { name, item: itemOf(cte, before), outer: ctes })
+      if (!this.holds('recursion') || isSame(before, after)) return after
+      before = after
     }
-    const rows = this.inner(cte.ctequery, scope, ctes)
-    const names = stringsOf(cte.aliascolnames) ?? []
-    const columns = rows.columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
-    return { alias: name, columns, open: !rows.counted || columns.some((column) => column.name === '') }
+    this.findings.escapeAll('Use a simpler recursive query: what comes out of this one is not followed.')
+    return before
+  }
+
+  /** SEARCH and CYCLE add columns made of those they name. */
+  #extended(cte: CommonTableExpr, rows: Rows): Rows {
+    const { search_clause: search, cycle_clause: cycle } = cte
+    if (search === undefined && cycle === undefined) return rows
+    const item = itemOf(cte, rows)
+    const madeOf = (list: readonly Node[] | undefined): readonly LabelName[] => {
+      const names = stringsOf(list) ?? []
+      const labels = unionOf([
+        ...item.columns.filter((column) => names.includes(column.name)),
+        { labels: item.rest },
+      ])
+      if (!this.holds('search and cycle')) return []
+      this.findings.filter(labels)
+      return labels
+    }
+    const columns: OutputColumn[] = item.columns.map((column) => column)
+    const add = (name: string | undefined, labels: readonly LabelName[]): void => {
+      if (name !== undefined) columns.push({ ...computedFrom(labels), name })
+    }
+    if (search !== undefined) add(search.search_seq_column, madeOf(search.search_col_list))
+    if (cycle !== undefined) {
+      const labels = madeOf(cycle.cycle_col_list)
+      add(cycle.cycle_mark_column, labels)
+      add(cycle.cycle_path_column, labels)
+    }
+    return { ...rows, columns }
   }
 
   #setOperation(select: SelectStmt, outer: Scope | undefined, ctes: Ctes): Rows {
-    const arms = [select.larg, select.rarg].map((arm) =>
-      arm === undefined ? NOTHING : this.select(arm, outer, ctes),
-    )
-    for (const arm of arms) {
-      for (const { label, name } of arm.columns) {
-        if (label === undefined) continue
-        this.findings.escape(
-          [label],
-          `Do not combine ${name} by UNION, INTERSECT or EXCEPT; it is protected (${label}).`,
-        )
-      }
-    }
-    const left = arms[0] ?? NOTHING
-    const columns = left.columns.map(({ name }) => ({ name }))
+    const left = select.larg === undefined ? NOTHING : this.#select(select.larg, outer, ctes)
+    const right = select.rarg === undefined ? NOTHING : this.#select(select.rarg, outer, ctes)
+    const rows = this.#merged(left, right)
+    if (!(select.op === 'SETOP_UNION' && select.all === true) && this.holds('set operation'))
+      this.findings.filter(unionOf([...rows.columns, { labels: rows.rest }]))
     // ORDER BY of a set operation sees the names of its result only.
-    const scope: Scope = { items: [{ alias: '', columns, open: !left.counted }], outer: undefined }
-    for (const each of select.sortClause ?? [])
-      this.#key(each, { columns, counted: left.counted }, scope, ctes)
-    this.expressions.value(select.limitCount, outer, ctes)
-    this.expressions.value(select.limitOffset, outer, ctes)
-    return { columns, counted: arms.every((arm) => arm.counted) }
+    const item = derivedItem(rows, '', [])
+    this.#order(select, rows, { items: [item], outer: undefined }, ctes)
+    this.#limit(select, outer, ctes)
+    return rows
+  }
+
+  #merged(left: Rows, right: Rows): Rows {
+    const others = right.columns
+    if (left.counted && right.counted && left.columns.length === others.length) {
+      const columns = left.columns.map((column, i) => {
+        const lineage = this.holds('union all') ? eitherOf([column, others[i] ?? CLEAR]) : eitherOf([column])
+        return { ...lineage, name: column.name }
+      })
+      return { columns, counted: true, rest: [], starred: left.starred === true }
+    }
+    const all = unionOf([...left.columns, ...others, { labels: left.rest }, { labels: right.rest }])
+    return { columns: [], counted: false, rest: all }
   }
 
   #values(select: SelectStmt, outer: Scope | undefined, ctes: Ctes): Rows {
-    let width = 0
-    for (const row of select.valuesLists ?? []) {
-      const items = 'List' in row ? (row.List.items ?? []) : []
-      width = Math.max(width, items.length)
-      this.expressions.values(items, outer, ctes)
-    }
-    for (const each of select.sortClause ?? []) {
-      this.expressions.value('SortBy' in each ? each.SortBy.node : each, outer, ctes)
-    }
-    this.expressions.value(select.limitCount, outer, ctes)
-    this.expressions.value(select.limitOffset, outer, ctes)
-    return { columns: Array.from({ length: width }, (_, i) => ({ name: `column${i + 1}` })), counted: true }
+    const rows = (select.valuesLists ?? []).map((row) =>
+      ('List' in row ? (row.List.items ?? []) : []).map((each) => this.expressions.value(each, outer, ctes)),
+    )
+    const width = Math.max(0, ...rows.map((row) => row.length))
+    const columns = Array.from({ length: width }, (_, i): OutputColumn => {
+      const lineage = this.holds('values') ? eitherOf(rows.map((row) => row[i] ?? CLEAR)) : CLEAR
+      return { ...lineage, name: `column${i + 1}` }
+    })
+    const found: Rows = { columns, counted: true, rest: [] }
+    this.#order(select, found, outer, ctes)
+    this.#limit(select, outer, ctes)
+    return found
   }
 
-  /** The outputs of SELECT or RETURNING. A bare column keeps its label; anything else must not touch one. */
-  #targets(
-    targets: readonly Node[] | undefined,
-    scope: Scope,
-    from: { readonly star: readonly OutputColumn[]; readonly starCounted: boolean },
-    ctes: Ctes,
-  ): Rows {
+  targets(targets: readonly Node[] | undefined, scope: Scope, from: Star, ctes: Ctes): Rows {
     const columns: OutputColumn[] = []
+    const rest: { readonly labels: readonly LabelName[] }[] = []
     let counted = true
     let starred = false
     for (const node of targets ?? []) {
       const target = 'ResTarget' in node ? node.ResTarget : {}
-      const value = target.val
-      const fields = value !== undefined && 'ColumnRef' in value ? (value.ColumnRef.fields ?? []) : undefined
-      const last = fields?.at(-1)
-      if (last !== undefined && 'A_Star' in last) {
-        const star = this.#star(fields?.slice(0, -1), scope, from)
-        columns.push(...star.columns)
-        counted &&= star.counted
-        starred = true
+      const star = this.#star(target.val, scope, from, ctes)
+      if (star === undefined) {
+        const value = this.expressions.value(target.val, scope, ctes)
+        columns.push({ ...value, name: target.name ?? outputName(target.val) })
         continue
       }
-      const found = fields === undefined ? undefined : this.expressions.reference(value, scope)
-      if (found?.kind === 'column') {
-        columns.push({ ...found.column, name: target.name ?? nameOf(value) })
-      } else {
-        this.expressions.value(value, scope, ctes)
-        columns.push({ name: target.name ?? nameOf(value) })
-      }
+      columns.push(...star.columns)
+      rest.push({ labels: star.rest })
+      counted &&= star.counted
+      starred = true
     }
-    return { columns, counted, starred }
+    return { columns, counted, rest: unionOf(rest), starred }
   }
 
-  #star(
-    qualifier: readonly Node[] | undefined,
-    scope: Scope,
-    from: { readonly star: readonly OutputColumn[]; readonly starCounted: boolean },
-  ): Rows {
-    const parts = stringsOf(qualifier === undefined ? undefined : [...qualifier])
+  /** What `*`, `c.*` or `(c).*` stand for; `undefined` for anything else. */
+  #star(value: Node | undefined, scope: Scope, from: Star, ctes: Ctes): Rows | undefined {
+    if (value === undefined) return undefined
+    if ('A_Indirection' in value) return this.#starOfValue(value.A_Indirection, scope, ctes)
+    if (!('ColumnRef' in value) || !endsInStar(value.ColumnRef.fields)) return undefined
+    const parts = stringsOf(value.ColumnRef.fields?.slice(0, -1))
     if (parts === undefined || parts.length > 2) {
       this.findings.escapeAll('Name the columns in place of a star here.')
-      return { columns: [], counted: false }
+      return { columns: [], counted: false, rest: [] }
     }
-    if (parts.length === 0) return { columns: from.star, counted: from.starCounted }
+    if (parts.length === 0) return { columns: from.star, counted: from.starCounted, rest: from.starRest }
     const item = findItem(parts.at(-1) ?? '', parts.length === 2 ? parts[0] : undefined, scope)
-    if (item === undefined) {
-      this.findings.escapeAll('Name the columns in place of a star: what stands before it is not known.')
-      return { columns: [], counted: false }
-    }
-    return { columns: item.columns, counted: !item.open }
+    if (item !== undefined) return starOf(item)
+    this.findings.escapeAll('Name the columns in place of a star: what stands before it is not known.')
+    return { columns: [], counted: false, rest: [] }
+  }
+
+  #starOfValue({ arg, indirection }: A_Indirection, scope: Scope, ctes: Ctes): Rows | undefined {
+    const last = indirection?.at(-1)
+    if (last === undefined || !('A_Star' in last)) return undefined
+    const name = arg !== undefined && 'ColumnRef' in arg ? nameOfRow(arg.ColumnRef) : undefined
+    const row = name === undefined ? undefined : resolveName(name, scope)
+    if (row?.kind === 'row' && row.item !== undefined && indirection?.length === 1) return starOf(row.item)
+    const labels = this.expressions.used(arg, scope, ctes)
+    return { columns: [], counted: false, rest: labels }
   }
 
   #distinct(clause: readonly Node[] | undefined, rows: Rows, scope: Scope, ctes: Ctes): void {
-    if (clause === undefined) return
+    if (clause === undefined || !this.holds('distinct')) return
     const expressions = clause.filter((node) => Object.keys(node).length > 0)
     for (const each of expressions) this.#key(each, rows, scope, ctes)
-    if (expressions.length === 0) for (const { label } of rows.columns) this.#filter(label)
+    if (expressions.length === 0) this.findings.filter(unionOf([...rows.columns, { labels: rows.rest }]))
   }
 
   /**
    * An element of ORDER BY, GROUP BY or DISTINCT ON: a position or a name of the output, a column, or an expression. All
    * that it might mean counts.
    */
-  #key(node: Node, rows: Rows, scope: Scope, ctes: Ctes): void {
+  #key(node: Node, rows: Rows, scope: Scope | undefined, ctes: Ctes): void {
     if ('SortBy' in node) {
       if (node.SortBy.node !== undefined) this.#key(node.SortBy.node, rows, scope, ctes)
       return
@@ -226,96 +267,51 @@ export class QueryWalk implements Walk {
     }
     if ('A_Const' in node) {
       // Which column a position means depends on how stars expand at the server: any labelled one may be meant then.
-      const position = rows.starred === true ? undefined : node.A_Const.ival?.ival
+      const position = rows.starred === true || !rows.counted ? undefined : node.A_Const.ival?.ival
       const meant = position === undefined ? rows.columns : rows.columns.slice(position - 1, position)
-      for (const { label } of meant) this.#filter(label)
+      this.findings.filter(unionOf([...meant, { labels: rows.rest }]))
       return
     }
     if ('ColumnRef' in node) {
       const names = stringsOf(node.ColumnRef.fields)
       if (names?.length === 1) {
         const outputs = rows.columns.filter((column) => column.name === names[0])
-        for (const { label } of outputs) this.#filter(label)
+        this.findings.filter(unionOf([...outputs, { labels: rows.rest }]))
         if (outputs.length > 0 && resolveName(names[0] ?? '', scope).kind === 'unknown') return
       }
-      const found = this.expressions.reference(node, scope)
-      if (found.kind === 'column') return this.#filter(found.column.label)
     }
-    this.expressions.value(node, scope, ctes)
+    this.expressions.used(node, scope, ctes)
   }
+}
 
-  #filter(label: LabelName | undefined): void {
-    if (label !== undefined) this.findings.filter(label)
-  }
+const NO_VIEW: ViewLineage | undefined = undefined
 
-  #insert(insert: InsertStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
-    const ctes = this.#with(insert.withClause, outer, outerCtes)
-    const target = this.#from.target(insert.relation)
-    this.inner(insert.selectStmt, outer, ctes)
-    for (const column of insert.cols ?? []) {
-      if ('ResTarget' in column) this.expressions.values(column.ResTarget.indirection, undefined, ctes)
-    }
-    const conflict = insert.onConflictClause
-    if (conflict !== undefined) {
-      const own: Scope = { items: [target], outer: undefined }
-      for (const node of conflict.infer?.indexElems ?? []) {
-        const element = 'IndexElem' in node ? node.IndexElem : {}
-        const column = target.columns.find((each) => each.name === element.name)
-        this.#filter(column?.label)
-        this.expressions.value(element.expr, own, ctes)
-      }
-      this.expressions.predicate(conflict.infer?.whereClause, own, ctes)
-      // The row that was to be inserted: values of the client, not of the table.
-      const proposed = target.columns.map(({ name }) => ({ name }))
-      const excluded: Item = { alias: 'excluded', columns: proposed, open: target.open }
-      const both: Scope = { items: [target, excluded], outer: undefined }
-      this.#assignments(conflict.targetList, both, ctes)
-      this.expressions.predicate(conflict.whereClause, both, ctes)
-    }
-    return this.#returning(insert.returningClause, target, [], ctes)
-  }
+function endsInStar(fields: readonly Node[] | undefined): boolean {
+  const last = fields?.at(-1)
+  return last !== undefined && 'A_Star' in last
+}
 
-  #update(update: UpdateStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
-    const ctes = this.#with(update.withClause, outer, outerCtes)
-    const target = this.#from.target(update.relation)
-    const from = this.#from.all(update.fromClause, { items: [target], outer }, ctes)
-    const scope: Scope = { items: [target, ...from.items], outer }
-    this.#assignments(update.targetList, scope, ctes)
-    this.expressions.predicate(update.whereClause, scope, ctes)
-    return this.#returning(update.returningClause, target, from.items, ctes)
-  }
+/** `c` in `(c).*`, and `c` in `(c.*).*`. */
+function nameOfRow({ fields }: ColumnRef): string | undefined {
+  const names = stringsOf(endsInStar(fields) ? fields?.slice(0, -1) : fields)
+  return names?.length === 1 ? names[0] : undefined
+}
 
-  #delete(statement: DeleteStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
-    const ctes = this.#with(statement.withClause, outer, outerCtes)
-    const target = this.#from.target(statement.relation)
-    const from = this.#from.all(statement.usingClause, { items: [target], outer }, ctes)
-    const scope: Scope = { items: [target, ...from.items], outer }
-    this.expressions.predicate(statement.whereClause, scope, ctes)
-    return this.#returning(statement.returningClause, target, from.items, ctes)
-  }
+function starOf(item: Item): Rows {
+  return { columns: item.columns, counted: !item.open, rest: item.open ? labelsOfItem(item) : [] }
+}
 
-  /** What is stored may not be computed from a labelled column; it may be stored into one. */
-  #assignments(targets: readonly Node[] | undefined, scope: Scope, ctes: Ctes): void {
-    for (const node of targets ?? []) {
-      const target = 'ResTarget' in node ? node.ResTarget : {}
-      this.expressions.values(target.indirection, scope, ctes)
-      const value = target.val
-      if (value !== undefined && 'MultiAssignRef' in value) {
-        this.expressions.value(value.MultiAssignRef.source, scope, ctes)
-      } else this.expressions.value(value, scope, ctes)
-    }
-  }
+function itemOf(cte: CommonTableExpr, rows: Rows): Item {
+  return derivedItem(rows, cte.ctename ?? '', stringsOf(cte.aliascolnames) ?? [])
+}
 
-  #returning(clause: ReturningClause | undefined, target: Item, others: readonly Item[], ctes: Ctes): Rows {
-    if (clause === undefined) return NOTHING
-    if (clause.options !== undefined) {
-      this.findings.escapeAll('Do not rename OLD or NEW in RETURNING where protected columns are in reach.')
-    }
-    const items = [target, ...others]
-    const star = items.flatMap((item) => item.columns)
-    const starCounted = items.every((item) => !item.open)
-    return this.#targets(clause.exprs, { items, outer: undefined }, { star, starCounted }, ctes)
-  }
+function isSame(before: Rows, after: Rows): boolean {
+  return (
+    before.counted === after.counted &&
+    before.columns.length === after.columns.length &&
+    before.rest.length === after.rest.length &&
+    before.columns.every((column, i) => sameLineage(column, after.columns[i] ?? CLEAR))
+  )
 }
 
 /** Does a query of WITH RECURSIVE name one that stands after it? The server would sort them; here that is too much. */
@@ -326,7 +322,7 @@ function looksForward(clause: WithClause): boolean {
   return (clause.ctes ?? []).some((node, i) => mentions(node, new Set(names.slice(i + 1))))
 }
 
-function mentions(node: Node, names: ReadonlySet<string>): boolean {
+function mentions(node: Node | undefined, names: ReadonlySet<string>): boolean {
   const stack: unknown[] = [node]
   for (let each = stack.pop(); each !== undefined; each = stack.pop()) {
     if (typeof each !== 'object' || each === null) continue
@@ -334,15 +330,4 @@ function mentions(node: Node, names: ReadonlySet<string>): boolean {
     for (const value of Object.values(each)) stack.push(value)
   }
   return false
-}
-
-/**
- * The name of an output without AS, as the server gives it to a column or a function; empty where it would take more to
- * tell (the item it becomes part of is open then).
- */
-function nameOf(value: Node | undefined): string {
-  if (value === undefined) return ''
-  if ('ColumnRef' in value) return stringsOf(value.ColumnRef.fields)?.at(-1) ?? ''
-  if ('FuncCall' in value) return stringsOf(value.FuncCall.funcname)?.at(-1) ?? ''
-  return ''
 }

@@ -1,11 +1,6 @@
 import type { LabelName } from '../core/ids.ts'
-
-/** A column as a query hands it out. Without a source it is computed, or of a relation that is not described here. */
-export type OutputColumn = {
-  readonly name: string
-  readonly label?: LabelName
-  readonly source?: { readonly relation: number; readonly attribute: number; readonly type: number }
-}
+import type { Lineage, OutputColumn } from './lineage.ts'
+import { CLEAR, computedFrom, unionOf } from './lineage.ts'
 
 /** One thing in FROM that columns may be taken from. */
 export type Item = {
@@ -13,55 +8,121 @@ export type Item = {
   /** Of a relation without an alias: it may be written in front of its name. */
   readonly schema?: string
   readonly columns: readonly OutputColumn[]
-  /** It may have more columns than these: a function, a relation of the system. They carry no label. */
+  /** It may have more columns than these: a function, a relation of the system. */
   readonly open: boolean
+  /** What those other columns may depend on. */
+  readonly rest: readonly LabelName[]
+  /** The statement itself names all the columns, so that nothing done to a table can give their names to others. */
+  readonly certain: boolean
+  /** OLD and NEW: their columns go by their alias only. */
+  readonly qualifiedOnly?: true
 }
 
 /** What names can mean at one place of a query: the items of its FROM, then those of the queries around it. */
-export type Scope = { readonly items: readonly Item[]; readonly outer: Scope | undefined }
+export type Scope = {
+  readonly items: readonly Item[]
+  readonly outer: Scope | undefined
+  /** What the windows that the query names depend on. */
+  readonly windows?: readonly LabelName[]
+}
 
 /** What a column reference means. */
 export type Reference =
-  | { readonly kind: 'column'; readonly column: OutputColumn }
+  | {
+      readonly kind: 'column'
+      readonly column: Lineage
+      /** Labels it has only because it might mean a whole row. */
+      readonly row?: readonly LabelName[]
+    }
   /** All columns of an item taken as one value. */
-  | { readonly kind: 'row'; readonly labels: readonly LabelName[] }
+  | { readonly kind: 'row'; readonly labels: readonly LabelName[]; readonly item: Item | undefined }
   | { readonly kind: 'unknown' }
-
-const UNLABELLED: Reference = { kind: 'column', column: { name: '' } }
 
 /** Every table has them; they tell where a row is, not what is in it. */
 const SYSTEM_COLUMNS = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
 
-export function labelsOfItem(item: Item): LabelName[] {
-  const labels = new Set<LabelName>()
-  for (const { label } of item.columns) if (label !== undefined) labels.add(label)
-  return [...labels]
+export function labelsOfItem(item: Item): readonly LabelName[] {
+  return unionOf([...item.columns, { labels: item.rest }])
+}
+
+/** Rows under an alias. Where not all columns are known, or have no sure name, any other name may mean one of these. */
+export function derivedItem(
+  rows: {
+    readonly columns: readonly OutputColumn[]
+    readonly counted: boolean
+    readonly rest: readonly LabelName[]
+    readonly starred?: boolean
+  },
+  alias: string,
+  names: readonly string[],
+): Item {
+  const { columns, counted, rest } = rows
+  if (counted && names.length >= columns.length) {
+    const all = columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
+    return { alias, columns: all, open: false, rest: [], certain: true }
+  }
+  const unnamed = columns.filter((column, i) => (names[i] ?? column.name) === '')
+  const open = !counted || unnamed.length > 0
+  const certain = !open && rows.starred !== true
+  if (counted) {
+    const all = columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
+    return { alias, columns: all, open, rest: unionOf(unnamed), certain }
+  }
+  return renamed({ alias, columns, open, rest, certain }, alias, names)
+}
+
+/** An item whose columns are not known by name; any may depend on these labels. */
+export function openItem(alias: string, rest: readonly LabelName[] = []): Item {
+  return { alias, columns: [], open: true, rest, certain: false }
 }
 
 /**
- * `name`. A labelled column of that name anywhere in sight is taken to be meant, and so is a labelled item of that name
- * as a whole row: then it does not matter whether a nearer column that hides it has just been dropped or renamed in a
- * transaction that only the server sees.
+ * `name`. As long as the nearest column is that of a table, others of its name in the queries around count as well, and
+ * so does a labelled item of that name as a whole row: then it does not matter whether the nearer column has just been
+ * dropped or renamed in a transaction that only the server sees.
  */
 export function resolveName(name: string, scope: Scope | undefined): Reference {
-  let nearest: OutputColumn | undefined
+  const found: Lineage[] = []
+  const rows: Item[] = []
+  const rests: { readonly labels: readonly LabelName[] }[] = []
   let open = false
-  let row = false
-  for (let level = scope; level !== undefined; level = level.outer) {
+  let settled = false
+  for (let level = scope; level !== undefined && !settled; level = level.outer) {
+    const isNearest = found.length === 0
+    let certain = false
     for (const item of level.items) {
-      if (item.alias === name) {
-        const labels = labelsOfItem(item)
-        if (labels.length > 0) return { kind: 'row', labels }
-        row = true
+      if (item.alias === name) rows.push(item)
+      if (item.qualifiedOnly === true) continue
+      for (const column of item.columns) {
+        if (column.name !== name) continue
+        found.push(column)
+        certain ||= item.certain
       }
-      const column = item.columns.find((each) => each.name === name)
-      if (column?.label !== undefined) return { kind: 'column', column }
-      nearest ??= column
-      open ||= item.open
+    }
+    settled = isNearest && certain
+    for (const item of level.items) {
+      if (!item.open) continue
+      open = true
+      // At the level of the column itself a second one of its name would be an error.
+      if (found.length === 0) rests.push({ labels: item.rest })
     }
   }
-  if (nearest !== undefined) return { kind: 'column', column: nearest }
-  return open || row || (SYSTEM_COLUMNS.has(name) && scope !== undefined) ? UNLABELLED : { kind: 'unknown' }
+  const asRows = settled ? [] : rows.map((each) => ({ labels: labelsOfItem(each) }))
+  const [nearest] = found
+  if (nearest !== undefined) {
+    const row = unionOf([...asRows, ...rests])
+    if (found.length === 1 && row.length === 0) return { kind: 'column', column: nearest }
+    const labels = unionOf([...found, { labels: row }])
+    const computed = row.length > 0 || found.some((each) => each.computed)
+    const column = { ...nearest, labels, computed }
+    return row.length > 0 ? { kind: 'column', column, row } : { kind: 'column', column }
+  }
+  const labels = unionOf([...asRows, ...rests])
+  if (rows.length > 0) return { kind: 'row', labels, item: rows.length === 1 ? rows[0] : undefined }
+  if (open) return { kind: 'column', column: computedFrom(labels) }
+  return SYSTEM_COLUMNS.has(name) && scope !== undefined
+    ? { kind: 'column', column: CLEAR }
+    : { kind: 'unknown' }
 }
 
 /** The item that `alias.` means, nearest first; `schema.table.` for one without an alias. */
@@ -90,18 +151,35 @@ export function resolveQualified(
   scope: Scope | undefined,
 ): Reference {
   const item = findItem(alias, schema, scope)
-  if (item === undefined) return { kind: 'unknown' }
-  const column = item.columns.find((each) => each.name === name)
-  if (column !== undefined) return { kind: 'column', column }
-  if (item.open || SYSTEM_COLUMNS.has(name)) return UNLABELLED
+  return item === undefined ? { kind: 'unknown' } : fieldOf(item, name)
+}
+
+/** `item.name`, `(item).name` and `name(item)` are the same to the server. */
+export function fieldOf(item: Item, name: string): Reference {
+  const columns = item.columns.filter((each) => each.name === name)
+  const [column] = columns
+  if (column !== undefined && columns.length === 1) return { kind: 'column', column }
+  if (columns.length > 1) return { kind: 'column', column: computedFrom(unionOf(columns)) }
+  if (item.open) return { kind: 'column', column: computedFrom(item.rest), row: item.rest }
+  if (SYSTEM_COLUMNS.has(name)) return { kind: 'column', column: CLEAR }
   const labels = labelsOfItem(item)
-  return labels.length > 0 ? { kind: 'row', labels } : { kind: 'unknown' }
+  return labels.length > 0 ? { kind: 'row', labels, item } : { kind: 'unknown' }
 }
 
 /** The same item under other names: `AS alias (first, second)`. */
 export function renamed(item: Item, alias: string | undefined, names: readonly string[]): Item {
+  const { open, certain } = item
+  if (names.length === 0) {
+    return alias === undefined ? item : { alias, columns: item.columns, open, rest: item.rest, certain }
+  }
+  const named = alias ?? item.alias
+  if (open) {
+    // Which column a name stands for depends on how many there are: it may be any.
+    const all = labelsOfItem(item)
+    const columns = names.map((name) => ({ ...computedFrom(all), name }))
+    return { alias: named, columns, open, rest: all, certain: false }
+  }
   const columns = item.columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
-  const extra = names.slice(columns.length).map((name) => ({ name }))
-  if (alias === undefined) return { ...item, columns: [...columns, ...extra] }
-  return { alias, columns: [...columns, ...extra], open: item.open }
+  const extra = names.slice(columns.length).map((name) => ({ ...CLEAR, name }))
+  return { alias: named, columns: [...columns, ...extra], open, rest: item.rest, certain }
 }

@@ -42,6 +42,17 @@ const TABLES: readonly Table[] = [
   { oid: 20018, schema: 'app', name: 'ledger', columns: ['id', 'amount'] },
 ]
 
+/** As pg_get_viewdef tells them with an empty search path. */
+const VIEWS: Readonly<Record<string, string>> = {
+  customer_list: ' SELECT id,\n    name,\n    email\n   FROM public.customers;',
+  customer_names: ' SELECT id,\n    upper(name) AS n\n   FROM public.customer_list;',
+  order_totals:
+    ' SELECT customer_id,\n    sum(total) AS total\n   FROM public.orders\n  GROUP BY customer_id;',
+  stats_view: ' SELECT tablename,\n    (most_common_vals)::text AS v\n   FROM pg_stats;',
+  calls_function: ' SELECT public.get_email(1) AS x;',
+  customer_mat: ' SELECT country,\n    count(*) AS count\n   FROM public.customers\n  GROUP BY country;',
+}
+
 export const SAMPLE_LABELS: readonly LabelAssignment[] = [
   { pattern: 'public.customers.email', label: brand('pii.email') },
   { pattern: 'public.customers.phone', label: brand('pii.phone') },
@@ -172,6 +183,10 @@ export function sampleParts(more: Partial<CatalogueParts> = {}): CatalogueParts 
       { oid: 20107, schema: 'public', name: 'odd', form: 'b', base: 0, userChecks: false, extension: null },
     ],
     casts: [],
+    views: Object.entries(VIEWS).map(([name, definition]) => ({
+      relation: TABLES.find((table) => table.name === name)?.oid ?? 0,
+      definition,
+    })),
     ...more,
   }
 }

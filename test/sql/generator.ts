@@ -17,6 +17,14 @@ const TABLES: Readonly<Record<string, readonly Column[]>> = {
   audited: columns('id:int email note'),
   order_totals: columns('customer_id:int total:int'),
   customer_list: columns('id:int name email'),
+  customer_names: columns('id:int n'),
+  vip: columns('id:int mail phone'),
+  contacts: columns('id:int email'),
+  nested: columns('id:int mail source'),
+  masked_mail: columns('id:int start plan'),
+  newest: columns('id:int email ssn'),
+  by_address: columns('id:int plan'),
+  mat: columns('id:int email country'),
 }
 
 function columns(text: string): Column[] {
@@ -44,7 +52,7 @@ export class Generator {
     if (kind < 15) return this.#withClause() + this.#query(3).sql
     if (kind === 15) return this.#update()
     if (kind === 16) return this.#delete()
-    if (kind === 17) return this.#insert()
+    if (kind === 17) return this.#chance(30) ? this.#merge() : this.#insert()
     if (kind === 18) return `COPY (${this.#query(2).sql}) TO STDOUT`
     return `EXPLAIN (COSTS off) ${this.#query(2).sql}`
   }
@@ -178,6 +186,14 @@ export class Generator {
       const cte = this.#pick(this.#ctes)
       return { sql: `${cte.alias} AS ${alias}`, items: [{ alias, columns: cte.columns }] }
     }
+    if (depth > 0 && this.#chance(6)) return this.#made(before, alias)
+    if (this.#chance(3)) {
+      const [name, found] = this.#pick(Object.entries(TABLES).slice(0, 8))
+      return {
+        sql: `${name} AS ${alias} TABLESAMPLE SYSTEM (100) REPEATABLE (1)`,
+        items: [{ alias, columns: found }],
+      }
+    }
     if (this.#chance(6)) {
       const limit = this.#expression('int', before, 0)
       return {
@@ -200,6 +216,38 @@ export class Generator {
     return { sql: `${name} AS ${alias}`, items: [{ alias, columns: found }] }
   }
 
+  /** Tables made of values, JSON and XML. */
+  #made(before: readonly Item[], alias: string): { sql: string; items: Item[] } {
+    const e = (type: Type): string => this.#expression(type, before, 1)
+    const made = columns('id:int email')
+    const sql = this.#pick([
+      () => `LATERAL (VALUES (${e('int')}, ${e('text')}), (1, 'a')) AS ${alias} (id, email)`,
+      () =>
+        `jsonb_to_record(jsonb_build_object('id', ${e('int')}, 'email', ${e('text')})) AS ${alias} (id int, email text)`,
+      () =>
+        `XMLTABLE('/r' PASSING xmlelement(name r, ${e('text')}) COLUMNS id int PATH '@a', email text PATH '.') AS ${alias}`,
+      () =>
+        `JSON_TABLE(jsonb_build_array(${e('text')}), '$[*]' COLUMNS (id FOR ORDINALITY, email text PATH '$')) AS ${alias}`,
+      () => `unnest(ARRAY[1, 2], ARRAY[${e('text')}, 'x']) AS ${alias} (id, email)`,
+    ])()
+    return { sql, items: [{ alias, columns: made }] }
+  }
+
+  /** What the touch rule allows, at times nearly. */
+  #lookup(scope: readonly Item[]): string {
+    const column = this.#expression('text', scope, 0)
+    return this.#pick([
+      () => `${column} = 'a'`,
+      () => `${column} IN ('a', 'free')`,
+      () => `lower(${column}) = lower('A')`,
+      () => `${column} = ANY (ARRAY['a', 'b'])`,
+      () => `${column} IS NULL`,
+      () => `(${column}, ${this.#expression('int', scope, 0)}) = ('a', 1)`,
+      () => `NOT ${column} = 'a'`,
+      () => `(${column} = 'a') = ${this.#expression('text', scope, 0)} IS NULL`,
+    ])()
+  }
+
   #predicate(scope: readonly Item[], depth: number, size: number): string {
     if (size > 0 && this.#chance(35)) {
       const left = this.#predicate(scope, depth, size - 1)
@@ -208,6 +256,7 @@ export class Generator {
     }
     const type = this.#pick(['int', 'text'] as const)
     const e = (): string => this.#expression(type, scope, 1)
+    if (this.#chance(25)) return this.#lookup(scope)
     switch (this.#below(9)) {
       case 0:
         return `${e()} IS NOT NULL`
@@ -252,6 +301,12 @@ export class Generator {
         () => `coalesce(${e('int')}, 0)`,
         () => `count(*)`,
         () => `count(${e('text')})`,
+        () => `count(DISTINCT ${e('text')})`,
+        () => `count(${row})`,
+        () => `(${e('text')} IS NULL)::int`,
+        () => `count(*) FILTER (WHERE ${this.#predicate(scope, 0, 0)})`,
+        () => `sum(${e('int')}) OVER (PARTITION BY ${e('text')})`,
+        () => `json_value(to_jsonb(${row}), '$.id' RETURNING int)`,
         () => `max(${e('int')})`,
         () => `(${e('text')} = ${e('text')})::int`,
         () => `row_number() OVER (ORDER BY ${e('text')})`,
@@ -280,6 +335,17 @@ export class Generator {
       () => `nullif(${e('text')}, ${e('text')})`,
       () => `greatest(${e('text')}, ${e('text')})`,
       () => `md5(${e('text')})`,
+      () => `json_object('a': ${e('text')})::text`,
+      () => `json_array(${e('text')}, ${e('int')})::text`,
+      () => `json_arrayagg(${e('text')})::text`,
+      () => `xmlforest(${e('text')} AS a)::text`,
+      () => `xmlserialize(content xmlelement(name a, ${e('text')}) AS text)`,
+      () => `array(${this.#single('text', scope, 0)})::text`,
+      () => `(SELECT ${e('text')})`,
+      () => `lag(${e('text')}) OVER (ORDER BY 1)`,
+      () => `(jsonb_build_object('a', ${e('text')}) ->> 'a')`,
+      () => `ROW(${e('text')})::text`,
+      () => `(${row}).mail`,
     ])()
   }
 
@@ -290,6 +356,8 @@ export class Generator {
   }
 
   #returning(items: readonly Item[]): string {
+    if (this.#chance(10))
+      return ` RETURNING ${this.#pick(['old.email', 'new.*', 'old', 'old.id, new.email AS x'])}`
     return this.#chance(70) ? ` RETURNING ${this.#outputs(items, items, 0).sql}` : ''
   }
 
@@ -306,6 +374,20 @@ export class Generator {
     const where = ` WHERE ${this.#predicate(scope, 1, 1)}`
     const source = from.sql === '' ? '' : ` FROM ${from.sql}`
     return `UPDATE ${sql} SET ${this.#assignments(item, scope)}${source}${where}${this.#returning(scope)}`
+  }
+
+  #merge(): string {
+    const { sql, item } = this.#target()
+    const source = this.#source(1, [])
+    const scope = [item, ...source.items]
+    const [column] = item.columns
+    const insert = `INSERT (${column?.name}) VALUES (${this.#expression('int', source.items, 1)})`
+    const matched = this.#chance(50) ? 'DELETE' : `UPDATE SET ${this.#assignments(item, scope)}`
+    return `MERGE INTO ${sql} USING ${source.sql} ON ${this.#predicate(scope, 0, 1)} WHEN MATCHED AND ${this.#predicate(
+      scope,
+      0,
+      0,
+    )} THEN ${matched} WHEN NOT MATCHED THEN ${this.#chance(60) ? insert : 'DO NOTHING'}${this.#returning(scope)}`
   }
 
   #delete(): string {

@@ -24,6 +24,15 @@ export const SCHEMA: readonly string[] = [
   'CREATE VIEW order_totals AS SELECT customer_id, sum(total) AS total FROM orders GROUP BY 1',
   'CREATE VIEW stats_view AS SELECT tablename, most_common_vals::text AS v FROM pg_stats',
   'CREATE VIEW xml_view AS SELECT query_to_xml(note, true, true, note)::text AS x FROM orders',
+  "CREATE VIEW vip AS SELECT id, email AS mail, phone FROM customers WHERE plan = 'pro'",
+  'CREATE VIEW contacts AS SELECT id, email FROM customers UNION ALL SELECT id, email FROM leads',
+  'CREATE VIEW nested AS SELECT v.id, v.mail, l.source FROM vip v LEFT JOIN leads l USING (id)',
+  'CREATE VIEW masked_mail AS SELECT id, left(email, 2) AS start, plan FROM customers',
+  `CREATE VIEW newest AS WITH m AS (SELECT max(id) AS id FROM customers)
+    SELECT c.id, c.email, (SELECT s.ssn FROM staff s WHERE s.id = c.id + 100) AS ssn FROM customers c JOIN m ON m.id >= c.id`,
+  "CREATE VIEW by_address AS SELECT id, plan FROM customers WHERE email > 'm'",
+  'CREATE VIEW rows_of AS SELECT id, c AS whole FROM customers c',
+  'CREATE MATERIALIZED VIEW mat AS SELECT id, email, country FROM customers',
   'CREATE MATERIALIZED VIEW customer_mat AS SELECT country, count(*) FROM customers GROUP BY 1',
   `CREATE FUNCTION get_email(int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
     AS 'SELECT email FROM public.customers WHERE id = $1'`,
@@ -62,6 +71,7 @@ export function rows(secret: (kind: string, i: number) => string): readonly stri
     `INSERT INTO events (id, at, contact_email, kind) VALUES ${many.map((i) => `(${i}, ${i * 20}, ${text(secret('contact', i))}, 'k${i}')`).join(', ')}`,
     `INSERT INTO people VALUES ${many.map((i) => `(${i}, 'person ${i}', ${text(secret('ssn', i))})`).join(', ')}`,
     `INSERT INTO staff VALUES ${many.map((i) => `(${i + 100}, 'worker ${i}', ${text(secret('ssn', i + 100))}, ${i * 1000})`).join(', ')}`,
+    'REFRESH MATERIALIZED VIEW mat',
     `INSERT INTO audited VALUES ${many.map((i) => `(${i}, ${text(secret('audited', i))}, 'a${i}')`).join(', ')}`,
   ]
 }

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import type { Connection, Timer } from '../../core/index.ts'
 import type { Catalogue } from '../../sql/index.ts'
 import { labelledReach } from './catalogue.ts'
-import { buildCatalogue, catalogueQueries, fingerprintQuery } from './catalogue.ts'
+import { buildCatalogue, catalogueQueries, fingerprintQuery, viewsQuery } from './catalogue.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamPorts } from './upstream.ts'
-import { openUpstream, UpstreamClient } from './upstream.ts'
+import { openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
 
 export type KeeperPorts = UpstreamPorts & {
   readonly clock: { after(ms: number, run: () => void): Timer }
@@ -99,11 +99,17 @@ export class CatalogueKeeper {
       try {
         const results: (string | null)[][][] = []
         const fingerprint = await this.#readFingerprint(client)
-        for (const query of catalogueQueries) results.push(await client.query(query))
+        let complete = true
+        for (const query of catalogueQueries) {
+          const answer = query === viewsQuery ? await viewsOf(client) : await client.query(query)
+          complete &&= answer !== undefined
+          results.push(answer ?? [])
+        }
         const searchPath = searchPathOf(await client.query(SEARCH_PATH_QUERY))
         if (epoch !== this.#epoch) continue
         const catalogue = buildCatalogue(results, this.#connection.labels, epoch)
-        this.#fingerprint = fingerprint
+        // Without the views, the next poll finds it changed.
+        this.#fingerprint = complete ? fingerprint : ''
         const state = createHash('sha256')
           .update(JSON.stringify([this.#connection.labels, fingerprint]))
           .digest('hex')
@@ -162,5 +168,15 @@ export class CatalogueKeeper {
   #drop(): void {
     this.#client?.close()
     this.#client = undefined
+  }
+}
+
+/** `undefined` when something the views read is locked. */
+async function viewsOf(client: UpstreamClient): Promise<(string | null)[][] | undefined> {
+  try {
+    return await client.query(viewsQuery)
+  } catch (error) {
+    if (error instanceof UpstreamRefused) return undefined
+    throw error
   }
 }

@@ -103,6 +103,20 @@ const CONSTRAINTS = `
     JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace AND ${USER_SCHEMA('n')}
   WHERE i.indisunique`
 
+/**
+ * With an empty search path the server writes every name in full. To write down a view it locks what the view reads, and
+ * a session with an uncommitted ALTER TABLE may be waiting for this very catalogue: so it gives up soon, and what views
+ * derive is not known until the next time. The settings hold for this one statement, and come first because the oid is
+ * not known without them.
+ */
+export const viewsQuery = `
+  WITH path AS MATERIALIZED (
+    SELECT pg_catalog.set_config('search_path', '', true) AS emptied,
+      pg_catalog.set_config('lock_timeout', '50', true) AS patience)
+  SELECT c.oid, pg_catalog.pg_get_viewdef(CASE WHEN path.emptied = '' AND path.patience <> '' THEN c.oid END)
+  FROM path CROSS JOIN pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('v', 'm') AND ${USER_SCHEMA('n')}`
+
 /** To be run in this order; `buildCatalogue` wants their rows in the same order. */
 export const catalogueQueries: readonly string[] = [
   DATABASE,
@@ -118,6 +132,7 @@ export const catalogueQueries: readonly string[] = [
   TYPES,
   CASTS,
   CONSTRAINTS,
+  viewsQuery,
 ]
 
 /**
@@ -226,6 +241,11 @@ export function buildCatalogue(
       target: number(row, 1),
       extension: row[2] ?? null,
     })),
+    // One that was dropped meanwhile has none.
+    views: rows(viewsQuery).flatMap((row) => {
+      const definition = row[1]
+      return typeof definition === 'string' ? [{ relation: number(row, 0), definition }] : []
+    }),
   }
   return assembleCatalogue(parts, assignments)
 }

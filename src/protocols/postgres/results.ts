@@ -13,6 +13,8 @@ export type ResultPlan = {
   readonly masks: boolean
   /** How many bytes longer a masked row may be. */
   readonly grows: number
+  /** Nothing labelled was found in reach, so there are no outputs to compare the server's description with. */
+  readonly watched?: true
 }
 
 function resultPlan(outputs: readonly Output[], columns: readonly (CellMasker | undefined)[]): ResultPlan {
@@ -27,13 +29,16 @@ const TEXT_TYPES = new Set([18, 19, 25, 1042, 1043])
 /** Hides a value of any type: NULL parses as every type. */
 const NULLS: CellMasker = cellMasker({ kind: 'null' }, 'other')
 
-/** One plan per statement of the batch; undefined where nothing was analysed because no label is in reach. */
+/** What is said to be out of reach: should the server name a column in reach, that column is hidden. */
+const WATCHED: ResultPlan = { ...resultPlan([], []), watched: true }
+
+/** One plan per statement of the batch; undefined for what only who sees every label may run. */
 export function planResults(
   facts: Facts,
   masks: ReadonlyMap<LabelName, MaskingRule>,
 ): readonly (ResultPlan | undefined)[] {
   return facts.statements.map((statement) => {
-    if (statement.outputs === undefined) return undefined
+    if (statement.outputs === undefined) return facts.escape === undefined ? WATCHED : undefined
     return resultPlan(
       statement.outputs,
       statement.outputs.map((output) => maskerFor(output, masks)),
@@ -48,7 +53,7 @@ function maskerFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): 
   if (output.computed === true) return cellMasker({ kind: 'full' }, 'other')
   // Two different rules on one value: nothing of it is shown.
   if (others.some((other) => JSON.stringify(other) !== JSON.stringify(rule))) return NULLS
-  return cellMasker(rule, TEXT_TYPES.has(output.source?.type ?? 0) ? 'text' : 'other')
+  return cellMasker(rule, TEXT_TYPES.has(output.type ?? 0) ? 'text' : 'other')
 }
 
 /** How an output that is masked is hidden, in the words of the configuration; of two rules neither shows anything. */
@@ -70,6 +75,10 @@ export function tighten(
   fields: readonly FieldDescription[],
   inReach: (relation: number) => boolean,
 ): ResultPlan {
+  if (plan.watched === true) {
+    const hidden = fields.map((field) => (inReach(field.tableOid) ? NULLS : undefined))
+    return hidden.some((each) => each !== undefined) ? resultPlan([], hidden) : plan
+  }
   if (fields.length !== plan.outputs.length) {
     return resultPlan(
       plan.outputs,
@@ -80,8 +89,11 @@ export function tighten(
   const columns = fields.map((field, i) => {
     const output = plan.outputs[i]
     const source = output?.source
+    // Without a source it comes from an expression or a set operation, for which the server names no table.
     const agrees =
-      source !== undefined && source.relation === field.tableOid && source.attribute === field.attnum
+      source === undefined
+        ? output !== undefined && field.tableOid === 0
+        : source.relation === field.tableOid && source.attribute === field.attnum
     if (agrees) return plan.columns[i]
     if (output?.labels === undefined && !inReach(field.tableOid)) return plan.columns[i]
     changed = true

@@ -1,0 +1,243 @@
+import type {
+  DeleteStmt,
+  InsertStmt,
+  MergeStmt,
+  Node,
+  OnConflictClause,
+  RangeVar,
+  ReturningClause,
+  UpdateStmt,
+} from 'libpg-query'
+import type { Lineage } from './lineage.ts'
+import { CLEAR, computedFrom, unionOf } from './lineage.ts'
+import type { Item, Scope } from './scope.ts'
+import { labelsOfItem } from './scope.ts'
+import type { Ctes, Rows, Star, Walk } from './walk.ts'
+
+const NOTHING: Rows = { columns: [], counted: true, rest: [] }
+
+/**
+ * INSERT, UPDATE, DELETE and MERGE: what flows into which column, and what comes back. A labelled value may only go
+ * where its label is.
+ */
+export class ChangeWalk {
+  readonly #query: Walk
+
+  constructor(query: Walk) {
+    this.#query = query
+  }
+
+  /** The rows of RETURNING; `undefined` when this changes nothing. */
+  rows(node: Node, scope: Scope | undefined, ctes: Ctes): Rows | undefined {
+    if ('InsertStmt' in node) return this.#insert(node.InsertStmt, scope, ctes)
+    if ('UpdateStmt' in node) return this.#update(node.UpdateStmt, scope, ctes)
+    if ('DeleteStmt' in node) return this.#delete(node.DeleteStmt, scope, ctes)
+    if ('MergeStmt' in node) return this.#merge(node.MergeStmt, scope, ctes)
+    return undefined
+  }
+
+  #insert(insert: InsertStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
+    const { expressions } = this.#query
+    const ctes = this.#query.with(insert.withClause, outer, outerCtes)
+    const target = this.#target(insert.relation)
+    const rows = this.#query.rows(insert.selectStmt, outer, ctes)
+    for (const column of insert.cols ?? []) {
+      if ('ResTarget' in column) expressions.usedAll(column.ResTarget.indirection, undefined, ctes)
+    }
+    const names = namesOf(insert.cols) ?? target.columns.map((column) => column.name)
+    const proposed = this.#proposed(names, rows, target)
+    if (this.#query.holds('insert')) {
+      for (const [name, value] of proposed) this.#flow(value, target, name)
+      // Which column the others go to is not known.
+      const rest = { labels: rows.counted ? [] : rows.rest }
+      for (const value of [rest, ...rows.columns.slice(names.length)])
+        if (value.labels.length > 0) this.#lost(computedFrom(value.labels))
+    }
+    this.#conflict(insert.onConflictClause, target, proposed, ctes)
+    return this.#returning(insert.returningClause, target, NONE, [], ctes)
+  }
+
+  /** By the name of the column it goes to. */
+  #proposed(names: readonly string[], rows: Rows, target: Item): ReadonlyMap<string, Lineage> {
+    if (!rows.counted) {
+      const all = computedFrom(unionOf([...rows.columns, { labels: rows.rest }]))
+      return new Map(
+        (names.length > 0 ? names : target.columns.map(({ name }) => name)).map((name) => [name, all]),
+      )
+    }
+    const pairs = rows.columns.flatMap(({ labels, computed }, i): [string, Lineage][] => {
+      const name = names[i]
+      return name === undefined ? [] : [[name, { labels, computed }]]
+    })
+    return new Map(pairs)
+  }
+
+  #conflict(
+    conflict: OnConflictClause | undefined,
+    target: Item,
+    proposed: ReadonlyMap<string, Lineage>,
+    ctes: Ctes,
+  ): void {
+    if (conflict === undefined || !this.#query.holds('on conflict')) return
+    const { expressions, findings } = this.#query
+    const own: Scope = { items: [target], outer: undefined }
+    for (const node of conflict.infer?.indexElems ?? []) {
+      const element = 'IndexElem' in node ? node.IndexElem : {}
+      // Whether a value that the client gives is there already: no more than a comparison with it tells.
+      for (const column of target.columns) if (column.name === element.name) findings.touch(column.labels)
+      expressions.used(element.expr, own, ctes)
+    }
+    expressions.predicate(conflict.infer?.whereClause, own, ctes)
+    // The row that was to be inserted.
+    const columns = target.columns.map(({ name }) => ({
+      ...(this.#query.holds('excluded') ? (proposed.get(name) ?? CLEAR) : CLEAR),
+      name,
+    }))
+    const excluded: Item = { ...target, alias: 'excluded', columns }
+    const both: Scope = { items: [target, excluded], outer: undefined }
+    this.#assignments(conflict.targetList, target, both, ctes)
+    expressions.predicate(conflict.whereClause, both, ctes)
+  }
+
+  #update(update: UpdateStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
+    const ctes = this.#query.with(update.withClause, outer, outerCtes)
+    const target = this.#target(update.relation)
+    const from = this.#query.from.all(update.fromClause, { items: [target], outer }, ctes)
+    const scope: Scope = { items: [target, ...from.items], outer }
+    this.#assignments(update.targetList, target, scope, ctes)
+    this.#condition(update.whereClause, scope, ctes)
+    return this.#returning(update.returningClause, target, from, from.items, ctes)
+  }
+
+  #delete(statement: DeleteStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
+    const ctes = this.#query.with(statement.withClause, outer, outerCtes)
+    const target = this.#target(statement.relation)
+    const from = this.#query.from.all(statement.usingClause, { items: [target], outer }, ctes)
+    const scope: Scope = { items: [target, ...from.items], outer }
+    this.#condition(statement.whereClause, scope, ctes)
+    return this.#returning(statement.returningClause, target, from, from.items, ctes)
+  }
+
+  #merge(merge: MergeStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
+    const query = this.#query
+    const ctes = query.with(merge.withClause, outer, outerCtes)
+    const target = this.#target(merge.relation)
+    const { sourceRelation: source } = merge
+    const from = query.from.all(source === undefined ? [] : [source], { items: [], outer }, ctes)
+    const scope: Scope = { items: [target, ...from.items], outer }
+    this.#condition(merge.joinCondition, scope, ctes)
+    for (const node of merge.mergeWhenClauses ?? []) {
+      if (!('MergeWhenClause' in node) || !query.holds('merge')) continue
+      const { commandType, condition, targetList, values } = node.MergeWhenClause
+      this.#condition(condition, scope, ctes)
+      if (commandType !== 'CMD_INSERT') {
+        this.#assignments(targetList, target, scope, ctes)
+        continue
+      }
+      const names = namesOf(targetList) ?? target.columns.map((column) => column.name)
+      for (const [i, value] of (values ?? []).entries()) {
+        this.#flow(query.expressions.value(value, scope, ctes), target, names[i] ?? '')
+      }
+    }
+    // Those of the source come first in a star.
+    return this.#returning(merge.returningClause, target, from, from.items, ctes, 'source first')
+  }
+
+  #target(relation: RangeVar | undefined): Item {
+    const item = this.#query.from.target(relation)
+    const alias = relation?.alias?.aliasname
+    return alias === undefined ? item : { ...item, alias }
+  }
+
+  #condition(condition: Node | undefined, scope: Scope, ctes: Ctes): void {
+    if (this.#query.holds('condition')) this.#query.expressions.predicate(condition, scope, ctes)
+  }
+
+  #assignments(targets: readonly Node[] | undefined, target: Item, scope: Scope, ctes: Ctes): void {
+    const { expressions } = this.#query
+    for (const node of targets ?? []) {
+      const assigned = 'ResTarget' in node ? node.ResTarget : {}
+      expressions.usedAll(assigned.indirection, scope, ctes)
+      const value = this.#assigned(assigned.val, scope, ctes)
+      if (this.#query.holds('update')) this.#flow(value, target, assigned.name ?? '')
+    }
+  }
+
+  /** `SET (a, b) = (x, y)` and `SET (a, b) = (SELECT x, y ...)` give one column each. */
+  #assigned(value: Node | undefined, scope: Scope, ctes: Ctes): Lineage {
+    const { expressions } = this.#query
+    if (value === undefined || !('MultiAssignRef' in value)) return expressions.value(value, scope, ctes)
+    const { source, colno = 1 } = value.MultiAssignRef
+    if (source !== undefined && 'RowExpr' in source)
+      return expressions.value(source.RowExpr.args?.[colno - 1], scope, ctes)
+    if (source !== undefined && 'SubLink' in source) {
+      const rows = this.#query.rows(source.SubLink.subselect, scope, ctes)
+      const column = rows.counted ? rows.columns[colno - 1] : undefined
+      return column ?? computedFrom(unionOf([...rows.columns, { labels: rows.rest }]))
+    }
+    return computedFrom(expressions.used(source, scope, ctes))
+  }
+
+  /** A value goes into the column of this name. */
+  #flow(value: Lineage, target: Item, name: string): void {
+    const columns = target.columns.filter((column) => column.name === name)
+    this.#query.findings.flow(value, unionOf(columns), lostReason(value, name))
+  }
+
+  #lost(value: Lineage): void {
+    this.#query.findings.flow(value, [], lostReason(value, 'another column'))
+  }
+
+  #returning(
+    clause: ReturningClause | undefined,
+    target: Item,
+    from: Star,
+    others: readonly Item[],
+    ctes: Ctes,
+    order?: 'source first',
+  ): Rows {
+    if (clause === undefined) return NOTHING
+    const items = [target, ...others, ...this.#images(clause, target)]
+    const own = target.columns
+    const star: Star = {
+      star: order === undefined ? [...own, ...from.star] : [...from.star, ...own],
+      starCounted: !target.open && from.starCounted,
+      starRest: unionOf([{ labels: target.rest }, { labels: from.starRest }]),
+    }
+    return this.#query.targets(clause.exprs, { items, outer: undefined }, star, ctes)
+  }
+
+  /** The row before and after: OLD and NEW, or what the clause calls them. */
+  #images(clause: ReturningClause, target: Item): Item[] {
+    const names = { old: 'old', new: 'new' }
+    for (const node of clause.options ?? []) {
+      const { option, value = '' } = 'ReturningOption' in node ? node.ReturningOption : {}
+      if (option === 'RETURNING_OPTION_OLD') names.old = value
+      else if (option === 'RETURNING_OPTION_NEW') names.new = value
+      else this.#query.findings.escapeAll('Use only OLD and NEW as options of RETURNING.')
+    }
+    const columns = this.#query.holds('old and new')
+      ? target.columns
+      : target.columns.map(({ name }) => ({ ...CLEAR, name }))
+    return Object.values(names).map(
+      (alias): Item => ({
+        ...target,
+        columns,
+        rest: labelsOfItem(target),
+        alias,
+        qualifiedOnly: true,
+      }),
+    )
+  }
+}
+
+const NONE: Star = { star: [], starCounted: true, starRest: [] }
+
+function lostReason(value: Lineage, name: string): string {
+  const labels = value.labels.join(', ')
+  return `Do not write into ${name} what comes from protected columns (${labels}): it is not protected there.`
+}
+
+function namesOf(columns: readonly Node[] | undefined): string[] | undefined {
+  return columns?.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+}
