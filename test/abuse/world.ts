@@ -21,8 +21,8 @@ export const SECRETS = {
   api: 'crm-api-token-91d2',
 } as const
 
-/** Agents that may see no label: one as in the sample, one that may write, one that may do anything else. */
-export const AGENTS = ['support-agent', 'writer', 'builder'] as const
+/** Agents that may see no label: one as in the sample, one that may write, one that may do anything else, one that may filter besides. */
+export const AGENTS = ['support-agent', 'writer', 'builder', 'analyst'] as const
 export type Agent = (typeof AGENTS)[number]
 
 export type World = {
@@ -97,6 +97,7 @@ function configuration(server: TestServer, apiUrl: string): string {
 
 const MORE_IDENTITIES = `    - { name: writer, kind: service }
     - { name: builder, kind: service }
+    - { name: analyst, kind: service }
 `
 
 const MORE_RULES = `  - name: the writer writes at once
@@ -107,6 +108,10 @@ const MORE_RULES = `  - name: the writer writes at once
     who: { identities: ["service:builder"] }
     on: [crm, crm-api, crm-super]
     permit: { run: all, unreviewed: all, unlimited: true }
+  - name: the analyst filters by everything, and sees nothing
+    who: { identities: ["service:analyst"] }
+    on: [crm, crm-super]
+    permit: { run: all, unreviewed: all, unlimited: true, filter: all }
 `
 
 function markedCompany(): ReturnType<typeof makeCompany> {
