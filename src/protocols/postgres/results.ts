@@ -13,8 +13,6 @@ export type ResultPlan = {
   readonly masks: boolean
   /** How many bytes longer a masked row may be. */
   readonly grows: number
-  /** Nothing labelled was found in reach, so there are no outputs to compare the server's description with. */
-  readonly watched?: true
 }
 
 function resultPlan(outputs: readonly Output[], columns: readonly (CellMasker | undefined)[]): ResultPlan {
@@ -29,16 +27,13 @@ const TEXT_TYPES = new Set([18, 19, 25, 1042, 1043])
 /** Hides a value of any type: NULL parses as every type. */
 const NULLS: CellMasker = cellMasker({ kind: 'null' }, 'other')
 
-/** What is said to be out of reach: should the server name a column in reach, that column is hidden. */
-const WATCHED: ResultPlan = { ...resultPlan([], []), watched: true }
-
-/** One plan per statement of the batch; undefined for what only who sees every label may run. */
+/** One plan per statement of the batch; undefined where nothing was analysed because no label is in reach. */
 export function planResults(
   facts: Facts,
   masks: ReadonlyMap<LabelName, MaskingRule>,
 ): readonly (ResultPlan | undefined)[] {
   return facts.statements.map((statement) => {
-    if (statement.outputs === undefined) return facts.escape === undefined ? WATCHED : undefined
+    if (statement.outputs === undefined) return undefined
     return resultPlan(
       statement.outputs,
       statement.outputs.map((output) => maskerFor(output, masks)),
@@ -75,10 +70,6 @@ export function tighten(
   fields: readonly FieldDescription[],
   inReach: (relation: number) => boolean,
 ): ResultPlan {
-  if (plan.watched === true) {
-    const hidden = fields.map((field) => (inReach(field.tableOid) ? NULLS : undefined))
-    return hidden.some((each) => each !== undefined) ? resultPlan([], hidden) : plan
-  }
   if (fields.length !== plan.outputs.length) {
     return resultPlan(
       plan.outputs,
