@@ -49,6 +49,8 @@ export function fingerprintOf(input: {
   readonly database: string
   readonly policyVersion: string
   readonly command: Command
+  /** Where the rest of its result begins, when that alone is asked about. */
+  readonly rest?: string
 }): string {
   const hash = createHash('sha256')
   const part = (bytes: string | Uint8Array): void => {
@@ -65,6 +67,7 @@ export function fingerprintOf(input: {
     if (value === null) hash.update('null;')
     else part(value)
   }
+  if (input.rest !== undefined) part(`the rest beyond ${input.rest}`)
   return hash.digest('hex')
 }
 

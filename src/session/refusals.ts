@@ -13,6 +13,52 @@ export function deniedError({ reason, rules }: Deny, requestId: RequestId): Gate
   })
 }
 
+/** What a client is told where the rest of its result would have been: `limit` is where it was held. */
+export function restError(
+  outcome: Exclude<WaitOutcome, 'approved'>,
+  limit: string,
+  ticket: Ticket,
+  requestId: RequestId,
+): GatewayError {
+  const details = { requestId, ticket }
+  switch (outcome) {
+    case 'refused':
+      return new GatewayError('approval_refused', `Ask for less: an approver refused the rest (${ticket}).`, {
+        ...details,
+        remedy: `The result was held at ${limit}. Add a LIMIT or a narrower condition.`,
+        retry: 'only-if-changed',
+      })
+    case 'expired':
+      return new GatewayError(
+        'approval_expired',
+        `${ticket} is no longer valid; the result ends at ${limit}.`,
+        {
+          ...details,
+          remedy: 'Send the same command again to ask anew.',
+          retry: 'unchanged-after-approval',
+        },
+      )
+    case 'pending':
+      return new GatewayError(
+        'approval_pending',
+        `Wait for approval of ${ticket}, then run the same command again: its result was held at ${limit}.`,
+        {
+          ...details,
+          remedy: `An approver answers with: sluice approvals approve ${ticket}`,
+          retry: 'unchanged-after-approval',
+        },
+      )
+    case 'abandoned':
+      return new GatewayError('canceled', `The rest of the result was given up; ${ticket} stays open.`, {
+        ...details,
+        remedy: 'Run the same command again to join the ticket.',
+        retry: 'unchanged-after-approval',
+      })
+    default:
+      return assertNever(outcome)
+  }
+}
+
 /** What a client is told whose held command was not approved in time, or not at all. */
 export function approvalError(
   outcome: Exclude<WaitOutcome, 'approved'>,

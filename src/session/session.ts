@@ -9,6 +9,7 @@ import type {
   OutcomeHead,
   Pipe,
   RequestId,
+  RuleRef,
   SessionId,
   Ticket,
 } from '../core/index.ts'
@@ -19,8 +20,8 @@ import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
 import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
 import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { ApprovalDesk } from './ports.ts'
-import { approvalError, deniedError } from './refusals.ts'
+import type { ApprovalDesk, WaitOutcome } from './ports.ts'
+import { approvalError, deniedError, restError } from './refusals.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
 /** What a session shares with all others: the gateway, as it sees it. */
@@ -216,33 +217,57 @@ export class Session implements TurnMember {
 
   /** Waits for people. Resolves with the permission; throws `approval_*` or `canceled`, all recorded. */
   async hold(held: Held, observer: HoldObserver): Promise<Permitted> {
-    const { approvals, journal, clock } = this.#gateway
-    const requestId = requestIdOf(this.id, held.n)
+    const { outcome, ticket } = await this.#askPeople(held, held.decision.rules, undefined, observer)
+    if (outcome === 'approved') {
+      return new PermittedCommand(held.n, held.command, held.judgement, this.#gateway.clock.now())
+    }
+    this.#recordRefusal(held.n, `approval_${outcome}`)
+    throw approvalError(outcome, ticket, requestIdOf(this.id, held.n))
+  }
+
+  /**
+   * Waits for people in the middle of a result: its rest, beyond `limit` (`1000 rows`), is asked about by itself.
+   * Resolves when it may go on; throws `approval_*` or `canceled`. The adapter shows nothing of it meanwhile.
+   */
+  async holdRest(flight: Permitted, limit: string, observer: HoldObserver): Promise<void> {
+    const { rules } = flight.judgement.decision
+    const { outcome, ticket } = await this.#askPeople(flight, rules, limit, observer)
+    if (outcome !== 'approved') throw restError(outcome, limit, ticket, requestIdOf(this.id, flight.n))
+  }
+
+  async #askPeople(
+    flight: CommandInFlight,
+    rules: readonly RuleRef[],
+    rest: string | undefined,
+    observer: HoldObserver,
+  ): Promise<{ outcome: WaitOutcome; ticket: Ticket }> {
+    const { approvals, journal } = this.#gateway
+    const requestId = requestIdOf(this.id, flight.n)
     const policy = this.#policy
+    const { command } = flight
     const approval = await approvals.open({
       fingerprint: fingerprintOf({
         chain: this.chain,
         connection: this.connection.name,
         database: this.opening.database,
         policyVersion: policy.version,
-        command: held.command,
+        command,
+        ...(rest === undefined ? {} : { rest }),
       }),
       requestId,
       session: this.id,
       chain: this.chain,
       connection: this.connection.name,
-      text: held.command.text,
-      ...(held.command.parameters === undefined
-        ? {}
-        : { parameters: parameterTexts(held.command.parameters) }),
-      class: held.command.facts.class,
-      reads: held.command.facts.reads,
-      writes: held.command.facts.writes,
-      rules: held.decision.rules,
+      text: rest === undefined ? command.text : `The rest of the result, beyond ${rest}: ${command.text}`,
+      ...(command.parameters === undefined ? {} : { parameters: parameterTexts(command.parameters) }),
+      class: command.facts.class,
+      reads: command.facts.reads,
+      writes: command.facts.writes,
+      rules,
       policyVersion: policy.version,
     })
     const { ticket } = approval
-    journal.append(this.id, { kind: 'hold', head: { n: held.n, ticket, expiresAt: approval.expiresAt } })
+    journal.append(this.id, { kind: 'hold', head: { n: flight.n, ticket, expiresAt: approval.expiresAt } })
     this.#queue()
     observer.told(ticket, approval.expiresAt)
     let outcome = await approvals.wait(ticket, observer.patienceMs, observer.signal)
@@ -251,13 +276,9 @@ export class Session implements TurnMember {
     if (outcome === 'approved' && !(await approvals.consume(ticket))) outcome = 'expired'
     // A client that went while the approval was being taken does not get its command run: the approval is spent.
     if (outcome === 'approved' && (observer.signal.aborted || this.#closed)) outcome = 'abandoned'
-    journal.append(this.id, { kind: 'answer', head: { n: held.n, ticket, answer: outcome } })
+    journal.append(this.id, { kind: 'answer', head: { n: flight.n, ticket, answer: outcome } })
     this.#queue()
-    if (outcome === 'approved') {
-      return new PermittedCommand(held.n, held.command, held.judgement, clock.now())
-    }
-    this.#recordRefusal(held.n, `approval_${outcome}`)
-    throw approvalError(outcome, ticket, requestId)
+    return { outcome, ticket }
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Pipe } from '../../core/index.ts'
 import type { GatewayError } from '../../core/index.ts'
-import { asGatewayError, LIMITS } from '../../core/index.ts'
-import type { Held, Permitted, Session } from '../../session/index.ts'
+import { asGatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
+import type { Held, HoldObserver, Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
 import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './commands.ts'
@@ -61,6 +61,8 @@ export class Conversation {
   /** A message to be looked at once more when the stall is over. */
   #again: Buffer | undefined
   #held: AbortController | undefined
+  /** Set while the rest of a result waits: what the server has sent of it so far. */
+  #rest: { readonly abort: AbortController; readonly bytes: Buffer[] } | undefined
   #notices: Buffer[] = []
   #clientFull = false
   #upstreamFull = false
@@ -87,6 +89,7 @@ export class Conversation {
       settings: new OwnSettings(parts.settings),
       masked: parts.masked,
       cutOff: parts.cancelUpstream,
+      wait: (work, then) => this.#wait(work, then),
       settled: () => this.#settled(),
       parameter: (name, value) => parts.judge.parameter(name, value),
       redefined: () => parts.onRedefine('ended'),
@@ -122,7 +125,7 @@ export class Conversation {
     client.onClose = () => this.#end('client gone')
     client.onDrain = () => {
       this.#clientFull = false
-      upstream.resume()
+      if (this.#rest === undefined) upstream.resume()
     }
     upstream.onData = (bytes) => this.#fromUpstream(bytes)
     upstream.onEnd = () => this.#upstreamGone()
@@ -139,7 +142,8 @@ export class Conversation {
 
   /** A cancel request with our key arrived: gives up what is held, or has the server cancel what it runs. */
   cancel(): void {
-    if (this.#held !== undefined) this.#held.abort('canceled')
+    const held = this.#held ?? this.#rest?.abort
+    if (held !== undefined) held.abort('canceled')
     else this.#parts.cancelUpstream()
   }
 
@@ -200,7 +204,14 @@ export class Conversation {
    * begins with a whole message, and is bounded.
    */
   #lookForFarewell(): void {
-    if (this.#held !== undefined && saysFarewell(Buffer.concat(this.#waiting))) this.#held.abort('gone')
+    if (this.#held === undefined && this.#rest === undefined) return
+    if (saysFarewell(Buffer.concat(this.#waiting))) this.#giveUp()
+  }
+
+  /** Nobody waits any more for what is held. */
+  #giveUp(): void {
+    this.#held?.abort('gone')
+    this.#rest?.abort.abort('gone')
   }
 
   #keep(bytes: Buffer): void {
@@ -221,7 +232,7 @@ export class Conversation {
 
   #unstall(): void {
     this.#stalled = false
-    if (this.#ending !== undefined) this.#finish(this.#ending)
+    if (this.#ending !== undefined && this.#rest === undefined) this.#finish(this.#ending)
     while (!this.#stalled && this.#ending === undefined) {
       const next = this.#waiting.shift()
       if (next === undefined) break
@@ -242,24 +253,61 @@ export class Conversation {
     if (this.#clientEnded || this.#ending !== undefined) abort.abort('gone')
     this.#lookForFarewell()
     try {
-      return await this.#session.hold(held, {
-        patienceMs,
-        signal: abort.signal,
-        told: (ticket, expiresAt) => {
-          if (patienceMs > 0) this.#notice(ticket, patienceMs, expiresAt)
-        },
-      })
+      return await this.#session.hold(held, this.#observer(patienceMs, abort, 'Held'))
     } finally {
       this.#held = undefined
     }
   }
 
-  #notice(ticket: string, patienceMs: number, expiresAt: number): void {
+  #observer(patienceMs: number, abort: AbortController, what: string): HoldObserver {
+    return {
+      patienceMs,
+      signal: abort.signal,
+      told: (ticket, expiresAt) => {
+        if (patienceMs > 0) this.#notice(what, ticket, patienceMs, expiresAt)
+      },
+    }
+  }
+
+  /** In the middle of a result: the server is not read until `work` has settled. */
+  #wait(
+    work: (observer: HoldObserver) => Promise<void>,
+    then: (refusal: GatewayError | undefined) => void,
+  ): void {
+    const abort = new AbortController()
+    this.#rest = { abort, bytes: [] }
+    this.#upstream.pause()
+    if (this.#clientEnded) abort.abort('gone')
+    // Inside a transaction others wait for what it has locked: the client is told the ticket, and does not wait.
+    const patienceMs = this.#state.inTransaction ? 0 : this.#session.connection.patienceMs
+    work(this.#observer(patienceMs, abort, 'The rest of this result is held')).then(
+      () => this.#goOn(then, undefined),
+      (error: unknown) => this.#goOn(then, error),
+    )
+  }
+
+  #goOn(then: (refusal: GatewayError | undefined) => void, error: unknown): void {
+    const bytes = this.#rest?.bytes ?? []
+    this.#rest = undefined
+    if (this.#ending !== undefined) {
+      if (this.#held === undefined) this.#finish(this.#ending)
+      return
+    }
+    if (error !== undefined && !isGatewayError(error)) {
+      this.#fail(error)
+      return
+    }
+    then(error)
+    this.#fromUpstream(Buffer.concat(bytes))
+    if (this.#rest === undefined && !this.#clientFull) this.#upstream.resume()
+  }
+
+  #notice(what: string, ticket: string, patienceMs: number, expiresAt: number): void {
     const until = new Date(expiresAt).toISOString()
     this.#notices.push(
       noticeBytes(
         'SL002',
-        `Held for approval: ticket ${ticket}.`,
+        `${what} for approval: ticket ${ticket}.`,
         `Waiting up to ${Math.round(patienceMs / 1000)} s here; the ticket is open until ${until}.`,
         `An approver answers with: sluice approvals approve ${ticket}`,
       ),
@@ -274,11 +322,18 @@ export class Conversation {
     this.#notices = []
   }
 
+  #keepRest(bytes: Buffer): boolean {
+    if (this.#rest === undefined) return false
+    this.#rest.bytes.push(Buffer.from(bytes))
+    return true
+  }
+
   #fromUpstream(bytes: Buffer): void {
     // Once it has ended nobody knows any more what the rows are masked by.
     if (this.#closed || this.#finished) return
+    if (this.#keepRest(bytes)) return
     try {
-      this.#replies.push(bytes)
+      this.#keepRest(bytes.subarray(this.#replies.push(bytes)))
       this.#sendNotices()
       if (this.#lastWord !== undefined && this.#replies.atBoundary) this.#sayLastWord()
       this.#settled()
@@ -301,7 +356,7 @@ export class Conversation {
 
   #clientEnd(): void {
     this.#clientEnded = true
-    this.#held?.abort('gone')
+    this.#giveUp()
     this.#settled()
   }
 
@@ -334,7 +389,7 @@ export class Conversation {
     if (this.#ending === undefined && this.#replies.atBoundary)
       this.#session.reply(errorBytes(known, 'FATAL'))
     if (this.#ending === undefined) this.#end(known.code)
-    else if (this.#held === undefined) this.#finish(this.#ending)
+    else if (this.#held === undefined && this.#rest === undefined) this.#finish(this.#ending)
   }
 
   /** The recording could not be written: nothing of this turn was sent, and nothing more will be. */
@@ -342,7 +397,7 @@ export class Conversation {
     if (this.#closed) return
     this.#closed = true
     this.#ending = 'recording unavailable'
-    this.#held?.abort('gone')
+    this.#giveUp()
     this.#replies.lost()
     if (this.#replies.atBoundary) this.#client.write(errorBytes(asGatewayError(error), 'FATAL'))
     this.#client.end()
@@ -354,9 +409,9 @@ export class Conversation {
   #end(reason: string): void {
     if (this.#ending !== undefined) return
     this.#ending = reason
-    if (this.#held === undefined) this.#finish(reason)
     // What is held is given up first, so that its answer stands before the end of the recording.
-    else this.#held.abort('gone')
+    if (this.#held === undefined && this.#rest === undefined) this.#finish(reason)
+    else this.#giveUp()
   }
 
   #finish(reason: string): void {

@@ -25,6 +25,8 @@ export type Portal = {
   /** What its executions have shown so far: the limit is one for all of them. */
   rows: number
   bytes: number
+  /** The rest of its result was approved: it is not held again. */
+  restApproved?: true
 }
 
 /** What the server still owes an answer for, in order. */

@@ -44,7 +44,9 @@ export class Refusing {
 
   command(form: string, { text, judgement }: Judged): Command {
     const command = { form, text, facts: judgement.facts }
-    if (judgement.decision.kind !== 'hold') return command
+    const { decision } = judgement
+    if (decision.kind === 'deny' || (decision.kind === 'allow' && decision.pause === undefined))
+      return command
     // psql sends a semicolon that a driver leaves out: the same command all the same.
     const canonical = text.trim().replace(/[\s;]+$/, '')
     return { ...command, canonical, meaning: this.#around.judge.meaning() }

@@ -1,6 +1,6 @@
-import type { Facts, GatewayError, OutcomeHead } from '../../core/index.ts'
+import type { Facts, GatewayError, OutcomeHead, ResultLimit } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
-import type { Permitted, Session } from '../../session/index.ts'
+import type { HoldObserver, Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
 import type { ErrorFields, FrameMode, FrameSink } from '../../wire/postgres/index.ts'
 import {
@@ -47,6 +47,11 @@ export type ReplySurroundings = {
   ): ErrorFields | undefined
   /** The row or byte limit is reached: stop the command upstream. */
   cutOff(): void
+  /** Nothing more is taken from the server until `work` has settled; `then` is told first whether it failed. */
+  wait(
+    work: (observer: HoldObserver) => Promise<void>,
+    then: (refusal: GatewayError | undefined) => void,
+  ): void
   /** Nothing is outstanding any more. */
   settled(): void
   /** The server reports a setting. */
@@ -88,6 +93,8 @@ export class Replies implements FrameSink {
   #shown = 0
   #rowsMax = Number.POSITIVE_INFINITY
   #bytesMax = Number.POSITIVE_INFINITY
+  /** Where the rest of the result is held. */
+  #pause: ResultLimit | undefined
 
   constructor(around: ReplySurroundings) {
     this.#around = around
@@ -99,9 +106,11 @@ export class Replies implements FrameSink {
     return this.#framer.atBoundary
   }
 
-  push(chunk: Buffer): void {
-    this.#framer.push(chunk, this)
+  /** Returns how many bytes were taken; the rest has to wait. */
+  push(chunk: Buffer): number {
+    const taken = this.#framer.push(chunk, this)
     this.#takeRows()
+    return taken
   }
 
   /** Looks no further than the end of the message in hand, so that something can be said there. */
@@ -121,9 +130,10 @@ export class Replies implements FrameSink {
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
     const decision = flight?.judgement.decision
     const limit = decision === undefined || decision.kind === 'deny' ? undefined : decision.limit
-    const pause = decision === undefined || decision.kind === 'deny' ? undefined : decision.pause
-    this.#rowsMax = Math.min(limit?.rowsMax ?? FOR_EVER, pause?.rowsMax ?? FOR_EVER)
-    this.#bytesMax = Math.min(limit?.bytesMax ?? FOR_EVER, pause?.bytesMax ?? FOR_EVER)
+    this.#rowsMax = limit?.rowsMax ?? FOR_EVER
+    this.#bytesMax = limit?.bytesMax ?? FOR_EVER
+    const held = decision !== undefined && decision.kind !== 'deny' && this.#portal?.restApproved !== true
+    this.#pause = held ? decision.pause : undefined
   }
 
   header(type: number, bodyBytes: number): FrameMode {
@@ -258,16 +268,39 @@ export class Replies implements FrameSink {
     const rows = flight.rows + (portal?.rows ?? 0)
     const bytes = flight.bytes + (portal?.bytes ?? 0)
     if (rows > this.#rowsMax || bytes > this.#bytesMax) return this.#cutOff(flight, rows)
+    const pause = this.#pause
+    if (pause !== undefined && (rows > pause.rowsMax || bytes > pause.bytesMax)) {
+      return this.#holdRest(flight, limitText(pause, rows))
+    }
     this.#shown++
     return undefined
+  }
+
+  /** The row is looked at again when somebody has answered. */
+  #holdRest(flight: Permitted, limit: string): FrameMode {
+    flight.rows--
+    this.#takeRows()
+    this.#around.wait(
+      (observer) => this.#session.holdRest(flight, limit, observer),
+      (refusal) => {
+        this.#pause = undefined
+        if (refusal !== undefined) this.#cutShort(refusal)
+        else if (this.#portal !== undefined) this.#portal.restApproved = true
+      },
+    )
+    return 'leave'
+  }
+
+  #cutShort(told: GatewayError): void {
+    this.#cut = told
+    this.#around.cutOff()
   }
 
   #cutOff(flight: Permitted, rows: number): FrameMode {
     // The row that was one too many is not shown.
     flight.rows--
-    const limit = rows > this.#rowsMax ? `${this.#rowsMax} rows` : `${this.#bytesMax} bytes`
-    this.#cut = this.#session.limitReached(flight, limit)
-    this.#around.cutOff()
+    const limit = limitText({ rowsMax: this.#rowsMax, bytesMax: this.#bytesMax }, rows)
+    this.#cutShort(this.#session.limitReached(flight, limit))
     return 'drop'
   }
 
@@ -546,6 +579,11 @@ export class Replies implements FrameSink {
       else this.#session.result(flight, bytes, start, end)
     })
   }
+}
+
+/** The limit that so many rows have met, in words. */
+function limitText({ rowsMax, bytesMax }: ResultLimit, rows: number): string {
+  return rows > rowsMax ? `${rowsMax} rows` : `${bytesMax} bytes`
 }
 
 /** The SQLSTATE of an ErrorResponse body, without decoding the rest. */

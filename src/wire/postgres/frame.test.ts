@@ -209,6 +209,38 @@ describe('stopping', () => {
     expect(sink.headers).toEqual(['P1', 'W4', 'P1', 'W5'])
   })
 
+  test('before a message leaves all of it to the caller, wherever the stream is cut', () => {
+    const bytes = Buffer.concat([frame('P', 'abc'), frame('W', 'later'), frame('P', 'ghi')])
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const framer = new Framer(LIMITS)
+      const sink = new Recorder()
+      const header = sink.header.bind(sink)
+      let patience = 3
+      sink.header = (type, bodyBytes) => {
+        if (type === 0x57 && patience-- > 0) return 'leave'
+        return header(type, bodyBytes)
+      }
+      let rest: Buffer = bytes.subarray(0, cut)
+      const push = (chunk: Buffer): void => {
+        rest = chunk.subarray(framer.push(chunk, sink))
+      }
+      push(rest)
+      push(Buffer.concat([rest, bytes.subarray(cut)]))
+      for (let i = 0; i < 3; i++) {
+        if (patience >= 0) {
+          expect(framer.atBoundary).toBe(true)
+          expect(sink.passed).toBe(frame('P', 'abc').toString('latin1'))
+        }
+        push(rest)
+      }
+      expect(rest.length).toBe(0)
+      expect(sink.headers.filter((each) => each === 'W5')).toEqual(['W5'])
+      expect(sink.passed).toBe(
+        `${frame('P', 'abc').toString('latin1')}${frame('P', 'ghi').toString('latin1')}`,
+      )
+    }
+  })
+
   test('at a message that is cut takes what is there of it', () => {
     const framer = new Framer(LIMITS)
     const sink = new Recorder()

@@ -10,9 +10,10 @@ export const HEADER_BYTES = 5
  * - `whole`: handed over as one piece, without a copy when it lies inside the chunk;
  * - `stream`: its body is handed over in pieces as they arrive, never kept;
  * - `pass`: its bytes, header included, join the run of bytes to be relayed as they are;
- * - `drop`: its bytes are skipped.
+ * - `drop`: its bytes are skipped;
+ * - `leave`: it is not taken yet. `push` returns where it begins, and `header` is called for it again by the next push.
  */
-export type FrameMode = 'whole' | 'stream' | 'pass' | 'drop'
+export type FrameMode = 'whole' | 'stream' | 'pass' | 'drop' | 'leave'
 
 /**
  * Who looks at the messages of one direction. All buffers are valid during the call only: a chunk may be a shared read
@@ -83,7 +84,8 @@ export class Framer {
 
   /** Whether the stream stands between two messages: the only place where it may end. */
   get atBoundary(): boolean {
-    return this.#left === 0 && this.#headerFilled === 0 && !this.#busy
+    // A header that was left is kept whole, and stands between two messages.
+    return this.#left === 0 && this.#headerFilled % HEADER_BYTES === 0 && !this.#busy
   }
 
   /**
@@ -97,7 +99,7 @@ export class Framer {
   /**
    * Takes a chunk and tells the sink what is in it.
    *
-   * @returns bytes taken: `chunk.length`, or less after `stop`. The rest is the caller's to keep and to push again.
+   * @returns bytes taken: `chunk.length`, or less after `stop` or a message that was left. The rest is the caller's to keep and to push again.
    * @throws GatewayError `protocol_violation` for an impossible length, `limit_exceeded` for a `whole` message that is
    *   too long, and whatever the sink throws. Then every later call throws too.
    */
@@ -122,6 +124,10 @@ export class Framer {
       const type = chunk[at] ?? 0
       const bodyBytes = this.#bodyBytes(chunk, at)
       const mode = sink.header(type, bodyBytes)
+      if (mode === 'leave') {
+        this.#stopped = true
+        break
+      }
       const start = at + HEADER_BYTES
       const end = start + bodyBytes
       if (end <= size) {
@@ -179,11 +185,15 @@ export class Framer {
     const taken = chunk.copy(header, this.#headerFilled, 0, HEADER_BYTES - this.#headerFilled)
     this.#headerFilled += taken
     if (this.#headerFilled < HEADER_BYTES) return taken
-    this.#header = undefined
-    this.#headerFilled = 0
     const bodyBytes = this.#bodyBytes(header, 0)
     this.#type = header[0] ?? 0
     this.#mode = sink.header(this.#type, bodyBytes)
+    if (this.#mode === 'leave') {
+      this.#stopped = true
+      return taken
+    }
+    this.#header = undefined
+    this.#headerFilled = 0
     this.#left = bodyBytes
     if (this.#mode === 'pass') {
       sink.pass(header, 0, HEADER_BYTES)
