@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { ApiParts } from './api/index.ts'
 import { FreshLogins, stillOpens } from './api/index.ts'
+import { Budgets } from './budgets/index.ts'
 import type { Approvals } from './approvals/index.ts'
 import { createApprovals } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
@@ -14,7 +15,7 @@ import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
-import { loadMasterKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
+import { deriveKey, loadMasterKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
 import type { Clock, Identity, RandomBytes, SecretRef } from './core/index.ts'
 import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
@@ -117,17 +118,27 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     onFault: report,
   })
   undo.push(() => approvals.stop())
+  const budgets = await Budgets.open({
+    store: store.budgets,
+    clock,
+    key: deriveKey(keys, 'budget records'),
+    budgets: config().budgets,
+    report,
+  })
+  undo.push(() => budgets.stop())
   const identities = await openIdentities({ store, sealed, credentials, blocks, clock, random, config })
   const { policy } = configurations.current
   const gateway: Gateway = new Gateway({
     clock,
     journal,
     approvals,
+    budgets,
     network,
     random,
     policy,
     config: config().version,
   })
+  configurations.onChange((ready) => budgets.adopt(ready.config.budgets))
   followEndings(gateway, credentials, configurations, report)
   const listeners = await openListeners(
     { gateway, credentials, random, secrets, clock, config, report },

@@ -1,4 +1,5 @@
 import type {
+  Budget,
   ConfigVersion,
   Connection,
   ConnectionName,
@@ -26,6 +27,8 @@ export type Config = {
   readonly roles: Readonly<Record<Role, Holders>>
   readonly labels: ReadonlyMap<LabelName, MaskingRule>
   readonly connections: ReadonlyMap<ConnectionName, Connection>
+  /** What each identity gets in one UTC day. */
+  readonly budgets: readonly Budget[]
   /** What policy compiles. */
   readonly policy: PolicySource
   /** What was written, without defaults: for comparing two versions. */

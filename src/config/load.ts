@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import type {
   AttributeType,
+  Budget,
+  BudgetKind,
   Connection,
   ConnectionName,
   Identity,
@@ -13,11 +15,11 @@ import type {
   RuleWhat,
   RuleWho,
 } from '../core/index.ts'
-import { brand, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
+import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
 import type { Config, Holders, Listener, LocalIdentity } from './config.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
-import type { ConnectionBlock, MaskBlock, Role, Root, RuleBlock } from './schema.ts'
+import type { BudgetBlock, ConnectionBlock, MaskBlock, Role, Root, RuleBlock } from './schema.ts'
 import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
@@ -164,6 +166,7 @@ class Loader {
       roles: this.#roles(root, local, references),
       labels,
       connections,
+      budgets: this.#budgets(root.budgets, [...read.keys()], [...labels.keys()], references),
       policy,
       content: this.#tree.content,
     }
@@ -338,6 +341,50 @@ class Loader {
       agents: block.agents,
       mode: block.mode,
     }
+  }
+
+  #budgets(
+    blocks: readonly BudgetBlock[],
+    connections: readonly ConnectionName[],
+    labels: readonly LabelName[],
+    references: References,
+  ): Budget[] {
+    const names = new Set<string>()
+    return blocks.map((block, index) => {
+      const path = ['budgets', index]
+      if (names.has(block.name)) {
+        references.refuse(
+          [...path, 'name'],
+          `expected each name once, got "${block.name}" again`,
+          'rename one of them',
+        )
+      }
+      names.add(block.name)
+      const max: Partial<Record<BudgetKind, number>> = {}
+      for (const kind of BUDGET_KINDS) if (block[kind] !== undefined) max[kind] = block[kind]
+      if (Object.keys(max).length === 0) {
+        references.refuse(path, 'expected something to count, got nothing', 'write "rows: 100000"')
+      }
+      if (nobody(block.who)) {
+        references.refuse(
+          [...path, 'who'],
+          'expected somebody whose use counts, got nobody',
+          'write "who: everyone" for all',
+        )
+      }
+      if (block.on !== 'all')
+        for (const [i, name] of block.on.entries()) references.connection(name, [...path, 'on', i])
+      return {
+        ref: { name: block.name, file: this.#tree.file, line: this.#tree.valueAt(path).line },
+        who: this.#who(block.who, [...path, 'who'], references),
+        on: block.on === 'all' ? connections : block.on.map((name) => brand<ConnectionName>(name)),
+        labels:
+          block.labels === 'all'
+            ? labels
+            : block.labels.flatMap((each, i) => references.labelPattern(each, [...path, 'labels', i])),
+        max,
+      }
+    })
   }
 
   #who(who: RuleBlock['who'], path: Path, references: References): RuleWho {

@@ -189,6 +189,17 @@ const rule = z.strictObject({
   mode: z.enum(['enforce', 'observe']).default('enforce').describe('observe reports and changes nothing.'),
 })
 
+const budget = z.strictObject({
+  name: line('the name of a budget', 200),
+  who,
+  on: z.union([z.literal('all'), z.array(line('the name of a connection'))]),
+  labels: labels.default('all').describe('Whose records and questions count. Default all.'),
+  rows: z.int().min(1).optional().describe('Rows of results.'),
+  bytes: size({ min: 1, max: BYTES_MAX }).optional().describe('Bytes of results.'),
+  records: z.int().min(1).optional().describe('Distinct values of labelled columns in results.'),
+  questions: z.int().min(1).optional().describe('Uses of labelled columns in conditions.'),
+})
+
 /** `protocols`: the names that exist; each may have a listener. */
 export function rootSchema(protocols: readonly string[]) {
   const listeners: Record<string, z.ZodOptional<typeof listener>> = {}
@@ -210,6 +221,11 @@ export function rootSchema(protocols: readonly string[]) {
     // The block of one connection is read by `connectionSchema` and by its protocol.
     connections: z.record(connectionName, z.looseObject({})).default({}),
     rules: z.array(rule).max(LIMITS.rulesMax).default([]),
+    budgets: z
+      .array(budget)
+      .max(LIMITS.budgetsMax)
+      .default([])
+      .describe('What each identity gets in one UTC day.'),
     cedar: z.string().max(LIMITS.configBytesMax).optional().describe('Cedar policies, for experts.'),
   })
 }
@@ -220,6 +236,7 @@ export function connectionSchema(protocols: readonly string[]) {
 }
 
 export type Root = z.output<ReturnType<typeof rootSchema>>
+export type BudgetBlock = Root['budgets'][number]
 export type RuleBlock = Root['rules'][number]
 export type MaskBlock = z.output<typeof mask>
 export type ConnectionBlock = z.output<ReturnType<typeof connectionSchema>>

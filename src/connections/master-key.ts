@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { createHmac, createSecretKey } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync } from 'node:crypto'
 import { mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve } from 'node:path'
 import type { RandomBytes } from '../core/index.ts'
@@ -61,6 +61,11 @@ export function parseMasterKeys(text: string, where: string): MasterKeys {
   const [first, ...others] = keys
   if (first === undefined) throw new GatewayError('invalid', `${where} holds no master key.`)
   return [first, ...others]
+}
+
+/** 32 secret bytes for one purpose, the same for the same master key. Nothing can be told of the key from them. */
+export function deriveKey([{ key }]: MasterKeys, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', key, '', `sluice ${purpose}`, KEY_BYTES))
 }
 
 /** Writes a new key into a new file that only its owner may read. Throws `conflict` when there is one already. */

@@ -3,6 +3,7 @@
  * Leaves all behaviour to others and imports nothing. Promise: a word means one thing everywhere.
  */
 export * from './brand.ts'
+export * from './budgets.ts'
 export * from './clock.ts'
 export * from './command.ts'
 export * from './connection.ts'

@@ -8,6 +8,8 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Rules of a configuration, and Cedar policies beside them: compiling so many takes about a second. */
   rulesMax: 1_000,
+  /** Budgets of a configuration: each that is about somebody is looked at with every row. */
+  budgetsMax: 100,
   /** Of one condition or Cedar policy. The engine's stack is gone at 400 operators or 120 brackets, and then for good. */
   conditionOperatorsMax: 150,
   conditionDepthMax: 24,

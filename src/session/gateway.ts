@@ -2,7 +2,8 @@ import type { Clock, ConfigVersion, Journal, Network, RandomBytes, SessionId } f
 import { GatewayError, LIMITS, newSessionId } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { JudgementCache } from './judgements.ts'
-import type { ApprovalDesk } from './ports.ts'
+import type { ApprovalDesk, BudgetDesk } from './ports.ts'
+import { NO_BUDGETS } from './ports.ts'
 import type { Opening } from './session.ts'
 import { Session } from './session.ts'
 import { Turn } from './turn.ts'
@@ -23,6 +24,7 @@ export class Gateway {
   readonly clock: Clock
   readonly journal: Journal
   readonly approvals: ApprovalDesk
+  readonly budgets: BudgetDesk
   readonly network: Network
   readonly turn: Turn
   readonly judgements = new JudgementCache()
@@ -38,6 +40,8 @@ export class Gateway {
     clock: Clock
     journal: Journal
     approvals: ApprovalDesk
+    /** Absent: nothing is counted. */
+    budgets?: BudgetDesk
     network: Network
     random: RandomBytes
     policy: Policy
@@ -46,6 +50,7 @@ export class Gateway {
     this.clock = parts.clock
     this.journal = parts.journal
     this.approvals = parts.approvals
+    this.budgets = parts.budgets ?? NO_BUDGETS
     this.network = parts.network
     this.turn = new Turn(parts.journal)
     this.#random = parts.random

@@ -5,7 +5,14 @@
 export type { LiveSession } from './gateway.ts'
 export { Gateway } from './gateway.ts'
 export type { Judgement } from './judgements.ts'
-export type { ApprovalDesk, ApprovalInput, CredentialDesk, WaitOutcome } from './ports.ts'
+export type {
+  ApprovalDesk,
+  ApprovalInput,
+  BudgetDesk,
+  CredentialDesk,
+  Spending,
+  WaitOutcome,
+} from './ports.ts'
 export type { Held, Housekeeping, Permitted } from './flights.ts'
 export { housekeeping, isHeld } from './flights.ts'
 export type { HoldObserver, Opening, Session } from './session.ts'

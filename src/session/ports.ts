@@ -2,7 +2,10 @@ import type {
   CommandClass,
   Credential,
   ConnectionName,
+  Facts,
   IdentityChain,
+  LabelName,
+  Reason,
   RequestId,
   RuleRef,
   ScramVerifier,
@@ -35,6 +38,40 @@ export interface ApprovalDesk {
   open(input: ApprovalInput): Promise<{ readonly ticket: Ticket; readonly expiresAt: number }>
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
   consume(ticket: Ticket): Promise<boolean>
+}
+
+/** What one session has used and may use under budgets. Answers from memory. */
+export interface Spending {
+  /** Whether distinct values of labelled columns are counted. */
+  readonly countsRecords: boolean
+  /** Before a command: counts the questions in it. Tells why it may not run. */
+  admit(facts: Facts): { readonly reason: Reason; readonly rule: RuleRef } | undefined
+  /** Before a row or a piece of a body: it may be shown, may be shown after `more`, or not any more today. */
+  spend(rows: number, bytes: number): 'go' | 'wait' | 'spent'
+  /** Resolves when it is worth asking again; rejects with GatewayError `limit_exceeded`. */
+  more(): Promise<void>
+  /** What stopped what was asked for last. */
+  refusal(): { readonly reason: Reason; readonly rule: RuleRef }
+  /** A value of these labels, `bytes[start, end)`, is shown, hidden or not. */
+  record(labels: readonly LabelName[], bytes: Uint8Array, start: number, end: number): void
+}
+
+export interface BudgetDesk {
+  open(chain: IdentityChain, connection: ConnectionName): Spending
+}
+
+/** Where no budget is configured. */
+export const NO_BUDGETS: BudgetDesk = {
+  open: () => ({
+    countsRecords: false,
+    admit: () => undefined,
+    spend: () => 'go',
+    more: () => Promise.resolve(),
+    refusal: () => {
+      throw new Error('no budget has stopped anything')
+    },
+    record: () => undefined,
+  }),
 }
 
 /** What adapters need of minted credentials, answered from memory. */

@@ -1,4 +1,4 @@
-import type { Deny, RequestId, Ticket } from '../core/index.ts'
+import type { Deny, Reason, RequestId, Ticket } from '../core/index.ts'
 import { assertNever, GatewayError } from '../core/index.ts'
 import type { WaitOutcome } from './ports.ts'
 
@@ -11,6 +11,11 @@ export function deniedError({ reason, rules }: Deny, requestId: RequestId): Gate
     retry: reason.retry,
     requestId,
   })
+}
+
+/** What a client is told whose budget is used up, or cannot be noted down. */
+export function budgetError({ message, remedy, retry }: Reason, requestId: RequestId): GatewayError {
+  return new GatewayError('limit_exceeded', message, { remedy, retry, requestId })
 }
 
 /** What a client is told where the rest of its result would have been: `limit` is where it was held. */

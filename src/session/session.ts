@@ -2,6 +2,7 @@ import type {
   Clock,
   Command,
   Connection,
+  Deny,
   Facts,
   IdentityChain,
   IntentHead,
@@ -20,8 +21,8 @@ import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
 import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
 import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { ApprovalDesk, WaitOutcome } from './ports.ts'
-import { approvalError, deniedError, restError } from './refusals.ts'
+import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
+import { approvalError, budgetError, deniedError, restError } from './refusals.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
 /** What a session shares with all others: the gateway, as it sees it. */
@@ -31,6 +32,7 @@ export type SessionSurroundings = {
   readonly clock: Clock
   readonly journal: Journal
   readonly approvals: ApprovalDesk
+  readonly budgets: BudgetDesk
   readonly judgements: JudgementCache
   readonly turn: Turn
   /** The session has written its last entry. */
@@ -68,6 +70,8 @@ export type HoldObserver = {
 export class Session implements TurnMember {
   readonly id: SessionId
   readonly opening: Opening
+  /** What results cost is asked of it row by row, by who counts them. */
+  readonly spending: Spending
   readonly #gateway: SessionSurroundings
   #policy: Policy
   #scopeName = ''
@@ -89,6 +93,7 @@ export class Session implements TurnMember {
     this.#gateway = gateway
     this.id = id
     this.opening = opening
+    this.spending = gateway.budgets.open(opening.chain, opening.connection.name)
     this.#policy = gateway.policy
     this.#scope = gateway.judgements.scope(this.#scopeKey(''))
   }
@@ -163,6 +168,7 @@ export class Session implements TurnMember {
   step(command: Command, judgement: Judgement): Permitted | Held {
     const n = ++this.#n
     const { decision } = judgement
+    this.#admit(n, command, judgement)
     this.#recordIntent(n, command, judgement)
     switch (decision.kind) {
       case 'allow':
@@ -184,12 +190,34 @@ export class Session implements TurnMember {
    */
   stepApproved(command: Command, judgement: Judgement): Permitted {
     const n = ++this.#n
+    this.#admit(n, command, judgement)
     this.#recordIntent(n, command, judgement)
     if (judgement.decision.kind === 'deny') {
       this.#recordRefusal(n, 'denied')
       throw deniedError(judgement.decision, requestIdOf(this.id, n))
     }
     return new PermittedCommand(n, command, judgement, this.#gateway.clock.now())
+  }
+
+  /**
+   * Budgets are asked beside the decision and not by it: a decision that read one would have to be made again for
+   * every command, while this is a few comparisons in memory.
+   */
+  #admit(n: number, command: Command, judgement: Judgement): void {
+    if (judgement.decision.kind === 'deny') return
+    const refused = this.spending.admit(judgement.facts)
+    if (refused === undefined) return
+    const { reason, rule } = refused
+    const { observed } = judgement.decision
+    const decision: Deny = { kind: 'deny', reason, rules: [rule], observed, volatile: true }
+    this.#recordIntent(n, command, { facts: judgement.facts, decision })
+    this.#recordRefusal(n, 'limit_exceeded')
+    throw budgetError(reason, requestIdOf(this.id, n))
+  }
+
+  /** A budget is used up in the middle of a result: what the client is told in place of the rest. */
+  budgetSpent(flight: Permitted): GatewayError {
+    return budgetError(this.spending.refusal().reason, requestIdOf(this.id, flight.n))
   }
 
   /** Records an attempt that never became a command (it could not be read), and gives it a request id. */

@@ -9,12 +9,14 @@ import type { TestServer } from '../../test/support/postgres.ts'
 import { startTestServer } from '../../test/support/postgres.ts'
 import { eventually } from '../../test/support/wait.ts'
 import { approvalStoreContract } from '../testing/approval-store-contract.ts'
+import { budgetStoreContract } from '../testing/budget-store-contract.ts'
 import { credentialStoreContract } from '../testing/credential-store-contract.ts'
 import { blockStoreContract, peopleStoreContract } from '../testing/people-store-contract.ts'
 import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contract.ts'
 import { sessionIndexContract } from '../testing/session-index-contract.ts'
 import { ApprovalRepository } from './approval-repository.ts'
 import { BlockRepository } from './block-repository.ts'
+import { BudgetRepository } from './budget-repository.ts'
 import { CredentialRepository } from './credential-repository.ts'
 import { migrate } from './migrations.ts'
 import { PeopleRepository } from './people-repository.ts'
@@ -68,4 +70,5 @@ sealedSecretStoreContract('PostgreSQL', async () => new SealedSecretRepository(a
 approvalStoreContract('PostgreSQL', async () => new ApprovalRepository(await open()))
 peopleStoreContract('PostgreSQL', async () => new PeopleRepository(await open()))
 blockStoreContract('PostgreSQL', async () => new BlockRepository(await open()))
+budgetStoreContract('PostgreSQL', async () => new BudgetRepository(await open()))
 sessionIndexContract('PostgreSQL', async () => new SessionIndexRepository(await open()))

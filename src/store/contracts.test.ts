@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { approvalStoreContract } from '../testing/approval-store-contract.ts'
+import { budgetStoreContract } from '../testing/budget-store-contract.ts'
 import { credentialStoreContract } from '../testing/credential-store-contract.ts'
 import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
 import { MemoryBlockStore } from '../testing/memory-block-store.ts'
+import { MemoryBudgetStore } from '../testing/memory-budget-store.ts'
 import { MemoryCredentialStore } from '../testing/memory-credential-store.ts'
 import { MemoryPeopleStore } from '../testing/memory-people-store.ts'
 import { MemorySealedSecretStore } from '../testing/memory-sealed-secret-store.ts'
@@ -43,5 +45,7 @@ peopleStoreContract('memory', async () => new MemoryPeopleStore())
 peopleStoreContract('SQLite', async () => (await openStore()).people)
 blockStoreContract('memory', async () => new MemoryBlockStore())
 blockStoreContract('SQLite', async () => (await openStore()).blocks)
+budgetStoreContract('memory', async () => new MemoryBudgetStore())
+budgetStoreContract('SQLite', async () => (await openStore()).budgets)
 sessionIndexContract('memory', async () => new MemorySessionIndex())
 sessionIndexContract('SQLite', async () => (await openStore()).sessions)

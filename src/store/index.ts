@@ -3,6 +3,7 @@ import { Kysely } from 'kysely'
 import { GatewayError } from '../core/index.ts'
 import { ApprovalRepository } from './approval-repository.ts'
 import { BlockRepository } from './block-repository.ts'
+import { BudgetRepository } from './budget-repository.ts'
 import { ConfigurationRepository } from './configuration-repository.ts'
 import { CredentialRepository } from './credential-repository.ts'
 import { portDialect } from './dialect.ts'
@@ -31,6 +32,7 @@ export class Store {
   readonly configurations: ConfigurationRepository
   readonly people: PeopleRepository
   readonly blocks: BlockRepository
+  readonly budgets: BudgetRepository
   readonly #db: Kysely<Tables>
   readonly #port: SqlitePort
 
@@ -44,6 +46,7 @@ export class Store {
     this.configurations = new ConfigurationRepository(db)
     this.people = new PeopleRepository(db)
     this.blocks = new BlockRepository(db)
+    this.budgets = new BudgetRepository(db)
   }
 
   /**

@@ -109,6 +109,22 @@ const MIGRATIONS: Record<string, Migration> = {
         .execute()
     },
   },
+  '0002-budgets': {
+    async up(db) {
+      await db.schema
+        .createTable('budget_accounts')
+        .addColumn('day', 'text', (column) => column.notNull())
+        .addColumn('budget', 'text', (column) => column.notNull())
+        .addColumn('identity', 'text', (column) => column.notNull())
+        .addColumn('rows', 'bigint', (column) => column.notNull())
+        .addColumn('bytes', 'bigint', (column) => column.notNull())
+        .addColumn('records', 'bigint', (column) => column.notNull())
+        .addColumn('questions', 'bigint', (column) => column.notNull())
+        .addColumn('sketch', 'text', (column) => column.notNull())
+        .addPrimaryKeyConstraint('budget_accounts_key', ['day', 'budget', 'identity'])
+        .execute()
+    },
+  },
 }
 
 const provider: MigrationProvider = { getMigrations: async () => MIGRATIONS }

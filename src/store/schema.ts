@@ -13,6 +13,7 @@ export type Tables = {
   people: PersonRow
   invitations: InvitationRow
   blocks: BlockRow
+  budget_accounts: BudgetAccountRow
 }
 
 /** Single values of the gateway itself. */
@@ -103,3 +104,16 @@ export type PersonRow = {
 export type InvitationRow = { person: string; hash: string; expires_at: number; invited_by: string }
 
 export type BlockRow = { identity: string; blocked_by: string; blocked_at: number }
+
+/** What has been taken from one account: never less than what was used. */
+export type BudgetAccountRow = {
+  day: string
+  budget: string
+  identity: string
+  rows: number
+  bytes: number
+  records: number
+  questions: number
+  /** base64: which records, as far as they can be told apart. */
+  sketch: string
+}

@@ -22,6 +22,7 @@ import { FakeNetwork } from './fake-network.ts'
 import type { FakePostgresOptions } from './fake-postgres.ts'
 import { FakePostgres } from './fake-postgres.ts'
 import { lendParserInstance } from './lent-parsers.ts'
+import type { MemoryBudgetStore } from './memory-budget-store.ts'
 import type { MemoryPipe } from './pipe-pair.ts'
 import { pipePair } from './pipe-pair.ts'
 import { configurationOf, until, World } from './world.ts'
@@ -74,6 +75,7 @@ export type StageOptions = {
   readonly rules?: string
   /** Says what was masked; off unless said otherwise, because most tests are about something else. */
   readonly maskedNotice?: boolean
+  readonly budgetStore?: MemoryBudgetStore
   /** Further lines of the connection's block. */
   readonly connection?: string
   readonly server?: FakePostgresOptions
@@ -129,6 +131,7 @@ export class PostgresStage {
       configuration: configurationOf(connectionBlock(options), options.rules),
       network,
       secrets: { PASSWORD: UPSTREAM_PASSWORD },
+      ...(options.budgetStore === undefined ? {} : { budgetStore: options.budgetStore }),
     })
     return new PostgresStage({ world, server, options, forwarded })
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Approvals } from '../approvals/index.ts'
 import { createApprovals } from '../approvals/index.ts'
+import { Budgets } from '../budgets/index.ts'
 import type { Ready } from '../composition/configuration.ts'
 import { readConfiguration } from '../composition/configuration.ts'
 import type {
@@ -21,6 +22,7 @@ import type { ProtocolContext } from '../session/index.ts'
 import { Gateway } from '../session/index.ts'
 import { FakeClock } from './fake-clock.ts'
 import { MemoryApprovalStore } from './memory-approvals.ts'
+import { MemoryBudgetStore } from './memory-budget-store.ts'
 import { MemoryCredentialStore } from './memory-credential-store.ts'
 import { MemoryJournal } from './memory-journal.ts'
 
@@ -75,11 +77,18 @@ export class World {
   readonly gateway: Gateway
   readonly approvals: Approvals
   readonly credentials: Credentials
+  readonly budgets: Budgets
   readonly #secrets: Readonly<Record<string, string>>
   #ready: Ready
 
   private constructor(
-    parts: { approvals: Approvals; credentials: Credentials; network: Network; ready: Ready },
+    parts: {
+      approvals: Approvals
+      credentials: Credentials
+      budgets: Budgets
+      network: Network
+      ready: Ready
+    },
     base: { clock: FakeClock; journal: MemoryJournal; secrets: Readonly<Record<string, string>> },
   ) {
     this.clock = base.clock
@@ -88,10 +97,12 @@ export class World {
     this.#ready = parts.ready
     this.approvals = parts.approvals
     this.credentials = parts.credentials
+    this.budgets = parts.budgets
     this.gateway = new Gateway({
       clock: this.clock,
       journal: this.journal,
       approvals: parts.approvals,
+      budgets: parts.budgets,
       network: parts.network,
       random: randomBytes,
       policy: parts.ready.policy,
@@ -110,6 +121,7 @@ export class World {
     readonly configuration: string
     readonly network: Network
     readonly secrets?: Readonly<Record<string, string>>
+    readonly budgetStore?: MemoryBudgetStore
   }): Promise<World> {
     const clock = new FakeClock()
     const journal = new MemoryJournal()
@@ -132,7 +144,14 @@ export class World {
       onFault: (error) => faults.push(error),
     })
     const ready = readConfiguration('sluice.yaml', options.configuration, (error) => faults.push(error))
-    const parts = { approvals, credentials, network: options.network, ready }
+    const budgets = await Budgets.open({
+      store: options.budgetStore ?? new MemoryBudgetStore(),
+      clock,
+      key: Buffer.alloc(32, 'key'),
+      budgets: ready.config.budgets,
+      report: (error) => faults.push(error),
+    })
+    const parts = { approvals, credentials, budgets, network: options.network, ready }
     return new World(parts, { clock, journal, secrets: options.secrets ?? {} })
   }
 
@@ -140,6 +159,7 @@ export class World {
   adopt(configuration: string): void {
     this.#ready = readConfiguration('sluice.yaml', configuration, (error) => this.reports.push(error))
     this.gateway.adopt(this.#ready.policy, this.#ready.config.version)
+    this.budgets.adopt(this.#ready.config.budgets)
   }
 
   context(tls?: ServerTls, tlsRequired = false): ProtocolContext {

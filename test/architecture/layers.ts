@@ -18,6 +18,7 @@ const LAYERS: readonly Row[] = [
   { folder: 'identity', may: ['core'], note: 'its storage is a port it declares' },
   { folder: 'connections', may: ['core'], note: 'its storage is a port it declares' },
   { folder: 'approvals', may: ['core'], note: 'its storage is a port it declares' },
+  { folder: 'budgets', may: ['core'], note: 'their storage is a port they declare' },
   {
     folder: 'session',
     may: ['core', 'policy', 'masking', 'recording', 'identity', 'connections', 'approvals'],
@@ -30,7 +31,7 @@ const LAYERS: readonly Row[] = [
   { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },
   {
     folder: 'store',
-    may: ['core', 'config', 'identity', 'connections', 'approvals', 'recording'],
+    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets', 'recording'],
     note: 'the ports it implements',
   },
   { folder: 'net', may: ['core'] },

@@ -38,6 +38,7 @@ export async function relayAnswer(
     throw session.limitReached(flight, `${bytesMax} bytes`)
   response.writeHead(answer.status, [...responseHeaders(answer.headers, false)])
   for await (const chunk of answer.body) {
+    await spend(session, flight, chunk.length)
     if (flight.bytes + chunk.length > bytesMax) throw session.limitReached(flight, `${bytesMax} bytes`)
     await recorded(session, flight, chunk)
     if (!response.write(chunk)) await drained(response)
@@ -56,6 +57,7 @@ async function relayMasked(
   const { bytes, masked } = maskBody(answer, body, assignments)
   const { bytesMax } = limitOf(flight)
   if (bytes.length > bytesMax) throw session.limitReached(flight, `${bytesMax} bytes`)
+  await spend(session, flight, bytes.length)
   await recorded(session, flight, bytes)
   const count = masked.reduce((sum, each) => sum + each.count, 0)
   const paths = masked.map((each) => each.path).join(', ')
@@ -129,6 +131,13 @@ function ended(response: ServerResponse): Promise<void> {
     response.end(() => resolve())
     response.once('close', () => resolve())
   })
+}
+
+/** Bytes of a body count for the budgets before they are sent. */
+async function spend(session: Session, flight: Permitted, bytes: number): Promise<void> {
+  let answer = session.spending.spend(0, bytes)
+  for (; answer === 'wait'; answer = session.spending.spend(0, bytes)) await session.spending.more()
+  if (answer === 'spent') throw session.budgetSpent(flight)
 }
 
 function limitOf(flight: Permitted): { readonly bytesMax: number } {

@@ -142,7 +142,7 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.dataRow:
         return this.#row(bodyBytes)
       case SERVER_TYPES.copyData:
-        return this.#copyRow()
+        return this.#copyRow(bodyBytes)
       case SERVER_TYPES.parseComplete:
       case SERVER_TYPES.bindComplete:
       case SERVER_TYPES.closeComplete:
@@ -177,7 +177,8 @@ export class Replies implements FrameSink {
   whole(type: number, buffer: Buffer, start: number, end: number): void {
     if (type === SERVER_TYPES.dataRow) {
       if (this.#plan !== undefined) {
-        maskRow(this.#plan, buffer, start, end)
+        const { spending } = this.#session
+        maskRow(this.#plan, buffer, start, end, spending.countsRecords ? spending : undefined)
         if (rowsWaiting() >= SCRATCH_FULL_BYTES) this.#takeRows()
       }
       return
@@ -244,21 +245,33 @@ export class Replies implements FrameSink {
   }
 
   #row(bodyBytes: number): FrameMode {
-    const counted = this.#countRow()
+    const counted = this.#countRow(bodyBytes)
     if (counted !== undefined) return counted
     const plan = this.#plan
-    if (plan === undefined || !plan.masks) return 'pass'
+    const counts = plan?.labelled === true && this.#session.spending.countsRecords
+    if (plan === undefined || !(plan.masks || counts)) return 'pass'
     if (bodyBytes <= ROW_WHOLE_BYTES) return 'whole'
+    if (counts) this.#countUnseen(plan)
     this.#rowStream = new RowStream(plan, bodyBytes)
     return 'stream'
   }
 
-  #copyRow(): FrameMode {
-    return this.#countRow() ?? 'pass'
+  /** Values in a row that is too large to be looked into as one count as if they had never been shown before. */
+  #countUnseen(plan: ResultPlan): void {
+    const flight = this.#flight
+    const unlike = Buffer.from(
+      `${flight === undefined ? '' : this.#session.requestId(flight.n)} ${flight?.rows}`,
+    )
+    for (const { labels } of plan.outputs)
+      if (labels !== undefined) this.#session.spending.record(labels, unlike, 0, unlike.length)
+  }
+
+  #copyRow(bodyBytes: number): FrameMode {
+    return this.#countRow(bodyBytes) ?? 'pass'
   }
 
   /** Undefined: the row may be shown. */
-  #countRow(): FrameMode | undefined {
+  #countRow(bodyBytes: number): FrameMode | undefined {
     const flight = this.#flight
     if (this.#cut !== undefined || this.#muted) return 'drop'
     // Without a command there is no decision, and nothing that says what to mask.
@@ -272,8 +285,27 @@ export class Replies implements FrameSink {
     if (pause !== undefined && (rows > pause.rowsMax || bytes > pause.bytesMax)) {
       return this.#holdRest(flight, limitText(pause, rows))
     }
+    const answer = this.#session.spending.spend(1, HEADER_BYTES + bodyBytes)
+    if (answer !== 'go') return this.#overBudget(flight, answer)
     this.#shown++
     return undefined
+  }
+
+  /** The next block of a budget is not there yet, or there is none. */
+  #overBudget(flight: Permitted, answer: 'wait' | 'spent'): FrameMode {
+    flight.rows--
+    if (answer === 'spent') {
+      this.#cutShort(this.#session.budgetSpent(flight))
+      return 'drop'
+    }
+    this.#takeRows()
+    this.#around.wait(
+      () => this.#session.spending.more(),
+      (refusal) => {
+        if (refusal !== undefined) this.#cutShort(refusal)
+      },
+    )
+    return 'leave'
   }
 
   /** The row is looked at again when somebody has answered. */

@@ -11,6 +11,8 @@ export type ResultPlan = {
   readonly columns: readonly (CellMasker | undefined)[]
   /** Some column is masked, so rows have to be looked into. */
   readonly masks: boolean
+  /** Some column has a label, masked or not. */
+  readonly labelled: boolean
   /** How many bytes longer a masked row may be. */
   readonly grows: number
 }
@@ -18,7 +20,13 @@ export type ResultPlan = {
 function resultPlan(outputs: readonly Output[], columns: readonly (CellMasker | undefined)[]): ResultPlan {
   let grows = 0
   for (const column of columns) grows += column?.grows ?? 0
-  return { outputs, columns, masks: columns.some((each) => each !== undefined), grows }
+  return {
+    outputs,
+    columns,
+    masks: columns.some((each) => each !== undefined),
+    labelled: outputs.some((each) => each.labels !== undefined),
+    grows,
+  }
 }
 
 /** Types whose bytes are UTF-8 text in both formats: char, name, text, bpchar, varchar. */
@@ -123,8 +131,19 @@ const FIRST_SCRATCH_BYTES = 64 * 1024
 let scratch = Buffer.allocUnsafe(FIRST_SCRATCH_BYTES)
 let filled = 0
 
+/** Who counts the distinct values of labelled columns, `bytes[start, end)` each. */
+export type RecordCounter = {
+  record(labels: readonly LabelName[], bytes: Uint8Array, start: number, end: number): void
+}
+
 /** Rewrites the row in `buffer[start, end)` (a message body) and gathers it. Allocates nothing. */
-export function maskRow(plan: ResultPlan, buffer: Buffer, start: number, end: number): void {
+export function maskRow(
+  plan: ResultPlan,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  counter?: RecordCounter,
+): void {
   const count = end - start >= 2 ? (buffer[start] ?? 0) * 256 + (buffer[start + 1] ?? 0) : -1
   if (count < 0) throw malformed()
   const columns = count === plan.columns.length ? plan.columns : undefined
@@ -139,6 +158,10 @@ export function maskRow(plan: ResultPlan, buffer: Buffer, start: number, end: nu
     const length = int32(buffer, at)
     const next = length < 0 ? at + 4 : at + 4 + length
     if (next > end || length < -1) throw malformed()
+    if (counter !== undefined && length >= 0) {
+      const labels = plan.outputs[i]?.labels
+      if (labels !== undefined) counter.record(labels, buffer, at + 4, next)
+    }
     const masker = columns === undefined ? NULLS : columns[i]
     if (masker !== undefined && length >= 0) {
       to = copyRun(buffer, runFrom, at, target, to)
