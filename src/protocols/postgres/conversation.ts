@@ -57,7 +57,8 @@ export class Conversation {
   /** What the client sent while it was stalled. */
   #waiting: Buffer[] = []
   #waitingBytes = 0
-  #stalled = false
+  /** What the client has to wait for: being read may end in being held. */
+  #stalls = 0
   /** A message to be looked at once more when the stall is over. */
   #again: Buffer | undefined
   #held: AbortController | undefined
@@ -170,7 +171,7 @@ export class Conversation {
 
   #fromClient(bytes: Buffer): void {
     if (this.#ending !== undefined || this.#lastWord !== undefined) return
-    if (this.#stalled || this.#waiting.length > 0) {
+    if (this.#stalls > 0 || this.#waiting.length > 0) {
       this.#keep(Buffer.from(bytes))
       return
     }
@@ -223,7 +224,7 @@ export class Conversation {
   }
 
   #stall(work: Promise<void>): void {
-    this.#stalled = true
+    this.#stalls++
     work.then(
       () => this.#unstall(),
       (error: unknown) => this.#fail(error),
@@ -231,9 +232,10 @@ export class Conversation {
   }
 
   #unstall(): void {
-    this.#stalled = false
+    this.#stalls--
+    if (this.#stalls > 0) return
     if (this.#ending !== undefined && this.#rest === undefined) this.#finish(this.#ending)
-    while (!this.#stalled && this.#ending === undefined) {
+    while (this.#stalls === 0 && this.#ending === undefined) {
       const next = this.#waiting.shift()
       if (next === undefined) break
       this.#waitingBytes -= next.length
@@ -362,7 +364,7 @@ export class Conversation {
 
   /** A client that has said its last word still gets what it asked for; then both sides end. */
   #settled(): void {
-    if (!this.#clientEnded || this.#stalled) return
+    if (!this.#clientEnded || this.#stalls > 0) return
     const { pending, copyIn } = this.#state
     // A server that waits for COPY data waits for what will never come.
     if (pending.length > 0 && !copyIn) {

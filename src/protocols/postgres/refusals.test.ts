@@ -346,6 +346,23 @@ group('a statement too long to be read at once', () => {
   })
 })
 
+group('a hold of a statement that had to be read by the parser first', () => {
+  it('keeps back what is behind it (P-05)', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const from = client.heard.length
+    const long = `${HELD} /* ${'x'.repeat(4000)} */`
+    client.write(query(long), query('SELECT 1'))
+    await until('it is held', () => stage.world.waiting().length === 1)
+    await turns()
+    expect(stage.ran()).toEqual([])
+    const [ticket] = stage.world.waiting()
+    if (ticket !== undefined) await stage.world.answer(ticket, 'approve')
+    await client.hear(from, 2)
+    expect(stage.ran()).toEqual([long, 'SELECT 1'])
+  })
+})
+
 group('a hold in the extended protocol', () => {
   it('lets Parse and Describe through, and neither Bind nor Execute (P-05)', async () => {
     const stage = await open()
