@@ -79,6 +79,8 @@ export type Facts = {
   readonly unbounded: boolean
   /** An UPDATE or DELETE without WHERE, or with one that is always true. */
   readonly writesEverything: boolean
+  /** How many rows it would return or change, where it was asked for and could be told. */
+  readonly estimatedRows?: number
   /** Changes definitions, so that what is known of the upstream's names is stale until it has ended. */
   readonly redefines: boolean
   /** Further facts a `when` may read: `method`, `path`, `parsed`, ... */

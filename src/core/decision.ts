@@ -46,6 +46,8 @@ type Common = {
   readonly observed: readonly RuleRef[]
   /** Depends on something outside the cache key (time, a budget): decide again every time. */
   readonly volatile: boolean
+  /** A rule asks for the estimate of rows, which the facts do not have: decided as if it were beyond every number. */
+  readonly estimate?: true
 }
 
 type Runnable = Common & {

@@ -1,5 +1,6 @@
 import type { Facts, PolicyConnection } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
+import type { Asked, CedarValue } from './cedar.ts'
 import { PreparedSets } from './cedar.ts'
 import type { Reads } from './reads.ts'
 import { unionOfReads } from './reads.ts'
@@ -13,6 +14,8 @@ export type Answer = {
   readonly permits: readonly Clause[]
   readonly forbids: readonly Clause[]
   readonly volatile: boolean
+  /** A condition got as far as to ask for the estimate of rows, and it is not known. */
+  readonly estimate: boolean
 }
 
 /** A condition that could not be evaluated. A permit then did not permit, a forbid forbade. */
@@ -24,13 +27,18 @@ type Slice = {
   readonly clauses: ReadonlyMap<string, Clause>
   readonly reads: Reads
   readonly volatile: boolean
+  /** Whether a condition may read the estimate of rows; `always`: in a way that cannot be watched. */
+  readonly estimates: 'never' | 'watched' | 'always'
   /** Whether some rule in it only observes. */
   readonly observes: boolean
   /** Answers by principal, when they depend on nothing else. */
   readonly kept: Map<string, Answer> | undefined
 }
 
-const NOBODY_ANSWERED: Answer = { permits: [], forbids: [], volatile: false }
+/** Asking whether the fact is there makes no error while it is not. */
+const HAS_ESTIMATE = /has\s+"?estimatedRows/
+
+const NOBODY_ANSWERED: Answer = { permits: [], forbids: [], volatile: false, estimate: false }
 
 /**
  * Asks the engine as little as can be: only the clauses that can matter, only with the facts they read, and only once
@@ -65,17 +73,12 @@ export class Answers {
     }
     const kept = slice.kept?.get(principal.fingerprint)
     if (kept !== undefined) return kept
-    const asked = this.#sets.ask(
-      slice.key,
-      () => Object.fromEntries([...slice.clauses].map(([id, clause]) => [id, clause.cedar])),
-      {
-        principal: { type: 'Identity', id: principal.id },
-        action: { type: 'Action', id: subject.action },
-        resource: { type: 'Connection', id: connection.name },
-        entities: entitiesOf(principal, connection, slice.reads),
-        context: contextOf(subject, facts, now, slice.reads),
-      },
-    )
+    const context = contextOf(subject, facts, now, slice.reads)
+    const unknown = slice.estimates !== 'never' && facts.estimatedRows === undefined
+    let asked = this.#engine(slice, subject, principal, connection, context, unknown)
+    // Without the fact an error tells that a condition got as far as to read it: only then anybody need ask for it.
+    const estimate = unknown && (slice.estimates === 'always' || asked.errors.length > 0)
+    if (estimate) asked = this.#engine(slice, subject, principal, connection, context, false)
     for (const { id, kind } of asked.errors) {
       const clause = slice.clauses.get(id)
       if (clause !== undefined) this.#fault(clause, kind)
@@ -93,10 +96,32 @@ export class Answers {
       // A limit is no favour: one whose condition cannot be evaluated holds.
       permits: subject.action === 'limit' ? [...permits, ...failed] : permits,
       forbids,
-      volatile: slice.volatile,
+      volatile: slice.volatile || estimate || (slice.estimates !== 'never' && !unknown),
+      estimate,
     }
     if (slice.kept !== undefined) this.#keep(slice.kept, principal.fingerprint, answer)
     return answer
+  }
+
+  #engine(
+    slice: Slice,
+    subject: Subject,
+    principal: Principal,
+    connection: PolicyConnection,
+    { estimatedRows, ...context }: Record<string, CedarValue>,
+    withoutEstimate: boolean,
+  ): Asked {
+    return this.#sets.ask(
+      slice.key,
+      () => Object.fromEntries([...slice.clauses].map(([id, clause]) => [id, clause.cedar])),
+      {
+        principal: { type: 'Identity', id: principal.id },
+        action: { type: 'Action', id: subject.action },
+        resource: { type: 'Connection', id: connection.name },
+        entities: entitiesOf(principal, connection, slice.reads),
+        context: withoutEstimate || estimatedRows === undefined ? context : { ...context, estimatedRows },
+      },
+    )
   }
 
   /** Groups come with tokens, so that there is no end to the principals; when there are too many, all are forgotten. */
@@ -123,6 +148,12 @@ export class Answers {
     const reads = unionOfReads(clauses.map((clause) => clause.reads))
     const { context } = reads
     const volatile = context === 'all' || [...context].some((fact) => VOLATILE_FACTS.has(fact))
+    const reading = clauses.filter(
+      ({ reads: { context: read } }) => read === 'all' || read.has('estimatedRows'),
+    )
+    const unwatched = reading.some(
+      (clause) => clause.reads.context === 'all' || HAS_ESTIMATE.test(clause.cedar),
+    )
     const settled = settledFacts(subject)
     const constant = context !== 'all' && [...context].every((fact) => settled.has(fact))
     const slice: Slice = {
@@ -131,6 +162,7 @@ export class Answers {
       clauses: new Map(clauses.map((clause) => [clause.id, clause])),
       reads,
       volatile,
+      estimates: unwatched ? 'always' : reading.length > 0 ? 'watched' : 'never',
       observes: clauses.some((clause) => clause.observe),
       kept: constant ? new Map() : undefined,
     }

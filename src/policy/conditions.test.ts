@@ -50,6 +50,7 @@ describe('when', () => {
     ['stores', 'context.stores.isEmpty()', {}],
     ['unbounded', 'context.unbounded', { unbounded: true }],
     ['redefines', 'context.redefines', { redefines: true }],
+    ['estimatedRows', 'context.estimatedRows == 5', { estimatedRows: 5 }],
     ['now', `context.now == ${NOON}`, {}],
     ['hour', 'context.hour == 12', {}],
     ['weekday', 'context.weekday == 1', {}],

@@ -233,6 +233,58 @@ describe('merge order', () => {
   })
 })
 
+describe('the estimate of rows', () => {
+  const rules = (when: string, ...more: Rule[]) =>
+    policyOf([permit(RUN), forbid({ unreviewed: ['read'], when, name: 'large' }), ...more])
+  const large = rules('context.reads.contains("public.customers") && context.estimatedRows > 1000')
+
+  it('that nobody knows is beyond every number, and asked for (P-03)', () => {
+    expect(ask(large)).toMatchObject({ kind: 'hold', estimate: true, volatile: true })
+  })
+
+  it('decides once it is known, and is not kept', () => {
+    const few = ask(large, { estimatedRows: 1000 })
+    expect(few).toMatchObject({ kind: 'allow', volatile: true })
+    expect(few.estimate).toBeUndefined()
+    expect(ask(large, { estimatedRows: 1001 })).toMatchObject({ kind: 'hold', volatile: true })
+  })
+
+  it('is asked for only where a condition gets as far as to read it', () => {
+    const other = ask(large, { reads: ['public.orders'] })
+    expect(other).toMatchObject({ kind: 'allow', volatile: false })
+    expect(other.estimate).toBeUndefined()
+    expect(ask(large, {}, [ADA], API).estimate).toBeUndefined()
+    const agents = policyOf([
+      permit(RUN),
+      forbid({ unreviewed: ['read'], when: 'context.estimatedRows > 5', who: { kinds: ['agent'] } }),
+    ])
+    expect(ask(agents)).toMatchObject({ kind: 'allow', volatile: false })
+    expect(ask(agents, {}, [AGENT])).toMatchObject({ kind: 'hold', estimate: true })
+  })
+
+  it('is asked for also where it cannot be seen whether it is read', () => {
+    for (const when of [
+      'context has estimatedRows && context.estimatedRows > 5',
+      'context has "estimatedRows"',
+    ])
+      expect(ask(rules(when))).toMatchObject({ kind: 'hold', estimate: true })
+  })
+
+  it('is asked for by rules that observe, and by limits', () => {
+    const observing = policyOf([
+      permit(RUN),
+      forbid({ unreviewed: ['read'], when: 'context.estimatedRows > 5', mode: 'observe' }),
+    ])
+    expect(ask(observing)).toMatchObject({ kind: 'allow', estimate: true })
+    const limiting = policyOf([
+      permit({ ...RUN, unlimited: true }),
+      permit({ limit: { rowsMax: 7, bytesMax: UNLIMITED.bytesMax }, when: 'context.estimatedRows > 5' }),
+    ])
+    expect(ask(limiting)).toMatchObject({ limit: { rowsMax: 7 }, estimate: true })
+    expect(ask(limiting, { estimatedRows: 5 })).toMatchObject({ limit: UNLIMITED })
+  })
+})
+
 describe('the limit of a rule', () => {
   const rows = (rowsMax: number, action: 'cut' | 'hold' = 'cut') => ({
     rowsMax,

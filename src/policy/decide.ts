@@ -83,7 +83,9 @@ function decide(bench: Bench, question: Question): Decision {
   try {
     const would = trial.decide()
     const observed = sameOutcome(decision, would) ? [] : trial.observedAgainst(deciding)
-    return { ...decision, observed, volatile: decision.volatile || would.volatile }
+    const estimate = decision.estimate ?? would.estimate
+    const volatile = decision.volatile || would.volatile
+    return { ...decision, observed, volatile, ...(estimate === undefined ? {} : { estimate }) }
   } catch (error) {
     // Rules that observe never block, not even by failing.
     bench.onFailure(error)
@@ -137,6 +139,7 @@ class Deciding {
   readonly #principals: readonly Principal[]
   readonly #noted: { readonly subject: Subject; readonly verdict: Verdict }[] = []
   #volatile = false
+  #estimate = false
 
   constructor(bench: Bench, answers: Answers, connection: PolicyConnection, question: Question) {
     this.#bench = bench
@@ -195,7 +198,7 @@ class Deciding {
       }
     }
     const limits = this.#limits()
-    const common = { masks, ...limits, rules: this.#rules(), observed: [], volatile: this.#volatile }
+    const common = { masks, ...limits, rules: this.#rules(), observed: [], ...this.#changeable() }
     const [review] = reviews
     if (review === undefined) return { kind: 'allow', ...common }
     const reason = reviewNeeded(
@@ -260,6 +263,7 @@ class Deciding {
       this.#answers.ask(subject, principal, this.#connection, this.#facts, this.#now),
     )
     this.#volatile ||= answers.some((answer) => answer.volatile)
+    this.#estimate ||= answers.some((answer) => answer.estimate)
     return answers.map(({ permits: own, forbids }, index) => {
       const agent = this.#principals[index]?.identity.kind === 'agent'
       // What permits the identity that an agent acts for helps the agent only when the rule says so.
@@ -286,8 +290,12 @@ class Deciding {
       reason,
       rules: refsOf(verdict.forbids),
       observed: [],
-      volatile: this.#volatile,
+      ...this.#changeable(),
     }
+  }
+
+  #changeable(): { readonly volatile: boolean; readonly estimate?: true } {
+    return { volatile: this.#volatile, ...(this.#estimate ? { estimate: true } : {}) }
   }
 
   /** Forbids first: they are what made the outcome stricter than permits would have it. */

@@ -49,10 +49,14 @@ export const FACTS = {
   unbounded: yesNo,
   writesEverything: yesNo,
   redefines: yesNo,
+  estimatedRows: long,
   now: long,
   hour: long,
   weekday: long,
 } as const
+
+/** What a condition reads while nobody knows: beyond every number that a rule could name. */
+export const UNKNOWN_ESTIMATE = Number.MAX_SAFE_INTEGER
 
 /** Facts that change while the command stays the same: what reads them is decided again every time. */
 export const VOLATILE_FACTS: ReadonlySet<string> = new Set(['now', 'hour', 'weekday'])
@@ -185,6 +189,7 @@ export function contextOf(
     unbounded: facts.unbounded,
     writesEverything: facts.writesEverything,
     redefines: facts.redefines,
+    estimatedRows: facts.estimatedRows ?? UNKNOWN_ESTIMATE,
     now: Math.trunc(now),
     hour: time.getUTCHours(),
     weekday: time.getUTCDay() === 0 ? 7 : time.getUTCDay(),

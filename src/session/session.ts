@@ -220,6 +220,24 @@ export class Session implements TurnMember {
     return budgetError(this.spending.refusal().reason, requestIdOf(this.id, flight.n))
   }
 
+  /**
+   * Does what the gateway asks an upstream on a client's behalf, on a session of its own: recorded as a command before
+   * it is done, and with what it came to.
+   */
+  async own(form: string, text: string, work: () => Promise<string>): Promise<void> {
+    const n = ++this.#n
+    const began = this.#gateway.clock.now()
+    const head: IntentHead = { n, form, text, class: 'read', decision: 'allow', rules: [] }
+    this.#gateway.journal.append(this.id, { kind: 'intent', head })
+    await this.afterTurn()
+    const tag = await work()
+    const ms = this.#gateway.clock.now() - began
+    const outcome: OutcomeHead = { n, outcome: 'ok', tag, rows: 0, bytes: 0, unkept: 0, ms }
+    if (this.#closed) return
+    this.#gateway.journal.append(this.id, { kind: 'outcome', head: outcome })
+    this.#queue()
+  }
+
   /** Records an attempt that never became a command (it could not be read), and gives it a request id. */
   stepUnreadable(form: string, text: string, error: GatewayError): GatewayError {
     const n = ++this.#n

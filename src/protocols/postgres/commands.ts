@@ -2,6 +2,9 @@ import type { Facts } from '../../core/index.ts'
 import { GatewayError, LIMITS } from '../../core/index.ts'
 import type { Judgement, Session } from '../../session/index.ts'
 import type { AnalysisContext, ParseResult, SqlAnalyser } from '../../sql/index.ts'
+import type { Planned } from './estimate.ts'
+import { explained } from './estimate.ts'
+import type { BoundParameters } from './upstream.ts'
 
 /** A statement with what was decided about it. */
 export type Judged = { readonly text: string; readonly judgement: Judgement }
@@ -12,6 +15,18 @@ export type Knowledge = {
   readonly scope: string
   readonly context: AnalysisContext
 }
+
+/**
+ * How a statement is judged where a rule asks how many rows it would return. `static`: when it is prepared, before there
+ * are parameters: nothing runs, and it is judged again before something does. Otherwise the planner is asked, or has been.
+ */
+export type Estimating = 'static' | BoundParameters | { readonly estimatedRows: number | undefined }
+
+/** Asks the planner; undefined: it cannot tell. */
+export type Estimator = (
+  planned: Planned,
+  searchPath: readonly string[] | undefined,
+) => Promise<number | undefined>
 
 export interface KnowledgeSource {
   /** Whether the connection has labels, as configured now. */
@@ -57,13 +72,15 @@ export class Judge {
   readonly #knowledge: KnowledgeSource
   #encoding = 'UTF8'
   #standardStrings = true
+  readonly #estimator: Estimator
   #mayHaveChanged = false
   #everUnusual = false
 
-  constructor(session: Session, analyser: SqlAnalyser, knowledge: KnowledgeSource) {
+  constructor(session: Session, analyser: SqlAnalyser, knowledge: KnowledgeSource, estimator: Estimator) {
     this.#session = session
     this.#analyser = analyser
     this.#knowledge = knowledge
+    this.#estimator = estimator
   }
 
   get labelled(): boolean {
@@ -112,7 +129,20 @@ export class Judge {
    * unanswered may change how the server reads it. Throws GatewayError `invalid` or `limit_exceeded` for what cannot
    * be judged at all.
    */
-  bytes(buffer: Buffer, start: number, end: number, settled = true): Judged | undefined {
+  bytes(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    settled = true,
+    estimating?: Estimating,
+  ): Judged | undefined {
+    const judged = this.#bytes(buffer, start, end, settled)
+    if (judged?.judgement.decision.estimate === undefined) return judged
+    // Whoever called waits for `later`, which asks the planner.
+    return estimating === 'static' ? this.#estimated(judged, 0) : undefined
+  }
+
+  #bytes(buffer: Buffer, start: number, end: number, settled: boolean): Judged | undefined {
     const knowledge = this.#knowledge.current()
     if (knowledge === undefined) return undefined
     const shape = this.#analyser.shape(buffer, start, end)
@@ -146,11 +176,42 @@ export class Judge {
   }
 
   /** The same, waiting for the parser or the catalogue. `statement` is the caller's own copy. */
-  async later(statement: Uint8Array, settled = true): Promise<Judged> {
+  async later(statement: Uint8Array, settled = true, estimating?: Estimating): Promise<Judged> {
     const buffer = Buffer.from(statement.buffer, statement.byteOffset, statement.length)
     const text = this.#text(buffer, 0, buffer.length)
     const parsed = this.#isHidden(text, settled) ? HIDDEN : await this.#analyser.parse(text)
-    return this.#judge(await this.#knowledge.ready(), text, parsed, undefined)
+    const knowledge = await this.#knowledge.ready()
+    const judged = this.#judge(knowledge, text, parsed, undefined)
+    if (judged.judgement.decision.estimate === undefined || estimating === undefined) return judged
+    if (estimating === 'static') return this.#estimated(judged, 0)
+    if ('estimatedRows' in estimating) return this.#estimated(judged, estimating.estimatedRows)
+    return this.#estimated(judged, await this.#estimate(knowledge, judged, estimating))
+  }
+
+  /** The same statement, judged by what the planner says of it. */
+  #estimated({ text, judgement }: Judged, estimatedRows: number | undefined): Judged {
+    if (estimatedRows === undefined) return { text, judgement }
+    const facts = { ...judgement.facts, estimatedRows }
+    return { text, judgement: this.#session.judge(this.#scope(), undefined, facts) }
+  }
+
+  async #estimate(
+    knowledge: Knowledge,
+    { text, judgement }: Judged,
+    parameters: BoundParameters,
+  ): Promise<number | undefined> {
+    const { class: commandClass, reads, writes, calls } = judgement.facts
+    // What reads nothing and calls nothing returns what it says: the planner is not asked about BEGIN.
+    if (commandClass === 'read' && reads.length + writes.length + calls.length === 0) return 0
+    // In a session whose names may mean something else the planner would be asked about something else.
+    if (this.#mayHaveChanged) return undefined
+    const planned = { text, parameters }
+    let rows: number | undefined
+    await this.#session.own('estimate', explained(planned), async () => {
+      rows = await this.#estimator(planned, knowledge.context.catalogue && knowledge.context.searchPath)
+      return rows === undefined ? 'unknown' : `${rows} rows`
+    })
+    return rows
   }
 
   /** What is decided about a statement or cursor that was made past the protocol and is only known by name. */

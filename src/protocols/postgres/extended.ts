@@ -82,18 +82,24 @@ export class Extended {
       )
     }
     const sql = Buffer.from(message.sql)
-    const judged = this.#judge.bytes(sql, 0, sql.length, this.#state.readingIsSettled)
+    const judged = this.#judge.bytes(sql, 0, sql.length, this.#state.readingIsSettled, 'static')
     if (judged !== undefined) {
-      this.#parsed(message.statement, judged, buffer, from, end)
+      this.#parsed(message, judged, buffer, from, end)
       return
     }
     const copy = Buffer.from(buffer.subarray(from, end))
     this.#refusing.later('parse', sql, async () => {
-      this.#parsed(message.statement, await this.#refusing.read(sql), copy, 0, copy.length)
+      this.#parsed(message, await this.#refusing.read(sql, 'static'), copy, 0, copy.length)
     })
   }
 
-  #parsed(name: string, judged: Judged, buffer: Buffer, from: number, end: number): void {
+  #parsed(
+    { statement: name, parameterTypes: types }: ClientMessage & { kind: 'parse' },
+    judged: Judged,
+    buffer: Buffer,
+    from: number,
+    end: number,
+  ): void {
     const { judgement, text } = judged
     if (judgement.decision.kind === 'deny') {
       // Refused once here and recorded as the attempt it is; `step` throws.
@@ -101,7 +107,7 @@ export class Extended {
       return
     }
     this.#forwardExtended(buffer, from, end)
-    const undo = this.#state.statements.set(name, { text, judgement, plan: plansFor(judgement)[0] })
+    const undo = this.#state.statements.set(name, { text, types, judgement, plan: plansFor(judgement)[0] })
     this.#state.pending.push({ kind: 'parse', undo })
     this.#around.follow()
   }
@@ -120,7 +126,12 @@ export class Extended {
       const again = decodeClient(CLIENT_TYPES.bind, copy, HEADER_BYTES, copy.length)
       this.#refusing.later('bind', NO_TEXT, async () => {
         if (statement === undefined || again.kind !== 'bind') return
-        judgeAnew(statement, (await this.#refusing.read(Buffer.from(statement.text))).judgement)
+        const estimating = {
+          values: again.values,
+          formats: again.parameterFormats,
+          types: statement.types ?? [],
+        }
+        judgeAnew(statement, (await this.#refusing.read(Buffer.from(statement.text), estimating)).judgement)
         this.#bound(again, statement, statement.judgement, copy, 0, copy.length)
       })
       return
@@ -138,7 +149,8 @@ export class Extended {
     end: number,
   ): void {
     const parameters = message.values.map((value) => (value === null ? null : Buffer.from(value)))
-    const bare = { statement, parameters, group: this.#state.groupsSent, rows: 0, bytes: 0 }
+    const { estimatedRows } = judgement.facts
+    const bare = { statement, parameters, estimatedRows, group: this.#state.groupsSent, rows: 0, bytes: 0 }
     if (judgement.decision.kind === 'allow') {
       this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
       return
@@ -185,7 +197,9 @@ export class Extended {
       const copy = Buffer.from(buffer.subarray(from, end))
       this.#refusing.later('execute', NO_TEXT, async () => {
         if (portal === undefined) return
-        judgeAnew(portal.statement, (await this.#refusing.read(Buffer.from(portal.statement.text))).judgement)
+        const { statement, estimatedRows } = portal
+        const judged = await this.#refusing.read(Buffer.from(statement.text), { estimatedRows })
+        judgeAnew(statement, judged.judgement)
         this.#stepExecute(portal, portal.statement, copy, 0, copy.length)
       })
       return

@@ -5,6 +5,8 @@ import type { ResultPlan } from './results.ts'
 /** A prepared statement as this session knows it. `judgement` was made at Parse and is made again when it is stale. */
 export type Statement = {
   readonly text: string
+  /** The types of its parameters that the client has declared. */
+  readonly types?: readonly number[]
   judgement: Judgement
   /** What its rows are masked by under this judgement, and under what the server has said of it. */
   plan: ResultPlan | undefined
@@ -25,6 +27,8 @@ export type Portal = {
   /** What its executions have shown so far: the limit is one for all of them. */
   rows: number
   bytes: number
+  /** What the planner said of it when it was bound. */
+  readonly estimatedRows?: number | undefined
   /** The rest of its result was approved: it is not held again. */
   restApproved?: true
 }

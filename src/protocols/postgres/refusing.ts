@@ -3,7 +3,7 @@ import { asGatewayError, GatewayError, isGatewayError, LIMITS } from '../../core
 import type { Held, Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
 import { encodeServer, STATUS_BYTES } from '../../wire/postgres/index.ts'
-import type { Judge, Judged } from './commands.ts'
+import type { Estimating, Judge, Judged } from './commands.ts'
 import { errorBytes, positionOf } from './errors.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
 import type { ConversationState } from './state.ts'
@@ -62,8 +62,8 @@ export class Refusing {
   }
 
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
-  async read(sql: Uint8Array): Promise<Judged> {
-    const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled)
+  async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
+    const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
     if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
     return judged
   }

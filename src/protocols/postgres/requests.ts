@@ -10,6 +10,7 @@ import { plansFor } from './plans.ts'
 import type { RequestSurroundings } from './refusing.ts'
 import { NO_TEXT, readyBytes, Refusing } from './refusing.ts'
 import type { ConversationState } from './state.ts'
+import { NO_PARAMETERS } from './upstream.ts'
 
 /**
  * Client to server: turns messages into commands, has each decided and recorded, forwards what is permitted, refuses
@@ -170,7 +171,8 @@ export class Requests implements FrameSink {
     }
     const message = Buffer.from(buffer.subarray(from, end))
     this.#refusing.later('query', message.subarray(HEADER_BYTES, message.length - 1), async () => {
-      const judged = await this.#refusing.read(message.subarray(HEADER_BYTES, message.length - 1))
+      const text = message.subarray(HEADER_BYTES, message.length - 1)
+      const judged = await this.#refusing.read(text, NO_PARAMETERS)
       this.#runQuery(judged, message, 0, message.length)
     })
   }

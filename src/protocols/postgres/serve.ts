@@ -12,6 +12,7 @@ import { admit } from './client.ts'
 import { Judge } from './commands.ts'
 import { Conversation } from './conversation.ts'
 import { errorBytes } from './errors.ts'
+import { estimateRows } from './estimate.ts'
 import { greet } from './greeting.ts'
 import { CancelKeys } from './keys.ts'
 import { SessionKnowledge } from './knowledge.ts'
@@ -152,7 +153,9 @@ export class PostgresServer {
       searchPath,
       moved: !labelled && [...startup.parameters].some(([key, value]) => mayMove(key, value)),
     })
-    const judge = new Judge(session, analyser, knowledge)
+    const judge = new Judge(session, analyser, knowledge, (planned, path) =>
+      estimateRows(this.#ports, connection, database, path, planned),
+    )
     for (const [parameter, value] of upstream.parameters) judge.parameter(parameter, value)
     try {
       knowledge.follow()

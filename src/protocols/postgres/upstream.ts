@@ -1,6 +1,6 @@
 import type { ClientTls, Network, Pipe, RandomBytes, Secret, SecretRef } from '../../core/index.ts'
 import { GatewayError } from '../../core/index.ts'
-import type { ErrorFields, ServerMessage } from '../../wire/postgres/index.ts'
+import type { ClientMessage, ErrorFields, ServerMessage } from '../../wire/postgres/index.ts'
 import {
   decodeServer,
   encodeClient,
@@ -274,6 +274,16 @@ function refused(message: string): GatewayError {
   })
 }
 
+/** Parameters as a client has bound them. */
+export type BoundParameters = {
+  readonly values: readonly (Uint8Array | null)[]
+  /** As in Bind: none, one for all, or one for each. */
+  readonly formats: readonly number[]
+  readonly types: readonly number[]
+}
+
+export const NO_PARAMETERS: BoundParameters = { values: [], formats: [], types: [] }
+
 /**
  * A client of the gateway's own, for its catalogue queries: one text query at a time, on a session of its own that
  * never carries anything of a client's.
@@ -288,10 +298,25 @@ export class UpstreamClient {
   }
 
   /** Rows as text. Throws `UpstreamRefused` with the server's error. */
-  async query(sql: string): Promise<(string | null)[][]> {
+  query(sql: string): Promise<(string | null)[][]> {
+    return this.#ask({ kind: 'query', sql: Buffer.from(sql) })
+  }
+
+  /** The same for one statement with parameters; a text of several statements is refused by the server. */
+  prepared(sql: string, parameters: BoundParameters): Promise<(string | null)[][]> {
+    const { values, formats, types } = parameters
+    return this.#ask(
+      { kind: 'parse', statement: '', sql: Buffer.from(sql), parameterTypes: types },
+      { kind: 'bind', portal: '', statement: '', parameterFormats: formats, values, resultFormats: [] },
+      { kind: 'execute', portal: '', rowsMax: 0 },
+      { kind: 'sync' },
+    )
+  }
+
+  async #ask(...messages: readonly ClientMessage[]): Promise<(string | null)[][]> {
     const rows: (string | null)[][] = []
     let refusal: UpstreamRefused | undefined
-    this.#open.pipe.write(encodeClient({ kind: 'query', sql: Buffer.from(sql) }))
+    this.#open.pipe.write(encodeClient(...messages))
     for (;;) {
       const { type, body } = await this.#inbox.next()
       const message = decodeServer(type, body)
