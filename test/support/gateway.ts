@@ -42,6 +42,8 @@ export type TestGateway = {
   cli(args: readonly string[], options?: RunOptions): Promise<Finished>
   /** SIGTERM; throws unless it ends with 0. Removes its files. */
   stop(): Promise<void>
+  /** SIGTERM, and starts again on the same data. */
+  restart(): Promise<TestGateway>
   /** SIGKILL, and starts again on the same data and ports are new. */
   crashAndRestart(): Promise<TestGateway>
 }
@@ -102,6 +104,10 @@ async function launch(
       await rm(place, { recursive: true, force: true })
       if (child.exitCode !== 0)
         throw new Error(`the gateway ended with ${child.exitCode ?? child.signalCode}: ${stderr}`)
+    },
+    async restart() {
+      await end(child, 'SIGTERM')
+      return launch(place, configFile, env)
     },
     async crashAndRestart() {
       await end(child, 'SIGKILL')
