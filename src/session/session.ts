@@ -210,7 +210,7 @@ export class Session implements TurnMember {
     const { reason, rule } = refused
     const { observed } = judgement.decision
     const decision: Deny = { kind: 'deny', reason, rules: [rule], observed, volatile: true }
-    this.#recordIntent(n, command, { facts: judgement.facts, decision })
+    this.#recordIntent(n, command, { ...judgement, decision })
     this.#recordRefusal(n, 'limit_exceeded')
     throw budgetError(reason, requestIdOf(this.id, n))
   }

@@ -1,4 +1,4 @@
-import type { Facts, GatewayError, OutcomeHead, ResultLimit } from '../../core/index.ts'
+import type { Facts, GatewayError, OutcomeHead } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
 import type { HoldObserver, Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
@@ -14,6 +14,7 @@ import {
 } from '../../wire/postgres/index.ts'
 import { errorBytes, positionOf } from './errors.ts'
 import type { MaskedResults } from './masked-notice.ts'
+import { Meter } from './meter.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
 import { asksForReady } from './pending.ts'
 import type { ResultPlan } from './results.ts'
@@ -24,7 +25,6 @@ import type { ConversationState, Fields } from './state.ts'
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
 const SCRATCH_FULL_BYTES = 256 * 1024
-const FOR_EVER = Number.POSITIVE_INFINITY
 /** Commands of one group whose texts are remembered. */
 const SAID_MAX = 100
 const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'the result before it was cut off' })
@@ -85,21 +85,25 @@ export class Replies implements FrameSink {
   #cut: GatewayError | undefined
   /** The client has been told of a cut, but the server goes on up to ReadyForQuery: none of that is for the client. */
   #muted = false
-  /** Of the portal being executed: what earlier executions have shown. */
-  #portal: Portal | undefined
   /** The texts of the commands since the last ReadyForQuery: settings are reported right before the next. */
   #said: string[] = []
   /** Rows of the statement being answered that the client was shown. */
   #shown = 0
-  #rowsMax = Number.POSITIVE_INFINITY
-  #bytesMax = Number.POSITIVE_INFINITY
-  /** Where the rest of the result is held. */
-  #pause: ResultLimit | undefined
+  readonly #meter: Meter
 
   constructor(around: ReplySurroundings) {
     this.#around = around
     this.#session = around.session
     this.#state = around.state
+    this.#meter = new Meter({
+      session: around.session,
+      wait: (work, then) => around.wait(work, then),
+      takeRows: () => this.#takeRows(),
+      cutShort: (told) => {
+        this.#cut = told
+        around.cutOff()
+      },
+    })
   }
 
   get atBoundary(): boolean {
@@ -126,14 +130,8 @@ export class Replies implements FrameSink {
     this.#takeRows()
     this.#flight = flight
     if (flight !== undefined && this.#said.length < SAID_MAX) this.#said.push(flight.command.text)
-    this.#portal = head?.kind === 'execute' ? head.portal : undefined
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
-    const decision = flight?.judgement.decision
-    const limit = decision === undefined || decision.kind === 'deny' ? undefined : decision.limit
-    this.#rowsMax = limit?.rowsMax ?? FOR_EVER
-    this.#bytesMax = limit?.bytesMax ?? FOR_EVER
-    const held = decision !== undefined && decision.kind !== 'deny' && this.#portal?.restApproved !== true
-    this.#pause = held ? decision.pause : undefined
+    this.#meter.follow(flight, head?.kind === 'execute' ? head.portal : undefined)
   }
 
   header(type: number, bodyBytes: number): FrameMode {
@@ -251,19 +249,9 @@ export class Replies implements FrameSink {
     const counts = plan?.labelled === true && this.#session.spending.countsRecords
     if (plan === undefined || !(plan.masks || counts)) return 'pass'
     if (bodyBytes <= ROW_WHOLE_BYTES) return 'whole'
-    if (counts) this.#countUnseen(plan)
+    if (counts) this.#meter.unseen(this.#flight, plan)
     this.#rowStream = new RowStream(plan, bodyBytes)
     return 'stream'
-  }
-
-  /** Values in a row that is too large to be looked into as one count as if they had never been shown before. */
-  #countUnseen(plan: ResultPlan): void {
-    const flight = this.#flight
-    const unlike = Buffer.from(
-      `${flight === undefined ? '' : this.#session.requestId(flight.n)} ${flight?.rows}`,
-    )
-    for (const { labels } of plan.outputs)
-      if (labels !== undefined) this.#session.spending.record(labels, unlike, 0, unlike.length)
   }
 
   #copyRow(bodyBytes: number): FrameMode {
@@ -276,64 +264,10 @@ export class Replies implements FrameSink {
     if (this.#cut !== undefined || this.#muted) return 'drop'
     // Without a command there is no decision, and nothing that says what to mask.
     if (flight === undefined) throw new TypeError('the upstream sent rows that nobody asked for')
-    flight.rows++
-    const portal = this.#portal
-    const rows = flight.rows + (portal?.rows ?? 0)
-    const bytes = flight.bytes + (portal?.bytes ?? 0)
-    if (rows > this.#rowsMax || bytes > this.#bytesMax) return this.#cutOff(flight, rows)
-    const pause = this.#pause
-    if (pause !== undefined && (rows > pause.rowsMax || bytes > pause.bytesMax)) {
-      return this.#holdRest(flight, limitText(pause, rows))
-    }
-    const answer = this.#session.spending.spend(1, HEADER_BYTES + bodyBytes)
-    if (answer !== 'go') return this.#overBudget(flight, answer)
+    const metered = this.#meter.row(flight, bodyBytes)
+    if (metered !== 'show') return metered
     this.#shown++
     return undefined
-  }
-
-  /** The next block of a budget is not there yet, or there is none. */
-  #overBudget(flight: Permitted, answer: 'wait' | 'spent'): FrameMode {
-    flight.rows--
-    if (answer === 'spent') {
-      this.#cutShort(this.#session.budgetSpent(flight))
-      return 'drop'
-    }
-    this.#takeRows()
-    this.#around.wait(
-      () => this.#session.spending.more(),
-      (refusal) => {
-        if (refusal !== undefined) this.#cutShort(refusal)
-      },
-    )
-    return 'leave'
-  }
-
-  /** The row is looked at again when somebody has answered. */
-  #holdRest(flight: Permitted, limit: string): FrameMode {
-    flight.rows--
-    this.#takeRows()
-    this.#around.wait(
-      (observer) => this.#session.holdRest(flight, limit, observer),
-      (refusal) => {
-        this.#pause = undefined
-        if (refusal !== undefined) this.#cutShort(refusal)
-        else if (this.#portal !== undefined) this.#portal.restApproved = true
-      },
-    )
-    return 'leave'
-  }
-
-  #cutShort(told: GatewayError): void {
-    this.#cut = told
-    this.#around.cutOff()
-  }
-
-  #cutOff(flight: Permitted, rows: number): FrameMode {
-    // The row that was one too many is not shown.
-    flight.rows--
-    const limit = limitText({ rowsMax: this.#rowsMax, bytesMax: this.#bytesMax }, rows)
-    this.#cutShort(this.#session.limitReached(flight, limit))
-    return 'drop'
   }
 
   #description(): FrameMode {
@@ -611,11 +545,6 @@ export class Replies implements FrameSink {
       else this.#session.result(flight, bytes, start, end)
     })
   }
-}
-
-/** The limit that so many rows have met, in words. */
-function limitText({ rowsMax, bytesMax }: ResultLimit, rows: number): string {
-  return rows > rowsMax ? `${rowsMax} rows` : `${bytesMax} bytes`
 }
 
 /** The SQLSTATE of an ErrorResponse body, without decoding the rest. */
