@@ -24,6 +24,7 @@ const TIMEOUT_MS = 6 * 60 * 60 * 1000
 
 const PROGRAMS: readonly { readonly name: string; readonly command: readonly [string, ...string[]] }[] = [
   { name: 'regress', command: ['node', 'test/regress/run.ts', '--json'] },
+  { name: 'facts', command: ['node', 'test/regress/facts.ts', '--json'] },
 ]
 
 function testFiles(): string[] {
