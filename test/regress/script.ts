@@ -61,7 +61,7 @@ export function statementsOf(script: string, variables: ReadonlyMap<string, stri
       if (set !== null) known.set(set[1] ?? '', (set[2] ?? '').replaceAll(/^'|'$/g, ''))
       // These send what was gathered so far; of the others, psql answers itself.
       if (/^\\(g|gx|gset|gexec|gdesc|crosstabview|watch|;)/.test(command)) end(true)
-      else if (/^\\r/.test(command)) end(false)
+      else if (command.startsWith('\\r')) end(false)
     } else if (rest === ';' && depth === 0 && atomic === 0) {
       at++
       end(true)
@@ -107,7 +107,7 @@ function afterComment(script: string, from: number): number {
 function substituted(text: string, known: ReadonlyMap<string, string>): string | undefined {
   let isWhole = true
   const result = text.replaceAll(
-    /(?<![:\w'"\[])(:)(['"]?)([A-Za-z_]\w*)\2(?!\w)/g,
+    /(?<![:\w'"[])(:)(['"]?)([A-Za-z_]\w*)\2(?!\w)/g,
     (whole, _, quote: string, name: string) => {
       const value = known.get(name)
       if (value === undefined) {
