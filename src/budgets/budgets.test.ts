@@ -170,6 +170,10 @@ describe('a budget', () => {
       ask({ touches: [EMAIL], statements: [{ class: 'read' }, { class: 'read' }, { class: 'read' }] }),
     ).toBeDefined()
     expect(ask({ touches: [EMAIL], statements: [{ class: 'read' }, { class: 'read' }] })).toBeUndefined()
+    const { ledger: other } = await new Stage([budget({ questions: 5 })]).ledger()
+    const many = { ...FACTS, touches: [EMAIL], asked: { [EMAIL]: 4 } }
+    expect(other.admit(many)).toBeUndefined()
+    expect(other.admit(many)).toBeDefined()
     expect(ask({ filters: [EMAIL] })?.reason.message).toContain('questions about protected data')
     // Everything else goes on.
     expect(ask({})).toBeUndefined()

@@ -179,12 +179,13 @@ export class Ledger {
   }
 }
 
-/** Every label that is asked about is a question, once for each statement of a batch. */
+/** Every value that a labelled column is compared with is a question; any other use is one in each statement of a batch. */
 function questionsIn(facts: Facts, labels: readonly LabelName[]): number {
+  const statements = Math.max(1, facts.statements.length)
   let asked = 0
-  for (const label of facts.touches) if (labels.includes(label)) asked++
-  for (const label of facts.filters) if (labels.includes(label)) asked++
-  return asked * Math.max(1, facts.statements.length)
+  for (const label of facts.touches) if (labels.includes(label)) asked += facts.asked?.[label] ?? statements
+  for (const label of facts.filters) if (labels.includes(label)) asked += statements
+  return asked
 }
 
 function worst(a: Answer, b: Answer): Answer {

@@ -66,6 +66,8 @@ export type Facts = {
   readonly labels: readonly LabelName[]
   /** Labels in predicates that the touch rule allows, such as `email = $1`: nobody is asked, but it is counted. */
   readonly touches: readonly LabelName[]
+  /** With how many values each of them is compared: `IN ($1, $2)` asks twice. Absent: once in each statement. */
+  readonly asked?: Readonly<Record<LabelName, number>>
   /** Labels used in any other way than to be handed out untouched or touched: predicates, joins, order, expressions. */
   readonly filters: readonly LabelName[]
   /** Labels of the columns that a write puts values into. */

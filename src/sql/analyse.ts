@@ -86,7 +86,7 @@ class Gathered {
   readonly #writes = new Set<string>()
   readonly #calls = new Set<string>()
   readonly #labels = new Set<LabelName>()
-  readonly #touches = new Set<LabelName>()
+  readonly #touches = new Map<LabelName, number>()
   readonly #filters = new Set<LabelName>()
   readonly #stores = new Set<LabelName>()
   readonly #escaping = new Set<LabelName>()
@@ -141,7 +141,8 @@ class Gathered {
     }
     const result = protect(node, found, names, cursors === undefined ? NO_CURSORS : { cursors }, means)
     for (const label of result.labels) this.#labels.add(label)
-    for (const label of result.touches) this.#touches.add(label)
+    for (const [label, values] of result.asked)
+      this.#touches.set(label, (this.#touches.get(label) ?? 0) + values)
     for (const label of result.filters) this.#filters.add(label)
     for (const label of result.stores) this.#stores.add(label)
     for (const label of result.escape?.labels ?? []) this.#escaping.add(label)
@@ -158,7 +159,8 @@ class Gathered {
       writes: sorted(this.#writes),
       calls: sorted(this.#calls),
       labels: sorted(this.#labels),
-      touches: sorted(this.#touches),
+      touches: [...this.#touches.keys()].sort(),
+      ...(this.#touches.size === 0 ? {} : { asked: Object.fromEntries(this.#touches) }),
       filters: sorted(this.#filters),
       stores: sorted(this.#stores),
       ...(this.#reason === undefined

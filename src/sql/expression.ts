@@ -14,7 +14,7 @@ import { CLEAR, computedFrom, LITERAL, unionOf } from './lineage.ts'
 import { fieldRoles, isComputed } from './nodes.ts'
 import type { Reference, Scope } from './scope.ts'
 import { fieldOf, findItem, labelsOfItem, resolveName, resolveQualified } from './scope.ts'
-import { comparedWithValues, pairsOf } from './touch.ts'
+import { comparedWithValues, pairsOf, valuesIn } from './touch.ts'
 import type { Fields } from './tree.ts'
 import { isFields, kindOf, stringsOf } from './tree.ts'
 import type { Ctes, Expressions, Rows, Walk } from './walk.ts'
@@ -88,7 +88,7 @@ export class ExpressionWalk implements Expressions {
     const labels = found.kind === 'row' ? found.labels : found.column.labels
     if (labels.length === 0 || !this.#query.holds('equality with values')) return []
     if (found.kind === 'column' && !found.column.computed) {
-      this.#query.findings.touch(labels)
+      this.#query.findings.touch(labels, valuesIn(node))
       return []
     }
     this.#query.findings.filter(labels)

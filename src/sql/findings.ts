@@ -5,7 +5,8 @@ import type { Lineage } from './lineage.ts'
 export class Findings {
   readonly #all: readonly LabelName[]
   readonly #filters = new Set<LabelName>()
-  readonly #touches = new Set<LabelName>()
+  /** And how often: once for each value that a column is compared with. */
+  readonly #touches = new Map<LabelName, number>()
   readonly #stores = new Set<LabelName>()
   readonly #escaping = new Set<LabelName>()
   #reason: string | undefined
@@ -20,8 +21,8 @@ export class Findings {
   }
 
   /** Labelled columns used in a way that the touch rule allows. */
-  touch(labels: readonly LabelName[]): void {
-    for (const label of labels) this.#touches.add(label)
+  touch(labels: readonly LabelName[], values = 1): void {
+    for (const label of labels) this.#touches.set(label, (this.#touches.get(label) ?? 0) + values)
   }
 
   /** A labelled column is written. */
@@ -55,7 +56,7 @@ export class Findings {
   /** Adds what was found elsewhere, such as in the definition of a view. */
   add(other: Findings): void {
     this.filter([...other.#filters])
-    this.touch([...other.#touches])
+    for (const [label, values] of other.#touches) this.touch([label], values)
     this.store([...other.#stores])
     if (other.#reason !== undefined) this.escape([...other.#escaping], other.#reason)
   }
@@ -69,7 +70,11 @@ export class Findings {
   }
 
   get touches(): readonly LabelName[] {
-    return [...this.#touches].sort()
+    return [...this.#touches.keys()].sort()
+  }
+
+  get asked(): ReadonlyMap<LabelName, number> {
+    return this.#touches
   }
 
   get stores(): readonly LabelName[] {

@@ -269,3 +269,22 @@ describe('ordinary work is left alone', () => {
     expect(facts.labels).toEqual([])
   })
 })
+
+describe('how much is asked about labelled columns', () => {
+  it.each([
+    ["SELECT id FROM customers WHERE email = 'a'", 1],
+    ["SELECT id FROM customers WHERE email IN ('a', $1, 'c')", 3],
+    ["SELECT id FROM customers WHERE email = 'a' OR email = 'b' OR 'c' = email", 3],
+    ["SELECT id FROM customers WHERE (email, id) = ('a', 1)", 1],
+    ["SELECT id FROM customers WHERE id IN (SELECT id FROM customers WHERE email IN ('a', 'b'))", 2],
+    [
+      "SELECT 1; SELECT id FROM customers WHERE email = 'a'; SELECT id FROM customers WHERE email IN ('b', 'c')",
+      3,
+    ],
+    ['SELECT count(email) FROM customers', 1],
+    ['SELECT id FROM customers WHERE id = 5', undefined],
+  ])('%s', async (text, values) => {
+    const facts = await factsOf(text)
+    expect(facts.asked).toEqual(values === undefined ? undefined : { [facts.touches[0] ?? '']: values })
+  })
+})

@@ -27,6 +27,7 @@ export type Protection = {
   readonly outputs?: readonly Output[]
   readonly labels: readonly LabelName[]
   readonly touches: readonly LabelName[]
+  readonly asked: ReadonlyMap<LabelName, number>
   readonly filters: readonly LabelName[]
   readonly stores: readonly LabelName[]
   readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
@@ -65,6 +66,7 @@ export function protect(
     ...(outputs === undefined ? {} : { outputs }),
     labels: labelsIn(outputs),
     touches: findings.touches,
+    asked: findings.asked,
     filters: findings.filters,
     stores: findings.stores,
     ...(escaped === undefined ? {} : { escape: escaped }),

@@ -16,6 +16,11 @@ export function comparedWithValues(node: A_Expr): ColumnRef | undefined {
   return right !== undefined && isClientValue(lexpr) ? right : undefined
 }
 
+/** With how many values a column is compared. */
+export function valuesIn({ rexpr }: A_Expr): number {
+  return rexpr !== undefined && 'List' in rexpr ? (rexpr.List.items?.length ?? 1) : 1
+}
+
 /** `(a, b) = ($1, $2)`: one comparison for each pair. */
 export function pairsOf(node: A_Expr): A_Expr[] | undefined {
   const { kind, name, lexpr, rexpr } = node
