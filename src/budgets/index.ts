@@ -3,6 +3,4 @@
  * or a question is, and the telling. Promise: no restart and no crash gives back what was spent.
  */
 export { Budgets } from './budgets.ts'
-export type { BudgetRefusal } from './ledger.ts'
-export { Ledger } from './ledger.ts'
 export type { AccountKey, Amounts, BudgetStore, StoredAccount } from './port.ts'

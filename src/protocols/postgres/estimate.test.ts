@@ -78,6 +78,16 @@ group('a rule that asks for the estimate', () => {
     expect(heard.join()).not.toContain('canary')
   })
 
+  it('holds also when nobody can be asked', async () => {
+    const stage = await open(1)
+    const client = await stage.client()
+    stage.server.serve = (pipe) => pipe.destroy()
+    client.write(query(NUMBERS))
+    await until('it is held', () => stage.world.waiting().length === 1)
+    expect(stage.world.entries('outcome').map(({ head }) => head.tag)).toEqual(['unknown'])
+    expect(stage.ran()).toEqual([])
+  })
+
   it('asks with the parameters and types of the client, once for each Bind', async () => {
     const stage = await open(1)
     const client = await stage.client()

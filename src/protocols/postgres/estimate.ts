@@ -38,18 +38,20 @@ export async function estimateRows(
   if (searchPath !== undefined) {
     parameters.set('search_path', searchPath.map((each) => `"${each.replaceAll('"', '""')}"`).join(', '))
   }
-  const open = await openUpstream(ports, connection.settings, database, parameters, 0)
-  const client = new UpstreamClient(open)
-  const timer = ports.clock.after(ESTIMATE_MS, () => open.pipe.destroy())
   try {
-    const rows = await client.prepared(explained(planned), planned.parameters)
-    return rowsOf(rows.map(([line]) => line ?? '').join('\n'))
+    const open = await openUpstream(ports, connection.settings, database, parameters, 0)
+    const client = new UpstreamClient(open)
+    const timer = ports.clock.after(ESTIMATE_MS, () => open.pipe.destroy())
+    try {
+      const rows = await client.prepared(explained(planned), planned.parameters)
+      return rowsOf(rows.map(([line]) => line ?? '').join('\n'))
+    } finally {
+      timer.cancel()
+      client.close()
+    }
   } catch {
-    // What it says may quote the statement: the estimate is unknown, and that is all.
+    // What the server says may quote the statement: the estimate is unknown, and that is all.
     return undefined
-  } finally {
-    timer.cancel()
-    client.close()
   }
 }
 
