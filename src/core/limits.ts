@@ -27,6 +27,8 @@ export const LIMITS = {
   statementInlineBytesMax: 2 * 1024,
   /** The text of a view, read once in passing: this takes about 20 ms. What a longer one derives is not followed. */
   definitionInlineBytesMax: 64 * 1024,
+  /** How many queries, parts of one statement and rounds of its recursive ones, are followed: at worst 100 ms of work. */
+  queriesWalkedMax: 2_000,
   /** How deep a tree may nest (one level of an expression is two) before its statement counts as opaque. */
   treeDepthMax: 1_000,
   /** The tree of a long statement as JSON, condensed: about 10 ms to read and look through, while others wait. */

@@ -5,7 +5,7 @@ import { functionsCompute, operatorsCompute } from './extensions.ts'
 import { HARMLESS, QUIET } from './functions.ts'
 import type { ColumnPattern } from './patterns.ts'
 import { bySpecificity, matches, readPattern } from './patterns.ts'
-import { holdsDefinitionsOnly } from './system.ts'
+import { GUARDED_COLUMNS, holdsDefinitionsOnly } from './system.ts'
 
 /** What the upstream says about its definitions, one list per question. Oids are numbers. */
 export type CatalogueParts = {
@@ -205,7 +205,8 @@ function reachOf(parts: CatalogueParts, labels: ColumnLabels): Set<number> {
   for (const call of parts.ruleCalls) if (!isKnownCall(call)) reach.add(call.relation)
   for (const { relation, of } of parts.ruleReads) {
     const read = system.get(of)
-    if (read !== undefined && !holdsDefinitionsOnly(read.schema, read.name)) reach.add(relation)
+    if (read === undefined) continue
+    if (!holdsDefinitionsOnly(read.schema, read.name) || GUARDED_COLUMNS.has(read.name)) reach.add(relation)
   }
   for (let changed = true; changed; ) {
     changed = false

@@ -186,7 +186,7 @@ export class FromWalk implements Sources {
     const { expressions } = this.#query
     const parts: (Node | undefined)[] = [
       table.context_item && { JsonValueExpr: table.context_item },
-      table.pathspec && { JsonTablePathSpec: table.pathspec },
+      table.pathspec?.string,
       table.on_error && { JsonBehavior: table.on_error },
       ...(table.passing ?? []),
     ]
@@ -203,11 +203,7 @@ export class FromWalk implements Sources {
           columns: nested,
         } = each.JsonTableColumn
         if (coltype !== 'JTC_NESTED') names.push(name ?? '')
-        parts.push(
-          pathspec && { JsonTablePathSpec: pathspec },
-          empty && { JsonBehavior: empty },
-          error && { JsonBehavior: error },
-        )
+        parts.push(pathspec?.string, empty && { JsonBehavior: empty }, error && { JsonBehavior: error })
         collect(nested)
       }
     }

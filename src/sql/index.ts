@@ -9,12 +9,15 @@ import type { AnalysisContext } from './analyse.ts'
 import { analyse } from './analyse.ts'
 import type { ParserInstance } from './instance.ts'
 import { KeyMaker } from './keys.ts'
+import type { RulesOff } from './lineage-rules.ts'
 import type { ParseResult } from './parser.ts'
 import { createParser } from './parser.ts'
 import type { Shape } from './shape.ts'
 import { shapeOf } from './shape.ts'
 import { statementOf, Views } from './views.ts'
 
+export type { LineageRule, RulesOff } from './lineage-rules.ts'
+export { LINEAGE_RULES } from './lineage-rules.ts'
 export type { AnalysisContext } from './analyse.ts'
 export type { SessionEffects } from './effects.ts'
 export type { CatalogueParts } from './assemble.ts'
@@ -49,15 +52,20 @@ export interface SqlAnalyser {
 
 /**
  * Loads the grammar (about 10 ms the first time). One analyser serves all sessions of a process. `load` makes a fresh
- * instance of the grammar; tests that make many analysers hand in ones that are used again.
+ * instance of the grammar; tests that make many analysers hand in ones that are used again. `off`
+ * is for tests as well: rules of the lineage that shall not hold.
  */
-export async function createSqlAnalyser(load?: () => Promise<ParserInstance>): Promise<SqlAnalyser> {
+export async function createSqlAnalyser(
+  load?: () => Promise<ParserInstance>,
+  off?: RulesOff,
+): Promise<SqlAnalyser> {
   const parser = await createParser(load)
   const keys = new KeyMaker()
   const views = new Views((definition) => statementOf(parser.parseNow(definition)))
   return {
     parse: (text) => parser.parse(text),
-    analyse: (parsed, context) => analyse(parsed, { views, ...context }),
+    analyse: (parsed, context) =>
+      analyse(parsed, off === undefined ? { views, ...context } : { views, off, ...context }),
     shape: (bytes, start, end) =>
       end - start <= LIMITS.statementInlineBytesMax ? shapeOf(bytes, start, end) : undefined,
     keyOf: (shape) => keys.keyOf(shape),

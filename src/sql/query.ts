@@ -1,5 +1,6 @@
 import type { A_Indirection, ColumnRef, CommonTableExpr, Node, SelectStmt, WithClause } from 'libpg-query'
 import type { LabelName } from '../core/ids.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Relation } from './catalogue.ts'
 import { outputName } from './column-names.ts'
 import { ChangeWalk } from './dml.ts'
@@ -33,6 +34,7 @@ export class QueryWalk implements Walk {
   readonly #changes: ChangeWalk
   readonly #views: Views | undefined
   readonly #off: RulesOff | undefined
+  #walked = 0
 
   constructor(names: Names, findings: Findings, views: Views | undefined, off?: RulesOff) {
     this.names = names
@@ -49,7 +51,7 @@ export class QueryWalk implements Walk {
   }
 
   viewOf(relation: Relation): ViewLineage | undefined {
-    return this.holds('view') ? this.#views?.of(relation, this.names.catalogue, this.#off) : NO_VIEW
+    return this.holds('view') ? this.#views?.of(relation, this.names.catalogue, this.#off) : undefined
   }
 
   /** Any statement that can stand where rows are wanted: SELECT, VALUES, or a change with RETURNING. */
@@ -65,6 +67,8 @@ export class QueryWalk implements Walk {
   }
 
   #select(select: SelectStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
+    // Recursive queries inside recursive queries are walked again and again: too many make the statement opaque.
+    if (++this.#walked > LIMITS.queriesWalkedMax) throw new RangeError('too many rounds')
     const ctes = this.with(select.withClause, outer, outerCtes)
     if (select.op !== undefined && select.op !== 'SETOP_NONE') return this.#setOperation(select, outer, ctes)
     if (select.valuesLists !== undefined) return this.#values(select, outer, ctes)
@@ -283,8 +287,6 @@ export class QueryWalk implements Walk {
     this.expressions.used(node, scope, ctes)
   }
 }
-
-const NO_VIEW: ViewLineage | undefined = undefined
 
 function endsInStar(fields: readonly Node[] | undefined): boolean {
   const last = fields?.at(-1)
