@@ -99,6 +99,11 @@ export class Judge {
     return decision.kind !== 'deny' && decision.masks.size === 0
   }
 
+  /** What would be decided about a command with these facts, for who asks what its rules are. */
+  suppose(facts: Facts): Judgement['decision'] {
+    return this.#session.judge(this.#scope(), undefined, facts).decision
+  }
+
   /** The server reports a setting; two of them decide how it reads statements. */
   parameter(name: string, value: string): void {
     if (name === 'client_encoding') this.#encoding = value

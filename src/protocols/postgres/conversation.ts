@@ -6,6 +6,7 @@ import { housekeeping } from '../../session/index.ts'
 import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './commands.ts'
 import { errorBytes, noticeBytes } from './errors.ts'
+import type { LocalAnswers } from './local-answers.ts'
 import type { MaskedResults } from './masked-notice.ts'
 import type { ReplySurroundings } from './replies.ts'
 import { Replies } from './replies.ts'
@@ -24,6 +25,8 @@ export type ConversationParts = {
   readonly withholds: ReplySurroundings['withholds']
   readonly shownText: ReplySurroundings['shownText']
   readonly masked: MaskedResults
+  /** Questions to the gateway itself. */
+  readonly local: LocalAnswers
   /** The settings that the server began with. */
   readonly settings: ReadonlyMap<string, string>
   readonly shownApplicationName: ((value: string) => string) | undefined
@@ -109,6 +112,7 @@ export class Conversation {
       follow: () => this.#replies.follow(),
       redefining: () => parts.onRedefine('begun'),
       terminate: () => this.#end('client left'),
+      local: parts.local,
       over: () => this.#ending !== undefined,
     })
   }

@@ -5,6 +5,7 @@ import { housekeeping, isHeld } from '../../session/index.ts'
 import type { ClientMessage } from '../../wire/postgres/index.ts'
 import { CLIENT_TYPES, decodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge, Judged } from './commands.ts'
+import type { LocalAnswer } from './local-answers.ts'
 import type { Portal, Statement } from './pending.ts'
 import { judgeAnew, planFor, plansFor } from './plans.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
@@ -37,12 +38,12 @@ export class Extended {
           this.#bind(message, buffer, from, end)
           return
         case 'describe': {
+          const portal = message.what === 'portal' ? this.#state.portals.get(message.name) : undefined
           const of =
-            message.what === 'statement'
-              ? this.#state.statements.get(message.name)
-              : this.#state.portals.get(message.name)?.statement
+            message.what === 'statement' ? this.#state.statements.get(message.name) : portal?.statement
           this.#forwardExtended(buffer, from, end)
-          this.#state.pending.push({ kind: 'describe', of })
+          const instead = of?.local?.description(portal?.local?.formats)
+          this.#state.pending.push({ kind: 'describe', of, instead })
           break
         }
         case 'execute':
@@ -82,6 +83,21 @@ export class Extended {
       )
     }
     const sql = Buffer.from(message.sql)
+    const question = this.#around.local.questionIn(sql, 0, sql.length)
+    if (question !== undefined) {
+      const { text, judgement } = question
+      const placeholder = question.placeholder(message.statement)
+      this.#forwardExtended(placeholder, 0, placeholder.length)
+      const undo = this.#state.statements.set(message.statement, {
+        text,
+        judgement,
+        plan: undefined,
+        local: question,
+      })
+      this.#state.pending.push({ kind: 'parse', undo })
+      this.#around.follow()
+      return
+    }
     const judged = this.#judge.bytes(sql, 0, sql.length, this.#state.readingIsSettled, 'static')
     if (judged !== undefined) {
       this.#parsed(message, judged, buffer, from, end)
@@ -149,8 +165,18 @@ export class Extended {
     end: number,
   ): void {
     const parameters = message.values.map((value) => (value === null ? null : Buffer.from(value)))
+    const cursor = statement.local?.open(parameters)
+    const local = cursor === undefined ? undefined : { cursor, formats: message.resultFormats }
     const { estimatedRows } = judgement.facts
-    const bare = { statement, parameters, estimatedRows, group: this.#state.groupsSent, rows: 0, bytes: 0 }
+    const bare = {
+      statement,
+      parameters,
+      estimatedRows,
+      group: this.#state.groupsSent,
+      rows: 0,
+      bytes: 0,
+      local,
+    }
     if (judgement.decision.kind === 'allow') {
       this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
       return
@@ -252,10 +278,12 @@ export class Extended {
     if (permit.judgement.facts.redefines) this.#around.redefining()
     this.#refusing.noteReading(permit)
     this.#session.forward(permit, buffer, from, end)
+    const local = localAnswer(portal, buffer, from, end)
     state.pending.push({
       kind: 'execute',
       flight: permit,
       portal,
+      local,
       plan:
         portal === undefined ? plansFor(permit.judgement)[0] : planFor(portal.statement, permit.judgement),
     })
@@ -269,6 +297,7 @@ export class Extended {
 
   /** What was decided at Parse, or decided again where that no longer stands; undefined: it has to be read again. */
   #rejudged(statement: Statement): Judged | undefined {
+    if (statement.local !== undefined) return statement
     if (this.#judge.stands(statement.judgement)) return statement
     const sql = Buffer.from(statement.text)
     const judged = this.#judge.bytes(sql, 0, sql.length)
@@ -276,4 +305,17 @@ export class Extended {
     if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
     return judged
   }
+}
+
+/** How an Execute of a question to the gateway itself is answered. */
+function localAnswer(
+  portal: Portal | undefined,
+  buffer: Buffer,
+  from: number,
+  end: number,
+): (() => LocalAnswer) | undefined {
+  const cursor = portal?.local?.cursor
+  if (cursor === undefined) return undefined
+  const message = decodeClient(CLIENT_TYPES.execute, buffer, from + HEADER_BYTES, end)
+  return () => cursor.fetch(message.kind === 'execute' ? message.rowsMax : 0)
 }

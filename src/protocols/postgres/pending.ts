@@ -1,5 +1,6 @@
 import type { GatewayError } from '../../core/index.ts'
 import type { Judgement, Permitted } from '../../session/index.ts'
+import type { LocalAnswer, LocalCursor, LocalQuestion } from './local-answers.ts'
 import type { ResultPlan } from './results.ts'
 
 /** A prepared statement as this session knows it. `judgement` was made at Parse and is made again when it is stale. */
@@ -10,6 +11,8 @@ export type Statement = {
   judgement: Judgement
   /** What its rows are masked by under this judgement, and under what the server has said of it. */
   plan: ResultPlan | undefined
+  /** A question that is answered here; the server has an empty statement in its place. */
+  readonly local?: LocalQuestion | undefined
   /** Set once the server has described it: what that makes of a plan. */
   tighten?: ((plan: ResultPlan | undefined) => ResultPlan | undefined) | undefined
 }
@@ -24,6 +27,8 @@ export type Portal = {
   permit?: Permitted | undefined
   /** How many ReadyForQuery were outstanding or seen when it was bound: the one after may end it. */
   readonly group: number
+  /** The rows of a question that is answered here, and the formats they are asked for in. */
+  readonly local?: { readonly cursor: LocalCursor; readonly formats: readonly number[] } | undefined
   /** What its executions have shown so far: the limit is one for all of them. */
   rows: number
   bytes: number
@@ -38,7 +43,8 @@ export type Pending =
   | PendingQuery
   | { readonly kind: 'parse' | 'close'; readonly undo: (() => void) | undefined }
   | { readonly kind: 'bind'; readonly of: Statement | undefined; readonly undo: (() => void) | undefined }
-  | { readonly kind: 'describe'; readonly of: Statement | undefined }
+  /** `instead`: takes the place of the server's "no data". */
+  | { readonly kind: 'describe'; readonly of: Statement | undefined; readonly instead?: Buffer | undefined }
   | PendingExecute
   | { readonly kind: 'sync' }
   /** A statement certain to fail was sent in place of one we refused; its error is replaced by ours. */
@@ -53,6 +59,8 @@ export type PendingQuery = {
   statement: number
   plan: ResultPlan | undefined
   tags: string
+  /** Takes the place of the server's "that was empty". */
+  readonly local?: () => LocalAnswer
 }
 
 export type PendingExecute = {
@@ -60,6 +68,7 @@ export type PendingExecute = {
   readonly flight: Permitted
   readonly portal: Portal | undefined
   plan: ResultPlan | undefined
+  readonly local?: (() => LocalAnswer) | undefined
 }
 
 /** Whether the server ends its answer to this with ReadyForQuery. */

@@ -5,6 +5,7 @@ import { housekeeping } from '../../session/index.ts'
 import { encodeServer, STATUS_BYTES } from '../../wire/postgres/index.ts'
 import type { Estimating, Judge, Judged } from './commands.ts'
 import { errorBytes, positionOf } from './errors.ts'
+import type { LocalAnswers } from './local-answers.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
 import type { ConversationState } from './state.ts'
 
@@ -24,6 +25,8 @@ export type RequestSurroundings = {
   /** Definitions are about to change. */
   redefining(): void
   terminate(): void
+  /** Questions to the gateway itself. */
+  readonly local: LocalAnswers
   /** The session has ended; nothing may be recorded or forwarded for it any more. */
   over(): boolean
 }
@@ -87,6 +90,7 @@ export class Refusing {
     const known = asGatewayError(refusal)
     const error =
       known.requestId === undefined ? session.stepUnreadable(form, attemptedText(text), known) : known
+    this.#around.local.noteRefusal(error, text)
     if (state.idle) {
       session.reply(errorBytes(error, 'ERROR', positionOf(error)))
       if (simple) {

@@ -144,10 +144,11 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.parseComplete:
       case SERVER_TYPES.bindComplete:
       case SERVER_TYPES.closeComplete:
-      case SERVER_TYPES.noData:
         this.#state.pending.shift()
         this.follow()
         return this.#muted ? 'drop' : 'pass'
+      case SERVER_TYPES.noData:
+        return this.#noData()
       case SERVER_TYPES.rowDescription:
         return this.#description()
       case SERVER_TYPES.commandComplete:
@@ -191,8 +192,15 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.commandComplete:
         this.#statementEnded(buffer, from, end, buffer.toString('latin1', start, end - 1))
         return
+      case SERVER_TYPES.noData: {
+        const head = this.#state.pending.shift()
+        if (head?.kind === 'describe' && head.instead !== undefined)
+          this.pass(head.instead, 0, head.instead.length)
+        this.follow()
+        return
+      }
       case SERVER_TYPES.emptyQueryResponse:
-        this.#statementEnded(buffer, from, end, '')
+        this.#empty(buffer, from, end)
         return
       case SERVER_TYPES.portalSuspended:
         this.#statementEnded(buffer, from, end, 'suspended')
@@ -268,6 +276,28 @@ export class Replies implements FrameSink {
     if (metered !== 'show') return metered
     this.#shown++
     return undefined
+  }
+
+  /** What has no columns at the server may be a question of which the client gets the columns from here. */
+  #noData(): FrameMode {
+    const head = this.#state.pending.first()
+    if (head?.kind === 'describe' && head.instead !== undefined && !this.#muted) return 'whole'
+    this.#state.pending.shift()
+    this.follow()
+    return this.#muted ? 'drop' : 'pass'
+  }
+
+  /** The server had an empty statement, which may have stood for a question that is answered here. */
+  #empty(buffer: Buffer, from: number, end: number): void {
+    const head = this.#state.pending.first()
+    const local = head?.kind === 'query' || head?.kind === 'execute' ? head.local : undefined
+    if (local === undefined) {
+      this.#statementEnded(buffer, from, end, '')
+      return
+    }
+    const { bytes, rows, tag } = local()
+    if (this.#flight !== undefined) this.#flight.rows += rows
+    this.#statementEnded(bytes, 0, bytes.length, tag)
   }
 
   #description(): FrameMode {

@@ -3,6 +3,8 @@ import type { Permitted, Session } from '../../session/index.ts'
 import { housekeeping, isHeld } from '../../session/index.ts'
 import type { ClientMessage, FrameMode, FrameSink } from '../../wire/postgres/index.ts'
 import { CLIENT_TYPES, decodeClient, Framer, HEADER_BYTES } from '../../wire/postgres/index.ts'
+import type { LocalQuestion } from './local-answers.ts'
+import { EMPTY_QUERY } from './local-answers.ts'
 import type { Judge, Judged } from './commands.ts'
 import { isReadManyWays } from './commands.ts'
 import { Extended } from './extended.ts'
@@ -160,6 +162,11 @@ export class Requests implements FrameSink {
     if (end <= start || buffer[textEnd] !== 0)
       throw new GatewayError('protocol_violation', 'A query has no end.')
     try {
+      const question = this.#around.local.questionIn(buffer, start, textEnd)
+      if (question !== undefined) {
+        this.#answer(question)
+        return
+      }
       const judged = this.#judge.bytes(buffer, start, textEnd, this.#state.readingIsSettled)
       if (judged !== undefined) {
         this.#runQuery(judged, buffer, from, end)
@@ -175,6 +182,25 @@ export class Requests implements FrameSink {
       const judged = await this.#refusing.read(text, NO_PARAMETERS)
       this.#runQuery(judged, message, 0, message.length)
     })
+  }
+
+  /** The server gets an empty query in its place; what it says to that is replaced. */
+  #answer(question: LocalQuestion): void {
+    const { text, judgement } = question
+    const step = this.#session.step({ form: 'query', text, facts: judgement.facts }, judgement)
+    if (isHeld(step)) throw new Error('what is answered here is never held')
+    this.#session.forward(housekeeping, EMPTY_QUERY)
+    this.#state.pending.push({
+      kind: 'query',
+      flight: step,
+      plans: [],
+      statement: 0,
+      plan: undefined,
+      tags: '',
+      local: () => question.answer(),
+    })
+    this.#state.groupsSent++
+    this.#around.follow()
   }
 
   #runQuery(judged: Judged, buffer: Buffer, from: number, end: number): void {

@@ -16,6 +16,7 @@ import { estimateRows } from './estimate.ts'
 import { greet } from './greeting.ts'
 import { CancelKeys } from './keys.ts'
 import { SessionKnowledge } from './knowledge.ts'
+import { LocalAnswers } from './local-answers.ts'
 import { MaskedResults } from './masked-notice.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
@@ -165,6 +166,7 @@ export class PostgresServer {
     }
     const cancel = (): void => this.#cancel(connection, upstream)
     const key = this.#keys.add(() => conversation.cancel())
+    const masked = new MaskedResults(connection.settings.maskedNotice)
     const conversation = new Conversation({
       session,
       client: pipe,
@@ -182,7 +184,18 @@ export class PostgresServer {
           : noticeWithoutValues(fields, catalogue)
       },
       settings: upstream.parameters,
-      masked: new MaskedResults(connection.settings.maskedNotice),
+      masked,
+      local: new LocalAnswers({
+        schema: connection.settings.virtualSchema,
+        parse: (text) => analyser.parse(text),
+        source: {
+          session,
+          masked,
+          catalogue: () => knowledge.catalogue,
+          decide: (facts) => judge.suppose(facts),
+        },
+        now: () => this.#context.gateway.clock.now(),
+      }),
       shownApplicationName: connection.settings.tagApplicationName
         ? (value) => (value === tagged ? name : value)
         : undefined,

@@ -24,6 +24,11 @@ export const postgresSettings = z.strictObject({
   tagApplicationName: z.boolean().default(true),
   /** Says in a notice behind the rows what was masked in them, once per shape of statement and session. */
   maskedNotice: z.boolean().default(true),
+  /** The name of the schema whose questions the gateway answers itself; another where it clashes, empty for none. */
+  virtualSchema: z
+    .string()
+    .regex(/^(?:[a-z_][a-z0-9_]{0,62})?$/, 'expected a name in lower case, or nothing')
+    .default('sluice'),
   /** How often definitions changed around the gateway are looked for. */
   catalogueEvery: duration({ min: 200, max: 60_000 }).default(2_000),
 })

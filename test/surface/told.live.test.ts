@@ -1,4 +1,4 @@
-/** The notice behind masked rows, as the clients that people use take it. */
+/** The notice behind masked rows and the virtual schema, as the clients that people use take them. */
 import { Client } from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../support/process.ts'
@@ -64,5 +64,39 @@ print(json.dumps([rows, more, heard]))`
     const done = await run('/usr/bin/python3', ['-c', script, dsn, SQL])
     expect(done.stderr).toBe('')
     expect(JSON.parse(done.stdout)).toEqual([ROWS, ROWS, [`SL010 ${TOLD}`, `SL010 ${TOLD}`]])
+  })
+
+  test('psql and node-postgres ask the virtual schema, inside transactions, too', async () => {
+    const asked = await psql(
+      dsn,
+      `BEGIN;\nSELECT 1/0;\nSELECT kind FROM sluice.whoami;\nROLLBACK;\n${SQL};\nTABLE sluice.last_result;\nSELECT labels, rows FROM sluice.last_result;`,
+      ['-At'],
+    )
+    expect(asked.stdout.split('\n')).toEqual(
+      expect.arrayContaining(['BEGIN', 'agent', 'ROLLBACK', 'pii.email|2']),
+    )
+    const client = new Client({ connectionString: dsn })
+    await client.connect()
+    try {
+      await client.query('BEGIN')
+      const { rows } = await client.query(
+        'SELECT "column", label FROM sluice.masked_columns WHERE "table" = $1',
+        ['customers'],
+      )
+      expect(rows).toEqual([{ column: 'email', label: 'pii.email' }])
+      await expect(client.query('SELECT * FROM sluice.whoami, customers')).rejects.toMatchObject({
+        code: 'SL001',
+      })
+      // The refusal has failed the transaction on both sides.
+      await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: '25P02' })
+      await client.query('ROLLBACK')
+      expect((await client.query('SELECT message FROM sluice.recent_denials')).rows).toEqual([
+        { message: expect.stringContaining('by itself') },
+      ])
+    } finally {
+      await client.end()
+    }
+    const logged = await shop.server.statementsLogged()
+    expect(logged.filter(({ text }) => text.includes('sluice.'))).toEqual([])
   })
 })
