@@ -1,5 +1,8 @@
 import { UNLIMITED } from '../core/index.ts'
-import type { Judgement } from './judgements.ts'
+import type { Judgement, Scope } from './judgements.ts'
+
+/** It is kept nowhere, and stands by itself. */
+const NOWHERE: Scope = { judgements: new Map(), dropped: true }
 
 /**
  * The judgement of a question that the gateway answers itself, about what this very identity may do and has done: no
@@ -7,6 +10,7 @@ import type { Judgement } from './judgements.ts'
  */
 export function ownJudgement(resource: string): Judgement {
   return {
+    scope: NOWHERE,
     facts: {
       class: 'read',
       statements: [{ class: 'read' }],

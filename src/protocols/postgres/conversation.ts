@@ -13,6 +13,7 @@ import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
 import { ConversationState } from './state.ts'
 import { OwnSettings } from './withheld.ts'
+import type { WriteBack } from './write-back.ts'
 
 export type ConversationParts = {
   readonly session: Session
@@ -25,6 +26,7 @@ export type ConversationParts = {
   readonly withholds: ReplySurroundings['withholds']
   readonly shownText: ReplySurroundings['shownText']
   readonly masked: MaskedResults
+  readonly writeBack: WriteBack
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   /** The settings that the server began with. */
@@ -113,6 +115,7 @@ export class Conversation {
       redefining: () => parts.onRedefine('begun'),
       terminate: () => this.#end('client left'),
       local: parts.local,
+      writeBack: parts.writeBack,
       over: () => this.#ending !== undefined,
     })
   }

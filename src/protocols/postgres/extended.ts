@@ -122,6 +122,7 @@ export class Extended {
       this.#session.step({ form: 'parse', text, facts: judgement.facts }, judgement)
       return
     }
+    this.#around.writeBack.check(judged)
     this.#forwardExtended(buffer, from, end)
     const undo = this.#state.statements.set(name, { text, types, judgement, plan: plansFor(judgement)[0] })
     this.#state.pending.push({ kind: 'parse', undo })
@@ -165,6 +166,7 @@ export class Extended {
     end: number,
   ): void {
     const parameters = message.values.map((value) => (value === null ? null : Buffer.from(value)))
+    this.#around.writeBack.check({ text: statement.text, judgement }, parameters)
     const cursor = statement.local?.open(parameters)
     const local = cursor === undefined ? undefined : { cursor, formats: message.resultFormats }
     const { estimatedRows } = judgement.facts

@@ -8,6 +8,7 @@ import { errorBytes, positionOf } from './errors.ts'
 import type { LocalAnswers } from './local-answers.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
 import type { ConversationState } from './state.ts'
+import type { WriteBack } from './write-back.ts'
 
 /** What the requests need from the conversation around them. */
 export type RequestSurroundings = {
@@ -25,6 +26,7 @@ export type RequestSurroundings = {
   /** Definitions are about to change. */
   redefining(): void
   terminate(): void
+  readonly writeBack: WriteBack
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   /** The session has ended; nothing may be recorded or forwarded for it any more. */

@@ -21,6 +21,7 @@ import { MaskedResults } from './masked-notice.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
 import { mayHoldValues, noticeWithoutValues, withoutValues } from './withheld.ts'
+import { looksMasked, WriteBack } from './write-back.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
 
 /** A name longer than this is cut by the server (NAMEDATALEN less one). */
@@ -185,6 +186,10 @@ export class PostgresServer {
       },
       settings: upstream.parameters,
       masked,
+      writeBack: new WriteBack({
+        parse: (text) => analyser.parse(text),
+        recognises: (value) => looksMasked(value),
+      }),
       local: new LocalAnswers({
         schema: connection.settings.virtualSchema,
         parse: (text) => analyser.parse(text),
