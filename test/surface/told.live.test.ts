@@ -99,4 +99,24 @@ print(json.dumps([rows, more, heard]))`
     const logged = await shop.server.statementsLogged()
     expect(logged.filter(({ text }) => text.includes('sluice.'))).toEqual([])
   })
+
+  test('a masked value is not written back, whoever writes it', async () => {
+    const client = new Client({ connectionString: await shop.gateway.dsn('shop', 'boss') })
+    await client.connect()
+    const refused = { code: 'SL001', message: expect.stringContaining('Do not write masked values back') }
+    try {
+      await expect(
+        client.query("UPDATE customers SET email = 'c***@example.com' WHERE id = 1"),
+      ).rejects.toMatchObject(refused)
+      await expect(
+        client.query('UPDATE customers SET email = $1 WHERE id = 1', ['[masked]']),
+      ).rejects.toMatchObject(refused)
+      await client.query('UPDATE customers SET email = $1 WHERE id = 20', ['new@example.com'])
+    } finally {
+      await client.end()
+    }
+    expect(
+      await shop.server.sql('SELECT email FROM customers WHERE id IN (1, 20) ORDER BY id', [], 'shop'),
+    ).toEqual([{ email: `c1.${MARK}@example.com` }, { email: 'new@example.com' }])
+  })
 })

@@ -204,12 +204,7 @@ export class Requests implements FrameSink {
   }
 
   #runQuery(judged: Judged, buffer: Buffer, from: number, end: number): void {
-    try {
-      this.#around.writeBack.check(judged)
-    } catch (error) {
-      this.#refusing.refuse(error, true, 'query', Buffer.from(judged.text))
-      return
-    }
+    this.#around.writeBack.check(judged)
     const command = this.#refusing.command('query', judged)
     const step = this.#session.step(command, judged.judgement)
     if (!isHeld(step)) {

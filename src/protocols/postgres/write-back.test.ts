@@ -17,7 +17,7 @@ afterAll(() => analyser.close())
 
 function check(
   text: string,
-  parameters: readonly (Buffer | null)[] = [],
+  parameters?: readonly (Buffer | null)[],
   stores: Facts['stores'] = [EMAIL],
 ): void {
   const guard = new WriteBack({
@@ -36,7 +36,7 @@ describe('writing masked values back', () => {
     'UPDATE customers SET email = $x$ab***$x$',
     "UPDATE customers SET email = E'\\x5bmasked]'",
     `UPDATE customers SET email = '[masked]' -- ${'x'.repeat(70_000)}`,
-  ])('is refused: %.70s', (sql) => {
+  ])('is refused: %#', (sql) => {
     expect(() => check(sql)).toThrow(GatewayError)
     expect(() => check(sql)).toThrow(/^Do not write masked values back/)
   })
@@ -60,6 +60,6 @@ describe('writing masked values back', () => {
   })
 
   it('is of no concern where nothing labelled is written', () => {
-    expect(() => check("UPDATE notes SET a = '[masked]'", [], [])).not.toThrow()
+    expect(() => check("UPDATE notes SET a = '[masked]'", undefined, [])).not.toThrow()
   })
 })

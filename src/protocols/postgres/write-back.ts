@@ -21,11 +21,11 @@ export class WriteBack {
     this.#parts = parts
   }
 
-  /** Throws GatewayError `denied` for what would write a masked value. */
-  check({ text, judgement }: Judged, parameters: readonly (Uint8Array | null)[] = []): void {
+  /** Throws GatewayError `denied` for literals, or else these parameters, that would write a masked value. */
+  check({ text, judgement }: Judged, parameters?: readonly (Uint8Array | null)[]): void {
     const { stores } = judgement.facts
     if (stores.length === 0 || judgement.decision.kind === 'deny') return
-    for (const value of [...parameters, ...this.#literals(text)]) {
+    for (const value of parameters ?? this.#literals(text)) {
       const label = value === null ? undefined : stores.find((each) => this.#parts.recognises(value, each))
       if (label !== undefined) throw refused(label)
     }
