@@ -15,7 +15,7 @@ import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
-import { deriveKey, loadMasterKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
+import { deriveKey, loadMasterKeys, maskingKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
 import type { Clock, Identity, RandomBytes, SecretRef } from './core/index.ts'
 import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
@@ -70,7 +70,14 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   undo.push(() => data.release())
   const store = await Store.open(dataDirectory, report)
   undo.push(() => store.close())
-  const configurations = await Configurations.open({ store, clock, file: options.configFile, report })
+  const keys = await loadMasterKeys({ ...options.masterKey, dataDirectory })
+  const configurations = await Configurations.open({
+    store,
+    clock,
+    file: options.configFile,
+    report,
+    keys: maskingKeys(keys),
+  })
   const config = (): Config => configurations.current.config
   const recording = await openRecording({
     directory: dataDirectory,
@@ -84,7 +91,6 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     heldNow: () => approvals.list({ states: ['pending'] }).length,
   })
   const journal = meteredJournal(recording.journal, metrics)
-  const keys = await loadMasterKeys({ ...options.masterKey, dataDirectory })
   const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
   const secrets = new SecretResolver({
     environment: process.env,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Change, Config } from '../config/index.ts'
 import { diffConfigs, formatChange, loadConfig } from '../config/index.ts'
-import type { Clock, ConfigVersion, Problem } from '../core/index.ts'
+import type { Clock, ConfigVersion, MaskingKeys, Problem } from '../core/index.ts'
 import { formatProblem, GatewayError } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { compilePolicy } from '../policy/index.ts'
@@ -15,7 +15,12 @@ export type Ready = { readonly config: Config; readonly policy: Policy; readonly
 const BY_FILE = 'configuration file'
 
 /** Reads and compiles a configuration. Throws GatewayError `invalid` with every problem in its message. */
-export function readConfiguration(file: string, text: string, report: (error: unknown) => void): Ready {
+export function readConfiguration(
+  file: string,
+  text: string,
+  report: (error: unknown) => void,
+  keys?: MaskingKeys,
+): Ready {
   const protocols = Object.fromEntries(PROTOCOLS.map((each) => [each.name, each]))
   const loaded = loadConfig({ file, text }, { protocols })
   if (!loaded.ok) throw invalid(loaded.problems)
@@ -25,6 +30,7 @@ export function readConfiguration(file: string, text: string, report: (error: un
         new Error(`the condition of ${effect} ${rule.name} (${rule.file}:${rule.line}) failed: ${message}`),
       ),
     onFailure: () => report(new Error('the policy engine failed; the command was refused')),
+    ...(keys === undefined ? {} : { keys }),
   })
   if (!compiled.ok) throw invalid(compiled.problems)
   return { config: loaded.config, policy: compiled.policy, text }
@@ -46,23 +52,31 @@ function readText(file: string): string {
   }
 }
 
+type ConfigurationParts = {
+  readonly store: Store
+  readonly clock: Clock
+  readonly file: string
+  readonly report: (error: unknown) => void
+  /** What hashes and pseudonyms are made with. */
+  readonly keys: MaskingKeys
+}
+
 /** The configuration in force, and the versions before it; the active one lives in the store. */
 export class Configurations {
   readonly #store: Store
   readonly #clock: Clock
   readonly #file: string
   readonly #report: (error: unknown) => void
+  readonly #keys: MaskingKeys
   readonly #listeners: ((ready: Ready) => void)[] = []
   #current: Ready
 
-  private constructor(
-    parts: { store: Store; clock: Clock; file: string; report: (error: unknown) => void },
-    current: Ready,
-  ) {
+  private constructor(parts: ConfigurationParts, current: Ready) {
     this.#store = parts.store
     this.#clock = parts.clock
     this.#file = parts.file
     this.#report = parts.report
+    this.#keys = parts.keys
     this.#current = current
   }
 
@@ -71,13 +85,8 @@ export class Configurations {
    * applied last came from the file. A version applied through the API since is not overwritten in silence: then this
    * throws `conflict` and shows the difference.
    */
-  static async open(parts: {
-    store: Store
-    clock: Clock
-    file: string
-    report: (error: unknown) => void
-  }): Promise<Configurations> {
-    const fromFile = readConfiguration(parts.file, readText(parts.file), parts.report)
+  static async open(parts: ConfigurationParts): Promise<Configurations> {
+    const fromFile = readConfiguration(parts.file, readText(parts.file), parts.report, parts.keys)
     const active = await parts.store.configurations.active()
     const configurations = new Configurations(parts, fromFile)
     if (active?.version === fromFile.config.version) return configurations
@@ -112,7 +121,7 @@ export class Configurations {
   }
 
   async apply(text: string, by: string): Promise<Activation> {
-    const ready = readConfiguration(this.#file, text, this.#report)
+    const ready = readConfiguration(this.#file, text, this.#report, this.#keys)
     const activation = await this.#activate(ready, by, this.#current.config.version)
     this.#current = ready
     for (const listener of this.#listeners) listener(ready)

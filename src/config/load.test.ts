@@ -215,6 +215,13 @@ connections:
   f: { mask: { kind: partial, of: first } }
   g: { mask: { kind: partial, of: last, keep: 4 }, description: card numbers }
   h: { mask: { kind: "null" } }
+  i: { mask: hash }
+  j: { mask: { kind: hash, prefix: "" } }
+  k: { mask: { kind: pseudonym, of: phone } }
+  l: { mask: year }
+  m: { mask: { kind: bucket } }
+  n: { mask: { kind: bucket, size: 500, unit: decade } }
+  o: { mask: { kind: partial, of: name } }
 `.replace('mask: null', 'mask: "null"'),
     )
     expect([...config.labels.values()]).toEqual([
@@ -226,13 +233,20 @@ connections:
       { kind: 'partial', of: 'first', keep: 1 },
       { kind: 'partial', of: 'last', keep: 4 },
       { kind: 'null' },
+      { kind: 'hash', prefix: 'h_' },
+      { kind: 'hash', prefix: '' },
+      { kind: 'pseudonym', of: 'phone' },
+      { kind: 'year' },
+      { kind: 'bucket', size: 10, unit: 'month' },
+      { kind: 'bucket', size: 500, unit: 'decade' },
+      { kind: 'partial', of: 'name' },
     ])
     expect(config.policy.labels).toBe(config.labels)
   })
 
   it('reads a bare null as the mask it looks like, or says what to write', () => {
     expect(problems('labels: { a: { mask: null } }')).toEqual([
-      'sluice.yaml:1:22 labels.a.mask: expected "full" or "null" or a mapping, got nothing; write "full" or "null" or a mapping',
+      'sluice.yaml:1:22 labels.a.mask: expected "full" or "null" or "hash" or "year" or a mapping, got nothing; write "full" or "null" or "hash" or "year" or a mapping',
     ])
   })
 

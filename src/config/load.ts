@@ -19,8 +19,9 @@ import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } 
 import type { Config, Holders, Listener, LocalIdentity } from './config.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
-import type { BudgetBlock, ConnectionBlock, MaskBlock, Role, Root, RuleBlock } from './schema.ts'
+import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
 import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema.ts'
+import { maskingRule } from './schema-labels.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
 import { configVersion } from './version.ts'
@@ -127,7 +128,7 @@ class Loader {
     })
     const labels = new Map<LabelName, MaskingRule>()
     for (const [name, { mask }] of Object.entries(root.labels)) {
-      labels.set(brand<LabelName>(name), this.#mask(mask, ['labels', name, 'mask'], references))
+      labels.set(brand<LabelName>(name), maskingRule(mask, ['labels', name, 'mask'], references))
     }
     const connections = new Map<ConnectionName, Connection>()
     for (const [name, { common, settings }] of read) {
@@ -144,6 +145,7 @@ class Loader {
         name,
         protocol: common.protocol,
         limit: limitOf(common),
+        ...(common.tenant === undefined ? {} : { tenant: common.tenant }),
         attributes,
       })),
       labels,
@@ -172,18 +174,6 @@ class Loader {
     }
     this.problems.push(...references.problems)
     return config
-  }
-
-  #mask(mask: MaskBlock, path: Path, references: References): MaskingRule {
-    if (mask === 'full' || mask === 'null') return { kind: mask }
-    if (mask.kind !== 'partial') return mask
-    if (mask.of === 'email') {
-      if (mask.keep !== undefined) {
-        references.refuse([...path, 'keep'], 'expected no "keep" for an e-mail address', 'remove it')
-      }
-      return { kind: 'partial', of: 'email' }
-    }
-    return { kind: 'partial', of: mask.of, keep: mask.keep ?? 1 }
   }
 
   #local(

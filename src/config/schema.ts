@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
+import { label } from './schema-labels.ts'
 import { duration, line, secretReference, size } from './values.ts'
 
 /** The shape of sluice.yaml, but for what a protocol says of its connections. Names are checked elsewhere. */
@@ -89,24 +90,6 @@ const localIdentity = z.strictObject({
 
 const holders = z.strictObject({ groups, identities: z.array(line('an identity')).default([]) })
 
-const maskObject = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('null') }),
-  z.strictObject({ kind: z.literal('full') }),
-  z.strictObject({ kind: z.literal('constant'), text: z.string().max(256) }),
-  z.strictObject({
-    kind: z.literal('partial'),
-    of: z.enum(['email', 'first', 'last']),
-    keep: z.int().min(1).max(16).optional(),
-  }),
-])
-
-const mask = z.union([z.enum(['full', 'null']), maskObject])
-
-const label = z.strictObject({
-  mask: mask.default('full').describe('How values are hidden from whoever may not see them.'),
-  description: z.string().max(1000).optional(),
-})
-
 const BYTES_MAX = 1024 ** 4
 
 const limitAction = z
@@ -120,6 +103,9 @@ export const CONNECTION_FIELDS = {
     .record(line('a pattern', 512), line('a label'))
     .default({})
     .describe('Which data carries which label.'),
+  tenant: line('the name of a tenant', 128)
+    .optional()
+    .describe('Whose data it is: hashes and pseudonyms of two tenants have nothing in common.'),
   limit: z
     .strictObject({
       rows: z.int().min(1).default(1_000),
@@ -238,7 +224,6 @@ export function connectionSchema(protocols: readonly string[]) {
 export type Root = z.output<ReturnType<typeof rootSchema>>
 export type BudgetBlock = Root['budgets'][number]
 export type RuleBlock = Root['rules'][number]
-export type MaskBlock = z.output<typeof mask>
 export type ConnectionBlock = z.output<ReturnType<typeof connectionSchema>>
 
 function isIssuerUrl(text: string): boolean {

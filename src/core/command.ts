@@ -41,12 +41,30 @@ export type Output = {
   readonly source?: { readonly relation: number; readonly attribute: number; readonly type: number }
 }
 
+/**
+ * How COPY writes rows, as the statement asks for it, its defaults filled in. Delimiter, quote and escape are one byte
+ * each; `header`: the first row is names.
+ */
+export type CopyForm =
+  | { readonly kind: 'binary' }
+  | { readonly kind: 'text'; readonly delimiter: string; readonly null: string; readonly header: boolean }
+  | {
+      readonly kind: 'csv'
+      readonly delimiter: string
+      readonly null: string
+      readonly header: boolean
+      readonly quote: string
+      readonly escape: string
+    }
+
 /** What one statement of a batch returns. `undefined` outputs: not analysed, because no label is in reach. */
 export type StatementFacts = {
   readonly class: CommandClass
   readonly outputs?: readonly Output[]
   /** Reads what its session has made and others do not see yet: the upstream may name a source that nobody knows. */
   readonly own?: true
+  /** The outputs come as rows of COPY ... TO STDOUT. */
+  readonly copy?: CopyForm
 }
 
 /**

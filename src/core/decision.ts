@@ -1,15 +1,34 @@
 import type { LabelName } from './ids.ts'
+import type { MaskingKey } from './masking-key.ts'
 
-/** How a protected value is hidden. The masked value always parses as the type it replaces; where it cannot, NULL. */
+/**
+ * How a protected value is hidden. The masked value always parses as the type it replaces; where it cannot, NULL.
+ * NULL stays NULL.
+ */
 export type MaskingRule =
   | { readonly kind: 'null' }
-  /** The same text for every value; NULL for types that are not text. */
+  /** The same value for every value, where it is one of the type; else NULL. */
   | { readonly kind: 'constant'; readonly text: string }
-  /** `[masked]` for text of any length; NULL for types that are not text. */
+  /** `[masked]` for text of any length and what holds text; NULL for other types. */
   | { readonly kind: 'full' }
-  /** Keeps a little of the value. `email`: first character and domain; `first`/`last`: that many characters. */
-  | { readonly kind: 'partial'; readonly of: 'email' }
+  /** Keeps a little of a text. `first`/`last`: that many characters. */
+  | { readonly kind: 'partial'; readonly of: 'email' | 'phone' | 'card' | 'name' }
   | { readonly kind: 'partial'; readonly of: 'first' | 'last'; readonly keep: number }
+  /** The same token for the same value, made with a key: joins and counts of distinct values still work. */
+  | { readonly kind: 'hash'; readonly prefix: string; readonly key?: MaskingKey }
+  /** Another value of the same form, the same for the same value: an e-mail address stays one. */
+  | {
+      readonly kind: 'pseudonym'
+      readonly of: 'email' | 'phone' | 'name' | 'digits' | 'uuid'
+      readonly key?: MaskingKey
+    }
+  /** The first day of the year of a date or time. */
+  | { readonly kind: 'year' }
+  /** Numbers: the multiple of `size` below. Dates and times: the begin of the `unit`. Addresses: /24 or /48. */
+  | { readonly kind: 'bucket'; readonly size: number; readonly unit: BucketUnit }
+
+export const BUCKET_UNITS = ['day', 'month', 'quarter', 'year', 'decade'] as const
+export type BucketUnit = (typeof BUCKET_UNITS)[number]
 
 /** Where a decision comes from: a rule by name, and where it is written. */
 export type RuleRef = { readonly name: string; readonly file: string; readonly line: number }

@@ -56,6 +56,8 @@ export type PolicyConnection = {
   readonly name: ConnectionName
   readonly protocol: string
   readonly limit: RuleLimit
+  /** Whose data it is: hashes and pseudonyms of two tenants have nothing in common. Absent: all are one. */
+  readonly tenant?: string
   /** `Facts.attributes` of this protocol, by name. */
   readonly attributes: Readonly<Record<string, AttributeType>>
 }

@@ -3,8 +3,12 @@
  * Leaves to others which value carries which label, who may see it, and how values are framed.
  * Promise: pure, and never more than the rule says. What cannot be masked as its rule asks is hidden whole.
  */
-export { cellMasker, maskedCell } from './cell.ts'
-export type { CellMasker, ValueKind } from './cell.ts'
+export { cellMasker } from './cell.ts'
+export { recognises } from './guard.ts'
+export { maskedCell, NOTHING } from './masker.ts'
+export type { CellMasker } from './masker.ts'
+export { OTHER, TEXT } from './types.ts'
+export type { ValueFormat, ValueType } from './types.ts'
 export { jsonMasker } from './json.ts'
 export type { JsonMasker, JsonMasking, MaskedPath } from './json.ts'
 export { parseJsonPath } from './json-path.ts'

@@ -1,7 +1,8 @@
 import { LIMITS } from '../core/index.ts'
 import type { MaskingRule } from '../core/index.ts'
 import { cellMasker } from './cell.ts'
-import type { CellMasker } from './cell.ts'
+import { TEXT } from './types.ts'
+import type { CellMasker } from './masker.ts'
 import { parseJsonPath } from './json-path.ts'
 import type { Step } from './json-path.ts'
 
@@ -154,7 +155,7 @@ export class JsonPaths {
     const [first, ...others] = rules
     if (first === undefined) return undefined
     const agreed = others.every((rule) => JSON.stringify(rule) === JSON.stringify(first))
-    return cellMasker(agreed ? first : { kind: 'null' }, 'text')
+    return cellMasker(agreed ? first : { kind: 'null' }, TEXT, 'text')
   }
 
   #forget(): void {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { seed, tally, times } from '../../test/support/proof.ts'
 import { GatewayError } from '../core/index.ts'
 import type { MaskingRule } from '../core/index.ts'
-import { cellMasker, jsonMasker, maskedCell } from './index.ts'
+import { cellMasker, jsonMasker, maskedCell, TEXT } from './index.ts'
 import type { JsonAssignment } from './index.ts'
 import type { Step } from './json-path.ts'
 import { anyCharacter } from '../testing/any-character.ts'
@@ -141,7 +141,7 @@ describe('any document, any paths', () => {
           const rule = asked.every((each) => each.rule === first.rule)
             ? first.rule
             : { kind: 'null' as const }
-          const shown = maskedCell(cellMasker(rule, 'text'), Buffer.from(decoded))
+          const shown = maskedCell(cellMasker(rule, TEXT, 'text'), Buffer.from(decoded))
           return shown === null ? 'null' : JSON.stringify(Buffer.from(shown).toString())
         })
         const list = rules.map((each) => ({ path: written(each.steps), rule: each.rule }))

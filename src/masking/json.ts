@@ -1,6 +1,8 @@
 import { GatewayError, LIMITS } from '../core/index.ts'
-import type { CellMasker } from './cell.ts'
-import { cellMasker, maskedCell } from './cell.ts'
+import type { CellMasker } from './masker.ts'
+import { cellMasker } from './cell.ts'
+import { maskedCell } from './masker.ts'
+import { TEXT } from './types.ts'
 import { DEAD, JsonPaths } from './json-paths.ts'
 import type { JsonAssignment, Place } from './json-paths.ts'
 
@@ -90,7 +92,7 @@ const NULL = Buffer.from('null')
 const NONE = Buffer.alloc(0)
 const WORDS = { true: Buffer.from('true'), false: Buffer.from('false'), null: NULL } as const
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
-const WHOLE = cellMasker({ kind: 'full' }, 'text')
+const WHOLE = cellMasker({ kind: 'full' }, TEXT, 'text')
 
 /** What the short escapes stand for. */
 const ESCAPES: ReadonlyMap<number, number> = new Map(

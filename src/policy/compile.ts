@@ -1,4 +1,4 @@
-import type { PolicySource, Problem, RuleRef } from '../core/index.ts'
+import type { MaskingKeys, PolicySource, Problem, RuleRef } from '../core/index.ts'
 import { Answers } from './answers.ts'
 import type { CedarSchema } from './cedar.ts'
 import { warmEngine } from './cedar.ts'
@@ -23,6 +23,8 @@ export type CompileOptions = {
   readonly onFault?: (fault: Fault) => void
   /** The engine itself failed and the command was refused. `error` may quote the command: not for the log. */
   readonly onFailure?: (error: unknown) => void
+  /** What hashes and pseudonyms are made with. Without it such values are hidden whole. */
+  readonly keys?: MaskingKeys
 }
 
 export type CompileResult =
@@ -54,6 +56,7 @@ export function compilePolicy(source: PolicySource, options: CompileOptions = {}
     version: source.version,
     connections: new Map(source.connections.map((connection) => [connection.name, connection])),
     labels: source.labels,
+    keys: options.keys,
     onFailure: (error) => options.onFailure?.(error),
     enforced,
     trial: observing ? new Answers(clauses, fault, enforced) : undefined,

@@ -6,6 +6,8 @@ import type {
   Facts,
   IdentityChain,
   LabelName,
+  MaskingKey,
+  MaskingKeys,
   MaskingRule,
   PolicyConnection,
   Reason,
@@ -44,13 +46,19 @@ export interface Policy {
   readonly version: string
   /** Pure but for its own memory: the same question always gets the same decision. */
   decide(question: Question): Decision
+  /** How a label is masked on a connection, whoever asks; undefined for a label that there is not. */
+  maskOf(connection: ConnectionName, label: LabelName): LabelMask | undefined
 }
+
+/** `key` is what the gateway knows its own masked values by; absent when it has none. */
+export type LabelMask = { readonly rule: MaskingRule; readonly key: MaskingKey | undefined }
 
 /** What a policy decides with. `trial` also has the rules that only observe; absent when there are none. */
 export type Bench = {
   readonly version: string
   readonly connections: ReadonlyMap<string, PolicyConnection>
   readonly labels: ReadonlyMap<LabelName, MaskingRule>
+  readonly keys: MaskingKeys | undefined
   readonly enforced: Answers
   readonly trial: Answers | undefined
   /** The engine itself failed; nothing was permitted. */
@@ -67,6 +75,9 @@ export function policyOn(bench: Bench): Policy {
         bench.onFailure(error)
         return { ...refuse(engineFailed()), volatile: true }
       }
+    },
+    maskOf(connection, label) {
+      return maskOf(bench, bench.connections.get(connection), label)
     },
   }
 }
@@ -91,6 +102,18 @@ function decide(bench: Bench, question: Question): Decision {
     bench.onFailure(error)
     return { ...decision, volatile: true }
   }
+}
+
+function maskOf(
+  bench: Bench,
+  connection: PolicyConnection | undefined,
+  label: LabelName,
+): LabelMask | undefined {
+  const rule = bench.labels.get(label)
+  if (rule === undefined) return undefined
+  const key = bench.keys?.of(label, connection?.tenant ?? '')
+  const isKeyed = rule.kind === 'hash' || rule.kind === 'pseudonym'
+  return { rule: isKeyed && key !== undefined ? { ...rule, key } : rule, key }
 }
 
 function refuse(reason: Reason): Deny {
@@ -194,7 +217,7 @@ class Deciding {
     for (const label of facts.labels) {
       if (!this.#ask({ action: 'see', label }).allowed) {
         // A label that the configuration does not know is a surprise, and hidden whole.
-        masks.set(label, this.#bench.labels.get(label) ?? { kind: 'full' })
+        masks.set(label, maskOf(this.#bench, this.#connection, label)?.rule ?? { kind: 'full' })
       }
     }
     const limits = this.#limits()

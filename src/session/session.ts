@@ -7,6 +7,7 @@ import type {
   IdentityChain,
   IntentHead,
   Journal,
+  LabelName,
   OutcomeHead,
   Pipe,
   RequestId,
@@ -15,6 +16,7 @@ import type {
   Ticket,
 } from '../core/index.ts'
 import { assertNever, GatewayError, requestIdOf } from '../core/index.ts'
+import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
@@ -152,6 +154,12 @@ export class Session implements TurnMember {
     const judgement = { facts, decision, scope: this.#scope }
     if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(this.#scope, key, judgement)
     return judgement
+  }
+
+  /** Whether this value, which is to be written into a column with this label, is one that the gateway put in place of another. */
+  recognises(value: Uint8Array, label: LabelName): boolean {
+    const mask = this.#gateway.policy.maskOf(this.connection.name, label)
+    return mask?.key !== undefined && recognises(value, mask.rule, mask.key)
   }
 
   /** Whether a judgement made earlier (a prepared statement's) still stands: same policy, same scope, not volatile. */

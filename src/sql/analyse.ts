@@ -117,11 +117,12 @@ class Gathered {
     this.#unbounded ||= readsUnbounded(node)
     this.#writesEverything ||= runsItsParts(node) && found.changes.some(writesEverything)
     this.#redefines ||= found.into || redefines(kindOf(node))
-    const outputs = this.#protect(node, found)
+    const { outputs, copy } = this.#protect(node, found)
     const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
     this.#statements.push({
       class: commandClass,
       ...(outputs === undefined ? {} : { outputs }),
+      ...(copy === undefined ? {} : { copy }),
       ...(own ? { own } : {}),
     })
   }
@@ -131,10 +132,10 @@ class Gathered {
     return meaning?.kind === 'relation' ? showName(meaning.relation) : showName(relation)
   }
 
-  #protect(node: Node, found: Survey): readonly Output[] | undefined {
+  #protect(node: Node, found: Survey): Pick<StatementFacts, 'outputs' | 'copy'> {
     const names = this.#names
     const { cursors, views, off } = this.#context
-    if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return undefined
+    if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return {}
     const means: LineageMeans = {
       ...(views === undefined ? {} : { views }),
       ...(off === undefined ? {} : { off }),
@@ -148,7 +149,8 @@ class Gathered {
     for (const label of result.escape?.labels ?? []) this.#escaping.add(label)
     this.#reason ??= result.escape?.reason
     this.#reach ||= result.reach
-    return result.outputs
+    const { outputs, copy } = result
+    return { ...(outputs === undefined ? {} : { outputs }), ...(copy === undefined ? {} : { copy }) }
   }
 
   facts(): Facts {

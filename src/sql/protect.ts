@@ -1,10 +1,11 @@
 import type { CopyStmt, Node } from 'libpg-query'
-import type { Output } from '../core/command.ts'
+import type { CopyForm, Output } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
 import type { Relation } from './catalogue.ts'
 import { isPlainTable, labelsOf } from './catalogue.ts'
 import { checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from './classify.ts'
+import { copyForm } from './copy-form.ts'
 import { checkDefinition } from './definitions.ts'
 import { Findings } from './findings.ts'
 import type { OutputColumn } from './lineage.ts'
@@ -25,6 +26,8 @@ import type { Rows } from './walk.ts'
 export type Protection = {
   /** Absent: nothing labelled is in reach, or the statement returns no rows of its own. */
   readonly outputs?: readonly Output[]
+  /** How COPY writes the outputs. */
+  readonly copy?: CopyForm
   readonly labels: readonly LabelName[]
   readonly touches: readonly LabelName[]
   readonly asked: ReadonlyMap<LabelName, number>
@@ -58,12 +61,14 @@ export function protect(
   const findings = new Findings(names.catalogue.labels)
   const reach = found.relations.some((relation) => isInReach(names.relation(relation), names))
   const rows = new Statement(node, found, names, findings, session, reach, means).check()
+  const form = 'CopyStmt' in node ? copyForm(node.CopyStmt) : undefined
   const { escaped } = findings
   // Also where some labels escape: who may see those may not see the rest.
   const known = escaped === undefined || escaped.labels.length < names.catalogue.labels.length
   const outputs = known && rows?.counted === true ? rows.columns.map(outputOf) : undefined
   return {
     ...(outputs === undefined ? {} : { outputs }),
+    ...(outputs === undefined || form === undefined ? {} : { copy: form }),
     labels: labelsIn(outputs),
     touches: findings.touches,
     asked: findings.asked,
@@ -217,10 +222,7 @@ class Statement {
       walk.rows(node.ExplainStmt.query, undefined, undefined)
       return undefined
     }
-    if ('CopyStmt' in node) {
-      this.#copy(node.CopyStmt, walk)
-      return undefined
-    }
+    if ('CopyStmt' in node) return this.#copy(node.CopyStmt, walk)
     if ('DeclareCursorStmt' in node) {
       this.#leave(walk.rows(node.DeclareCursorStmt.query, undefined, undefined), 'a cursor', 'cursor')
       return undefined
@@ -251,23 +253,28 @@ class Statement {
     this.#findings.escape(labels, reason)
   }
 
-  #copy(copy: CopyStmt, walk: QueryWalk): void {
+  /** The rows that go to the client, where they can be told apart there. */
+  #copy(copy: CopyStmt, walk: QueryWalk): Rows | undefined {
     const { relation, is_from: isFrom, attlist } = copy
-    if (relation === undefined) {
-      this.#leave(walk.rows(copy.query, undefined, undefined), 'COPY; use SELECT', 'copy')
-      return
+    const toClient = (rows: Rows) => {
+      if (rows.counted && copyForm(copy) !== undefined) return rows
+      this.#leave(rows, 'COPY in this form; use SELECT', 'copy')
+      return undefined
     }
+    if (relation === undefined) return toClient(walk.rows(copy.query, undefined, undefined))
     const target = isFrom === true ? walk.from.target(relation) : undefined
     const { items } = walk.from.all([{ RangeVar: relation }], undefined, undefined)
     const names = stringsOf(attlist)
     const all = (target ?? items[0])?.columns ?? []
-    const columns =
-      attlist === undefined ? all : all.filter((column) => names === undefined || names.includes(column.name))
-    if (isFrom === true) {
-      this.#findings.store(unionOf(columns))
-      // Which rows a condition lets in depends on what the client sends.
-      walk.expressions.predicate(copy.whereClause, { items, outer: undefined }, undefined)
-    } else this.#leave({ columns, counted: true, rest: [] }, 'COPY; use SELECT', 'copy')
+    // In the order in which they are named; one that is not known here leaves nobody sure of the others.
+    const named = (names ?? []).flatMap((name) => all.find((column) => column.name === name) ?? [])
+    const counted = names !== undefined && named.length === names.length
+    const columns = attlist === undefined || !counted ? all : named
+    if (isFrom !== true) return toClient({ columns, counted, rest: [] })
+    this.#findings.store(unionOf(columns))
+    // Which rows a condition lets in depends on what the client sends.
+    walk.expressions.predicate(copy.whereClause, { items, outer: undefined }, undefined)
+    return undefined
   }
 
   /** SELECT INTO makes a relation too. */

@@ -4,6 +4,7 @@ import { Secret } from '../core/index.ts'
 import type { Minted } from '../identity/index.ts'
 import { catalogueQueries, fingerprintQuery } from '../protocols/postgres/catalogue.ts'
 import { serveWith } from '../protocols/postgres/index.ts'
+import { typesQuery } from '../protocols/postgres/result-types.ts'
 import type { ProtocolServer } from '../session/index.ts'
 import { createSqlAnalyser } from '../sql/index.ts'
 import type { ClientMessage, ErrorFields, FrameSink, ServerMessage } from '../wire/postgres/index.ts'
@@ -165,13 +166,14 @@ export class PostgresStage {
 const SEARCH_PATH = /current_schemas/
 
 function isOwn(sql: string): boolean {
-  return catalogueQueries.includes(sql) || sql === fingerprintQuery || SEARCH_PATH.test(sql)
+  return [...catalogueQueries, fingerprintQuery, typesQuery].includes(sql) || SEARCH_PATH.test(sql)
 }
 
 /** Answers the gateway's own questions about the database. */
 export function knowCatalogue(server: FakePostgres): void {
   server.answer(SEARCH_PATH, rows(['unnest'], [['pg_catalog'], ['public']]))
   server.answer(fingerprintQuery, rows(['f'], [['1']]))
+  server.answer(typesQuery, rows(['oid'], []))
   for (const [i, query] of catalogueQueries.entries()) {
     const values = CATALOGUE[i] ?? []
     const width = values[0]?.length ?? 1

@@ -4,6 +4,7 @@ import { createApprovals } from '../approvals/index.ts'
 import { Budgets } from '../budgets/index.ts'
 import type { Ready } from '../composition/configuration.ts'
 import { readConfiguration } from '../composition/configuration.ts'
+import { maskingKeys, parseMasterKeys } from '../connections/index.ts'
 import type {
   Connection,
   ConnectionName,
@@ -25,6 +26,9 @@ import { MemoryApprovalStore } from './memory-approvals.ts'
 import { MemoryBudgetStore } from './memory-budget-store.ts'
 import { MemoryCredentialStore } from './memory-credential-store.ts'
 import { MemoryJournal } from './memory-journal.ts'
+
+/** What hashes and pseudonyms are made with. */
+const KEYS = maskingKeys(parseMasterKeys(Buffer.alloc(32, 1).toString('base64'), 'test'))
 
 /** The agent whose credentials tests use, and the person who answers for nobody but herself. */
 export const AGENT: Identity = { kind: 'agent', name: 'agent', issuer: 'local', groups: ['agents'] }
@@ -143,7 +147,7 @@ export class World {
       },
       onFault: (error) => faults.push(error),
     })
-    const ready = readConfiguration('sluice.yaml', options.configuration, (error) => faults.push(error))
+    const ready = readConfiguration('sluice.yaml', options.configuration, (error) => faults.push(error), KEYS)
     const budgets = await Budgets.open({
       store: options.budgetStore ?? new MemoryBudgetStore(),
       clock,
@@ -157,7 +161,7 @@ export class World {
 
   /** Puts another configuration in force, as `sluice config apply` does. */
   adopt(configuration: string): void {
-    this.#ready = readConfiguration('sluice.yaml', configuration, (error) => this.reports.push(error))
+    this.#ready = readConfiguration('sluice.yaml', configuration, (error) => this.reports.push(error), KEYS)
     this.gateway.adopt(this.#ready.policy, this.#ready.config.version)
     this.budgets.adopt(this.#ready.config.budgets)
   }

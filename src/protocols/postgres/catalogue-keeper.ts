@@ -3,6 +3,8 @@ import type { Connection, Timer } from '../../core/index.ts'
 import type { Catalogue } from '../../sql/index.ts'
 import { labelledReach } from './catalogue.ts'
 import { buildCatalogue, catalogueQueries, fingerprintQuery, viewsQuery } from './catalogue.ts'
+import type { TypeLookup } from './result-types.ts'
+import { typeLookup, typesQuery } from './result-types.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamPorts } from './upstream.ts'
 import { openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
@@ -20,6 +22,8 @@ export type Known = {
   readonly fingerprint: string
   /** The effective search path of a session that has not changed it. */
   readonly searchPath: readonly string[]
+  /** How the values of each type are built. */
+  readonly types: TypeLookup
 }
 
 /** Schemas that names without one are looked for in, in order. */
@@ -106,6 +110,7 @@ export class CatalogueKeeper {
           results.push(answer ?? [])
         }
         const searchPath = searchPathOf(await client.query(SEARCH_PATH_QUERY))
+        const types = typeLookup(await client.query(typesQuery))
         if (epoch !== this.#epoch) continue
         const catalogue = buildCatalogue(results, this.#connection.labels, epoch)
         // Without the views, the next poll finds it changed.
@@ -118,6 +123,7 @@ export class CatalogueKeeper {
           reach: labelledReach(catalogue),
           fingerprint: `${this.#database} ${state}`,
           searchPath,
+          types,
         }
         return this.#known
       } catch (error) {

@@ -9,6 +9,7 @@ import { errorBytes, noticeBytes } from './errors.ts'
 import type { LocalAnswers } from './local-answers.ts'
 import type { MaskedResults } from './masked-notice.ts'
 import type { ReplySurroundings } from './replies.ts'
+import type { TypeLookup } from './result-types.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
 import { ConversationState } from './state.ts'
@@ -22,6 +23,7 @@ export type ConversationParts = {
   readonly judge: Judge
   readonly suspicion: ReplySurroundings['suspicion']
   readonly inReach: () => ((relation: number) => boolean) | undefined
+  readonly typeOf: () => TypeLookup
   /** Whether what the server says may hold values that the client may not see, and what of it the client hears. */
   readonly withholds: ReplySurroundings['withholds']
   readonly shownText: ReplySurroundings['shownText']
@@ -90,6 +92,7 @@ export class Conversation {
       state: this.#state,
       inReach: parts.inReach,
       suspicion: parts.suspicion,
+      typeOf: parts.typeOf,
       withholds: parts.withholds,
       shownText: parts.shownText,
       settings: new OwnSettings(parts.settings),

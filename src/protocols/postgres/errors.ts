@@ -69,3 +69,15 @@ function hintOf(error: GatewayError): string {
   // A remedy that ends in a command is on a line of its own, so that it can be copied.
   return `${error.remedy}${error.remedy.endsWith('.') ? ' ' : '\n'}${retry}`
 }
+
+/** The SQLSTATE of an ErrorResponse body, without decoding the rest. */
+export function sqlstateOf(buffer: Buffer, start: number, end: number): string {
+  let at = start
+  while (at < end && buffer[at] !== 0) {
+    const zero = buffer.indexOf(0, at)
+    if (zero < 0 || zero >= end) return ''
+    if (buffer[at] === 0x43) return buffer.toString('latin1', at + 1, zero)
+    at = zero + 1
+  }
+  return ''
+}

@@ -173,6 +173,7 @@ export class Extended {
     const bare = {
       statement,
       parameters,
+      formats: message.resultFormats,
       estimatedRows,
       group: this.#state.groupsSent,
       rows: 0,

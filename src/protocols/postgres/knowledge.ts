@@ -4,6 +4,8 @@ import type { Catalogue } from '../../sql/index.ts'
 import { isPlainTable } from '../../sql/index.ts'
 import type { CatalogueKeeper, Known } from './catalogue-keeper.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
+import type { TypeLookup } from './result-types.ts'
+import { builtinType } from './result-types.ts'
 import type { PostgresSettings } from './settings.ts'
 
 /** The first oid that the server gives to objects of users. */
@@ -96,6 +98,11 @@ export class SessionKnowledge implements KnowledgeSource {
 
   #latest(): Known | undefined {
     return this.#keeper?.current() ?? this.#known
+  }
+
+  /** What values of each type are, as the catalogue has it. */
+  typeOf(): TypeLookup {
+    return (this.#keeper?.current() ?? this.#known)?.types ?? builtinType
   }
 
   /** Whether the relation of this name is in reach; one that is not known counts. */

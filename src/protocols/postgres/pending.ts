@@ -1,7 +1,7 @@
 import type { GatewayError } from '../../core/index.ts'
 import type { Judgement, Permitted } from '../../session/index.ts'
 import type { LocalAnswer, LocalCursor, LocalQuestion } from './local-answers.ts'
-import type { ResultPlan } from './results.ts'
+import type { Formats, ResultPlan } from './results.ts'
 
 /** A prepared statement as this session knows it. `judgement` was made at Parse and is made again when it is stale. */
 export type Statement = {
@@ -21,6 +21,8 @@ export type Statement = {
 export type Portal = {
   readonly statement: Statement
   readonly parameters: readonly (Uint8Array | null)[]
+  /** The formats its columns come in, as asked for at Bind. */
+  readonly formats: Formats
   /** Approved at Bind, under this version of the policy: its executions need no second approval. */
   readonly approved: string | undefined
   /** The permission its first execution uses up. */

@@ -12,14 +12,25 @@ import {
   SERVER_TYPES,
   STATUS_BYTES,
 } from '../../wire/postgres/index.ts'
-import { errorBytes, positionOf } from './errors.ts'
+import { errorBytes, positionOf, sqlstateOf } from './errors.ts'
 import type { MaskedResults } from './masked-notice.ts'
 import { Meter } from './meter.ts'
 import type { Pending, Portal, Statement } from './pending.ts'
 import { asksForReady } from './pending.ts'
 import type { ResultPlan } from './results.ts'
 import type { OwnSettings, Reached } from './withheld.ts'
-import { hideSurprises, maskRow, rowsWaiting, RowStream, takeRows, tighten } from './results.ts'
+import type { CopyRows } from './copy-rows.ts'
+import type { TypeLookup } from './result-types.ts'
+import {
+  copyMasker,
+  fit,
+  hideSurprises,
+  maskRow,
+  rowsWaiting,
+  RowStream,
+  takeRows,
+  tighten,
+} from './results.ts'
 import type { ConversationState, Fields } from './state.ts'
 
 /** A row larger than this is masked as it streams by instead of being collected. */
@@ -37,6 +48,8 @@ export type ReplySurroundings = {
   inReach(): ((relation: number) => boolean) | undefined
   /** Whether a source that the server names would be a surprise in the result of this statement of a batch. */
   suspicion(facts: Facts, statement: number): ((relation: number, attribute: number) => boolean) | undefined
+  /** What values of each type are. */
+  typeOf(): TypeLookup
   /** Whether what the server says about this command may hold values that the client may not see. */
   withholds(of: Reached | 'anything' | undefined): boolean
   /** An error or a notice as the client may hear it, the same object if in full; undefined: not at all. */
@@ -81,6 +94,8 @@ export class Replies implements FrameSink {
   #flight: Permitted | undefined
   #stopping = false
   #rowStream: RowStream | undefined
+  /** Masks the rows of the COPY that the server is sending. */
+  #copy: CopyRows | undefined
   /** Set while the rest of a result is swallowed; told to the client in its place. */
   #cut: GatewayError | undefined
   /** The client has been told of a cut, but the server goes on up to ReadyForQuery: none of that is for the client. */
@@ -130,8 +145,14 @@ export class Replies implements FrameSink {
     this.#takeRows()
     this.#flight = flight
     if (flight !== undefined && this.#said.length < SAID_MAX) this.#said.push(flight.command.text)
+    this.#copy = undefined
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
-    this.#meter.follow(flight, head?.kind === 'execute' ? head.portal : undefined)
+    const portal = head?.kind === 'execute' ? head.portal : undefined
+    // What a statement's description says of formats is not meant: they are the portal's.
+    if (this.#plan !== undefined && portal !== undefined) {
+      this.#plan = fit(this.#plan, portal.formats, this.#around.typeOf())
+    }
+    this.#meter.follow(flight, portal)
   }
 
   header(type: number, bodyBytes: number): FrameMode {
@@ -162,9 +183,11 @@ export class Replies implements FrameSink {
         return this.#around.inReach() === undefined ? 'pass' : 'whole'
       case SERVER_TYPES.parameterStatus:
         return 'whole'
-      case SERVER_TYPES.parameterDescription:
       case SERVER_TYPES.copyOutResponse:
       case SERVER_TYPES.copyDone:
+        if (this.#muted || this.#cut !== undefined) return 'drop'
+        return this.#plan === undefined ? 'pass' : 'whole'
+      case SERVER_TYPES.parameterDescription:
         return this.#muted || this.#cut !== undefined ? 'drop' : 'pass'
       case SERVER_TYPES.notificationResponse:
         return this.#around.inReach() === undefined ? 'pass' : 'whole'
@@ -217,6 +240,15 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.readyForQuery:
         this.#ready(buffer, from, start, end)
         return
+      case SERVER_TYPES.copyOutResponse:
+        this.#copyBegins(buffer, start, end)
+        this.pass(buffer, from, end)
+        return
+      case SERVER_TYPES.copyDone:
+        this.#copy?.end((bytes, first, last) => this.#send(bytes, first, last))
+        this.#copy = undefined
+        this.pass(buffer, from, end)
+        return
       case SERVER_TYPES.copyInResponse:
         if (this.#muted) {
           // Nobody will send the data.
@@ -232,13 +264,21 @@ export class Replies implements FrameSink {
     }
   }
 
-  piece(_type: number, buffer: Buffer, start: number, end: number, bytesLeft: number): void {
+  piece(type: number, buffer: Buffer, start: number, end: number, bytesLeft: number): void {
+    if (type === SERVER_TYPES.copyData) {
+      this.#copy?.push(buffer, start, end, (bytes, from, to) => this.#send(bytes, from, to))
+      return
+    }
     this.#rowStream?.piece(buffer, start, end, bytesLeft, (bytes, from, to) => this.pass(bytes, from, to))
     if (bytesLeft === 0) this.#rowStream = undefined
   }
 
   pass(buffer: Buffer, start: number, end: number): void {
     this.#takeRows()
+    this.#send(buffer, start, end)
+  }
+
+  #send(buffer: Buffer, start: number, end: number): void {
     if (this.#flight === undefined) this.#session.reply(buffer, start, end)
     else this.#session.result(this.#flight, buffer, start, end)
   }
@@ -263,7 +303,14 @@ export class Replies implements FrameSink {
   }
 
   #copyRow(bodyBytes: number): FrameMode {
-    return this.#countRow(bodyBytes) ?? 'pass'
+    return this.#countRow(bodyBytes) ?? (this.#copy === undefined ? 'pass' : 'stream')
+  }
+
+  /** From here on the server sends rows of COPY. */
+  #copyBegins(buffer: Buffer, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.copyOutResponse, buffer, start, end)
+    if (message.kind !== 'copyOutResponse' || this.#plan === undefined) return
+    this.#copy = copyMasker(this.#plan, message, this.#around.typeOf())
   }
 
   /** Undefined: the row may be shown. */
@@ -331,8 +378,10 @@ export class Replies implements FrameSink {
       this.follow()
       return
     }
-    if (this.#plan !== undefined) this.#plan = tighten(this.#plan, message.fields, inReach)
-    else if (this.#flight !== undefined) {
+    if (this.#plan !== undefined) {
+      const formats = message.fields.map((field) => field.format)
+      this.#plan = fit(tighten(this.#plan, message.fields, inReach), formats, this.#around.typeOf())
+    } else if (this.#flight !== undefined) {
       const statement = head?.kind === 'query' ? head.statement : 0
       this.#plan = this.#hidden(this.#flight.judgement.facts, statement, message.fields)
     }
@@ -359,6 +408,7 @@ export class Replies implements FrameSink {
   /** One statement has ended: of a batch it may not be the last. */
   #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
     this.#state.copyIn = false
+    this.#copy = undefined
     if (this.#cut !== undefined) {
       this.#tellCut(false)
       return
@@ -422,6 +472,7 @@ export class Replies implements FrameSink {
 
   #error(buffer: Buffer, from: number, start: number, end: number): void {
     this.#state.copyIn = false
+    this.#copy = undefined
     const head = this.#state.pending.first()
     if (head?.kind === 'refusal') {
       if (!this.#muted) this.#session.reply(errorBytes(head.error, 'ERROR', positionOf(head.error)))
@@ -568,23 +619,7 @@ export class Replies implements FrameSink {
   }
 
   #takeRows(): void {
-    const flight = this.#flight
-    if (rowsWaiting() === 0) return
-    takeRows((bytes, start, end) => {
-      if (flight === undefined) this.#session.reply(bytes, start, end)
-      else this.#session.result(flight, bytes, start, end)
-    })
+    this.#copy?.take((bytes, start, end) => this.#send(bytes, start, end))
+    if (rowsWaiting() > 0) takeRows((bytes, start, end) => this.#send(bytes, start, end))
   }
-}
-
-/** The SQLSTATE of an ErrorResponse body, without decoding the rest. */
-function sqlstateOf(buffer: Buffer, start: number, end: number): string {
-  let at = start
-  while (at < end && buffer[at] !== 0) {
-    const zero = buffer.indexOf(0, at)
-    if (zero < 0 || zero >= end) return ''
-    if (buffer[at] === 0x43) return buffer.toString('latin1', at + 1, zero)
-    at = zero + 1
-  }
-  return ''
 }

@@ -1,13 +1,22 @@
-import type { Facts, LabelName, MaskingRule, Output } from '../../core/index.ts'
+import type { CopyForm, Facts, LabelName, MaskingRule, Output } from '../../core/index.ts'
 import { GatewayError, LIMITS } from '../../core/index.ts'
-import type { CellMasker } from '../../session/index.ts'
-import { cellMasker, maskedCell } from '../../session/index.ts'
-import type { FieldDescription } from '../../wire/postgres/index.ts'
+import type { CellMasker, ValueFormat } from '../../session/index.ts'
+import { cellMasker, maskedCell, NOTHING } from '../../session/index.ts'
+import type { CopyFormats, FieldDescription } from '../../wire/postgres/index.ts'
+import type { CopyRows } from './copy-rows.ts'
+import { copyRows } from './copy-rows.ts'
+import type { TypeLookup } from './result-types.ts'
 
 /** What happens to each column of one result. */
 export type ResultPlan = {
   readonly outputs: readonly Output[]
-  /** By position; undefined: forwarded as it is. */
+  /** The rows are those of COPY, written like this. */
+  readonly copy?: CopyForm
+  /** By position: what hides the values; undefined: they are forwarded as they are. */
+  readonly rules: readonly (MaskingRule | undefined)[]
+  /** By position: the type of the values, as the catalogue has it, or better the server; 0 is not known. */
+  readonly types: readonly number[]
+  /** By position: what does it. Until formats and types are known (`fit`), values are hidden whole. */
   readonly columns: readonly (CellMasker | undefined)[]
   /** Some column is masked, so rows have to be looked into. */
   readonly masks: boolean
@@ -15,25 +24,49 @@ export type ResultPlan = {
   readonly labelled: boolean
   /** How many bytes longer a masked row may be. */
   readonly grows: number
+  /** Chosen for these formats, with the types of this lookup. */
+  readonly fitted?: Fitted
 }
 
-function resultPlan(outputs: readonly Output[], columns: readonly (CellMasker | undefined)[]): ResultPlan {
+type Fitted = { readonly formats: Formats; readonly typeOf: TypeLookup }
+
+/** Codes as in Bind: none is text, one is for all columns. */
+export type Formats = readonly number[]
+
+function resultPlan(
+  { outputs, copy }: Pick<ResultPlan, 'outputs' | 'copy'>,
+  rules: readonly (MaskingRule | undefined)[],
+  types: readonly number[],
+  fitted?: Fitted,
+): ResultPlan {
+  const columns = rules.map((rule, i) => {
+    if (rule === undefined) return undefined
+    if (fitted === undefined) return NOTHING
+    return cellMasker(rule, fitted.typeOf(types[i] ?? 0), formatOf(fitted.formats, i))
+  })
   let grows = 0
   for (const column of columns) grows += column?.grows ?? 0
+  const masks = rules.some((each) => each !== undefined)
   return {
     outputs,
+    ...(copy === undefined ? {} : { copy }),
+    rules,
+    types,
     columns,
-    masks: columns.some((each) => each !== undefined),
+    masks,
     labelled: outputs.some((each) => each.labels !== undefined),
     grows,
+    ...(fitted === undefined ? {} : { fitted }),
   }
 }
 
-/** Types whose bytes are UTF-8 text in both formats: char, name, text, bpchar, varchar. */
-const TEXT_TYPES = new Set([18, 19, 25, 1042, 1043])
+function formatOf(formats: Formats, column: number): ValueFormat {
+  const code = formats.length === 1 ? formats[0] : formats[column]
+  return code === 1 ? 'binary' : 'text'
+}
 
-/** Hides a value of any type: NULL parses as every type. */
-const NULLS: CellMasker = cellMasker({ kind: 'null' }, 'other')
+/** NULL is a value of every type. */
+const HIDE: MaskingRule = { kind: 'null' }
 
 /** One plan per statement of the batch; undefined where nothing was analysed because no label is in reach. */
 export function planResults(
@@ -41,22 +74,18 @@ export function planResults(
   masks: ReadonlyMap<LabelName, MaskingRule>,
 ): readonly (ResultPlan | undefined)[] {
   return facts.statements.map((statement) => {
-    if (statement.outputs === undefined) return undefined
+    const { outputs, copy } = statement
+    if (outputs === undefined) return undefined
     return resultPlan(
-      statement.outputs,
-      statement.outputs.map((output) => maskerFor(output, masks)),
+      { outputs, ...(copy === undefined ? {} : { copy }) },
+      outputs.map((output) => ruleFor(output, masks)),
+      outputs.map((output) => output.type ?? 0),
     )
   })
 }
 
-function maskerFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): CellMasker | undefined {
-  const rules = (output.labels ?? []).flatMap((label) => masks.get(label) ?? [])
-  const [rule, ...others] = rules
-  if (rule === undefined) return undefined
-  if (output.computed === true) return cellMasker({ kind: 'full' }, 'other')
-  // Two different rules on one value: nothing of it is shown.
-  if (others.some((other) => JSON.stringify(other) !== JSON.stringify(rule))) return NULLS
-  return cellMasker(rule, TEXT_TYPES.has(output.type ?? 0) ? 'text' : 'other')
+function ruleFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): MaskingRule | undefined {
+  return output.labels?.some((label) => masks.has(label)) === true ? maskOf(output, masks) : undefined
 }
 
 /** How an output that is masked is hidden, in the words of the configuration; of two rules neither shows anything. */
@@ -68,37 +97,62 @@ export function maskOf(output: Output, masks: ReadonlyMap<LabelName, MaskingRule
   return rule !== undefined && agree ? rule : { kind: 'null' }
 }
 
+const FITTED = new WeakMap<ResultPlan, Map<string, ResultPlan>>()
+
+/** Chooses the maskers for values in these formats. The same plan for the same plan and formats. */
+export function fit(plan: ResultPlan, formats: Formats, typeOf: TypeLookup): ResultPlan {
+  if (!plan.masks) return plan
+  let known = FITTED.get(plan)
+  if (known === undefined) {
+    known = new Map()
+    FITTED.set(plan, known)
+  }
+  const key = formats.join()
+  const before = known.get(key)
+  if (before?.fitted?.typeOf === typeOf) return before
+  const fitted = resultPlan(plan, plan.rules, plan.types, { formats, typeOf })
+  if (known.size < FORMATS_KEPT) known.set(key, fitted)
+  return fitted
+}
+
+const FORMATS_KEPT = 16
+
 /**
  * Holds the server's own description against the analysis. It comes after execution has begun, so it can only
  * tighten: where the two disagree about a column in labelled reach, or about how many columns there are, the values
- * are hidden whole.
+ * are hidden whole. What it says of types is true: it is what the values are written in.
  */
 export function tighten(
   plan: ResultPlan,
   fields: readonly FieldDescription[],
   inReach: (relation: number) => boolean,
 ): ResultPlan {
+  const types = fields.map((field) => field.typeOid)
   if (fields.length !== plan.outputs.length) {
     return resultPlan(
-      plan.outputs,
-      fields.map(() => NULLS),
+      plan,
+      fields.map(() => HIDE),
+      types,
     )
   }
-  let changed = false
-  const columns = fields.map((field, i) => {
+  const rules = fields.map((field, i) => {
     const output = plan.outputs[i]
-    const source = output?.source
-    // Without a source it comes from an expression or a set operation, for which the server names no table.
-    const agrees =
-      source === undefined
-        ? output !== undefined && field.tableOid === 0
-        : source.relation === field.tableOid && source.attribute === field.attnum
-    if (agrees) return plan.columns[i]
-    if (output?.labels === undefined && !inReach(field.tableOid)) return plan.columns[i]
-    changed = true
-    return NULLS
+    if (agree(output, field)) return plan.rules[i]
+    return output?.labels === undefined && !inReach(field.tableOid) ? plan.rules[i] : HIDE
   })
-  return changed ? resultPlan(plan.outputs, columns) : plan
+  const isSame = types.every((type, i) => type === plan.types[i] && rules[i] === plan.rules[i])
+  if (isSame || (!plan.masks && rules.every((rule) => rule === undefined))) return plan
+  return resultPlan(plan, rules, types)
+}
+
+/**
+ * Where analysis names a source, the server must name it too. Without a source it comes from an expression or a set
+ * operation, for which the server names no table.
+ */
+function agree(output: Output | undefined, field: FieldDescription): boolean {
+  const source = output?.source
+  if (source === undefined) return output !== undefined && field.tableOid === 0
+  return source.relation === field.tableOid && source.attribute === field.attnum
 }
 
 /**
@@ -109,12 +163,36 @@ export function hideSurprises(
   fields: readonly FieldDescription[],
   isSurprise: (relation: number, attribute: number) => boolean,
 ): ResultPlan | undefined {
-  const columns = fields.map((field) => (isSurprise(field.tableOid, field.attnum) ? NULLS : undefined))
-  if (columns.every((each) => each === undefined)) return undefined
+  const rules = fields.map((field) => (isSurprise(field.tableOid, field.attnum) ? HIDE : undefined))
+  if (rules.every((each) => each === undefined)) return undefined
   return resultPlan(
-    fields.map(({ name }) => ({ name })),
-    columns,
+    { outputs: fields.map(({ name }) => ({ name })) },
+    rules,
+    fields.map(({ typeOid }) => typeOid),
   )
+}
+
+/**
+ * What masks the rows of a COPY that the server begins to send in these formats; undefined where none needs it. Other
+ * columns than were analysed (the server leaves out generated ones) are all hidden. Throws where the server is about to
+ * send another format: nothing would tell one value from the next.
+ */
+export function copyMasker(plan: ResultPlan, formats: CopyFormats, typeOf: TypeLookup): CopyRows | undefined {
+  if (!plan.masks) return undefined
+  const binary = plan.copy?.kind === 'binary' ? 1 : 0
+  if (plan.copy === undefined || formats.format !== binary) {
+    throw new GatewayError(
+      'protocol_violation',
+      'The upstream sends rows of COPY that are not what was asked for.',
+    )
+  }
+  const { columnFormats } = formats
+  if (columnFormats.length !== plan.outputs.length)
+    return copyRows(
+      plan.copy,
+      columnFormats.map(() => NOTHING),
+    )
+  return copyRows(plan.copy, fit(plan, [binary], typeOf).columns)
 }
 
 /** Where masked rows go. */
@@ -162,7 +240,7 @@ export function maskRow(
       const labels = plan.outputs[i]?.labels
       if (labels !== undefined) counter.record(labels, buffer, at + 4, next)
     }
-    const masker = columns === undefined ? NULLS : columns[i]
+    const masker = columns === undefined ? NOTHING : columns[i]
     if (masker !== undefined && length >= 0) {
       to = copyRun(buffer, runFrom, at, target, to)
       const from = at + 4
@@ -343,7 +421,7 @@ export class RowStream {
   }
 
   #masker(): CellMasker | undefined {
-    return this.#columns === this.#plan.columns.length ? this.#plan.columns[this.#column] : NULLS
+    return this.#columns === this.#plan.columns.length ? this.#plan.columns[this.#column] : NOTHING
   }
 
   #keep(bytes: Buffer): void {

@@ -175,6 +175,7 @@ export class PostgresServer {
       judge,
       inReach: () => knowledge.inReach(),
       suspicion: (facts, statement) => knowledge.suspicion(facts, statement),
+      typeOf: () => knowledge.typeOf(),
       withholds: (of) => (of === 'anything' || mayHoldValues(of, false)) && !judge.seesAll,
       shownText: (kind, fields, of) => {
         const may = of === 'anything' || mayHoldValues(of, knowledge.isInReach(fields.schema, fields.table))

@@ -1,0 +1,66 @@
+import type { MaskingKey, MaskingRule } from '../core/index.ts'
+import { ADDRESS_CHARS, isChecked, isDigits, isName, isUuid, TOKEN_CHARS, uuidBytes } from './tokens.ts'
+
+/** Candidates looked at in one value: each costs a MAC, and a value may be nothing but candidates. */
+const CANDIDATES_MAX = 1_000
+/** A longer value is no masked one; something masked in it is looked for in its first bytes. */
+const LOOKED_AT_BYTES = 256 * 1024
+
+const TOKENS = new RegExp(`[a-z2-7]{${TOKEN_CHARS},200}`, 'g')
+const ADDRESSES = new RegExp(`(?<![a-z2-7])[a-z2-7]{${ADDRESS_CHARS}}(?=@example\\.(?:com|net|org))`, 'g')
+const UUIDS = /(?<![0-9a-f])[0-9a-f]{8}-?[0-9a-f]{4}-?8[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}(?![0-9a-f])/g
+
+/**
+ * Whether a value that somebody wants to write is one that the gateway put in place of a protected one: written back,
+ * it would destroy what it stands for. `rule` is that of the column written to, `key` any of the gateway's.
+ *
+ * Hashes, addresses and uuids made for any label are found anywhere in the value, as text or as the sixteen bytes of a
+ * uuid. What is easily met by chance counts only as a whole, and only where the column's own rule makes such values:
+ * names and digits of pseudonyms, the stars of partial values, a constant. Years and buckets look like any other.
+ */
+export function recognises(value: Uint8Array, rule: MaskingRule | undefined, key: MaskingKey): boolean {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, Math.min(value.length, LOOKED_AT_BYTES))
+  if (bytes.length === 16 && isUuid(key, bytes)) return true
+  const text = bytes.toString('utf8').trim()
+  const unquoted = text.replace(/^"(.*)"$/s, '$1')
+  if (unquoted === '[masked]' || text === '\\x5b6d61736b65645d') return true
+  if (rule?.kind === 'constant' && rule.text !== '' && unquoted === rule.text) return true
+  if (rule?.kind === 'partial' && text.includes('***')) return true
+  if (rule?.kind === 'pseudonym' && isOfPseudonym(text, rule.of, key)) return true
+  return holdsToken(text, key)
+}
+
+function isOfPseudonym(
+  text: string,
+  of: (MaskingRule & { kind: 'pseudonym' })['of'],
+  key: MaskingKey,
+): boolean {
+  if (of === 'name') return isName(key, text)
+  return (of === 'phone' || of === 'digits') && /^[\d ()+./-]{1,64}$/.test(text) && isDigits(key, text)
+}
+
+function holdsToken(value: string, key: MaskingKey): boolean {
+  const text = value.toLowerCase()
+  let left = CANDIDATES_MAX
+  for (const [found] of text.matchAll(TOKENS)) {
+    if (isChecked(key, found.slice(-TOKEN_CHARS))) return true
+    if (--left === 0) return false
+  }
+  for (const [found] of text.matchAll(ADDRESSES)) {
+    if (isChecked(key, found)) return true
+    if (--left === 0) return false
+  }
+  for (const [found] of text.matchAll(UUIDS)) {
+    const plain = found.replaceAll('-', '').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+    const uuid = uuidBytes(plain)
+    if (uuid !== undefined && isUuid(key, uuid)) return true
+    if (--left === 0) return false
+  }
+  return hexOf(text, key)
+}
+
+/** A hash of a bytea, in hexadecimal: the token's letters. */
+function hexOf(text: string, key: MaskingKey): boolean {
+  const found = new RegExp(`^\\\\x([0-9a-f]{${2 * TOKEN_CHARS}})$`).exec(text)
+  return found !== null && isChecked(key, Buffer.from(found[1] ?? '', 'hex').toString('latin1'))
+}
