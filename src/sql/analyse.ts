@@ -1,5 +1,5 @@
 import type { Node, RawStmt } from 'libpg-query'
-import type { CommandClass, Facts, Output, StatementFacts } from '../core/command.ts'
+import type { CommandClass, Facts, StatementFacts } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
 import { classOfCalls } from './calls.ts'

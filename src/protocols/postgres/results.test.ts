@@ -51,6 +51,7 @@ const never = () => false
 const copied = (label: LabelName, type: number): Output => ({
   name: 'c',
   labels: [label],
+  type,
   source: { relation: 7, attribute: 2, type },
 })
 const computed: Output = { name: 'c', labels: [email], computed: true }

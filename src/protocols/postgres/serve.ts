@@ -189,7 +189,7 @@ export class PostgresServer {
       masked,
       writeBack: new WriteBack({
         parse: (text) => analyser.parse(text),
-        recognises: (value) => looksMasked(value),
+        recognises: (value, label) => looksMasked(value) || session.recognises(value, label),
       }),
       local: new LocalAnswers({
         schema: connection.settings.virtualSchema,
