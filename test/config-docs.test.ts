@@ -30,7 +30,7 @@ identities:
   local:
     - { name: ada, kind: person, groups: [engineers] }
     - { name: support-agent, kind: agent, groups: [support-agents] }
-labels: { pii.email: {}, pii.name: {} }
+labels: { pii.email: {}, pii.name: {}, pii.phone: {}, secret: {} }
 connections:
   crm: { protocol: postgres, upstream: { host: db, user: app } }
   api: { protocol: http, upstream: { url: "http://127.0.0.1:1" } }
