@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Decision, RuleRef } from '../../core/index.ts'
+import type { Decision, ResultLimit, RuleRef } from '../../core/index.ts'
 import { COMMAND_CLASSES, describeChain, GatewayError, LIMITS } from '../../core/index.ts'
 import type { Explanation } from '../../session/index.ts'
 import type { ApiParts } from '../parts.ts'
@@ -17,6 +17,7 @@ const body = z.strictObject({
 
 const rule = z.object({ name: z.string(), file: z.string(), line: z.int() })
 const names = z.array(z.string())
+const bounds = z.object({ rows: z.number().optional(), bytes: z.number().optional() })
 
 const explanation = z.object({
   identity: z.string(),
@@ -52,8 +53,12 @@ const explanation = z.object({
       mask: z.record(z.string(), z.unknown()).optional(),
     }),
   ),
-  /** Absent: no result, or one without a limit. */
-  limit: z.object({ rows: z.number().optional(), bytes: z.number().optional() }).optional(),
+  /** Where the result is cut off. Absent: no result, or one without a limit. */
+  limit: bounds.optional(),
+  /** Where the rest of it is held for approval. */
+  pause: bounds.optional(),
+  /** A rule asks how many rows the planner expects. That is not asked here, and counts as beyond every number. */
+  estimateUnknown: z.literal(true).optional(),
 })
 
 /** Asking what the rules make of a command, with the rights that look at the configuration and a record of it. */
@@ -133,7 +138,8 @@ function toldOf({
       labels: [...each.labels],
       ...(mask === undefined ? {} : { mask: { ...mask } }),
     })),
-    ...limitOf(decision),
+    ...limitsOf(decision),
+    ...(decision.estimate === true ? { estimateUnknown: true as const } : {}),
   }
 }
 
@@ -141,12 +147,19 @@ function ruleOf({ name, file, line }: RuleRef): z.output<typeof rule> {
   return { name, file, line }
 }
 
-function limitOf(decision: Decision): { limit?: { rows?: number; bytes?: number } } {
+type Bounds = z.output<typeof bounds>
+
+function limitsOf(decision: Decision): { limit?: Bounds; pause?: Bounds } {
   if (decision.kind === 'deny') return {}
-  const { rowsMax, bytesMax } = decision.limit
-  const limit = {
+  const limit = boundsOf(decision.limit)
+  const pause = decision.pause === undefined ? undefined : boundsOf(decision.pause)
+  return { ...(limit === undefined ? {} : { limit }), ...(pause === undefined ? {} : { pause }) }
+}
+
+function boundsOf({ rowsMax, bytesMax }: ResultLimit): Bounds | undefined {
+  const found = {
     ...(Number.isFinite(rowsMax) ? { rows: rowsMax } : {}),
     ...(Number.isFinite(bytesMax) ? { bytes: bytesMax } : {}),
   }
-  return Object.keys(limit).length === 0 ? {} : { limit }
+  return Object.keys(found).length === 0 ? undefined : found
 }

@@ -3,6 +3,7 @@ import type { Common } from '../context.ts'
 import { call } from '../context.ts'
 
 const names = z.array(z.string())
+const bounds = z.object({ rows: z.number().optional(), bytes: z.number().optional() })
 const rule = z.object({ name: z.string(), file: z.string(), line: z.number() })
 
 /** What `POST /v1/policy/explain` answers. */
@@ -37,7 +38,9 @@ const explanation = z.object({
       mask: z.looseObject({ kind: z.string() }).optional(),
     }),
   ),
-  limit: z.object({ rows: z.number().optional(), bytes: z.number().optional() }).optional(),
+  limit: bounds.optional(),
+  pause: bounds.optional(),
+  estimateUnknown: z.literal(true).optional(),
 })
 
 export type Explained = z.output<typeof explanation>

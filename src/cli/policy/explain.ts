@@ -77,7 +77,7 @@ export function explainedText(explained: Explained): string {
 }
 
 function factsOf(explained: Explained): (readonly [string, string])[] {
-  const { escape, limit } = explained
+  const { escape, limit, pause, estimateUnknown } = explained
   const lists: (readonly [string, readonly string[]])[] = [
     ['reads', explained.reads],
     ['writes', explained.writes],
@@ -99,8 +99,13 @@ function factsOf(explained: Explained): (readonly [string, string])[] {
       : [['cannot be followed', `${escape.labels.join(', ')}: ${escape.reason}`] as const]),
     ...(notes.length === 0 ? [] : [['besides', notes.join(', ')] as const]),
     ...(explained.decision === 'deny' ? [] : [['limit', limitText(limit)] as const]),
+    ...(pause === undefined ? [] : [['rest held after', limitText(pause)] as const]),
+    ...(estimateUnknown === true ? [['estimate', ESTIMATE_UNKNOWN] as const] : []),
   ]
 }
+
+const ESTIMATE_UNKNOWN =
+  'a rule asks how many rows there would be; here that counts as unknown, when it runs the planner is asked'
 
 function limitText(limit: Explained['limit']): string {
   if (limit === undefined) return 'none'

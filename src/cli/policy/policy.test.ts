@@ -81,6 +81,12 @@ describe('policy explain', () => {
     expect(text).toMatch(/limit +100 rows/)
   })
 
+  it('says where the rest is held, and that an estimate was not asked for', () => {
+    const text = explainedText({ ...EXPLAINED, pause: { rows: 50 }, estimateUnknown: true })
+    expect(text).toMatch(/rest held after +50 rows/)
+    expect(text).toMatch(/estimate +a rule asks/)
+  })
+
   it('says that nothing is shown of what is refused', () => {
     const text = explainedText({ ...EXPLAINED, decision: 'deny', message: 'Do not.', rules: [] })
     expect(text).toMatch(/REFUSED[\s\S]*Do not\.[\s\S]*No rule permits it/)
