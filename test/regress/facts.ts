@@ -43,6 +43,9 @@ const EXPLAINED = (
   )
   SELECT c.relname FROM near JOIN pg_class c ON c.oid = near.oid
   UNION ALL SELECT '*' WHERE EXISTS (SELECT FROM pg_trigger t JOIN near ON near.oid = t.tgrelid WHERE NOT tgisinternal)
+    OR EXISTS (SELECT FROM pg_rewrite r JOIN near ON near.oid = r.ev_class JOIN pg_depend d ON d.objid = r.oid
+      AND d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_proc'::regclass)
+    OR EXISTS (SELECT FROM pg_proc p JOIN pg_type t ON t.oid = ANY (p.proargtypes) JOIN near ON near.oid = t.typrelid)
     OR EXISTS (SELECT FROM pg_policy p JOIN near ON near.oid = p.polrelid)
     OR EXISTS (SELECT FROM pg_proc WHERE proname IN (${list(calls)}) AND pronamespace <> 'pg_catalog'::regnamespace)`
 
@@ -53,6 +56,7 @@ type Totals = {
   opaque: number
   opaquePlain: number
   plain: number
+  readonly opaqueKinds: Map<string, number>
   crashes: string[]
   missed: string[]
 }
@@ -77,7 +81,11 @@ const DEFINES =
   /^\s*(CREATE|ALTER|DROP|TRUNCATE|REINDEX|CLUSTER|VACUUM|ANALYZE|REFRESH|COMMENT|GRANT|REVOKE|LOCK|IMPORT|REASSIGN|SECURITY)\b/i
 
 /** These lock what they describe, and read none of its rows. */
-const DESCRIBES = /^pg_(get_\w+|\w+_size|relation_\w+|index\w*|partition_\w+|identify_\w+|describe_\w+)$/
+const DESCRIBES =
+  /^pg_(get_\w+|\w+_size|relation_\w+|index\w*|partition_\w+|identify_\w+|describe_\w+)$|^satisfies_hash_partition$/
+
+/** Views of the system that print definitions, and lock what these name. */
+const PRINTS = new Set(['pg_views', 'pg_matviews', 'pg_rules', 'pg_policies', 'views'])
 
 function isDefinition(text: string): boolean {
   return DEFINES.test(text) && !/^\s*CREATE\s+(\w+\s+)*(TABLE|VIEW)\b[^;]*\bAS\b/i.test(text)
@@ -88,10 +96,19 @@ class Comparison {
   readonly #analyser: SqlAnalyser
   readonly #totals: Totals
   readonly #file: string
+  /** Names of the server's own functions. */
+  readonly #builtin: ReadonlySet<string>
   #state = 'I'
   #held = new Set<string>()
 
-  constructor(client: RawClient, analyser: SqlAnalyser, totals: Totals, file: string) {
+  constructor(
+    client: RawClient,
+    analyser: SqlAnalyser,
+    totals: Totals,
+    file: string,
+    builtin: ReadonlySet<string>,
+  ) {
+    this.#builtin = builtin
     this.#client = client
     this.#analyser = analyser
     this.#totals = totals
@@ -159,9 +176,16 @@ class Comparison {
       if (facts.attributes['parsed'] === false) return undefined
       const isOpaque = facts.class === 'opaque'
       if (isOpaque) this.#totals.opaque++
-      if (!USERS_CODE.test(text)) {
+      const runsUsersCode =
+        USERS_CODE.test(text) ||
+        facts.calls.some((call) => !this.#builtin.has(call.split('.').at(-1) ?? call))
+      if (!runsUsersCode) {
         this.#totals.plain++
-        if (isOpaque) this.#totals.opaquePlain++
+        if (isOpaque) {
+          this.#totals.opaquePlain++
+          const words = text.trim().split(/\s+/).slice(0, 2).join(' ').toUpperCase()
+          this.#totals.opaqueKinds.set(words, (this.#totals.opaqueKinds.get(words) ?? 0) + 1)
+        }
       }
       return facts
     } catch (error) {
@@ -174,6 +198,7 @@ class Comparison {
     this.#totals.compared++
     if (facts.class === 'opaque') return
     const named = [...facts.reads, ...facts.writes].map((each) => each.split('.').at(-1) ?? each)
+    if (named.some((name) => PRINTS.has(name))) return
     const known = new Set(named)
     const unknown = fresh.filter((name) => !known.has(name))
     if (facts.calls.some((name) => DESCRIBES.test(name.split('.').at(-1) ?? name))) return
@@ -207,6 +232,7 @@ async function main(): Promise<void> {
     opaque: 0,
     opaquePlain: 0,
     plain: 0,
+    opaqueKinds: new Map(),
     crashes: [],
     missed: [],
   }
@@ -220,6 +246,13 @@ async function main(): Promise<void> {
       ['DBNAME', REGRESSION_DATABASE],
       ['USER', server.user],
     ])
+    const builtin = new Set(
+      (
+        await server.sql<{ proname: string }>(
+          "SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace",
+        )
+      ).map(({ proname }) => proname),
+    )
     const names = (await readSchedule(suite)).flat()
     for (const name of names) {
       if (only.length > 0 && name !== 'test_setup' && !only.includes(name)) continue
@@ -236,7 +269,7 @@ async function main(): Promise<void> {
         options: '-c statement_timeout=20s',
       }
       const { client } = await RawClient.open(target, settings)
-      const comparison = new Comparison(client, analyser, totals, name)
+      const comparison = new Comparison(client, analyser, totals, name, builtin)
       try {
         for (const statement of statementsOf(Buffer.from(script, 'latin1').toString('utf8'), variables)) {
           if (comparison.ended) break
@@ -259,15 +292,17 @@ function tell(totals: Totals): void {
   const share = totals.opaque / totals.statements
   const plainShare = totals.opaquePlain / totals.plain
   for (const each of [...totals.crashes, ...totals.missed]) say(each)
+  for (const [kind, n] of [...totals.opaqueKinds].toSorted(([, a], [, b]) => b - a).slice(0, 12))
+    say(`opaque: ${n} ${kind}`)
   say(
-    `${totals.files} files, ${totals.statements} statements, ${totals.compared} compared with locks: ${totals.missed.length} told too little, ${totals.crashes.length} crashed the analysis; opaque ${(share * 100).toFixed(2)} %, without DO and CALL ${(plainShare * 100).toFixed(2)} %.`,
+    `${totals.files} files, ${totals.statements} statements, ${totals.compared} compared with locks: ${totals.missed.length} told too little, ${totals.crashes.length} crashed the analysis; opaque ${(share * 100).toFixed(2)} %, without code of users ${(plainShare * 100).toFixed(2)} %.`,
   )
   const ok =
     totals.missed.length + totals.crashes.length === 0 && share < OPAQUE_MAX && plainShare < OPAQUE_PLAIN_MAX
   process.exitCode = ok ? 0 : 1
   if (json)
     process.stdout.write(
-      `${JSON.stringify({ files: totals.files, statements: totals.statements, compared: totals.compared, missed: totals.missed.length, crashes: totals.crashes.length, opaque: totals.opaque, opaqueWithoutDoAndCall: totals.opaquePlain })}\n`,
+      `${JSON.stringify({ files: totals.files, statements: totals.statements, compared: totals.compared, missed: totals.missed.length, crashes: totals.crashes.length, opaque: totals.opaque, opaqueWithoutCodeOfUsers: totals.opaquePlain })}\n`,
     )
 }
 
