@@ -23,7 +23,7 @@ const SCHEMAS = Math.max(2, Math.min(40, Math.ceil(COUNT / 400)))
 /** On the older server a part of it: the analysis is the same, the ways of the server are not. */
 const OLDER_SHARE = 0.15
 /** The bar is 0.02. Until the analysis follows more, this is what holds; it may only shrink. */
-const NEEDLESS_MAX = 0.75
+const NEEDLESS_MAX = 0.55
 /** A session may end where what it stands on was changed by others, which random definitions now and then do. */
 const BROKEN_MAX = 0.002
 const REACHED_MIN = 0.95
