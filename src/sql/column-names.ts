@@ -49,11 +49,7 @@ function ofKind(value: Node): string | undefined {
     return ofKind(value.CollateClause.arg)
   if ('A_Indirection' in value && value.A_Indirection.arg !== undefined)
     return ofKind(value.A_Indirection.arg)
-  if ('CaseExpr' in value) {
-    const inner = value.CaseExpr.defresult
-    return (inner === undefined ? undefined : ofKind(inner)) ?? 'case'
-  }
-  return undefined
+  return 'CaseExpr' in value ? 'case' : undefined
 }
 
 const NAMELESS: ReadonlySet<string> = new Set([

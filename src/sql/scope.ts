@@ -59,7 +59,7 @@ export function derivedItem(
   const { columns, counted, rest } = rows
   if (counted && names.length >= columns.length) {
     const all = columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
-    return { alias, columns: all, open: false, rest: [], certain: true }
+    return { alias, columns: all, open: false, rest: [], certain: rows.starred !== true }
   }
   const unnamed = columns.filter((column, i) => (names[i] ?? column.name) === '')
   const open = !counted || unnamed.length > 0

@@ -75,7 +75,8 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
       const result = await client.query({ text, rowMode: 'array' })
       const outputs = facts.statements[0]?.outputs
       let wrong = ''
-      if (outputs !== undefined && outputs.length !== result.fields.length)
+      // The rows of COPY come without a description, and the client hands none out.
+      if (outputs !== undefined && result.command !== 'COPY' && outputs.length !== result.fields.length)
         wrong = 'another number of columns'
       for (const [i, field] of result.fields.entries()) {
         const output = outputs?.[i]
