@@ -120,6 +120,18 @@ group('a daily budget', () => {
     for (let i = 0; i < 20; i++) expect(rowsIn(script(await client.query(CUSTOMERS)))).toBe(2)
   })
 
+  it('counts those of COPY, every row as new', async () => {
+    const stage = await open('records: 5')
+    const client = await stage.client()
+    const sql = 'COPY customers (email) TO STDOUT'
+    const chunks = Array.from({ length: 50 }, () => 'canary.alice@example.com\n')
+    stage.server.answer(sql, { kind: 'copyOut', columns: 1, chunks })
+    const heard = script(await client.query(sql))
+    expect(heard.filter((line) => line === 'copyData').length).toBeLessThanOrEqual(7)
+    expect(heard.at(-2)).toMatch(/of 5 protected records is spent/)
+    expect(client.received().includes('canary')).toBe(false)
+  })
+
   it('of another identity, connection or label is none of it', async () => {
     const stage = await open('records: 1, labels: [pii.email]')
     const client = await stage.client()

@@ -31,6 +31,8 @@ import {
   tighten,
 } from './results.ts'
 import type { ConversationState, Fields } from './state.ts'
+import type { ReplySurroundings } from './surroundings.ts'
+import type { Reached } from './withheld.ts'
 
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
@@ -265,7 +267,13 @@ export class Replies implements FrameSink {
   }
 
   #copyRow(bodyBytes: number): FrameMode {
-    return this.#countRow(bodyBytes) ?? (this.#copy === undefined ? 'pass' : 'stream')
+    const counted = this.#countRow(bodyBytes)
+    if (counted !== undefined) return counted
+    // A frame is a row, and which of its values have been shown before is not looked at.
+    const plan = this.#plan
+    if (plan?.labelled === true && this.#session.spending.countsRecords)
+      this.#meter.unseen(this.#flight, plan)
+    return this.#copy === undefined ? 'pass' : 'stream'
   }
 
   /** From here on the server sends rows of COPY. */
