@@ -31,8 +31,6 @@ import {
   tighten,
 } from './results.ts'
 import type { ConversationState, Fields } from './state.ts'
-import type { ReplySurroundings } from './surroundings.ts'
-import type { Reached } from './withheld.ts'
 
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
