@@ -17,7 +17,6 @@ import { shapeOf } from './shape.ts'
 import { statementOf, Views } from './views.ts'
 
 export type { LineageRule, RulesOff } from './lineage-rules.ts'
-export { LINEAGE_RULES } from './lineage-rules.ts'
 export type { AnalysisContext } from './analyse.ts'
 export type { SessionEffects } from './effects.ts'
 export type { CatalogueParts } from './assemble.ts'
