@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Decision, ResultLimit, RuleRef } from '../../core/index.ts'
+import type { Decision, MaskingRule, ResultLimit, RuleRef } from '../../core/index.ts'
 import { COMMAND_CLASSES, describeChain, GatewayError, LIMITS } from '../../core/index.ts'
 import type { Explanation } from '../../session/index.ts'
 import type { ApiParts } from '../parts.ts'
@@ -136,7 +136,7 @@ function toldOf({
     outputs: outputs.map(({ mask, ...each }) => ({
       ...each,
       labels: [...each.labels],
-      ...(mask === undefined ? {} : { mask: { ...mask } }),
+      ...(mask === undefined ? {} : { mask: withoutKey(mask) }),
     })),
     ...limitsOf(decision),
     ...(decision.estimate === true ? { estimateUnknown: true as const } : {}),
@@ -145,6 +145,11 @@ function toldOf({
 
 function ruleOf({ name, file, line }: RuleRef): z.output<typeof rule> {
   return { name, file, line }
+}
+
+/** The rule as it is written: what it carries besides, such as its key, is nobody's to see. */
+function withoutKey(mask: MaskingRule): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(mask).filter(([, value]) => typeof value !== 'object'))
 }
 
 type Bounds = z.output<typeof bounds>

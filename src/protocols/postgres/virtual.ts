@@ -107,7 +107,10 @@ export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
 /** `masked: partial (email)`. */
 export function maskText(mask: MaskingRule): string {
   const { kind, ...options } = mask
-  const more = Object.values(options).map(String).join(' ')
+  // A rule may carry its key, which is nobody's to see.
+  const more = Object.values(options)
+    .filter((each) => typeof each !== 'object')
+    .join(' ')
   return more === '' ? `masked: ${kind}` : `masked: ${kind} (${more})`
 }
 
