@@ -21,7 +21,8 @@ describe('from the command line', () => {
 
   test('sluice query shows a masked row, and a refusal with its remedy', async () => {
     const asked = await cli('query', 'crm', 'SELECT id, email FROM customers WHERE id = 1', '--as', AGENT)
-    expect(asked).toMatchObject({ code: 0, stderr: '' })
+    expect(asked).toMatchObject({ code: 0 })
+    expect(asked.stderr).toMatch(/^NOTICE: Masked in 1 row: email \(pii\.email\)\.\n/)
     expect(asked.stdout).toContain(`r***${first?.email.slice(first.email.indexOf('@'))}`)
     expect(asked.stdout).not.toContain(first?.email)
 
