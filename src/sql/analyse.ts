@@ -1,11 +1,14 @@
-import type { Node, RawStmt } from 'libpg-query'
-import type { CommandClass, Facts, StatementFacts } from '../core/command.ts'
+import type { FetchStmt, Node, RawStmt } from 'libpg-query'
+import type { CommandClass, Facts, Output, StatementFacts } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
 import { classOfCalls } from './calls.ts'
 import type { Catalogue } from './catalogue.ts'
 import { classOf, classOfKind, explains, redefines } from './classify.ts'
+import { effectsOf, effectsOfEscape, makesTemporary } from './effects.ts'
+import type { Beginning } from './names.ts'
 import { Names } from './names.ts'
+import type { Overlay } from './overlay.ts'
 import type { ParseResult } from './parser.ts'
 import type { RulesOff } from './lineage-rules.ts'
 import type { LineageMeans, SessionNames } from './protect.ts'
@@ -19,19 +22,19 @@ import type { Views } from './views.ts'
 export type AnalysisContext = {
   /** Absent: no label is in play, and names stay as they are written. */
   readonly catalogue?: Catalogue
-  /** Schemas in the order the session searches them, `$user` replaced. Without a catalogue it is not used. */
-  readonly searchPath: readonly string[]
-  /**
-   * Names of relations and types that this session has made (`createdNames` of what it ran) and that the catalogue may not
-   * show yet: temporary ones, those of the open transaction. Names of the catalogue go first.
-   */
-  readonly created?: ReadonlySet<string>
-  /** Cursors that a DECLARE of this session has opened under facts without an escape; not portals of the protocol. */
-  readonly cursors?: ReadonlySet<string>
+  /** What the session has changed for itself since it began. */
+  readonly overlay?: Overlay
+  /** What prepared statements and cursors of this session run, as it is judged now. Absent: none is known. */
+  readonly named?: NamedFacts
   /** Reads the definitions of views; without it, what a view derives is not followed. */
   readonly views?: Views
   /** For tests only: rules of the lineage that do not hold. */
   readonly off?: RulesOff
+} & Beginning
+
+export type NamedFacts = {
+  prepared(name: string): Facts | undefined
+  cursor(name: string): Facts | undefined
 }
 
 /** The facts of a batch. Total: whatever the tree, there is an answer, and what is not understood is opaque. */
@@ -73,7 +76,70 @@ function opaqueFacts(context: AnalysisContext, reason: string, parsed: boolean):
   }
 }
 
-const NO_CURSORS: SessionNames = { cursors: new Set() }
+/** `FETCH ALL` and its like; how many it says otherwise. */
+function fetchesAll({ howMany }: FetchStmt): boolean {
+  return Number(howMany ?? 0) > FETCHED_AT_ONCE
+}
+
+/** FETCH ALL is written as the largest number there is. */
+const FETCHED_AT_ONCE = 1_000_000
+
+/** What names of prepared statements and cursors mean to the statements of one batch, in their order. */
+class BatchNames implements SessionNames {
+  readonly #context: AnalysisContext
+  readonly #made = {
+    prepared: new Map<string, Facts | undefined>(),
+    cursor: new Map<string, Facts | undefined>(),
+  }
+  readonly #cleared = { prepared: false, cursor: false }
+  readonly cursors = { has: (name: string) => this.#find('cursor', name) !== undefined }
+  readonly prepared = { has: (name: string) => this.#find('prepared', name) !== undefined }
+
+  constructor(context: AnalysisContext) {
+    this.#context = context
+  }
+
+  /** The facts of what EXECUTE, FETCH or MOVE runs; undefined for other statements, and where it is not known. */
+  runs(node: Node): Facts | undefined {
+    if ('ExecuteStmt' in node) return this.#find('prepared', node.ExecuteStmt.name ?? '')
+    return 'FetchStmt' in node ? this.#find('cursor', node.FetchStmt.portalname ?? '') : undefined
+  }
+
+  #find(what: 'prepared' | 'cursor', name: string): Facts | undefined {
+    if (this.#made[what].has(name) || this.#cleared[what]) return this.#made[what].get(name)
+    return this.#context.named?.[what](name)
+  }
+
+  /** The statement has run, when those behind it do. */
+  follow(node: Node, names: Names | undefined, escaped: readonly LabelName[] | undefined): void {
+    const effects = effectsOf(node, names)
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'prepare':
+        case 'declare': {
+          const inner = new Gathered(this.#context, names?.copy())
+          inner.add({ stmt: effect.query })
+          this.#made[effect.kind === 'prepare' ? 'prepared' : 'cursor'].set(effect.name, inner.facts())
+          break
+        }
+        case 'deallocate':
+        case 'close': {
+          const what = effect.kind === 'deallocate' ? 'prepared' : 'cursor'
+          if (effect.name !== undefined) this.#made[what].set(effect.name, undefined)
+          else {
+            this.#cleared[what] = true
+            this.#made[what].clear()
+          }
+          break
+        }
+        default:
+          break
+      }
+    }
+    names?.follow(effects)
+    names?.follow(effectsOfEscape(escaped, names.catalogue.labels))
+  }
+}
 
 /** Adds up the statements of one batch. */
 class Gathered {
@@ -81,6 +147,7 @@ class Gathered {
   readonly #catalogue: Catalogue | undefined
   /** Present where labels are in play. */
   readonly #names: Names | undefined
+  readonly #session: BatchNames
   readonly #statements: StatementFacts[] = []
   readonly #reads = new Set<string>()
   readonly #writes = new Set<string>()
@@ -90,17 +157,20 @@ class Gathered {
   readonly #filters = new Set<LabelName>()
   readonly #stores = new Set<LabelName>()
   readonly #escaping = new Set<LabelName>()
+  #lastEscaped: readonly LabelName[] | undefined
   #reason: string | undefined
   #reach = false
   #unbounded = false
   #writesEverything = false
   #redefines = false
 
-  constructor(context: AnalysisContext) {
+  constructor(context: AnalysisContext, names?: Names) {
     this.#context = context
     this.#catalogue = context.catalogue
     const { catalogue } = context
-    if (catalogue !== undefined) this.#names = new Names(catalogue, context.searchPath, context.created)
+    if (names !== undefined) this.#names = names
+    else if (catalogue !== undefined) this.#names = new Names(catalogue, context, context.overlay)
+    this.#session = new BatchNames(context)
   }
 
   add(raw: RawStmt): void {
@@ -116,14 +186,18 @@ class Gathered {
     for (const call of found.calls) this.#calls.add(showName(call))
     this.#unbounded ||= readsUnbounded(node)
     this.#writesEverything ||= runsItsParts(node) && found.changes.some(writesEverything)
-    this.#redefines ||= found.into || redefines(kindOf(node))
-    const { outputs, copy } = this.#protect(node, found)
+    this.#redefines ||= (found.into || redefines(kindOf(node))) && !makesTemporary(node)
+    const runs = this.#session.runs(node)
+    const followed = this.#protect(node, found)
+    const outputs = followed.outputs ?? this.#addNamed(node, runs)
+    const { copy } = followed
     const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
+    this.#session.follow(node, this.#names, this.#lastEscaped)
     this.#statements.push({
-      class: commandClass,
+      class: runs === undefined ? commandClass : runs.class,
       ...(outputs === undefined ? {} : { outputs }),
       ...(copy === undefined ? {} : { copy }),
-      ...(own ? { own } : {}),
+      ...(own || runs?.statements[0]?.own === true ? { own: true } : {}),
     })
   }
 
@@ -134,13 +208,14 @@ class Gathered {
 
   #protect(node: Node, found: Survey): Pick<StatementFacts, 'outputs' | 'copy'> {
     const names = this.#names
-    const { cursors, views, off } = this.#context
+    const { views, off } = this.#context
     if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return {}
     const means: LineageMeans = {
       ...(views === undefined ? {} : { views }),
       ...(off === undefined ? {} : { off }),
     }
-    const result = protect(node, found, names, cursors === undefined ? NO_CURSORS : { cursors }, means)
+    const result = protect(node, found, names, this.#session, means)
+    this.#lastEscaped = result.escape?.labels
     for (const label of result.labels) this.#labels.add(label)
     for (const [label, values] of result.asked)
       this.#touches.set(label, (this.#touches.get(label) ?? 0) + values)
@@ -151,6 +226,29 @@ class Gathered {
     this.#reach ||= result.reach
     const { outputs, copy } = result
     return { ...(outputs === undefined ? {} : { outputs }), ...(copy === undefined ? {} : { copy }) }
+  }
+
+  /** EXECUTE and FETCH are what they run. */
+  #addNamed(node: Node, runs: Facts | undefined): readonly Output[] | undefined {
+    if (runs === undefined) return undefined
+    for (const each of runs.reads) this.#reads.add(each)
+    for (const each of runs.writes) this.#writes.add(each)
+    for (const each of runs.calls) this.#calls.add(each)
+    for (const each of runs.filters) this.#filters.add(each)
+    // A cursor has asked its questions when it was declared.
+    for (const each of 'FetchStmt' in node ? [] : runs.touches)
+      this.#touches.set(each, (this.#touches.get(each) ?? 0) + (runs.asked?.[each] ?? 1))
+    for (const each of runs.stores) this.#stores.add(each)
+    for (const each of runs.escape?.labels ?? []) this.#escaping.add(each)
+    this.#reason ??= runs.escape?.reason
+    if (runs.escape !== undefined) this.#lastEscaped = runs.escape.labels
+    this.#reach ||= runs.attributes['reach'] === true
+    this.#unbounded ||= 'FetchStmt' in node ? fetchesAll(node.FetchStmt) : runs.unbounded
+    this.#writesEverything ||= runs.writesEverything
+    this.#redefines ||= runs.redefines
+    if ('FetchStmt' in node && node.FetchStmt.ismove === true) return undefined
+    for (const each of runs.labels) this.#labels.add(each)
+    return runs.statements[0]?.outputs
   }
 
   facts(): Facts {

@@ -66,6 +66,9 @@ export type CatalogueParts = {
   }[]
   /** Constraints and unique indexes. */
   readonly constraints?: readonly { readonly relation: number; readonly name: string }[]
+  readonly schemas?: readonly string[]
+  /** Roles to act as; with a schema: one that it may not use. */
+  readonly roles?: readonly { readonly name: string; readonly unusable: string | null }[]
   /** Casts by functions of users. */
   readonly casts: readonly {
     readonly source: number
@@ -108,6 +111,8 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     builtinTypesRecast: untrustedCasts(parts).some(
       (cast) => cast.source < FIRST_USER_OID && cast.target < FIRST_USER_OID,
     ),
+    schemaNames: new Set(parts.schemas),
+    unusable: unusableOf(parts),
     searchPath: parts.searchPath,
     constraints,
     labels: [...carried].sort(),
@@ -217,6 +222,16 @@ function reachOf(parts: CatalogueParts, labels: ColumnLabels): Set<number> {
     }
   }
   return reach
+}
+
+function unusableOf(parts: CatalogueParts): Map<string, Set<string>> {
+  const roles = new Map<string, Set<string>>()
+  for (const { name, unusable } of parts.roles ?? []) {
+    const schemas = roles.get(name) ?? new Set()
+    if (unusable !== null) schemas.add(unusable)
+    roles.set(name, schemas)
+  }
+  return roles
 }
 
 function shadowedOf(parts: CatalogueParts, reach: ReadonlySet<number>): Set<string> {

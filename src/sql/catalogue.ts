@@ -20,6 +20,10 @@ export type Catalogue = {
   readonly types: ReadonlyMap<string, ReadonlyMap<string, UserType>>
   /** A user-defined cast between built-in types: it may be applied where nothing in the text shows it. */
   readonly builtinTypesRecast: boolean
+  /** Every schema of users, also those without relations. */
+  readonly schemaNames?: ReadonlySet<string>
+  /** Roles that a session may act as, and the schemas each of them may not use: the server passes over those. */
+  readonly unusable?: ReadonlyMap<string, ReadonlySet<string>>
   /** The search path a new session starts with, as the server reports it: `"$user", public`. */
   readonly searchPath: string
   /** Names of constraints and unique indexes by relation: what an error may name. */

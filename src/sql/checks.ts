@@ -1,4 +1,5 @@
 import type { Node } from 'libpg-query'
+import { isFollowed, setConfigEffects } from './effects.ts'
 import type { Findings } from './findings.ts'
 import type { Names } from './names.ts'
 import { changeOf } from './settings.ts'
@@ -9,7 +10,13 @@ import { guardedColumnRead } from './system-columns.ts'
  * What is looked at in every statement, wherever it stands: functions, operators, types and settings by their names.
  * Allow-lists: what is not known to be harmless is an escape. `strict`: in a statement that reads labelled tables.
  */
-export function checkParts(found: Survey, names: Names, findings: Findings, strict: boolean): void {
+export function checkParts(
+  found: Survey,
+  names: Names,
+  findings: Findings,
+  strict: boolean,
+  node?: Node,
+): void {
   for (const call of found.calls) {
     if (call.name === 'set_config' && !strict) continue
     if (names.isHarmlessCall(call, strict)) continue
@@ -17,7 +24,10 @@ export function checkParts(found: Survey, names: Names, findings: Findings, stri
       `Leave out the function ${call.name}: it is not known to be harmless to protected columns.`,
     )
   }
+  const followed =
+    found.settings.length === 0 || node === undefined ? undefined : setConfigEffects(node, names)
   for (const { name, value } of found.settings) {
+    if (followed !== undefined && name !== undefined && isFollowed(name)) continue
     if (name === undefined || !changeOf(name, value).safe) settingEscapes(name ?? '', findings)
   }
   for (const operator of found.operators) {

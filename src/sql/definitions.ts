@@ -12,9 +12,10 @@ import type {
 } from 'libpg-query'
 import type { Relation } from './catalogue.ts'
 import { isPlainTable, labelsOf } from './catalogue.ts'
+import { isTemporary } from './effects.ts'
 import type { Findings } from './findings.ts'
 import type { Names } from './names.ts'
-import { kindOf, qualifiedName, stringsOf } from './tree.ts'
+import { kindOf, stringsOf } from './tree.ts'
 
 /**
  * Definition commands on a connection with labels. A definition is a way for a labelled value to flow on (a view, a
@@ -39,10 +40,8 @@ export function checkDefinition(node: Node, names: Names, findings: Findings): v
     return check.move(objectType, relation)
   }
   if ('CreateSchemaStmt' in node && node.CreateSchemaStmt.schemaElts === undefined) return
-  if ('CreateSeqStmt' in node) return check.made(node.CreateSeqStmt.sequence?.relname)
-  if ('CompositeTypeStmt' in node) return check.made(node.CompositeTypeStmt.typevar?.relname)
-  if ('CreateEnumStmt' in node) return check.made(qualifiedName(node.CreateEnumStmt.typeName)?.name)
-  if ('CreateDomainStmt' in node) return check.made(qualifiedName(node.CreateDomainStmt.domainname)?.name)
+  if ('CreateSeqStmt' in node) return check.made(node.CreateSeqStmt.sequence)
+  if ('CompositeTypeStmt' in node || 'CreateEnumStmt' in node || 'CreateDomainStmt' in node) return
   if ('AlterSeqStmt' in node || 'AlterEnumStmt' in node || 'CommentStmt' in node) return
   findings.escapeAll(
     `Leave ${kindOf(node).replace(/Stmt$/, '')} to who may see all protected values: its effect is not followed.`,
@@ -99,8 +98,13 @@ class Definition {
     this.#findings = findings
   }
 
-  made(name: string | undefined): void {
-    if (name !== undefined) this.#names.create(name)
+  /** What it makes is told by its effects, once it has been looked at. */
+  made(relation: RangeVar | undefined): void {
+    const name = relation?.relname
+    if (name === undefined || !isTemporary(relation) || !this.#names.wouldShadow(name)) return
+    this.#findings.escapeAll(
+      `Give ${name} another name: a temporary relation of it would hide the one there is.`,
+    )
   }
 
   /** A new table may point at a labelled one by a foreign key on columns without a label; nothing more. */
@@ -117,13 +121,13 @@ class Definition {
     }
     for (const each of statement.constraints ?? [])
       if ('Constraint' in each) this.#constraint(each.Constraint)
-    this.made(statement.relation?.relname)
+    this.made(statement.relation)
   }
 
   /** A view, or a table made by a query. */
   fromQuery(node: Node, made: RangeVar | undefined): void {
     this.outOfReach(node)
-    this.made(made?.relname)
+    this.made(made)
   }
 
   /** Nothing in the statement is in reach. */
@@ -181,7 +185,7 @@ class Definition {
   }
 
   rename(statement: RenameStmt): void {
-    const { renameType, relation, newname } = statement
+    const { renameType, relation } = statement
     switch (renameType) {
       case 'OBJECT_TABCONSTRAINT':
       case 'OBJECT_TRIGGER':
@@ -191,7 +195,6 @@ class Definition {
         return this.#outOfReach(relation)
       default:
         this.move(renameType, relation)
-        this.made(newname)
     }
   }
 

@@ -7,6 +7,8 @@ import type { Facts } from '../core/command.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { AnalysisContext } from './analyse.ts'
 import { analyse } from './analyse.ts'
+import type { Effect, QueryTree } from './effects.ts'
+import { sessionEffects } from './effects.ts'
 import type { ParserInstance } from './instance.ts'
 import { KeyMaker } from './keys.ts'
 import type { RulesOff } from './lineage-rules.ts'
@@ -18,7 +20,13 @@ import { statementOf, Views } from './views.ts'
 
 export type { LineageRule, RulesOff } from './lineage-rules.ts'
 export type { AnalysisContext } from './analyse.ts'
-export type { SessionEffects } from './effects.ts'
+export type { NamedFacts } from './analyse.ts'
+export type { Effect, QueryTree } from './effects.ts'
+export { readPath } from './effects.ts'
+export type { Beginning } from './names.ts'
+export { settingsNow } from './names.ts'
+export type { Overlay } from './overlay.ts'
+export { moves, NO_OVERLAY, overlayAfter, overlayAgain } from './overlay.ts'
 export type { CatalogueParts } from './assemble.ts'
 export { assembleCatalogue } from './assemble.ts'
 export { isPlainTable, labelledReach } from './catalogue.ts'
@@ -39,6 +47,14 @@ export interface SqlAnalyser {
   parse(text: string): ParseResult | Promise<ParseResult>
   /** Total: it answers for every tree. What did not parse is opaque, and an escape where labels are in play. */
   analyse(parsed: ParseResult, context: AnalysisContext): Facts
+  /** What each statement of the batch leaves behind in its session. `escaped`: the labels of its facts that escape. */
+  effects(
+    parsed: ParseResult,
+    context: AnalysisContext,
+    escaped: readonly string[] | undefined,
+  ): readonly (readonly Effect[])[]
+  /** The facts of a query that PREPARE or DECLARE holds. */
+  analyseQuery(query: QueryTree, context: AnalysisContext): Facts
   /**
    * The shape of `bytes[start, end)` (the text without its closing NUL), or `undefined` when it has to be parsed every
    * time. It points into `bytes`: use it before the buffer is used again.
@@ -63,10 +79,13 @@ export async function createSqlAnalyser(
   const parser = await createParser(load)
   const keys = new KeyMaker()
   const views = new Views((definition) => statementOf(parser.parseNow(definition)))
+  const means = off === undefined ? { views } : { views, off }
   return {
     parse: (text) => parser.parse(text),
-    analyse: (parsed, context) =>
-      analyse(parsed, off === undefined ? { views, ...context } : { views, off, ...context }),
+    analyse: (parsed, context) => analyse(parsed, { ...means, ...context }),
+    analyseQuery: (query, context) =>
+      analyse({ kind: 'parsed', tree: { version: 0, stmts: [{ stmt: query }] } }, { ...means, ...context }),
+    effects: sessionEffects,
     shape: (bytes, start, end) =>
       end - start <= LIMITS.statementInlineBytesMax ? shapeOf(bytes, start, end) : undefined,
     keyOf: (shape) => keys.keyOf(shape),

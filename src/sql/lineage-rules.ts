@@ -42,7 +42,6 @@ const OTHER_RULES = [
   'old and new',
   'select into',
   'copy',
-  'cursor',
   'triggers',
 ] as const
 

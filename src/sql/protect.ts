@@ -7,6 +7,7 @@ import { checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from './classify.ts'
 import { copyForm } from './copy-form.ts'
 import { checkDefinition } from './definitions.ts'
+import { isTemporary, settingEffect } from './effects.ts'
 import { Findings } from './findings.ts'
 import type { OutputColumn } from './lineage.ts'
 import { unionOf } from './lineage.ts'
@@ -15,7 +16,7 @@ import type { Meaning, Names } from './names.ts'
 import { QueryWalk } from './query.ts'
 import { changeOfStatement } from './settings.ts'
 import type { RelationRef, Survey } from './survey.ts'
-import { constantText, kindOf, stringsOf } from './tree.ts'
+import { kindOf, stringsOf } from './tree.ts'
 import type { Views } from './views.ts'
 import type { Rows } from './walk.ts'
 
@@ -39,8 +40,9 @@ export type Protection = {
 }
 
 export type SessionNames = {
-  /** Cursors that DECLARE has made in this session out of what holds no protected value. */
-  readonly cursors: ReadonlySet<string>
+  /** Cursors and prepared statements of which it is known what they run: it is judged as if it stood here. */
+  readonly cursors: { has(name: string): boolean }
+  readonly prepared: { has(name: string): boolean }
 }
 
 /** What the lineage is followed with. */
@@ -159,21 +161,27 @@ class Statement {
     if (this.#found.beyond)
       this.#findings.escapeAll('Send a simpler statement: this one is too large to be judged.')
     if (PASSING.has(kindOf(node))) return undefined
-    checkParts(this.#found, this.#names, this.#findings, this.#reach)
+    if (this.#names.lost && this.#found.relations.length > 0) {
+      this.#findings.escapeAll(
+        'Connect again, or DISCARD ALL: a statement of this session may have changed what names mean.',
+      )
+    }
+    if (this.#found.nested.has('ExecuteStmt')) this.#unfollowed('EXECUTE inside of another statement')
+    checkParts(this.#found, this.#names, this.#findings, this.#reach, node)
     if ('VariableSetStmt' in node) {
-      const { name, args } = node.VariableSetStmt
-      const schemas = name === 'search_path' ? (args ?? []).map((arg) => constantText(arg) ?? '') : []
-      const same = schemas.length > 0 && this.#names.isSearchPath(schemas)
-      if (!same && !changeOfStatement(node.VariableSetStmt).safe) settingEscapes(name ?? '', this.#findings)
+      const effect = settingEffect(node.VariableSetStmt, this.#names)
+      const known = effect === 'none' ? changeOfStatement(node.VariableSetStmt).safe : effect !== undefined
+      if (!known) settingEscapes(node.VariableSetStmt.name ?? '', this.#findings)
       return undefined
     }
     if ('FetchStmt' in node) {
       const known = this.#session.cursors.has(node.FetchStmt.portalname ?? '')
-      if (node.FetchStmt.ismove !== true && !known) {
+      if (!known) {
         this.#findings.escapeAll('Run the query itself: what this cursor holds is not known.')
       }
       return undefined
     }
+    if ('ExecuteStmt' in node && this.#session.prepared.has(node.ExecuteStmt.name ?? '')) return undefined
     if ('TruncateStmt' in node) {
       for (const relation of this.#reached()) this.#untriggered(relation)
       return undefined
@@ -209,10 +217,8 @@ class Statement {
   #query(node: Node): Rows | undefined {
     checkRelations(node, this.#found, this.#names, this.#findings)
     if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query)) this.#unfollowed('this EXPLAIN')
-    if (!this.#reach) {
-      this.#remember(node)
-      return undefined
-    }
+    this.#unshadowed(node)
+    if (!this.#reach) return undefined
     const { views, off } = this.#means
     const walk = new QueryWalk(this.#names, this.#findings, views, off)
     if ('ExplainStmt' in node) {
@@ -224,20 +230,23 @@ class Statement {
     }
     if ('CopyStmt' in node) return this.#copy(node.CopyStmt, walk)
     if ('DeclareCursorStmt' in node) {
-      this.#leave(walk.rows(node.DeclareCursorStmt.query, undefined, undefined), 'a cursor', 'cursor')
+      this.#counted(walk.rows(node.DeclareCursorStmt.query, undefined, undefined))
       return undefined
     }
     if ('PrepareStmt' in node) {
-      this.#findings.escapeAll('Prepare it with your driver in place of PREPARE: it reads protected columns.')
+      this.#counted(walk.rows(node.PrepareStmt.query, undefined, undefined))
       return undefined
     }
     const rows = walk.rows(node, undefined, undefined)
     if ('SelectStmt' in node && node.SelectStmt.intoClause !== undefined) {
       this.#leave(rows, 'a new table', 'select into')
-      this.#remember(node)
       return undefined
     }
     if (this.#found.into) this.#unfollowed('this INTO')
+    return this.#counted(rows)
+  }
+
+  #counted(rows: Rows): Rows {
     if (!rows.counted)
       this.#findings.escapeAll('Name the columns in place of a star: not all of them are known here.')
     return rows
@@ -278,9 +287,13 @@ class Statement {
   }
 
   /** SELECT INTO makes a relation too. */
-  #remember(node: Node): void {
-    if (!('SelectStmt' in node)) return
-    for (const { role, name } of this.#found.relations) if (role === 'write') this.#names.create(name)
+  #unshadowed(node: Node): void {
+    const made = 'SelectStmt' in node ? node.SelectStmt.intoClause?.rel : undefined
+    const name = made?.relname
+    if (name === undefined || !isTemporary(made) || !this.#names.wouldShadow(name)) return
+    this.#findings.escapeAll(
+      `Give ${name} another name: a temporary relation of it would hide the one there is.`,
+    )
   }
 
   #reached(): Relation[] {

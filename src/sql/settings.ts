@@ -58,10 +58,30 @@ export function changeOf(name: string, value: string | undefined): SettingChange
   if (values !== undefined && value !== undefined && values.has(value.toLowerCase())) return SAFE
   // Another order of schemas changes what names mean. It is the caller's own right; labels need to know the names.
   if (key === 'search_path') return { class: 'read', safe: false }
+  // Known to the application only: what its own row policies look at.
+  if (isCustom(key)) return SAFE
   // Leaving read-only mode asks for nothing but to write; the statements that write are judged themselves.
   if (key === 'transaction_read_only' || key === 'default_transaction_read_only')
     return { class: 'write', safe: true }
   return UNSAFE
+}
+
+/**
+ * Libraries and languages that the server or its extensions bring, whose settings start code or write logs. Whatever
+ * begins like the server's own words is taken for one of them.
+ */
+const LIBRARIES: ReadonlySet<string> = new Set(
+  `auto_explain anon auth_delay basic_archive citus cron dblink file_fdw hypopg orafce passwordcheck repmgr sepgsql
+  session_exec supautils timescaledb vectorscale wal2json zombodb hll age safeupdate set_user system_stats`
+    .trim()
+    .split(/\s+/),
+)
+
+/** `app.tenant` and its like. https://www.postgresql.org/docs/current/runtime-config-custom.html */
+function isCustom(key: string): boolean {
+  const [prefix = '', ...rest] = key.split('.')
+  if (rest.length === 0 || !/^[a-z_][a-z0-9_$]*$/.test(prefix)) return false
+  return !prefix.startsWith('pg') && !prefix.startsWith('pl') && !LIBRARIES.has(prefix)
 }
 
 /** What a SET or RESET statement changes. */
@@ -89,7 +109,9 @@ export function changeOfStatement(statement: VariableSetStmt): SettingChange {
 
 function resetOf(name: string): SettingChange {
   const key = name.toLowerCase()
-  return HARMLESS.has(key) || HARMLESS_VALUES.has(key) || key === 'search_path' ? SAFE : UNSAFE
+  return HARMLESS.has(key) || HARMLESS_VALUES.has(key) || key === 'search_path' || isCustom(key)
+    ? SAFE
+    : UNSAFE
 }
 
 /**

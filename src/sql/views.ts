@@ -54,7 +54,7 @@ export class Views {
     if (node === undefined || !('SelectStmt' in node)) return undefined
     this.#following.add(oid)
     try {
-      const names = new Names(catalogue, [], undefined)
+      const names = new Names(catalogue, { searchPath: [] })
       const findings = new Findings(catalogue.labels)
       const found = survey(node)
       if (found.beyond) return undefined

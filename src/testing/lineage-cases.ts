@@ -477,7 +477,6 @@ export const ESCAPES: readonly (readonly [string, string])[] = [
   ["COPY (SELECT email FROM customers) TO STDOUT (ENCODING 'LATIN1')", 'pii.email'],
   ["COPY customers (id, email) TO STDOUT (NULL 'ada@example.com')", 'pii.email'],
   ["COPY (SELECT email FROM customers) TO STDOUT (FORMAT 'json')", 'pii.email'],
-  ['DECLARE c CURSOR FOR SELECT email FROM customers', 'pii.email'],
   ['INSERT INTO customers (id, phone) SELECT id, email FROM customers', 'pii.email'],
   ['INSERT INTO leads SELECT c.* FROM customers c', 'pii.email,pii.phone'],
   [

@@ -163,15 +163,15 @@ export class PostgresStage {
   }
 }
 
-const SEARCH_PATH = /current_schemas/
+const BEGINNING = /current_setting\('search_path'\), CURRENT_USER/
 
 function isOwn(sql: string): boolean {
-  return [...catalogueQueries, fingerprintQuery, typesQuery].includes(sql) || SEARCH_PATH.test(sql)
+  return [...catalogueQueries, fingerprintQuery, typesQuery].includes(sql) || BEGINNING.test(sql)
 }
 
 /** Answers the gateway's own questions about the database. */
 export function knowCatalogue(server: FakePostgres): void {
-  server.answer(SEARCH_PATH, rows(['unnest'], [['pg_catalog'], ['public']]))
+  server.answer(BEGINNING, rows(['path', 'role', 'login'], [['"$user", public', 'role', 'role']]))
   server.answer(fingerprintQuery, rows(['f'], [['1']]))
   server.answer(typesQuery, rows(['oid'], []))
   for (const [i, query] of catalogueQueries.entries()) {

@@ -13,7 +13,7 @@ export async function journalOf(dataDirectory: string): Promise<RecordedEntry[]>
 function isOwn(statement: LoggedStatement): boolean {
   return (
     statement.application === 'sluice catalogue' ||
-    statement.text === 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
+    statement.text === "SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, SESSION_USER"
   )
 }
 

@@ -99,6 +99,18 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     expect(relation('customer_list')).toMatchObject({ kind: 'v', hasRules: false })
   })
 
+  it('knows every schema, and which of them a role may not use', async () => {
+    await client.query('CREATE SCHEMA empty; CREATE SCHEMA closed; CREATE ROLE reader')
+    await client.query('GRANT USAGE ON SCHEMA app, empty TO reader')
+    const { schemaNames, unusable } = await loadCatalogue(client)
+    await client.query('DROP SCHEMA empty; DROP SCHEMA closed; DROP OWNED BY reader; DROP ROLE reader')
+    expect([...(schemaNames ?? [])]).toEqual(expect.arrayContaining(['public', 'app', 'empty', 'closed']))
+    expect([...(unusable?.get('postgres') ?? ['unknown'])]).toEqual([])
+    expect(unusable?.get('reader')?.has('closed')).toBe(true)
+    expect(unusable?.get('reader')?.has('app')).toBe(false)
+    expect(unusable?.get('reader')?.has('empty')).toBe(false)
+  })
+
   it('knows the code of users', () => {
     expect(catalogue.functions.get('get_email')).toMatchObject({ volatile: false, harmless: false })
     expect(catalogue.functions.get('do_things')).toMatchObject({ volatile: true, harmless: false })
@@ -198,6 +210,17 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
       'ALTER SCHEMA app RENAME TO application',
       'ALTER TABLE heir SET SCHEMA application',
       'DROP TABLE application.heir',
+      'CREATE DOMAIN positive AS int',
+      'ALTER DOMAIN positive ADD CHECK (VALUE > 0)',
+      'ALTER TABLE fresh ENABLE ROW LEVEL SECURITY',
+      'CREATE POLICY p ON fresh USING (a > 0)',
+      'ALTER POLICY p ON fresh USING (a > 1)',
+      'CREATE ROLE somebody',
+      'CREATE ROLE somebody_else',
+      'GRANT somebody TO somebody_else',
+      'ALTER ROLE somebody BYPASSRLS',
+      "ALTER ROLE somebody SET search_path = 'application'",
+      'GRANT USAGE ON SCHEMA application TO somebody',
       'CREATE EXTENSION pg_trgm',
       'DROP TABLE fresh CASCADE',
     ])('changes with %s', async (text) => {

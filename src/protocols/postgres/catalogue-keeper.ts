@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Timer } from '../../core/index.ts'
-import type { Catalogue } from '../../sql/index.ts'
+import type { Beginning, Catalogue } from '../../sql/index.ts'
+import { readPath } from '../../sql/index.ts'
 import { labelledReach } from './catalogue.ts'
 import { buildCatalogue, catalogueQueries, fingerprintQuery, viewsQuery } from './catalogue.ts'
 import type { TypeLookup } from './result-types.ts'
@@ -20,24 +21,30 @@ export type Known = {
   readonly reach: ReadonlySet<number>
   /** Which database and which state of its definitions this is. */
   readonly fingerprint: string
-  /** The effective search path of a session that has not changed it. */
-  readonly searchPath: readonly string[]
+  /** Between two changes of definitions: another one means that what was known then may be so no more. */
+  readonly moment: object
+  /** Of a session that has changed nothing: where names are looked for, and as whom. */
+  readonly beginning: Beginning
   /** How the values of each type are built. */
   readonly types: TypeLookup
 }
 
-/** Schemas that names without one are looked for in, in order. */
-export const SEARCH_PATH_QUERY = 'SELECT pg_catalog.unnest(pg_catalog.current_schemas(true))'
+/** The schemas as they are set, not those of them that there are now: the others may be made at any time. */
+export const BEGINNING_QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, SESSION_USER`
 
-/** What `SEARCH_PATH_QUERY` answers. */
-export function searchPathOf(rows: readonly (readonly (string | null)[])[]): string[] {
-  return rows.map((row) => row[0]).filter((name) => typeof name === 'string')
+/** What `BEGINNING_QUERY` answers. A path that cannot be read is none: then no name without a schema is known. */
+export function beginningOf(rows: readonly (readonly (string | null)[])[]): Beginning {
+  const [path, role, login] = rows[0] ?? []
+  if (typeof path !== 'string' || typeof role !== 'string' || typeof login !== 'string')
+    throw new Error('the server does not tell its search path')
+  return { searchPath: readPath(path) ?? [], role, login }
 }
 
 /**
  * Keeps the catalogue of one database true, over an upstream session of the gateway's own. Stale from the moment a
  * definition command is forwarded until it has been read again; changes made around the gateway are found by a polled
- * fingerprint. While it is stale nobody gets it: who needs it waits, and when it cannot be read, is refused.
+ * fingerprint. While it is stale nobody gets it: who needs it waits, and when it cannot be read, is refused. While a
+ * session is about to change definitions, others get it only after it was held against the server once more.
  */
 export class CatalogueKeeper {
   readonly #ports: KeeperPorts
@@ -45,6 +52,11 @@ export class CatalogueKeeper {
   readonly #database: string
   #known: Known | undefined
   #epoch = 0
+  #moment: object = {}
+  /** Sessions whose changes of definitions may be committed at any time. */
+  readonly #changing = new Set<object>()
+  /** One question at a time: answers come in order, and say not to what. */
+  #turn: Promise<unknown> = Promise.resolve()
   #loading: Promise<Known> | undefined
   #client: UpstreamClient | undefined
   #fingerprint = ''
@@ -57,14 +69,49 @@ export class CatalogueKeeper {
     this.#database = database
   }
 
-  current(): Known | undefined {
-    return this.#known
+  /** Undefined: stale, or another session than `by` may change it at any time. */
+  current(by?: object): Known | undefined {
+    return this.#isChangingFor(by) ? undefined : this.#known
+  }
+
+  /** Whether nothing has changed since, and nobody but `by` is about to change anything. */
+  isCalm(moment: object | undefined, by: object): boolean {
+    return moment === this.#moment && !this.#isChangingFor(by)
+  }
+
+  momentFor(by: object): object | undefined {
+    return this.#isChangingFor(by) ? undefined : this.#moment
+  }
+
+  #isChangingFor(by: object | undefined): boolean {
+    return this.#changing.size > (by !== undefined && this.#changing.has(by) ? 1 : 0)
+  }
+
+  /** The catalogue as the server has it now, whatever was read before. */
+  async checked(): Promise<Known> {
+    // What is being read at the moment may be older than the question.
+    await this.#loading?.catch(() => undefined)
+    const known = this.#known
+    if (known !== undefined) {
+      const same = await this.#alone(async () => {
+        const client = await this.#connected()
+        return (await this.#readFingerprint(client)) === this.#fingerprint
+      })
+      if (this.#known === known && same) return known
+      if (this.#known === known) this.invalidate()
+    }
+    return this.#read()
   }
 
   /** The catalogue, read anew if it is stale. Rejects when it cannot be read. */
-  ready(): Promise<Known> {
+  ready(by?: object): Promise<Known> {
+    if (this.#isChangingFor(by)) return this.checked()
+    return this.#read()
+  }
+
+  #read(): Promise<Known> {
     if (this.#known !== undefined) return Promise.resolve(this.#known)
-    this.#loading ??= this.#load().finally(() => {
+    this.#loading ??= this.#alone(() => this.#load()).finally(() => {
       this.#loading = undefined
       // Everybody left meanwhile, so nobody else will end what was opened for them.
       if (this.#users === 0) this.#forget()
@@ -75,7 +122,25 @@ export class CatalogueKeeper {
   /** Definitions change or may have changed: nobody gets what is known now. */
   invalidate(): void {
     this.#epoch++
+    this.#moment = {}
     this.#known = undefined
+  }
+
+  /** A definition command of this session is about to be forwarded. */
+  begin(by: object): void {
+    this.#changing.add(by)
+    this.invalidate()
+  }
+
+  /** Its transaction has ended, or the session has. */
+  settle(by: object): void {
+    if (this.#changing.delete(by)) this.invalidate()
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   /** A session begins to rely on this; `leave` when it ends. Polling goes on as long as anybody does. */
@@ -109,7 +174,7 @@ export class CatalogueKeeper {
           complete &&= answer !== undefined
           results.push(answer ?? [])
         }
-        const searchPath = searchPathOf(await client.query(SEARCH_PATH_QUERY))
+        const beginning = beginningOf(await client.query(BEGINNING_QUERY))
         const types = typeLookup(await client.query(typesQuery))
         if (epoch !== this.#epoch) continue
         const catalogue = buildCatalogue(results, this.#connection.labels, epoch)
@@ -122,8 +187,9 @@ export class CatalogueKeeper {
           catalogue,
           reach: labelledReach(catalogue),
           fingerprint: `${this.#database} ${state}`,
-          searchPath,
+          beginning,
           types,
+          moment: this.#moment,
         }
         return this.#known
       } catch (error) {
@@ -165,9 +231,8 @@ export class CatalogueKeeper {
 
   async #check(): Promise<void> {
     if (this.#known === undefined || this.#loading !== undefined) return
-    const client = await this.#connected()
     const epoch = this.#epoch
-    const fingerprint = await this.#readFingerprint(client)
+    const fingerprint = await this.#alone(async () => this.#readFingerprint(await this.#connected()))
     if (epoch === this.#epoch && fingerprint !== this.#fingerprint) this.invalidate()
   }
 

@@ -117,6 +117,19 @@ export const viewsQuery = `
   FROM path CROSS JOIN pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('v', 'm') AND ${USER_SCHEMA('n')}`
 
+const SCHEMAS = `SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE ${USER_SCHEMA('n')}`
+
+/** Whom a session may act as, itself first: the others are as many as are asked about at reasonable cost. */
+const MY_ROLES = `
+  SELECT r.oid, r.rolname FROM pg_catalog.pg_roles r
+  WHERE pg_catalog.pg_has_role(r.oid, 'MEMBER') AND r.rolname !~ '^pg_'
+  ORDER BY r.rolname <> CURRENT_USER, r.oid LIMIT 100`
+
+const ROLES = `
+  SELECT r.rolname, n.nspname
+  FROM (${MY_ROLES}) r LEFT JOIN pg_catalog.pg_namespace n
+    ON ${USER_SCHEMA('n')} AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')`
+
 /** To be run in this order; `buildCatalogue` wants their rows in the same order. */
 export const catalogueQueries: readonly string[] = [
   DATABASE,
@@ -133,6 +146,8 @@ export const catalogueQueries: readonly string[] = [
   CASTS,
   CONSTRAINTS,
   viewsQuery,
+  SCHEMAS,
+  ROLES,
 ]
 
 /**
@@ -164,13 +179,20 @@ export const fingerprintQuery: string = `
       ['pg_cast', 't.oid >= 16384'],
       ['pg_trigger', 'NOT t.tgisinternal'],
       ['pg_extension', 'true'],
+      ['pg_constraint', 't.oid >= 16384 AND t.conbin IS NOT NULL'],
+      ['pg_policy', 'true'],
+      ['pg_db_role_setting', 'true'],
+      ['pg_auth_members', 'true'],
     ]
       .map(
         ([table, condition]) => `(
     SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(t.xmin::pg_catalog.text::pg_catalog.int8), 0)
     FROM pg_catalog.${table} t WHERE ${condition})`,
       )
-      .join(', ')}`
+      .join(', ')}, (
+    SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(
+      pg_catalog.concat_ws(' ', r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolbypassrls), 0)), 0)
+    FROM pg_catalog.pg_roles r)`
 
 type Row = readonly (string | null)[]
 
@@ -236,6 +258,8 @@ export function buildCatalogue(
       extension: row[6] ?? null,
     })),
     constraints: rows(CONSTRAINTS).map((row) => ({ relation: number(row, 0), name: text(row, 1) })),
+    schemas: rows(SCHEMAS).map((row) => text(row, 0)),
+    roles: rows(ROLES).map((row) => ({ name: text(row, 0), unusable: row[1] ?? null })),
     casts: rows(CASTS).map((row) => ({
       source: number(row, 0),
       target: number(row, 1),

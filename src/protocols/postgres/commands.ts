@@ -1,9 +1,19 @@
-import type { Facts } from '../../core/index.ts'
+import type { Command, Facts } from '../../core/index.ts'
 import { GatewayError, LIMITS } from '../../core/index.ts'
 import type { Judgement, Session } from '../../session/index.ts'
-import type { AnalysisContext, ParseResult, SqlAnalyser } from '../../sql/index.ts'
+import type {
+  AnalysisContext,
+  Effect,
+  NamedFacts,
+  ParseResult,
+  QueryTree,
+  SqlAnalyser,
+} from '../../sql/index.ts'
+import { NO_OVERLAY, settingsNow } from '../../sql/index.ts'
 import type { Planned } from './estimate.ts'
 import { explained } from './estimate.ts'
+import type { Statement } from './pending.ts'
+import { judgeAnew } from './plans.ts'
 import type { BoundParameters } from './upstream.ts'
 
 /** A statement with what was decided about it. */
@@ -14,6 +24,8 @@ export type Knowledge = {
   /** Changes whenever facts could: catalogue epoch, search path. The same string object while it is the same. */
   readonly scope: string
   readonly context: AnalysisContext
+  /** Between which changes of definitions it was so; absent: without labels it does not matter. */
+  readonly moment?: object
 }
 
 /**
@@ -31,11 +43,25 @@ export type Estimator = (
 export interface KnowledgeSource {
   /** Whether the connection has labels, as configured now. */
   readonly labelled: boolean
+  /** A new one after every change of definitions. Undefined: some may change at any time. */
+  readonly moment: object | undefined
+  /** Whether what was known at that moment is so still, and will be for now. */
+  isCalm(moment: object | undefined): boolean
+  /** What is so now, whatever was read before. */
+  checked(): Promise<Knowledge>
   /** Undefined: stale, to be waited for with `ready`. */
   current(): Knowledge | undefined
   ready(): Promise<Knowledge>
   /** A statement may change what names mean in this session. */
   moves(): void
+  /** What gives names their meaning now, for an approval to be bound to. Undefined: that is not known. */
+  meaning(): string | undefined
+}
+
+/** What this session has prepared and opened, by name. */
+export type NamedStatements = {
+  statement(name: string): Statement | undefined
+  cursor(name: string): Statement | undefined
 }
 
 /**
@@ -49,6 +75,12 @@ const HIDDEN: ParseResult = {
   kind: 'unjudged',
   message: 'The encoding or string syntax of this session hides the statement.',
 }
+
+/** What commands leave behind in their session. */
+const EFFECTS = new WeakMap<Judgement, readonly (readonly Effect[])[]>()
+/** When they were made. */
+const MOMENTS = new WeakMap<Judgement, object>()
+const NO_EFFECTS: readonly (readonly Effect[])[] = []
 
 const BACKSLASH = 0x5c
 
@@ -70,16 +102,24 @@ export class Judge {
   readonly #session: Session
   readonly #analyser: SqlAnalyser
   readonly #knowledge: KnowledgeSource
+  readonly #named: NamedStatements
   #encoding = 'UTF8'
   #standardStrings = true
   readonly #estimator: Estimator
   #mayHaveChanged = false
   #everUnusual = false
 
-  constructor(session: Session, analyser: SqlAnalyser, knowledge: KnowledgeSource, estimator: Estimator) {
+  constructor(
+    session: Session,
+    analyser: SqlAnalyser,
+    knowledge: KnowledgeSource,
+    named: NamedStatements,
+    estimator: Estimator,
+  ) {
     this.#session = session
     this.#analyser = analyser
     this.#knowledge = knowledge
+    this.#named = named
     this.#estimator = estimator
   }
 
@@ -125,8 +165,87 @@ export class Judge {
    * may have changed path or role makes this session's commands unlike those of any other.
    */
   meaning(): string {
-    if (this.#mayHaveChanged) return `session ${this.#session.id}`
-    return this.#knowledge.current()?.context.searchPath.join(',') ?? ''
+    const meaning = this.labelled || !this.#mayHaveChanged ? this.#knowledge.meaning() : undefined
+    return meaning ?? `session ${this.#session.id}`
+  }
+
+  /** What each statement of a command leaves behind in the session. */
+  effects(judgement: Judgement): readonly (readonly Effect[])[] {
+    return EFFECTS.get(judgement) ?? NO_EFFECTS
+  }
+
+  /** The statements that a command runs by their names: what an approver has to see and an approval is bound to. */
+  behind(judgement: Judgement): string[] {
+    return this.effects(judgement).flatMap((each) =>
+      each.flatMap((effect) => {
+        if (effect.kind === 'run') return this.#named.statement(effect.name)?.text ?? []
+        return effect.kind === 'fetch' ? (this.#named.cursor(effect.name)?.text ?? []) : []
+      }),
+    )
+  }
+
+  /** What is decided about a query that PREPARE or DECLARE holds. */
+  query(query: QueryTree): Judgement {
+    const knowledge = this.#knowledge.current()
+    // Not known at the moment: whoever uses it has it judged again.
+    if (knowledge === undefined) return this.#session.judge('', undefined, opaqueFacts())
+    return this.#query(query, knowledge)
+  }
+
+  #query(query: QueryTree, knowledge: Knowledge): Judgement {
+    const facts = this.#analyser.analyseQuery(query, knowledge.context)
+    return this.#noted(this.#session.judge(knowledge.scope, undefined, facts), knowledge)
+  }
+
+  #noted(judgement: Judgement, { moment }: Knowledge): Judgement {
+    if (moment !== undefined) MOMENTS.set(judgement, moment)
+    return judgement
+  }
+
+  get moment(): object | undefined {
+    return this.#knowledge.moment
+  }
+
+  /** Whether nothing has changed since a judgement was made that it may rest on. */
+  isCalm(judgement: Judgement): boolean {
+    return this.#knowledge.isCalm(MOMENTS.get(judgement))
+  }
+
+  /** Whether what was said of a command that runs would be said of it now; for results that are not shown yet. */
+  async holds(command: Command, judgement: Judgement, of: Statement | undefined): Promise<boolean> {
+    const knowledge = await this.#knowledge.checked()
+    const text = Buffer.from(command.text)
+    const now =
+      of?.query === undefined
+        ? (this.#bytes(text, 0, text.length, true, knowledge)?.judgement ??
+          (await this.later(text)).judgement)
+        : this.#query(of.query, knowledge)
+    return sameJudgement(now, judgement)
+  }
+
+  /** What was decided about a statement of this session, or is decided now. Undefined: it has to be read again. */
+  anew(statement: Statement, knowledge = this.#knowledge.current()): Judged | undefined {
+    if (statement.local !== undefined) return statement
+    if (knowledge === undefined) return undefined
+    if (this.#session.stands(knowledge.scope, statement.judgement)) return statement
+    if (statement.query !== undefined) {
+      judgeAnew(statement, this.#query(statement.query, knowledge))
+      return statement
+    }
+    const sql = Buffer.from(statement.text)
+    const judged = this.bytes(sql, 0, sql.length, true, undefined, knowledge)
+    if (judged === undefined) return undefined
+    if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
+    return judged
+  }
+
+  /** A statement that could not be judged `anew` at once. */
+  async anewLater(statement: Statement, estimating: Estimating): Promise<Judged> {
+    const known =
+      statement.query === undefined ? undefined : this.anew(statement, await this.#knowledge.ready())
+    const judged = known ?? (await this.later(Buffer.from(statement.text), true, estimating))
+    if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
+    return judged
   }
 
   /**
@@ -140,15 +259,21 @@ export class Judge {
     end: number,
     settled = true,
     estimating?: Estimating,
+    knowledge = this.#knowledge.current(),
   ): Judged | undefined {
-    const judged = this.#bytes(buffer, start, end, settled)
+    const judged = this.#bytes(buffer, start, end, settled, knowledge)
     if (judged?.judgement.decision.estimate === undefined) return judged
     // Whoever called waits for `later`, which asks the planner.
     return estimating === 'static' ? this.#estimated(judged, 0) : undefined
   }
 
-  #bytes(buffer: Buffer, start: number, end: number, settled: boolean): Judged | undefined {
-    const knowledge = this.#knowledge.current()
+  #bytes(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    settled: boolean,
+    knowledge: Knowledge | undefined,
+  ): Judged | undefined {
     if (knowledge === undefined) return undefined
     const shape = this.#analyser.shape(buffer, start, end)
     if (shape !== undefined) {
@@ -197,7 +322,13 @@ export class Judge {
   #estimated({ text, judgement }: Judged, estimatedRows: number | undefined): Judged {
     if (estimatedRows === undefined) return { text, judgement }
     const facts = { ...judgement.facts, estimatedRows }
-    return { text, judgement: this.#session.judge(this.#scope(), undefined, facts) }
+    const estimated = this.#session.judge(this.#scope(), undefined, facts)
+    // It is about the same command: what is known of that one is known of this.
+    const moment = MOMENTS.get(judgement)
+    const effects = EFFECTS.get(judgement)
+    if (moment !== undefined) MOMENTS.set(estimated, moment)
+    if (effects !== undefined) EFFECTS.set(estimated, effects)
+    return { text, judgement: estimated }
   }
 
   async #estimate(
@@ -213,7 +344,8 @@ export class Judge {
     const planned = { text, parameters }
     let rows: number | undefined
     await this.#session.own('estimate', explained(planned), async () => {
-      rows = await this.#estimator(planned, knowledge.context.catalogue && knowledge.context.searchPath)
+      const { catalogue, overlay, ...beginning } = knowledge.context
+      rows = await this.#estimator(planned, catalogue && settingsNow(beginning, overlay ?? NO_OVERLAY).path)
       return rows === undefined ? 'unknown' : `${rows} rows`
     })
     return rows
@@ -246,17 +378,37 @@ export class Judge {
 
   #judge(knowledge: Knowledge, text: string, parsed: ParseResult, key: string | undefined): Judged {
     if (parsed.kind === 'unparsed' && this.labelled) throw unreadable(parsed)
-    const facts = this.#analyser.analyse(parsed, knowledge.context)
-    // What is hidden now may be plain later: its decision is not kept under its text.
+    const context = { ...knowledge.context, named: this.#factsOfNames(knowledge) }
+    const facts = this.#analyser.analyse(parsed, context)
+    const effects = this.#analyser.effects(parsed, context, facts.escape?.labels)
+    // What is hidden now may be plain later, and a name may mean something else: their decisions are not kept.
     const cacheKey =
-      parsed === HIDDEN
+      parsed === HIDDEN || effects.some((each) => each.some(isOfNames))
         ? undefined
         : (key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined))
-    const judgement = this.#session.judge(knowledge.scope, cacheKey, facts)
+    const judgement = this.#noted(this.#session.judge(knowledge.scope, cacheKey, facts), knowledge)
     if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
+    if (effects.some((each) => each.length > 0)) EFFECTS.set(judgement, effects)
     this.#follow(judgement)
     if (parsed.kind === 'unparsed' && judgement.decision.kind === 'deny') throw unreadable(parsed)
     return { text, judgement }
+  }
+
+  /** What is decided about a statement now, whatever the planner would say of it. */
+  #standing(statement: Statement, knowledge: Knowledge): Judgement | undefined {
+    if (this.#session.stands(knowledge.scope, statement.judgement)) return statement.judgement
+    if (statement.query !== undefined) return this.#query(statement.query, knowledge)
+    const sql = Buffer.from(statement.text)
+    return this.#bytes(sql, 0, sql.length, true, knowledge)?.judgement
+  }
+
+  #factsOfNames(knowledge: Knowledge): NamedFacts {
+    const factsOf = (statement: Statement | undefined): Facts | undefined =>
+      statement === undefined ? undefined : this.#standing(statement, knowledge)?.facts
+    return {
+      prepared: (name) => factsOf(this.#named.statement(name)),
+      cursor: (name) => factsOf(this.#named.cursor(name)),
+    }
   }
 
   #follow(judgement: Judgement): void {
@@ -286,6 +438,22 @@ export class Judge {
 
 /** Found anywhere in a statement, even in a comment: it may change what names mean, or whose rights count. */
 const CHANGES_MEANING = /search_path|\brole\b|session\s+authorization|set_config|\bdiscard\b/i
+
+function sameJudgement(a: Judgement, b: Judgement): boolean {
+  return a === b || inWords(a) === inWords(b)
+}
+
+/** What the planner said is no definition; masks follow from labels. */
+function inWords({ facts }: Judgement): string {
+  const { estimatedRows: _rows, ...rest } = facts
+  return JSON.stringify(rest)
+}
+
+function isOfNames(effect: Effect): boolean {
+  return NAMING.has(effect.kind)
+}
+
+const NAMING: ReadonlySet<Effect['kind']> = new Set(['prepare', 'declare', 'run', 'fetch'])
 
 /** Texts outside the lexer's subset are their own key: the whole text, nothing left out. */
 function wholeKey(text: string): string {

@@ -12,14 +12,16 @@ import type { ReplySurroundings } from './reply-surroundings.ts'
 import type { TypeLookup } from './result-types.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
-import { ConversationState } from './state.ts'
 import { OwnSettings } from './withheld.ts'
 import type { WriteBack } from './write-back.ts'
+import { Aftermath } from './named.ts'
+import type { ConversationState } from './state.ts'
 
 export type ConversationParts = {
   readonly session: Session
   readonly client: Pipe
   readonly upstream: Pipe
+  readonly state: ConversationState
   readonly judge: Judge
   readonly suspicion: ReplySurroundings['suspicion']
   readonly inReach: () => ((relation: number) => boolean) | undefined
@@ -37,7 +39,7 @@ export type ConversationParts = {
   /** Sends a cancel request for this session to the server. */
   readonly cancelUpstream: () => void
   /** Definitions change (`begun`), or may have changed. */
-  readonly onRedefine: (when: 'begun' | 'ended') => void
+  readonly onRedefine: (when: 'begun' | 'ended' | 'settled') => void
   readonly onClosed: () => void
   /** A fault of our own, for the log. */
   readonly report: (error: unknown) => void
@@ -58,7 +60,8 @@ export class Conversation {
   readonly #session: Session
   readonly #client: Pipe
   readonly #upstream: Pipe
-  readonly #state = new ConversationState()
+  readonly #state: ConversationState
+  readonly #aftermath: Aftermath
   readonly #requests: Requests
   readonly #replies: Replies
   /** What the client sent while it was stalled. */
@@ -72,6 +75,9 @@ export class Conversation {
   /** Set while the rest of a result waits: what the server has sent of it so far. */
   #rest: { readonly abort: AbortController; readonly bytes: Buffer[] } | undefined
   #notices: Buffer[] = []
+  /** What the server said while it was looked whether definitions had changed. */
+  #doubted: Buffer[] | undefined
+  #gone = false
   #clientFull = false
   #upstreamFull = false
   #clientEnded = false
@@ -85,6 +91,8 @@ export class Conversation {
   constructor(parts: ConversationParts) {
     this.#parts = parts
     this.#session = parts.session
+    this.#state = parts.state
+    const aftermath = (this.#aftermath = new Aftermath(parts.session, parts.state, parts.judge))
     this.#client = parts.client
     this.#upstream = parts.upstream
     this.#replies = new Replies({
@@ -101,7 +109,8 @@ export class Conversation {
       wait: (work, then) => this.#wait(work, then),
       settled: () => this.#settled(),
       parameter: (name, value) => parts.judge.parameter(name, value),
-      redefined: () => parts.onRedefine('ended'),
+      redefined: (settled = false) => parts.onRedefine(settled ? 'settled' : 'ended'),
+      aftermath,
       shownApplicationName: parts.shownApplicationName,
     })
     this.#requests = new Requests({
@@ -116,6 +125,7 @@ export class Conversation {
       hold: (held, patienceMs) => this.#hold(held, patienceMs),
       follow: () => this.#replies.follow(),
       redefining: () => parts.onRedefine('begun'),
+      aftermath,
       terminate: () => this.#end('client left'),
       local: parts.local,
       writeBack: parts.writeBack,
@@ -136,7 +146,7 @@ export class Conversation {
     client.onClose = () => this.#end('client gone')
     client.onDrain = () => {
       this.#clientFull = false
-      if (this.#rest === undefined) upstream.resume()
+      if (this.#rest === undefined && this.#doubted === undefined) upstream.resume()
     }
     upstream.onData = (bytes) => this.#fromUpstream(bytes)
     upstream.onEnd = () => this.#upstreamGone()
@@ -344,6 +354,38 @@ export class Conversation {
     // Once it has ended nobody knows any more what the rows are masked by.
     if (this.#closed || this.#finished) return
     if (this.#keepRest(bytes)) return
+    if (this.#doubted !== undefined || this.#aftermath.inDoubt) {
+      this.#doubt(Buffer.from(bytes))
+      return
+    }
+    this.#believe(bytes)
+  }
+
+  /** Nothing of it is looked at before it is known whether it means what it was judged to mean. */
+  #doubt(bytes: Buffer): void {
+    this.#upstream.pause()
+    if (this.#doubted !== undefined) {
+      this.#doubted.push(bytes)
+      return
+    }
+    this.#doubted = [bytes]
+    this.#aftermath.check().then(
+      () => {
+        const [first, ...rest] = this.#doubted ?? []
+        this.#doubted = undefined
+        if (this.#closed || this.#finished) return
+        if (first !== undefined) this.#believe(first)
+        // What came later may be of a statement that had not run yet when it was looked.
+        for (const each of rest) this.#fromUpstream(each)
+        if (this.#doubted !== undefined) return
+        if (this.#gone) this.#upstreamGone()
+        else if (!this.#clientFull && this.#rest === undefined) this.#upstream.resume()
+      },
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #believe(bytes: Buffer): void {
     try {
       this.#keepRest(bytes.subarray(this.#replies.push(bytes)))
       this.#sendNotices()
@@ -391,6 +433,8 @@ export class Conversation {
   }
 
   #upstreamGone(): void {
+    this.#gone = true
+    if (this.#doubted !== undefined) return
     this.#end('upstream closed')
   }
 

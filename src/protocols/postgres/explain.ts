@@ -56,8 +56,8 @@ async function contextOf(
     connection,
     database,
   )
-  const { catalogue, searchPath } = await keeper.ready()
-  return { catalogue, searchPath }
+  const { catalogue, beginning } = await keeper.ready()
+  return { catalogue, ...beginning }
 }
 
 function outputsOf(facts: Facts, decision: Explanation['decision']): ExplainedOutput[] {

@@ -7,7 +7,7 @@ import { CLIENT_TYPES, decodeClient, HEADER_BYTES } from '../../wire/postgres/in
 import type { Judge, Judged } from './commands.ts'
 import type { LocalAnswer } from './local-answers.ts'
 import type { Portal, Statement } from './pending.ts'
-import { judgeAnew, planFor, plansFor } from './plans.ts'
+import { planFor, plansFor } from './plans.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
 import { NO_TEXT } from './refusing.ts'
 import type { ConversationState } from './state.ts'
@@ -137,18 +137,17 @@ export class Extended {
         retry: 'only-if-changed',
       })
     }
-    const known = statement === undefined ? this.#judge.unknown('bind') : this.#rejudged(statement)
+    const known = statement === undefined ? this.#judge.unknown('bind') : this.#judge.anew(statement)
     if (known === undefined) {
       const copy = Buffer.from(buffer.subarray(from, end))
       const again = decodeClient(CLIENT_TYPES.bind, copy, HEADER_BYTES, copy.length)
       this.#refusing.later('bind', NO_TEXT, async () => {
         if (statement === undefined || again.kind !== 'bind') return
-        const estimating = {
+        await this.#refusing.readAgain(statement, {
           values: again.values,
           formats: again.parameterFormats,
           types: statement.types ?? [],
-        }
-        judgeAnew(statement, (await this.#refusing.read(Buffer.from(statement.text), estimating)).judgement)
+        })
         this.#bound(again, statement, statement.judgement, copy, 0, copy.length)
       })
       return
@@ -221,19 +220,19 @@ export class Extended {
         retry: 'only-if-changed',
       })
     }
-    const judged = portal === undefined ? this.#judge.unknown('execute') : this.#rejudged(portal.statement)
+    const judged = portal === undefined ? this.#judge.unknown('execute') : this.#judge.anew(portal.statement)
     if (judged === undefined) {
       const copy = Buffer.from(buffer.subarray(from, end))
       this.#refusing.later('execute', NO_TEXT, async () => {
         if (portal === undefined) return
         const { statement, estimatedRows } = portal
-        const judged = await this.#refusing.read(Buffer.from(statement.text), { estimatedRows })
-        judgeAnew(statement, judged.judgement)
+        await this.#refusing.readAgain(statement, { estimatedRows })
         this.#stepExecute(portal, portal.statement, copy, 0, copy.length)
       })
       return
     }
-    this.#stepExecute(portal, judged, buffer, from, end)
+    if (this.#around.aftermath.mustWait(judged.judgement)) this.#refusing.again(buffer, from, end)
+    else this.#stepExecute(portal, judged, buffer, from, end)
   }
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
@@ -280,6 +279,8 @@ export class Extended {
     state.executed = true
     if (permit.judgement.facts.redefines) this.#around.redefining()
     this.#refusing.noteReading(permit)
+    this.#around.aftermath.sent(permit)
+    const undo = this.#around.aftermath.ahead(permit)
     this.#session.forward(permit, buffer, from, end)
     const local = localAnswer(portal, buffer, from, end)
     state.pending.push({
@@ -289,6 +290,7 @@ export class Extended {
       local,
       plan:
         portal === undefined ? plansFor(permit.judgement)[0] : planFor(portal.statement, permit.judgement),
+      undo,
     })
     this.#around.follow()
   }
@@ -296,17 +298,6 @@ export class Extended {
   #forwardExtended(buffer: Buffer, from: number, end: number): void {
     this.#state.unsynced = true
     this.#session.forward(housekeeping, buffer, from, end)
-  }
-
-  /** What was decided at Parse, or decided again where that no longer stands; undefined: it has to be read again. */
-  #rejudged(statement: Statement): Judged | undefined {
-    if (statement.local !== undefined) return statement
-    if (this.#judge.stands(statement.judgement)) return statement
-    const sql = Buffer.from(statement.text)
-    const judged = this.#judge.bytes(sql, 0, sql.length)
-    if (judged === undefined) return undefined
-    if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
-    return judged
   }
 }
 

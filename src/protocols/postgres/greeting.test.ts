@@ -192,7 +192,7 @@ group('a login', () => {
   it.each([
     ['client_encoding', 'SJIS'],
     ['standard_conforming_strings', 'off'],
-    ['search_path', 'evil'],
+    ['role', 'evil'],
     ['options', '-c search_path=evil'],
     ['session_replication_role', 'replica'],
   ])('with the setting %s=%s is refused where there are labels (P-03)', async (name, value) => {

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { Connection, Facts } from '../../core/index.ts'
 import { GatewayError } from '../../core/index.ts'
-import type { Catalogue } from '../../sql/index.ts'
-import { isPlainTable } from '../../sql/index.ts'
+import type { Beginning, Catalogue, Overlay } from '../../sql/index.ts'
+import { isPlainTable, overlayAfter, settingsNow } from '../../sql/index.ts'
 import type { CatalogueKeeper, Known } from './catalogue-keeper.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
 import type { TypeLookup } from './result-types.ts'
@@ -16,10 +17,12 @@ export type KnowledgeParts = {
   connection(): Connection<PostgresSettings> | undefined
   keeper(connection: Connection<PostgresSettings>): CatalogueKeeper
   /**
-   * The effective search path, as the server told it when the session began; it cannot change in labelled reach.
+   * What the server told when the session began.
    * Undefined: the session began without labels, and has what the role and the database have by default.
    */
-  readonly searchPath: readonly string[] | undefined
+  readonly beginning: Beginning | undefined
+  /** What the session has changed since. */
+  readonly state: { overlay: Overlay }
   /** The client began with settings of its own that give names another meaning. */
   readonly moved: boolean
 }
@@ -33,6 +36,7 @@ export class SessionKnowledge implements KnowledgeSource {
   #keeper: CatalogueKeeper | undefined
   #known: Known | undefined
   #knowledge: Knowledge | undefined
+  #frame: Overlay['now'] | undefined
   #moved: boolean
 
   constructor(parts: KnowledgeParts) {
@@ -52,8 +56,15 @@ export class SessionKnowledge implements KnowledgeSource {
   current(): Knowledge | undefined {
     const keeper = this.#follow()
     if (keeper === undefined) return WITHOUT_LABELS
-    const known = keeper.current()
+    const known = keeper.current(this)
     return known === undefined ? undefined : this.#from(known)
+  }
+
+  meaning(): string | undefined {
+    const { overlay } = this.#parts.state
+    const beginning = this.#parts.beginning ?? this.#latest()?.beginning
+    if (beginning === undefined) return ''
+    return overlay.now.lost ? undefined : describe(beginning, overlay)
   }
 
   /** In labelled reach such a statement is refused; labels that come later find a session they cannot be held to. */
@@ -64,7 +75,7 @@ export class SessionKnowledge implements KnowledgeSource {
   async ready(): Promise<Knowledge> {
     const keeper = this.#follow()
     if (keeper === undefined) return WITHOUT_LABELS
-    return this.#from(await keeper.ready())
+    return this.#from(await keeper.ready(this))
   }
 
   /** Relations from which labelled values could come; undefined on a connection without labels. */
@@ -118,11 +129,28 @@ export class SessionKnowledge implements KnowledgeSource {
     return (this.#keeper?.current() ?? this.#known)?.catalogue
   }
 
-  redefining(): void {
-    this.#keeper?.invalidate()
+  /** Definitions are about to change, may have changed, or will not change any more. */
+  redefining(when: 'begun' | 'ended' | 'settled'): void {
+    if (when === 'begun') this.#keeper?.begin(this)
+    else if (when === 'settled') this.#keeper?.settle(this)
+    else this.#keeper?.invalidate()
+  }
+
+  get moment(): object | undefined {
+    return this.#keeper === undefined ? WITHOUT_LABELS : this.#keeper.momentFor(this)
+  }
+
+  isCalm(moment: object | undefined): boolean {
+    return this.#keeper?.isCalm(moment, this) ?? true
+  }
+
+  async checked(): Promise<Knowledge> {
+    const keeper = this.#follow()
+    return keeper === undefined ? WITHOUT_LABELS : this.#from(await keeper.checked())
   }
 
   close(): void {
+    this.#keeper?.settle(this)
     this.#keeper?.leave()
     this.#keeper = undefined
   }
@@ -131,7 +159,11 @@ export class SessionKnowledge implements KnowledgeSource {
   #follow(): CatalogueKeeper | undefined {
     const connection = this.#parts.connection()
     if (connection === this.#connection) return this.#keeper
+    this.#keeper?.settle(this)
     this.#keeper?.leave()
+    // What was made under other labels may hold what has one now.
+    const { state } = this.#parts
+    if (this.#connection !== undefined) state.overlay = overlayAfter(state.overlay, { kind: 'taint' })
     this.#connection = connection
     this.#keeper = undefined
     this.#known = undefined
@@ -145,15 +177,32 @@ export class SessionKnowledge implements KnowledgeSource {
 
   #from(known: Known): Knowledge {
     if (this.#moved) throw beganBefore()
-    if (known === this.#known && this.#knowledge !== undefined) return this.#knowledge
+    const { overlay } = this.#parts.state
+    if (known === this.#known && overlay.now === this.#frame && this.#knowledge !== undefined)
+      return this.#knowledge
     this.#known = known
-    const searchPath = this.#parts.searchPath ?? known.searchPath
+    this.#frame = overlay.now
+    const beginning = this.#parts.beginning ?? known.beginning
+    const { catalogue, fingerprint } = known
     this.#knowledge = {
-      scope: `epoch ${known.catalogue.epoch} of ${known.fingerprint}, path ${searchPath.join(',')}`,
-      context: { catalogue: known.catalogue, searchPath },
+      scope: `epoch ${catalogue.epoch} of ${fingerprint}, ${describe(beginning, overlay)}`,
+      context: { catalogue, overlay, ...beginning },
+      moment: known.moment,
     }
     return this.#knowledge
   }
+}
+
+/** Everything about a session that facts depend on, in words: sessions of the same description share decisions. */
+function describe(beginning: Beginning, overlay: Overlay): string {
+  const { path, role } = settingsNow(beginning, overlay)
+  const { made, lost } = overlay.now
+  const words = `path ${JSON.stringify(path)} as ${JSON.stringify(role ?? null)}`
+  if (made.size === 0 && !lost) return words
+  const all = createHash('sha256')
+    .update(JSON.stringify([...made]))
+    .digest('hex')
+  return `${words}, made ${all}${lost ? ', lost' : ''}`
 }
 
 function beganBefore(): GatewayError {

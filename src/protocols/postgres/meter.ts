@@ -5,6 +5,7 @@ import type { Portal } from './pending.ts'
 import type { ResultPlan } from './results.ts'
 
 const FOR_EVER = Number.POSITIVE_INFINITY
+const NOTHING = { rows: 0, bytes: 0 }
 
 /** What metering needs of the replies around it. */
 export type MeterSurroundings = {
@@ -14,6 +15,8 @@ export type MeterSurroundings = {
     work: (observer: HoldObserver) => Promise<void>,
     then: (refusal: GatewayError | undefined) => void,
   ): void
+  /** The cursor that a statement of a command reads. */
+  cursor(flight: Permitted, statement: number): Portal | undefined
   /** Bytes that are gathered go out before anything is said. */
   takeRows(): void
   /** The result ends here: what the client is told in place of its rest. */
@@ -27,8 +30,11 @@ export type Metered = 'show' | 'drop' | 'leave'
 export class Meter {
   readonly #around: MeterSurroundings
   readonly #session: Session
-  /** Of the portal being executed: what earlier executions have shown. */
+  /** Of the portal being executed, or the cursor being read: what was shown of it before. */
   #portal: Portal | undefined
+  /** Of a batch: what was shown before the statement that is being answered. */
+  #rowsBefore = 0
+  #bytesBefore = 0
   #limit: ResultLimit = { rowsMax: FOR_EVER, bytesMax: FOR_EVER }
   /** Where the rest of the result is held. */
   #pause: ResultLimit | undefined
@@ -40,16 +46,31 @@ export class Meter {
 
   /** Another command is answered now, or none. */
   follow(flight: Permitted | undefined, portal: Portal | undefined): void {
-    this.#portal = portal
+    this.next(flight, 0, portal)
     const decision = flight?.judgement.decision
     const shown = decision === undefined || decision.kind === 'deny' ? undefined : decision
     this.#limit = shown?.limit ?? { rowsMax: FOR_EVER, bytesMax: FOR_EVER }
-    this.#pause = portal?.restApproved === true ? undefined : shown?.pause
+    this.#pause = this.#portal?.restApproved === true ? undefined : shown?.pause
+  }
+
+  /** The next statement of the same command is answered. */
+  next(flight: Permitted | undefined, statement: number, portal?: Portal): void {
+    this.#portal = (flight === undefined ? undefined : this.#around.cursor(flight, statement)) ?? portal
+    this.#rowsBefore = flight?.rows ?? 0
+    this.#bytesBefore = flight?.bytes ?? 0
+  }
+
+  /** A statement has ended: what it has shown counts for who reads its portal or cursor further. */
+  ended(flight: Permitted): void {
+    if (this.#portal === undefined) return
+    this.#portal.rows += flight.rows - this.#rowsBefore
+    this.#portal.bytes += flight.bytes - this.#bytesBefore
   }
 
   row(flight: Permitted, bodyBytes: number): Metered {
-    const rows = flight.rows + 1 + (this.#portal?.rows ?? 0)
-    const bytes = flight.bytes + (this.#portal?.bytes ?? 0)
+    const before = this.#portal ?? NOTHING
+    const rows = Math.max(flight.rows, flight.rows - this.#rowsBefore + before.rows) + 1
+    const bytes = Math.max(flight.bytes, flight.bytes - this.#bytesBefore + before.bytes)
     if (isBeyond(this.#limit, rows, bytes)) {
       this.#around.cutShort(this.#session.limitReached(flight, limitText(this.#limit, rows)))
       return 'drop'

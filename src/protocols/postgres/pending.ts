@@ -1,6 +1,7 @@
 import type { GatewayError } from '../../core/index.ts'
 import type { Judgement, Permitted } from '../../session/index.ts'
 import type { LocalAnswer, LocalCursor, LocalQuestion } from './local-answers.ts'
+import type { QueryTree as Node } from '../../sql/index.ts'
 import type { Formats, ResultPlan } from './results.ts'
 
 /** A prepared statement as this session knows it. `judgement` was made at Parse and is made again when it is stale. */
@@ -8,6 +9,8 @@ export type Statement = {
   readonly text: string
   /** The types of its parameters that the client has declared. */
   readonly types?: readonly number[]
+  /** What PREPARE or DECLARE holds: judged in place of the text. */
+  readonly query?: Node | undefined
   judgement: Judgement
   /** What its rows are masked by under this judgement, and under what the server has said of it. */
   plan: ResultPlan | undefined
@@ -38,6 +41,8 @@ export type Portal = {
   readonly estimatedRows?: number | undefined
   /** The rest of its result was approved: it is not held again. */
   restApproved?: true
+  /** A cursor WITH HOLD: it stays when its transaction is committed. */
+  readonly hold?: boolean
 }
 
 /** What the server still owes an answer for, in order. */
@@ -71,6 +76,8 @@ export type PendingExecute = {
   readonly portal: Portal | undefined
   plan: ResultPlan | undefined
   readonly local?: (() => LocalAnswer) | undefined
+  /** Takes back what was assumed of its session when it was sent. */
+  readonly undo: (() => void) | undefined
 }
 
 /** Whether the server ends its answer to this with ReadyForQuery. */
@@ -117,6 +124,11 @@ export class PendingQueue {
       this.shift()
     }
     return taken
+  }
+
+  /** From the head on. */
+  all(): readonly Pending[] {
+    return this.#head === 0 ? this.#items : this.#items.slice(this.#head)
   }
 
   /** Everything but the head. */
@@ -194,6 +206,17 @@ export class Names<T> {
     const undo = this.#undo(name)
     this.#named.delete(name)
     return undo
+  }
+
+  values(): Iterable<T> {
+    return this.#named.values()
+  }
+
+  clear(): () => void {
+    const undo = [...this.#named.keys()].map((name) => this.delete(name))
+    return () => {
+      for (const each of undo) each()
+    }
   }
 
   /** Takes out what `ended` names. */

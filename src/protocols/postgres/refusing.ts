@@ -6,7 +6,9 @@ import { encodeServer, STATUS_BYTES } from '../../wire/postgres/index.ts'
 import type { Estimating, Judge, Judged } from './commands.ts'
 import { errorBytes, positionOf } from './errors.ts'
 import type { LocalAnswers } from './local-answers.ts'
+import type { Statement } from './pending.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
+import type { Aftermath } from './named.ts'
 import type { ConversationState } from './state.ts'
 import type { WriteBack } from './write-back.ts'
 
@@ -25,6 +27,7 @@ export type RequestSurroundings = {
   follow(): void
   /** Definitions are about to change. */
   redefining(): void
+  readonly aftermath: Aftermath
   terminate(): void
   readonly writeBack: WriteBack
   /** Questions to the gateway itself. */
@@ -48,13 +51,22 @@ export class Refusing {
   }
 
   command(form: string, { text, judgement }: Judged): Command {
-    const command = { form, text, facts: judgement.facts }
     const { decision } = judgement
     if (decision.kind === 'deny' || (decision.kind === 'allow' && decision.pause === undefined))
-      return command
+      return { form, text, facts: judgement.facts }
+    // Who is asked about EXECUTE has to see what it runs, and says yes to nothing else.
+    const behind = this.#around.judge.behind(judgement).map((each) => `\n/* ${each} */`)
+    const command = { form, text: text + behind.join(''), facts: judgement.facts }
     // psql sends a semicolon that a driver leaves out: the same command all the same.
-    const canonical = text.trim().replace(/[\s;]+$/, '')
+    const canonical = command.text.trim().replace(/[\s;]+$/, '')
     return { ...command, canonical, meaning: this.#around.judge.meaning() }
+  }
+
+  /** The message in hand is looked at again when more is known. */
+  again(buffer: Buffer, from: number, end: number): void {
+    this.#stop()
+    const answered = new Promise<void>((resolve) => this.#around.state.onReady.push(resolve))
+    this.#around.again(Buffer.from(buffer.subarray(from, end)), answered)
   }
 
   noteReading(permit: Permitted): void {
@@ -69,6 +81,13 @@ export class Refusing {
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
   async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
+    if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
+    return judged
+  }
+
+  /** The same for what was judged before, under what is known now. */
+  async readAgain(statement: Statement, estimating: Estimating): Promise<Judged> {
+    const judged = await this.#around.judge.anewLater(statement, estimating)
     if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
     return judged
   }

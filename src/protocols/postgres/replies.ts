@@ -76,6 +76,7 @@ export class Replies implements FrameSink {
       session: around.session,
       wait: (work, then) => around.wait(work, then),
       takeRows: () => this.#takeRows(),
+      cursor: (flight, statement) => around.aftermath.cursor(flight.judgement, statement),
       cutShort: (told) => {
         this.#cut = told
         around.cutOff()
@@ -287,6 +288,11 @@ export class Replies implements FrameSink {
     if (this.#cut !== undefined || this.#muted) return 'drop'
     // Without a command there is no decision, and nothing that says what to mask.
     if (flight === undefined) throw new TypeError('the upstream sent rows that nobody asked for')
+    this.#cut = this.#around.aftermath.distrusts(flight)
+    if (this.#cut !== undefined) {
+      this.#around.cutOff()
+      return 'drop'
+    }
     const metered = this.#meter.row(flight, bodyBytes)
     if (metered !== 'show') return metered
     this.#shown++
@@ -377,21 +383,19 @@ export class Replies implements FrameSink {
   #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
     this.#state.copyIn = false
     this.#copy = undefined
+    const head = this.#state.pending.first()
+    if (head?.kind === 'query') this.#around.aftermath.acknowledged(head.flight, head.statement, tag)
     if (this.#cut !== undefined) {
+      if (head?.kind === 'query') head.statement++
       this.#tellCut(false)
       return
     }
-    const head = this.#state.pending.first()
     if (!this.#muted) {
       this.#tellMasked(head)
       this.pass(buffer, from, end)
     }
+    if (head?.kind === 'query' || head?.kind === 'execute') this.#meter.ended(head.flight)
     if (head?.kind === 'execute') {
-      const { portal, flight } = head
-      if (portal !== undefined) {
-        portal.rows += flight.rows
-        portal.bytes += flight.bytes
-      }
       this.#state.pending.shift()
       this.#end(head, 'ok', tag)
       this.follow()
@@ -400,6 +404,7 @@ export class Replies implements FrameSink {
       head.tags = head.tags === '' ? tag : head.tags.length < 1000 ? `${head.tags}; ${tag}` : head.tags
       head.plan = head.plans[head.statement]
       this.#plan = head.plan
+      this.#meter.next(head.flight, head.statement)
     }
   }
 
@@ -441,6 +446,7 @@ export class Replies implements FrameSink {
   #error(buffer: Buffer, from: number, start: number, end: number): void {
     this.#state.copyIn = false
     this.#copy = undefined
+    this.#state.failed = true
     const head = this.#state.pending.first()
     if (head?.kind === 'refusal') {
       if (!this.#muted) this.#session.reply(errorBytes(head.error, 'ERROR', positionOf(head.error)))
@@ -509,9 +515,7 @@ export class Replies implements FrameSink {
   /** An error in the extended protocol: the server discards everything up to the next Sync. */
   #failExtended(outcome: OutcomeHead['outcome'], tag: string): void {
     const taken = this.#state.pending.takeToSync()
-    for (let i = taken.length - 1; i >= 0; i--) {
-      const each = taken[i]
-      if (each === undefined) continue
+    for (const [i, each] of [...taken.entries()].toReversed()) {
       if ('undo' in each) each.undo?.()
       // Skipped with the rest: it will not be answered.
       if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
@@ -529,16 +533,18 @@ export class Replies implements FrameSink {
     this.#muted = false
     this.#said = []
     state.status = buffer[start] ?? STATUS_BYTES.idle
+    const { failed } = state
+    this.#around.aftermath.ready()
     const head = state.pending.first()
     if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
     this.#session.reply(buffer, from, end)
     state.pending.shift()
     if (state.status === STATUS_BYTES.idle) {
       // What was bound ahead of this answer belongs to what comes after it.
-      this.#dropPortals((portal) => portal.group < state.groupsEnded)
+      this.#dropPortals((portal) => portal.group < state.groupsEnded && (portal.hold !== true || failed))
       if (state.redefined) {
         state.redefined = false
-        this.#around.redefined()
+        this.#around.redefined(true)
       }
     }
     this.follow()

@@ -2,6 +2,7 @@ import type { Facts, GatewayError } from '../../core/index.ts'
 import type { HoldObserver, Session } from '../../session/index.ts'
 import type { ErrorFields } from '../../wire/postgres/index.ts'
 import type { MaskedResults } from './masked-notice.ts'
+import type { Aftermath } from './named.ts'
 import type { TypeLookup } from './result-types.ts'
 import type { ConversationState } from './state.ts'
 import type { OwnSettings, Reached } from './withheld.ts'
@@ -35,10 +36,11 @@ export type ReplySurroundings = {
   settled(): void
   /** The server reports a setting. */
   parameter(name: string, value: string): void
-  /** Definitions may have changed. */
-  redefined(): void
+  /** Definitions may have changed; `settled`: and will change no more. */
+  redefined(settled?: boolean): void
   readonly settings: OwnSettings
   readonly masked: MaskedResults
+  readonly aftermath: Aftermath
   /** What a client is told of `application_name`, when the server knows it with a tag. */
   readonly shownApplicationName: ((value: string) => string) | undefined
 }

@@ -87,7 +87,8 @@ export class Requests implements FrameSink {
     const from = start - HEADER_BYTES
     switch (type) {
       case CLIENT_TYPES.query:
-        if (this.#mustWaitToRead(buffer.subarray(start, end))) this.#waitForReady(buffer, from, end)
+        if (this.#state.isChanging || this.#mustWaitToRead(buffer.subarray(start, end)))
+          this.#refusing.again(buffer, from, end)
         else this.#query(buffer, from, start, end)
         return
       case CLIENT_TYPES.sync:
@@ -111,24 +112,18 @@ export class Requests implements FrameSink {
       this.#extended.take(message, buffer, from, end)
       return
     }
-    this.#waitForReady(buffer, from, end)
-  }
-
-  #waitForReady(buffer: Buffer, from: number, end: number): void {
-    this.#framer.stop()
-    const answered = new Promise<void>((resolve) => this.#state.onReady.push(resolve))
-    this.#around.again(Buffer.from(buffer.subarray(from, end)), answered)
+    this.#refusing.again(buffer, from, end)
   }
 
   #isUncertain(message: ClientMessage): boolean {
     const { statements, portals } = this.#state
     switch (message.kind) {
       case 'parse':
-        return this.#mustWaitToRead(message.sql)
+        return this.#state.isChanging || this.#mustWaitToRead(message.sql)
       case 'bind':
-        return statements.isUncertain(message.statement)
+        return this.#state.isChanging || statements.isUncertain(message.statement)
       case 'execute':
-        return portals.isUncertain(message.portal)
+        return this.#state.isChanging || portals.isUncertain(message.portal)
       case 'describe':
         return (message.what === 'statement' ? statements : portals).isUncertain(message.name)
       default:
@@ -222,6 +217,7 @@ export class Requests implements FrameSink {
     const plans = plansFor(permit.judgement)
     if (permit.judgement.facts.redefines) this.#around.redefining()
     this.#refusing.noteReading(permit)
+    this.#around.aftermath.sent(permit)
     this.#session.forward(permit, buffer, from, end)
     this.#state.pending.push({
       kind: 'query',

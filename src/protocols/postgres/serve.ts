@@ -1,12 +1,12 @@
 import type { Connection, GatewayError, Pipe } from '../../core/index.ts'
 import { asGatewayError, GatewayError as Failure, isGatewayError } from '../../core/index.ts'
 import type { ProtocolContext, Session } from '../../session/index.ts'
-import type { SqlAnalyser } from '../../sql/index.ts'
+import type { Beginning, SqlAnalyser } from '../../sql/index.ts'
 import { changeOf } from '../../sql/index.ts'
 import type { Startup } from '../../wire/postgres/index.ts'
 import { encodeCancelRequest, encodeError, encodeServer } from '../../wire/postgres/index.ts'
 import type { KeeperPorts } from './catalogue-keeper.ts'
-import { CatalogueKeeper, SEARCH_PATH_QUERY, searchPathOf } from './catalogue-keeper.ts'
+import { BEGINNING_QUERY, beginningOf, CatalogueKeeper } from './catalogue-keeper.ts'
 import type { Admitted } from './client.ts'
 import { admit } from './client.ts'
 import { Judge } from './commands.ts'
@@ -22,6 +22,7 @@ import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
 import { mayHoldValues, noticeWithoutValues, withoutValues } from './withheld.ts'
 import { looksMasked, WriteBack } from './write-back.ts'
+import { ConversationState } from './state.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
 
 /** A name longer than this is cut by the server (NAMEDATALEN less one). */
@@ -141,22 +142,31 @@ export class PostgresServer {
     const tagged = taggedName(name, session.id)
     const parameters = startupParameters(startup, connection, labelled, tagged)
     const upstream = await openUpstream(this.#ports, connection.settings, database, parameters, minor)
-    const { searchPath, rest } = labelled
-      ? await readSearchPath(upstream)
-      : { searchPath: undefined, rest: upstream.rest }
+    const { beginning, rest } = labelled
+      ? await readBeginning(upstream)
+      : { beginning: undefined, rest: upstream.rest }
     const analyser = await this.#analyser
     if (gone || opening.ended !== undefined) {
       upstream.pipe.destroy()
       throw opening.ended ?? new Failure('canceled', 'The client went away.')
     }
+    const state = new ConversationState()
     const knowledge = new SessionKnowledge({
       connection: () => this.#connection(connection.name),
       keeper: (now) => this.#keeper(now, database),
-      searchPath,
+      beginning,
+      state,
       moved: !labelled && [...startup.parameters].some(([key, value]) => mayMove(key, value)),
     })
-    const judge = new Judge(session, analyser, knowledge, (planned, path) =>
-      estimateRows(this.#ports, connection, database, path, planned),
+    const judge = new Judge(
+      session,
+      analyser,
+      knowledge,
+      {
+        statement: (name) => state.statements.get(name),
+        cursor: (name) => state.portals.get(name)?.statement,
+      },
+      (planned, path) => estimateRows(this.#ports, connection, database, path, planned),
     )
     for (const [parameter, value] of upstream.parameters) judge.parameter(parameter, value)
     try {
@@ -172,6 +182,7 @@ export class PostgresServer {
       session,
       client: pipe,
       upstream: upstream.pipe,
+      state,
       judge,
       inReach: () => knowledge.inReach(),
       suspicion: (facts, statement) => knowledge.suspicion(facts, statement),
@@ -206,7 +217,7 @@ export class PostgresServer {
         ? (value) => (value === tagged ? name : value)
         : undefined,
       cancelUpstream: cancel,
-      onRedefine: () => knowledge.redefining(),
+      onRedefine: (when) => knowledge.redefining(when),
       onClosed: () => {
         this.#keys.remove(key)
         knowledge.close()
@@ -290,7 +301,9 @@ function startupParameters(
       if (/^utf-?8$/i.test(value.replace(/^'(.*)'$/, '$1'))) continue
       throw refusedSetting(name, 'Use UTF8: other encodings could hide what a statement says.')
     }
-    if (!changeOf(name, value).safe) throw refusedSetting(name, 'Leave it out on a connection with labels.')
+    // Where names are looked for is asked of the server once the session has begun.
+    if (name !== 'search_path' && !changeOf(name, value).safe)
+      throw refusedSetting(name, 'Leave it out on a connection with labels.')
   }
   parameters.set('client_encoding', 'UTF8')
   parameters.set('standard_conforming_strings', 'on')
@@ -317,10 +330,10 @@ function taggedName(name: string, session: string): string {
   return `${room} ${tag}`
 }
 
-async function readSearchPath(open: UpstreamOpen): Promise<{ searchPath: string[]; rest: Buffer }> {
+async function readBeginning(open: UpstreamOpen): Promise<{ beginning: Beginning; rest: Buffer }> {
   const client = new UpstreamClient(open)
-  const rows = await client.query(SEARCH_PATH_QUERY)
-  return { searchPath: searchPathOf(rows), rest: client.release() }
+  const rows = await client.query(BEGINNING_QUERY)
+  return { beginning: beginningOf(rows), rest: client.release() }
 }
 
 function greetingBytes(

@@ -1,5 +1,7 @@
 import type { FieldDescription } from '../../wire/postgres/index.ts'
 import { STATUS_BYTES } from '../../wire/postgres/index.ts'
+import type { Overlay } from '../../sql/index.ts'
+import { NO_OVERLAY } from '../../sql/index.ts'
 import type { Portal, Statement } from './pending.ts'
 import { Names, PendingQueue } from './pending.ts'
 
@@ -26,6 +28,13 @@ export class ConversationState {
   skippingLocally = false
   /** The server takes COPY data and ignores Sync. */
   copyIn = false
+  /** What the session has changed for itself. */
+  overlay: Overlay = NO_OVERLAY
+  /** The server has reported an error since the last ReadyForQuery. */
+  failed = false
+  /** The last group with a command in it that changes what statements behind it mean. */
+  changedIn = -1
+
   /** A definition was changed in the open transaction. */
   redefined = false
 
@@ -37,6 +46,11 @@ export class ConversationState {
   /** Nothing unanswered may change how the server reads the next statement. */
   get readingIsSettled(): boolean {
     return this.rereadIn < this.groupsEnded
+  }
+
+  /** What statements mean depends on a command of an earlier group that is not answered yet. */
+  get isChanging(): boolean {
+    return this.changedIn >= this.groupsEnded && this.changedIn < this.groupsSent
   }
 
   get idle(): boolean {
