@@ -122,9 +122,7 @@ ${
       expect(shown).toHaveLength(2)
       for (const email of IN_CLEAR) expect(shown).not.toContain(email)
     }
-    await expect(client.query("SELECT id FROM people WHERE email LIKE 'ada%'")).rejects.toEqual(
-      code('SL001'),
-    )
+    await expect(client.query("SELECT id FROM people WHERE email LIKE 'ada%'")).rejects.toEqual(code('SL001'))
     // And a session that begins now sees the same.
     const fresh = await open()
     expect(await emails(fresh, 'simple')).toEqual(await emails(client, 'simple'))
