@@ -525,6 +525,10 @@ export const FLOW_ATTACKS = [
         "SELECT 'qzv' || 'mail' FROM generate_series(1, 3) LIMIT (SELECT count(*) FROM customers WHERE email LIKE 'c.%')",
       ],
       ['c', "SELECT 'qzv' || 'mail' FROM customers GROUP BY left(email, 1)"],
+      [
+        'c',
+        "SELECT v FROM (VALUES ('c.qzvmail0001@x')) t(v) LEFT JOIN customers ON true WHERE email LIKE 'c.q%'",
+      ],
       ['y', "SELECT 'qzv' || 'mail' HAVING (SELECT bool_and(email LIKE 'c.%') FROM customers)"],
       ['p', "SELECT row_number() OVER (ORDER BY email), 'qzv' || 'mail' FROM customers"],
       ['l', "SELECT DISTINCT ON (left(phone, 2)) 'qzv' || 'mail' FROM customers"],

@@ -113,10 +113,7 @@ export const SHAPE_ATTACKS = [
         'SELECT * FROM (SELECT id, email AS v FROM customers) a NATURAL JOIN (SELECT id, plan FROM customers) b',
       ],
       ['b', 'SELECT j.email FROM customers a JOIN customers b USING (email) AS j'],
-      [
-        'c',
-        "SELECT v FROM (VALUES ('c.qzvmail0001@x')) t(v) LEFT JOIN customers ON true WHERE email LIKE 'c.q%'",
-      ],
+      ['c', 'SELECT email FROM customers a FULL JOIN customers b USING (email)'],
       ['y', 'SELECT k.* FROM (customers c CROSS JOIN LATERAL (SELECT c.email AS zz) l) AS k'],
       [
         'p',
