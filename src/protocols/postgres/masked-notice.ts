@@ -30,8 +30,8 @@ export type MaskedResult = { readonly columns: readonly MaskedColumn[]; readonly
  */
 export class MaskedResults {
   readonly #speaks: boolean
-  readonly #toldOf = new WeakSet<object>()
-  readonly #told = new Set<string>()
+  /** Made at the first masked result: most sessions never have one. */
+  #told: { readonly of: WeakSet<object>; readonly shapes: Set<string> } | undefined
   #last: MaskedResult = { columns: [], rows: 0 }
 
   constructor(speaks: boolean) {
@@ -53,12 +53,15 @@ export class MaskedResults {
     const columns = maskedColumns(plan, decision.kind === 'deny' ? new Map() : decision.masks)
     this.#last = { columns, rows }
     // Judgements are cached: most repetitions are the very same object.
-    if (!this.#speaks || this.#toldOf.has(judgement)) return undefined
-    this.#toldOf.add(judgement)
+    if (!this.#speaks) return undefined
+    this.#told ??= { of: new WeakSet(), shapes: new Set() }
+    const told = this.#told
+    if (told.of.has(judgement)) return undefined
+    told.of.add(judgement)
     const key = `${shapeOf(command.text)}\n${columns.map(columnText).join()}`
-    if (this.#told.has(key)) return undefined
-    if (this.#told.size >= TOLD_MAX) this.#told.clear()
-    this.#told.add(key)
+    if (told.shapes.has(key)) return undefined
+    if (told.shapes.size >= TOLD_MAX) told.shapes.clear()
+    told.shapes.add(key)
     return notice(columns, rows)
   }
 }

@@ -11,6 +11,11 @@ import type { ConversationState } from './state.ts'
 /** Texts of statements that SQL has made and that are still known by their names. */
 const SQL_NAMED_BYTES_MAX = 1024 * 1024
 
+/** Which statement of a command was last held against what is known now. Of all sessions: an idle one keeps nothing. */
+const SETTLED = new WeakMap<Permitted, number>()
+/** Commands whose meaning has changed while they ran. */
+const DISTRUSTED = new WeakSet<Permitted>()
+
 /**
  * What commands leave behind in their session: names of statements and cursors, search path and role, relations that
  * only the session sees. Of a simple query it counts when the server says that the statement has run; of an Execute
@@ -21,11 +26,8 @@ export class Aftermath {
   readonly #state: ConversationState
   readonly #judge: Judge
   #namedBytes = 0
-  /** Which statement of a command was last held against what is known now. */
-  readonly #settled = new WeakMap<Permitted, number>()
   /** Since when nothing that is being answered is in doubt. */
   #calm: object | undefined
-  readonly #distrusted = new WeakSet<Permitted>()
 
   constructor(session: Session, state: ConversationState, judge: Judge) {
     this.#session = session
@@ -95,7 +97,7 @@ export class Aftermath {
       const { flight } = each
       const statement = each.kind === 'query' ? each.statement : 0
       // What its own session changes is followed by its effects.
-      if (flight.judgement.facts.redefines || this.#settled.get(flight) === statement) continue
+      if (flight.judgement.facts.redefines || SETTLED.get(flight) === statement) continue
       if (!this.#judge.isCalm(flight.judgement)) return true
     }
     this.#calm = moment
@@ -110,14 +112,14 @@ export class Aftermath {
       const of = each.kind === 'execute' ? each.portal?.statement : undefined
       if (flight.done || flight.judgement.facts.redefines) continue
       const { command, judgement } = flight
-      if (!(await this.#judge.holds(command, judgement, of))) this.#distrusted.add(flight)
-      this.#settled.set(flight, each.kind === 'query' ? each.statement : 0)
+      if (!(await this.#judge.holds(command, judgement, of))) DISTRUSTED.add(flight)
+      SETTLED.set(flight, each.kind === 'query' ? each.statement : 0)
     }
   }
 
   /** Its rows were said to be of another kind than they may be now: none of them is shown. */
   distrusts(flight: Permitted): GatewayError | undefined {
-    if (!this.#distrusted.has(flight)) return undefined
+    if (!DISTRUSTED.has(flight)) return undefined
     return new GatewayError('conflict', 'Run it again: definitions changed while it ran.', {
       remedy: 'Nothing of its result is shown, because it may mean something else now.',
       retry: 'later',

@@ -86,7 +86,8 @@ export class OwnSettings {
   readonly #known = new Map<string, Set<string>>()
 
   constructor(begun: ReadonlyMap<string, string>) {
-    for (const [name, value] of begun) this.#know(name, value)
+    // Nobody asks for the others, and most sessions do nothing.
+    for (const [name, value] of begun) if (FREE_TEXT.has(name.toLowerCase())) this.#know(name, value)
   }
 
   /** Whether the client gave it this value in one of these statements, had it before, or it tells nothing. */
