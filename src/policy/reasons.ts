@@ -61,7 +61,7 @@ export function classForbidden(wanted: CommandClass, connection: ConnectionName,
 
 export function filterNotPermitted(label: LabelName): Reason {
   return reason(
-    `Do not filter, join, sort or group by data labelled ${named(label)}: it is protected and no rule permits it.`,
+    `Use data labelled ${named(label)} only as a plain output or in = with a value: it is protected and no rule permits more.`,
     `Select it as a plain output instead, where it is masked. A rule that permits filter or see on ${named(label)} lifts this.`,
     'only-if-changed',
   )
@@ -69,7 +69,7 @@ export function filterNotPermitted(label: LabelName): Reason {
 
 export function filterForbidden(label: LabelName, rule: RuleRef): Reason {
   return reason(
-    `Do not filter, join, sort or group by data labelled ${named(label)}: the rule "${named(rule.name)}" forbids it.`,
+    `Use data labelled ${named(label)} only as a plain output or in = with a value: the rule "${named(rule.name)}" forbids more.`,
     `Leave it out of every condition. An administrator of the gateway can change the rule "${named(rule.name)}".`,
     'only-if-changed',
   )
