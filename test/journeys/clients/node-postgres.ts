@@ -1,7 +1,7 @@
 /** node-postgres as an application uses it. Prints what it saw as JSON; `SLUICE_TEST_DSN` says where. */
 import pg from 'pg'
 import type { Step } from './report.ts'
-import { report } from './report.ts'
+import { report, settled } from './report.ts'
 
 const dsn = process.env['SLUICE_TEST_DSN'] ?? ''
 
@@ -228,7 +228,9 @@ const steps: Record<string, Step> = {
         const other = new pg.Client({ connectionString: dsn })
         Reflect.apply(Reflect.get(other, 'cancel'), other, [client, Reflect.get(client, '_activeQuery')])
       }, 300)
-      return { canceled: await sleeping, usable: (await client.query('SELECT 1 AS n')).rows }
+      const canceled = await sleeping
+      await settled()
+      return { canceled, usable: (await client.query('SELECT 1 AS n')).rows }
     }),
   pool: async () => {
     const pool = new pg.Pool({ connectionString: dsn, max: 3 })

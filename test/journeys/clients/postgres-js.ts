@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import postgres from 'postgres'
 import type { Step } from './report.ts'
-import { report } from './report.ts'
+import { report, settled } from './report.ts'
 
 const dsn = process.env['SLUICE_TEST_DSN'] ?? ''
 
@@ -196,7 +196,9 @@ const steps: Record<string, Step> = {
       const sleeping = sql`SELECT pg_sleep(30)`
       const outcome = failing(sleeping)
       setTimeout(() => sleeping.cancel(), 300)
-      return { canceled: await outcome, usable: await sql`SELECT 1 AS n` }
+      const canceled = await outcome
+      await settled()
+      return { canceled, usable: await sql`SELECT 1 AS n` }
     }),
 }
 

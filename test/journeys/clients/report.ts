@@ -1,4 +1,6 @@
 /** What the Node clients share: run every step, print one JSON object, never hide a step that failed. */
+import { setTimeout } from 'node:timers/promises'
+
 export type Step = () => Promise<unknown>
 
 /** `bigint` and `undefined` have no JSON; both are shown, so that a difference in type is a difference in output. */
@@ -20,4 +22,12 @@ export async function report(steps: Readonly<Record<string, Step>>): Promise<voi
     }
   }
   process.stdout.write(`${JSON.stringify(seen, shown)}\n`)
+}
+
+/**
+ * Waits until no cancellation is on its way any more. PostgreSQL signals a backend twice for one request (the process, then
+ * its group: signal_child in postmaster.c), and on a busy machine the second signal meets the statement after it.
+ */
+export async function settled(): Promise<void> {
+  await setTimeout(500)
 }
