@@ -12,7 +12,7 @@ import type { ReplySurroundings } from './reply-surroundings.ts'
 import type { TypeLookup } from './result-types.ts'
 import { Replies } from './replies.ts'
 import { Requests } from './requests.ts'
-import { OwnSettings } from './withheld.ts'
+import type { OwnSettings } from './withheld.ts'
 import type { WriteBack } from './write-back.ts'
 import { Aftermath } from './named.ts'
 import type { ConversationState } from './state.ts'
@@ -33,8 +33,7 @@ export type ConversationParts = {
   readonly writeBack: WriteBack
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
-  /** The settings that the server began with. */
-  readonly settings: ReadonlyMap<string, string>
+  readonly settings: OwnSettings
   readonly shownApplicationName: ((value: string) => string) | undefined
   /** Sends a cancel request for this session to the server. */
   readonly cancelUpstream: () => void
@@ -103,7 +102,7 @@ export class Conversation {
       typeOf: parts.typeOf,
       withholds: parts.withholds,
       shownText: parts.shownText,
-      settings: new OwnSettings(parts.settings),
+      settings: parts.settings,
       masked: parts.masked,
       cutOff: parts.cancelUpstream,
       wait: (work, then) => this.#wait(work, then),

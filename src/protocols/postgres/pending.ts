@@ -174,7 +174,7 @@ export type Groups = { readonly groupsSent: number; readonly groupsEnded: number
 export class Names<T> {
   readonly #named = new Map<string, T>()
   /** In which group each name was changed last. */
-  readonly #changedIn = new Map<string, number>()
+  #changedIn: Map<string, number> | undefined
   readonly #groups: Groups
 
   constructor(groups: Groups) {
@@ -187,7 +187,7 @@ export class Names<T> {
 
   /** Whether the server may yet say no to what an earlier group made of this name. */
   isUncertain(name: string): boolean {
-    const group = this.#changedIn.get(name)
+    const group = this.#changedIn?.get(name)
     return group !== undefined && group < this.#groups.groupsSent && group >= this.#groups.groupsEnded
   }
 
@@ -231,8 +231,9 @@ export class Names<T> {
   }
 
   #undo(name: string): () => void {
-    this.#changedIn.set(name, this.#groups.groupsSent)
-    if (this.#changedIn.size > CHANGES_KEPT) this.#forgetChanges()
+    const changes = (this.#changedIn ??= new Map())
+    changes.set(name, this.#groups.groupsSent)
+    if (changes.size > CHANGES_KEPT) this.#forgetChanges(changes)
     const before = this.#named.get(name)
     return () => {
       if (before === undefined) this.#named.delete(name)
@@ -240,9 +241,9 @@ export class Names<T> {
     }
   }
 
-  #forgetChanges(): void {
-    for (const [name, group] of this.#changedIn) {
-      if (group < this.#groups.groupsEnded) this.#changedIn.delete(name)
+  #forgetChanges(changes: Map<string, number>): void {
+    for (const [name, group] of changes) {
+      if (group < this.#groups.groupsEnded) changes.delete(name)
     }
   }
 }

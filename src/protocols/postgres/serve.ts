@@ -14,13 +14,14 @@ import { Conversation } from './conversation.ts'
 import { errorBytes } from './errors.ts'
 import { estimateRows } from './estimate.ts'
 import { greet } from './greeting.ts'
+import type { CancelKey } from './keys.ts'
 import { CancelKeys } from './keys.ts'
 import { SessionKnowledge } from './knowledge.ts'
 import { LocalAnswers } from './local-answers.ts'
 import { MaskedResults } from './masked-notice.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './upstream.ts'
-import { mayHoldValues, noticeWithoutValues, withoutValues } from './withheld.ts'
+import { mayHoldValues, noticeWithoutValues, OwnSettings, withoutValues } from './withheld.ts'
 import { looksMasked, WriteBack } from './write-back.ts'
 import { ConversationState } from './state.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
@@ -175,7 +176,9 @@ export class PostgresServer {
       upstream.pipe.destroy()
       throw error
     }
-    const cancel = (): void => this.#cancel(connection, upstream)
+    // The session keeps these two and not what else came with the login.
+    const { processId, key: serverKey } = upstream
+    const cancel = (): void => this.#cancel(connection, processId, serverKey)
     const key = this.#keys.add(() => conversation.cancel())
     const masked = new MaskedResults(connection.settings.maskedNotice)
     const conversation = new Conversation({
@@ -196,7 +199,7 @@ export class PostgresServer {
           ? withoutValues(fields, catalogue)
           : noticeWithoutValues(fields, catalogue)
       },
-      settings: upstream.parameters,
+      settings: new OwnSettings(upstream.parameters),
       masked,
       writeBack: new WriteBack({
         parse: (text) => analyser.parse(text),
@@ -232,8 +235,8 @@ export class PostgresServer {
     return conversation
   }
 
-  #cancel(connection: Connection<PostgresSettings>, upstream: UpstreamOpen): void {
-    const request = encodeCancelRequest(upstream.processId, upstream.key)
+  #cancel(connection: Connection<PostgresSettings>, processId: number, key: string): void {
+    const request = encodeCancelRequest(processId, Buffer.from(key, 'hex'))
     cancelUpstream(this.#ports, connection.settings, request).catch((error: unknown) =>
       this.#context.report(error),
     )
@@ -338,7 +341,7 @@ async function readBeginning(open: UpstreamOpen): Promise<{ beginning: Beginning
 
 function greetingBytes(
   upstream: UpstreamOpen,
-  key: { readonly processId: number; readonly secret: Uint8Array },
+  key: CancelKey,
   renamed: { readonly tagged: string; readonly name: string } | undefined,
 ): Buffer {
   const parameters = [...upstream.parameters].map(([name, value]) => ({
@@ -349,7 +352,7 @@ function greetingBytes(
   return encodeServer(
     { kind: 'authenticationOk' },
     ...parameters,
-    { kind: 'backendKeyData', processId: key.processId, key: key.secret },
+    { kind: 'backendKeyData', processId: key.processId, key: Buffer.from(key.secret, 'hex') },
     { kind: 'readyForQuery', status: 'idle' },
   )
 }

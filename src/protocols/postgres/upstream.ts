@@ -24,7 +24,8 @@ export type UpstreamOpen = {
   /** ParameterStatus messages in order. */
   readonly parameters: ReadonlyMap<string, string>
   readonly processId: number
-  readonly key: Uint8Array
+  /** In hexadecimal: a session keeps it for its whole life, and a Buffer costs twenty times its bytes. */
+  readonly key: string
   /** Bytes that arrived behind ReadyForQuery. */
   readonly rest: Buffer
 }
@@ -126,7 +127,7 @@ function isLoginRefused(error: unknown): boolean {
 async function readyUpstream(pipe: Pipe, inbox: Inbox): Promise<UpstreamOpen> {
   const parameters = new Map<string, string>()
   let processId = 0
-  let key: Uint8Array = new Uint8Array(0)
+  let key = ''
   for (;;) {
     const message = await nextMessage(inbox)
     switch (message.kind) {
@@ -135,7 +136,7 @@ async function readyUpstream(pipe: Pipe, inbox: Inbox): Promise<UpstreamOpen> {
         break
       case 'backendKeyData':
         processId = message.processId
-        key = message.key
+        key = Buffer.from(message.key).toString('hex')
         break
       case 'readyForQuery':
         return { pipe, parameters, processId, key, rest: inbox.detach() }

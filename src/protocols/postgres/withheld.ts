@@ -78,12 +78,13 @@ export function noticeWithoutValues(
 
 /** Settings reported to the client whose values are text of somebody's choice: a trigger could put anything there. */
 const FREE_TEXT: ReadonlySet<string> = new Set(['application_name', 'search_path', 'timezone', 'datestyle'])
-/** Values remembered for each of them. */
+/** Values remembered for all of them. */
 const VALUES_MAX = 64
 
 /** What a client knows of its settings: the values it began with, and those it has written itself. */
 export class OwnSettings {
-  readonly #known = new Map<string, Set<string>>()
+  /** Few, so a list: `name=value`. */
+  readonly #known: string[] = []
 
   constructor(begun: ReadonlyMap<string, string>) {
     // Nobody asks for the others, and most sessions do nothing.
@@ -93,7 +94,7 @@ export class OwnSettings {
   /** Whether the client gave it this value in one of these statements, had it before, or it tells nothing. */
   isOwn(name: string, value: string, texts: readonly string[]): boolean {
     const key = name.toLowerCase()
-    if (!FREE_TEXT.has(key) || this.#known.get(key)?.has(value) === true) return true
+    if (!FREE_TEXT.has(key) || this.#known.includes(`${key}=${value}`)) return true
     const sought = value.toLowerCase()
     if (!texts.some((text) => text.toLowerCase().includes(sought))) return false
     this.#know(key, value)
@@ -101,9 +102,7 @@ export class OwnSettings {
   }
 
   #know(name: string, value: string): void {
-    const key = name.toLowerCase()
-    const values = this.#known.get(key) ?? new Set()
-    if (values.size < VALUES_MAX) this.#known.set(key, values.add(value))
+    if (this.#known.length < VALUES_MAX) this.#known.push(`${name.toLowerCase()}=${value}`)
   }
 }
 
