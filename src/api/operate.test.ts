@@ -167,6 +167,7 @@ describe('minting at the operator socket, and revoking', () => {
       clientAddress: '127.0.0.1',
       program: 'test',
       database: 'crm',
+      isIdle: () => true,
       onTerminate: (reason) => ended.push(reason),
     })
     const sessions = await api.operator('GET', '/v1/sessions?open=true')

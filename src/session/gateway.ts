@@ -8,6 +8,9 @@ import type { Opening } from './session.ts'
 import { Session } from './session.ts'
 import { Turn } from './turn.ts'
 
+/** How often it is looked, while the gateway stops, who has come to rest. */
+const DRAIN_LOOK_MS = 50
+
 /** A session as the control API shows it. */
 export type LiveSession = {
   readonly id: SessionId
@@ -129,15 +132,21 @@ export class Gateway {
     return ended
   }
 
-  /** Refuses new sessions, waits for the live ones up to `drainMs`, then ends them. */
+  /** Refuses new sessions, ends the live ones as soon as they idle, and after `drainMs` those that still do not. */
   async drain(drainMs: number): Promise<void> {
     this.#draining = true
     if (this.#live.size === 0) return
+    const reason = new GatewayError('shutting_down', 'The gateway is stopping.', { retry: 'later' })
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve
-      this.clock.after(drainMs, resolve)
+      const late = this.clock.after(drainMs, resolve)
+      const look = (): void => {
+        this.terminate(({ opening }) => opening.isIdle(), reason)
+        if (this.#live.size === 0) late.cancel()
+        else this.clock.after(DRAIN_LOOK_MS, look)
+      }
+      look()
     })
-    const reason = new GatewayError('shutting_down', 'The gateway is stopping.', { retry: 'later' })
     this.terminate(() => true, reason)
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -40,6 +40,7 @@ async function open(durability = 'written'): Promise<Opened> {
     clientAddress: '192.0.2.1:5432',
     program: 'test',
     database: 'crm',
+    isIdle: () => false,
     onTerminate: () => undefined,
   })
   const [client, clientPipe] = pipePair()
@@ -250,6 +251,33 @@ describe('the gateway', () => {
     session.close('client left')
     await drained
     expect(world.gateway.sessions()).toEqual([])
+  })
+
+  it('ends those who idle at once, and those who work when they have come to rest', async () => {
+    const { world, session } = await open()
+    let busy = true
+    const told: string[] = []
+    const leaving = (name: string, isIdle: () => boolean): void => {
+      const opened = world.gateway.open({
+        ...session.opening,
+        isIdle,
+        onTerminate: () => {
+          told.push(name)
+          opened.close('shutting_down')
+        },
+      })
+    }
+    leaving('idle', () => true)
+    leaving('working', () => !busy)
+    session.close('client left')
+    const drained = world.gateway.drain(10_000)
+    expect(told).toEqual(['idle'])
+    world.clock.advance(100)
+    expect(told).toEqual(['idle'])
+    busy = false
+    world.clock.advance(100)
+    await drained
+    expect(told).toEqual(['idle', 'working'])
   })
 
   it('ends those who stay too long', async () => {

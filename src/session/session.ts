@@ -50,6 +50,8 @@ export type Opening = {
   readonly clientAddress: string
   readonly program: string
   readonly database: string
+  /** Nothing was asked for that is not answered, and no transaction is open: nobody loses work when it ends now. */
+  readonly isIdle: () => boolean
   /** Ends the session at once: revoked, expired, stopped. The reason is shown to the client. */
   readonly onTerminate: (reason: GatewayError) => void
 }

@@ -1,5 +1,6 @@
 /** Somebody connects and leaves again, or is cut off: nothing of them stays behind, and the gateway still ends when told. */
 import { connect } from 'node:net'
+import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { psql } from '../support/psql.ts'
 import { teardown } from '../support/teardown.ts'
@@ -60,5 +61,28 @@ describe('leaving', () => {
       5_000,
     )
     expect(company.gateway.stderr()).toBe('')
+  })
+
+  test('told to stop, it lets go at once who idles, and lets who is in a transaction finish it', async () => {
+    const [idle, working] = await Promise.all(
+      [0, 1].map(async () => {
+        const client = new pg.Client({ connectionString: await company.gateway.dsn('crm', AGENT) })
+        await client.connect()
+        return client
+      }),
+    )
+    if (idle === undefined || working === undefined) throw new Error('two clients')
+    const farewell = new Promise<Error>((resolve) => idle.on('error', resolve))
+    working.on('error', () => undefined)
+    await working.query('BEGIN')
+    const began = performance.now()
+    const restarted = company.gateway.restart()
+    expect(await farewell).toMatchObject({ severity: 'FATAL', message: 'The gateway is stopping.' })
+    // Who works is waited for up to ten seconds.
+    expect(performance.now() - began).toBeLessThan(5_000)
+    expect((await working.query('SELECT count(*) FROM customers')).rows).toEqual([{ count: '320' }])
+    await working.query('COMMIT')
+    const again = await restarted
+    later(() => again.stop())
   })
 })

@@ -77,6 +77,7 @@ export class HttpSessions {
       clientAddress: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
       program,
       database: '',
+      isIdle: () => opened.active === 0,
       onTerminate: (reason) => {
         this.#end(opened, reason.code)
         if (opened.active === 0) {

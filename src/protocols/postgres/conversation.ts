@@ -167,6 +167,13 @@ export class Conversation {
     else this.#parts.cancelUpstream()
   }
 
+  /** Nobody waits for an answer, and nothing is open that would be lost. */
+  get isIdle(): boolean {
+    const { pending, unsynced, inTransaction, copyIn } = this.#state
+    const asked = pending.length > 0 || unsynced || copyIn || this.#stalls > 0 || this.#waiting.length > 0
+    return !asked && !inTransaction && this.#requests.atBoundary
+  }
+
   /** Ends the session from outside; the client is told why. */
   terminate(reason: GatewayError): void {
     if (this.#ending !== undefined) return

@@ -87,6 +87,7 @@ export class PostgresServer {
     let end = (reason: GatewayError): void => {
       opening.ended ??= reason
     }
+    let isIdle = (): boolean => false
     const session = this.#context.gateway.open({
       chain: credential.chain,
       connection,
@@ -95,11 +96,13 @@ export class PostgresServer {
       clientAddress: `${pipe.remote.address}:${pipe.remote.port}`,
       program: startup.parameters.get('application_name') ?? '',
       database,
+      isIdle: () => isIdle(),
       onTerminate: (reason) => end(reason),
     })
     try {
       const began = await this.#begin(pipe, startup, client, session, opening)
       end = (reason) => began.terminate(reason)
+      isIdle = () => began.isIdle
     } catch (error) {
       session.close(error instanceof UpstreamRefused ? 'refused by upstream' : asGatewayError(error).code)
       throw error
