@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Facts } from '../core/index.ts'
 import { sampleCatalogue } from '../testing/sample-catalogue.ts'
 import { analyse } from './analyse.ts'
-import type { Parser } from './parser.ts'
-import { createParser } from './parser.ts'
+import type { Parser } from './parse/parser.ts'
+import { createParser } from './parse/parser.ts'
 
 let parser: Parser
 

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandClass, Facts } from '../core/index.ts'
 import { sampleCatalogue } from '../testing/sample-catalogue.ts'
 import { analyse } from './analyse.ts'
-import type { ParseResult, Parser } from './parser.ts'
-import { createParser } from './parser.ts'
-import { statementOf, Views } from './views.ts'
+import type { ParseResult, Parser } from './parse/parser.ts'
+import { createParser } from './parse/parser.ts'
+import { statementOf, Views } from './lineage/views.ts'
 
 /**
  * Published ways around masking and around classification, each with what it comes to here: `masked` (an untouched output,

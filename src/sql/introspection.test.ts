@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sampleCatalogue } from '../testing/sample-catalogue.ts'
 import { analyse } from './analyse.ts'
-import type { Parser } from './parser.ts'
-import { createParser } from './parser.ts'
+import type { Parser } from './parse/parser.ts'
+import { createParser } from './parse/parser.ts'
 
 /**
  * What real clients ask a server about itself: recorded from psql 15 (`psql -E` for every backslash command), psycopg 2

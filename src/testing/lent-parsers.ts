@@ -1,5 +1,5 @@
-import type { ParserInstance } from '../sql/instance.ts'
-import { loadParserInstance } from '../sql/instance.ts'
+import type { ParserInstance } from '../sql/parse/instance.ts'
+import { loadParserInstance } from '../sql/parse/instance.ts'
 
 /** What an analyser has at a time: the one in use, and the one at hand when that breaks. */
 const SLOTS = 2

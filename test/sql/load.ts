@@ -1,7 +1,11 @@
 import type { Client } from 'pg'
 import type { LabelAssignment } from '../../src/core/index.ts'
 import { brand } from '../../src/core/index.ts'
-import { buildCatalogue, catalogueQueries, fingerprintQuery } from '../../src/protocols/postgres/catalogue.ts'
+import {
+  buildCatalogue,
+  catalogueQueries,
+  fingerprintQuery,
+} from '../../src/protocols/postgres/catalogue/catalogue.ts'
 import type { Catalogue } from '../../src/sql/index.ts'
 
 export const LABELS: readonly LabelAssignment[] = [

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { viewsQuery } from '../../src/protocols/postgres/catalogue.ts'
+import { viewsQuery } from '../../src/protocols/postgres/catalogue/catalogue.ts'
 import type { TestServer } from '../support/postgres.ts'
 import { MAJORS, startTestServer } from '../support/postgres.ts'
 import { loadCatalogue } from './load.ts'

@@ -2,9 +2,9 @@ import type { Connection, Facts } from '../../core/index.ts'
 import { GatewayError, LIMITS } from '../../core/index.ts'
 import type { ExplainedOutput, Explanation, ExplainQuestion, ProbePorts } from '../../session/index.ts'
 import { createSqlAnalyser } from '../../sql/index.ts'
-import { CatalogueKeeper } from './catalogue-keeper.ts'
-import type { Knowledge } from './commands.ts'
-import { maskOf, planResults } from './results.ts'
+import { CatalogueKeeper } from './catalogue/catalogue-keeper.ts'
+import type { Knowledge } from './requests/commands.ts'
+import { maskOf, planResults } from './results/results.ts'
 import type { PostgresSettings } from './settings.ts'
 
 /**

@@ -1,8 +1,8 @@
 import type { GatewayError } from '../../core/index.ts'
 import type { Judgement, Permitted } from '../../session/index.ts'
-import type { LocalAnswer, LocalCursor, LocalQuestion } from './local-answers.ts'
+import type { LocalAnswer, LocalCursor, LocalQuestion } from './local/local-answers.ts'
 import type { QueryTree as Node } from '../../sql/index.ts'
-import type { Formats, ResultPlan } from './results.ts'
+import type { Formats, ResultPlan } from './results/results.ts'
 
 /** A prepared statement as this session knows it. `judgement` was made at Parse and is made again when it is stale. */
 export type Statement = {

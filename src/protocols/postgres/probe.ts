@@ -3,7 +3,7 @@ import { asGatewayError, isThisMachine } from '../../core/index.ts'
 import type { Finding, ProbePorts } from '../../session/index.ts'
 import { matches, readPattern } from '../../sql/index.ts'
 import type { PostgresSettings } from './settings.ts'
-import { openUpstream, UpstreamClient, UpstreamRefused } from './upstream.ts'
+import { openUpstream, UpstreamClient, UpstreamRefused } from './startup/upstream.ts'
 
 const ROLE = `SELECT r.rolsuper::text, r.rolreplication::text, r.rolbypassrls::text, r.rolcreaterole::text,
   (SELECT string_agg(g.rolname, ', ' ORDER BY g.rolname) FROM pg_catalog.pg_roles g

@@ -1,0 +1,253 @@
+import { createHash } from 'node:crypto'
+import type { Connection, Timer } from '../../../core/index.ts'
+import type { Beginning, Catalogue } from '../../../sql/index.ts'
+import { readPath } from '../../../sql/index.ts'
+import { labelledReach } from './catalogue.ts'
+import { buildCatalogue, catalogueQueries, fingerprintQuery, viewsQuery } from './catalogue.ts'
+import type { TypeLookup } from '../results/result-types.ts'
+import { typeLookup, typesQuery } from '../results/result-types.ts'
+import type { PostgresSettings } from '../settings.ts'
+import type { UpstreamPorts } from '../startup/upstream.ts'
+import { openUpstream, UpstreamClient, UpstreamRefused } from '../startup/upstream.ts'
+
+export type KeeperPorts = UpstreamPorts & {
+  readonly clock: { after(ms: number, run: () => void): Timer }
+  readonly report: (error: unknown) => void
+}
+
+/** What is known of one database: its catalogue, and which relations labelled values could come from. */
+export type Known = {
+  readonly catalogue: Catalogue
+  readonly reach: ReadonlySet<number>
+  /** Which database and which state of its definitions this is. */
+  readonly fingerprint: string
+  /** Between two changes of definitions: another one means that what was known then may be so no more. */
+  readonly moment: object
+  /** Of a session that has changed nothing: where names are looked for, and as whom. */
+  readonly beginning: Beginning
+  /** How the values of each type are built. */
+  readonly types: TypeLookup
+}
+
+/** The schemas as they are set, not those of them that there are now: the others may be made at any time. */
+export const BEGINNING_QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, SESSION_USER`
+
+/** What `BEGINNING_QUERY` answers. A path that cannot be read is none: then no name without a schema is known. */
+export function beginningOf(rows: readonly (readonly (string | null)[])[]): Beginning {
+  const [path, role, login] = rows[0] ?? []
+  if (typeof path !== 'string' || typeof role !== 'string' || typeof login !== 'string')
+    throw new Error('the server does not tell its search path')
+  return { searchPath: readPath(path) ?? [], role, login }
+}
+
+/**
+ * Keeps the catalogue of one database true, over an upstream session of the gateway's own. Stale from the moment a
+ * definition command is forwarded until it has been read again; changes made around the gateway are found by a polled
+ * fingerprint. While it is stale nobody gets it: who needs it waits, and when it cannot be read, is refused. While a
+ * session is about to change definitions, others get it only after it was held against the server once more.
+ */
+export class CatalogueKeeper {
+  readonly #ports: KeeperPorts
+  readonly #connection: Connection<PostgresSettings>
+  readonly #database: string
+  #known: Known | undefined
+  #epoch = 0
+  #moment: object = {}
+  /** Sessions whose changes of definitions may be committed at any time. */
+  readonly #changing = new Set<object>()
+  /** One question at a time: answers come in order, and say not to what. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #loading: Promise<Known> | undefined
+  #client: UpstreamClient | undefined
+  #fingerprint = ''
+  #users = 0
+  #timer: Timer | undefined
+
+  constructor(ports: KeeperPorts, connection: Connection<PostgresSettings>, database: string) {
+    this.#ports = ports
+    this.#connection = connection
+    this.#database = database
+  }
+
+  /** Undefined: stale, or another session than `by` may change it at any time. */
+  current(by?: object): Known | undefined {
+    return this.#isChangingFor(by) ? undefined : this.#known
+  }
+
+  /** Whether nothing has changed since, and nobody but `by` is about to change anything. */
+  isCalm(moment: object | undefined, by: object): boolean {
+    return moment === this.#moment && !this.#isChangingFor(by)
+  }
+
+  momentFor(by: object): object | undefined {
+    return this.#isChangingFor(by) ? undefined : this.#moment
+  }
+
+  #isChangingFor(by: object | undefined): boolean {
+    return this.#changing.size > (by !== undefined && this.#changing.has(by) ? 1 : 0)
+  }
+
+  /** The catalogue as the server has it now, whatever was read before. */
+  async checked(): Promise<Known> {
+    // What is being read at the moment may be older than the question.
+    await this.#loading?.catch(() => undefined)
+    const known = this.#known
+    if (known !== undefined) {
+      const same = await this.#alone(async () => {
+        const client = await this.#connected()
+        return (await this.#readFingerprint(client)) === this.#fingerprint
+      })
+      if (this.#known === known && same) return known
+      if (this.#known === known) this.invalidate()
+    }
+    return this.#read()
+  }
+
+  /** The catalogue, read anew if it is stale. Rejects when it cannot be read. */
+  ready(by?: object): Promise<Known> {
+    if (this.#isChangingFor(by)) return this.checked()
+    return this.#read()
+  }
+
+  #read(): Promise<Known> {
+    if (this.#known !== undefined) return Promise.resolve(this.#known)
+    this.#loading ??= this.#alone(() => this.#load()).finally(() => {
+      this.#loading = undefined
+      // Everybody left meanwhile, so nobody else will end what was opened for them.
+      if (this.#users === 0) this.#forget()
+    })
+    return this.#loading
+  }
+
+  /** Definitions change or may have changed: nobody gets what is known now. */
+  invalidate(): void {
+    this.#epoch++
+    this.#moment = {}
+    this.#known = undefined
+  }
+
+  /** A definition command of this session is about to be forwarded. */
+  begin(by: object): void {
+    this.#changing.add(by)
+    this.invalidate()
+  }
+
+  /** Its transaction has ended, or the session has. */
+  settle(by: object): void {
+    if (this.#changing.delete(by)) this.invalidate()
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  /** A session begins to rely on this; `leave` when it ends. Polling goes on as long as anybody does. */
+  join(): void {
+    this.#users++
+    if (this.#timer === undefined) this.#poll()
+  }
+
+  leave(): void {
+    this.#users--
+    if (this.#users === 0) this.#forget()
+  }
+
+  #forget(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#drop()
+    this.invalidate()
+  }
+
+  async #load(): Promise<Known> {
+    for (;;) {
+      const epoch = this.#epoch
+      const client = await this.#connected()
+      try {
+        const results: (string | null)[][][] = []
+        const fingerprint = await this.#readFingerprint(client)
+        let complete = true
+        for (const query of catalogueQueries) {
+          const answer = query === viewsQuery ? await viewsOf(client) : await client.query(query)
+          complete &&= answer !== undefined
+          results.push(answer ?? [])
+        }
+        const beginning = beginningOf(await client.query(BEGINNING_QUERY))
+        const types = typeLookup(await client.query(typesQuery))
+        if (epoch !== this.#epoch) continue
+        const catalogue = buildCatalogue(results, this.#connection.labels, epoch)
+        // Without the views, the next poll finds it changed.
+        this.#fingerprint = complete ? fingerprint : ''
+        const state = createHash('sha256')
+          .update(JSON.stringify([this.#connection.labels, fingerprint]))
+          .digest('hex')
+        this.#known = {
+          catalogue,
+          reach: labelledReach(catalogue),
+          fingerprint: `${this.#database} ${state}`,
+          beginning,
+          types,
+          moment: this.#moment,
+        }
+        return this.#known
+      } catch (error) {
+        this.#drop()
+        throw error
+      }
+    }
+  }
+
+  async #connected(): Promise<UpstreamClient> {
+    if (this.#client !== undefined) return this.#client
+    const parameters = new Map([
+      ['application_name', 'sluice catalogue'],
+      ['client_encoding', 'UTF8'],
+    ])
+    const open = await openUpstream(this.#ports, this.#connection.settings, this.#database, parameters, 0)
+    this.#client = new UpstreamClient(open)
+    return this.#client
+  }
+
+  async #readFingerprint(client: UpstreamClient): Promise<string> {
+    return JSON.stringify(await client.query(fingerprintQuery))
+  }
+
+  #poll(): void {
+    this.#timer = this.#ports.clock.after(this.#connection.settings.catalogueEvery, () => {
+      this.#timer = undefined
+      this.#check()
+        .catch((error: unknown) => {
+          this.#drop()
+          this.invalidate()
+          this.#ports.report(error)
+        })
+        .finally(() => {
+          if (this.#users > 0 && this.#timer === undefined) this.#poll()
+        })
+    })
+  }
+
+  async #check(): Promise<void> {
+    if (this.#known === undefined || this.#loading !== undefined) return
+    const epoch = this.#epoch
+    const fingerprint = await this.#alone(async () => this.#readFingerprint(await this.#connected()))
+    if (epoch === this.#epoch && fingerprint !== this.#fingerprint) this.invalidate()
+  }
+
+  #drop(): void {
+    this.#client?.close()
+    this.#client = undefined
+  }
+}
+
+/** `undefined` when something the views read is locked. */
+async function viewsOf(client: UpstreamClient): Promise<(string | null)[][] | undefined> {
+  try {
+    return await client.query(viewsQuery)
+  } catch (error) {
+    if (error instanceof UpstreamRefused) return undefined
+    throw error
+  }
+}

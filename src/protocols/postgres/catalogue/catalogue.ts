@@ -1,0 +1,303 @@
+import type { LabelAssignment } from '../../../core/index.ts'
+import type { Catalogue, CatalogueParts, RelationKind } from '../../../sql/index.ts'
+import { assembleCatalogue } from '../../../sql/index.ts'
+
+export { labelledReach } from '../../../sql/index.ts'
+
+/**
+ * Reads a database's definitions: which questions to ask of pg_catalog (PostgreSQL 13 to 18), and how their answers, in
+ * text format, become a Catalogue. Reads no table of the user, and runs nothing itself.
+ *
+ * Objects of users are those outside the system's schemas or, wherever they are, with an oid from 16384 on
+ * (FirstNormalObjectId). What a view or rule reads and calls is taken from its stored tree, because pg_depend leaves
+ * out everything that came with the server.
+ */
+const USER_SCHEMA = (alias: string): string =>
+  `${alias}.nspname NOT IN ('pg_catalog', 'information_schema') AND ${alias}.nspname !~ '^pg_(toast|temp)'`
+
+const EXTENSION = (table: string, oid: string): string => `(
+  SELECT e.extname FROM pg_catalog.pg_depend x JOIN pg_catalog.pg_extension e ON e.oid = x.refobjid
+  WHERE x.classid = 'pg_catalog.${table}'::pg_catalog.regclass AND x.objid = ${oid} AND x.deptype = 'e'
+    AND x.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1)`
+
+const DATABASE = `SELECT pg_catalog.current_database(), pg_catalog.current_setting('search_path')`
+
+const RELATIONS = `
+  SELECT c.oid, n.nspname, c.relname, c.relkind,
+    EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+    EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN')
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ${USER_SCHEMA('n')}`
+
+const COLUMNS = `
+  SELECT a.attrelid, a.attnum, a.attname, a.atttypid
+  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND ${USER_SCHEMA('n')}
+  ORDER BY a.attrelid, a.attnum`
+
+const INHERITS = `SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i`
+
+const GENERATED = `
+  SELECT DISTINCT d.adrelid, d.adnum, m[1]
+  FROM pg_catalog.pg_attrdef d
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(d.adbin::pg_catalog.text, ':varattno (-?[0-9]+)', 'g') m`
+
+const USER_RULES = `
+  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND ${USER_SCHEMA('n')}`
+
+const RULE_READS = `
+  SELECT DISTINCT r.ev_class, m[1] ${USER_RULES}
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(
+      r.ev_action::pg_catalog.text || r.ev_qual::pg_catalog.text, ':relid ([0-9]+)', 'g') m`
+
+const RULE_CALLS = `
+  SELECT found.relation, fn.nspname, p.proname, p.oid < 16384, found.operator, ${EXTENSION('pg_proc', 'p.oid')}
+  FROM (
+    SELECT DISTINCT r.ev_class AS relation, m[1] = 'opfuncid' AS operator, m[2]::pg_catalog.oid AS called
+    ${USER_RULES}
+      CROSS JOIN LATERAL pg_catalog.regexp_matches(
+        r.ev_action::pg_catalog.text || r.ev_qual::pg_catalog.text,
+        ':(funcid|aggfnoid|winfnoid|opfuncid) ([0-9]+)', 'g') m
+  ) found JOIN pg_catalog.pg_proc p ON p.oid = found.called
+    JOIN pg_catalog.pg_namespace fn ON fn.oid = p.pronamespace`
+
+const SYSTEM = `
+  SELECT c.oid, n.nspname, c.relname
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')`
+
+const FUNCTIONS = `
+  SELECT n.nspname, p.proname, p.provolatile = 'v', ${EXTENSION('pg_proc', 'p.oid')}
+  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema')`
+
+const OPERATORS = `
+  SELECT o.oprname, ${EXTENSION('pg_operator', 'o.oid')} FROM pg_catalog.pg_operator o WHERE o.oid >= 16384`
+
+/** Array types have the extension of their elements, which their element decides. */
+const TYPES = `
+  SELECT t.oid, n.nspname, t.typname, t.typtype,
+    CASE WHEN t.typtype = 'd' THEN t.typbasetype WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END,
+    EXISTS (
+      SELECT 1 FROM pg_catalog.pg_constraint k
+        CROSS JOIN LATERAL pg_catalog.regexp_matches(
+          k.conbin::pg_catalog.text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
+      WHERE k.contypid = t.oid AND m[1]::pg_catalog.oid >= 16384::pg_catalog.oid),
+    ${EXTENSION('pg_type', 't.oid')}
+  FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+  WHERE t.oid >= 16384 AND ${USER_SCHEMA('n')}`
+
+const CASTS = `
+  SELECT k.castsource, k.casttarget, ${EXTENSION('pg_proc', 'k.castfunc')}
+  FROM pg_catalog.pg_cast k WHERE k.castfunc >= 16384`
+
+const CONSTRAINTS = `
+  SELECT k.conrelid, k.conname FROM pg_catalog.pg_constraint k
+    JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND ${USER_SCHEMA('n')}
+  UNION SELECT i.indrelid, x.relname FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace AND ${USER_SCHEMA('n')}
+  WHERE i.indisunique`
+
+/**
+ * With an empty search path the server writes every name in full. To write down a view it locks what the view reads, and
+ * a session with an uncommitted ALTER TABLE may be waiting for this very catalogue: so it gives up soon, and what views
+ * derive is not known until the next time. The settings hold for this one statement, and come first because the oid is
+ * not known without them.
+ */
+export const viewsQuery = `
+  WITH path AS MATERIALIZED (
+    SELECT pg_catalog.set_config('search_path', '', true) AS emptied,
+      pg_catalog.set_config('lock_timeout', '50', true) AS patience)
+  SELECT c.oid, pg_catalog.pg_get_viewdef(CASE WHEN path.emptied = '' AND path.patience <> '' THEN c.oid END)
+  FROM path CROSS JOIN pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('v', 'm') AND ${USER_SCHEMA('n')}`
+
+const SCHEMAS = `SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE ${USER_SCHEMA('n')}`
+
+/** Whom a session may act as, itself first: the others are as many as are asked about at reasonable cost. */
+const MY_ROLES = `
+  SELECT r.oid, r.rolname FROM pg_catalog.pg_roles r
+  WHERE pg_catalog.pg_has_role(r.oid, 'MEMBER') AND r.rolname !~ '^pg_'
+  ORDER BY r.rolname <> CURRENT_USER, r.oid LIMIT 100`
+
+const ROLES = `
+  SELECT r.rolname, n.nspname
+  FROM (${MY_ROLES}) r LEFT JOIN pg_catalog.pg_namespace n
+    ON ${USER_SCHEMA('n')} AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')`
+
+/** To be run in this order; `buildCatalogue` wants their rows in the same order. */
+export const catalogueQueries: readonly string[] = [
+  DATABASE,
+  RELATIONS,
+  COLUMNS,
+  INHERITS,
+  GENERATED,
+  RULE_READS,
+  RULE_CALLS,
+  SYSTEM,
+  FUNCTIONS,
+  OPERATORS,
+  TYPES,
+  CASTS,
+  CONSTRAINTS,
+  viewsQuery,
+  SCHEMAS,
+  ROLES,
+]
+
+/**
+ * One row of text that changes whenever a definition does. Sums of row versions (xmin): adding, changing and removing a
+ * row each change count or sum. ANALYZE and VACUUM change rows of pg_class in place and leave xmin alone.
+ */
+export const fingerprintQuery: string = `
+  SELECT ${[
+    ['pg_class', `t.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')`, 't.relnamespace'],
+    ['pg_proc', 't.oid >= 16384', 't.pronamespace'],
+    ['pg_type', 't.oid >= 16384', 't.typnamespace'],
+  ]
+    .map(
+      ([table, condition, namespace]) => `(
+    SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(t.xmin::pg_catalog.text::pg_catalog.int8), 0)
+    FROM pg_catalog.${table} t JOIN pg_catalog.pg_namespace n ON n.oid = ${namespace}
+    WHERE ${condition} AND n.nspname !~ '^pg_(toast|temp)')`,
+    )
+    .join(', ')}, (
+    SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8), 0)
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_(toast|temp)'
+    WHERE a.attrelid >= 16384 AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')), ${[
+      ['pg_namespace', `t.nspname !~ '^pg_(toast|temp)'`],
+      ['pg_rewrite', 't.oid >= 16384'],
+      ['pg_inherits', 't.inhrelid >= 16384'],
+      ['pg_attrdef', 't.oid >= 16384'],
+      ['pg_operator', 't.oid >= 16384'],
+      ['pg_cast', 't.oid >= 16384'],
+      ['pg_trigger', 'NOT t.tgisinternal'],
+      ['pg_extension', 'true'],
+      ['pg_constraint', 't.oid >= 16384 AND t.conbin IS NOT NULL'],
+      ['pg_policy', 'true'],
+      ['pg_db_role_setting', 'true'],
+      ['pg_auth_members', 'true'],
+    ]
+      .map(
+        ([table, condition]) => `(
+    SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(t.xmin::pg_catalog.text::pg_catalog.int8), 0)
+    FROM pg_catalog.${table} t WHERE ${condition})`,
+      )
+      .join(', ')}, (
+    SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum(pg_catalog.hashtextextended(
+      pg_catalog.concat_ws(' ', r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolbypassrls), 0)), 0)
+    FROM pg_catalog.pg_roles r)`
+
+type Row = readonly (string | null)[]
+
+/** Pure. Throws GatewayError `invalid` for a malformed label pattern, an Error for answers of another shape. */
+export function buildCatalogue(
+  results: readonly (readonly Row[])[],
+  assignments: readonly LabelAssignment[],
+  epoch: number,
+): Catalogue {
+  if (results.length !== catalogueQueries.length)
+    throw new Error('a catalogue needs an answer to every query')
+  const rows = (query: string): readonly Row[] => results[catalogueQueries.indexOf(query)] ?? []
+  const [database] = rows(DATABASE)
+  if (database === undefined) throw new Error('the catalogue does not tell its database')
+  const parts: CatalogueParts = {
+    epoch,
+    database: text(database, 0),
+    searchPath: text(database, 1),
+    relations: rows(RELATIONS).map((row) => ({
+      oid: number(row, 0),
+      schema: text(row, 1),
+      name: text(row, 2),
+      kind: kindOf(text(row, 3)),
+      hasTriggers: truth(row, 4),
+      hasRules: truth(row, 5),
+    })),
+    columns: rows(COLUMNS).map((row) => ({
+      relation: number(row, 0),
+      attribute: number(row, 1),
+      name: text(row, 2),
+      type: number(row, 3),
+    })),
+    inherits: rows(INHERITS).map((row) => ({ child: number(row, 0), parent: number(row, 1) })),
+    generated: rows(GENERATED).map((row) => ({
+      relation: number(row, 0),
+      attribute: number(row, 1),
+      from: number(row, 2),
+    })),
+    ruleReads: rows(RULE_READS).map((row) => ({ relation: number(row, 0), of: number(row, 1) })),
+    ruleCalls: rows(RULE_CALLS).map((row) => ({
+      relation: number(row, 0),
+      schema: text(row, 1),
+      name: text(row, 2),
+      builtin: truth(row, 3),
+      operator: truth(row, 4),
+      extension: row[5] ?? null,
+    })),
+    system: rows(SYSTEM).map((row) => ({ oid: number(row, 0), schema: text(row, 1), name: text(row, 2) })),
+    functions: rows(FUNCTIONS).map((row) => ({
+      schema: text(row, 0),
+      name: text(row, 1),
+      volatile: truth(row, 2),
+      extension: row[3] ?? null,
+    })),
+    operators: rows(OPERATORS).map((row) => ({ name: text(row, 0), extension: row[1] ?? null })),
+    types: rows(TYPES).map((row) => ({
+      oid: number(row, 0),
+      schema: text(row, 1),
+      name: text(row, 2),
+      form: text(row, 3),
+      base: number(row, 4),
+      userChecks: truth(row, 5),
+      extension: row[6] ?? null,
+    })),
+    constraints: rows(CONSTRAINTS).map((row) => ({ relation: number(row, 0), name: text(row, 1) })),
+    schemas: rows(SCHEMAS).map((row) => text(row, 0)),
+    roles: rows(ROLES).map((row) => ({ name: text(row, 0), unusable: row[1] ?? null })),
+    casts: rows(CASTS).map((row) => ({
+      source: number(row, 0),
+      target: number(row, 1),
+      extension: row[2] ?? null,
+    })),
+    // One that was dropped meanwhile has none.
+    views: rows(viewsQuery).flatMap((row) => {
+      const definition = row[1]
+      return typeof definition === 'string' ? [{ relation: number(row, 0), definition }] : []
+    }),
+  }
+  return assembleCatalogue(parts, assignments)
+}
+
+function text(row: Row, at: number): string {
+  const value = row[at]
+  if (value === undefined || value === null) throw new Error('a catalogue query answered with a NULL')
+  return value
+}
+
+function number(row: Row, at: number): number {
+  const value = Number(text(row, at))
+  if (!Number.isSafeInteger(value))
+    throw new Error('a catalogue query answered with something that is no number')
+  return value
+}
+
+/** Text format of a boolean. */
+function truth(row: Row, at: number): boolean {
+  return text(row, at) === 't'
+}
+
+const KINDS = new Map<string, RelationKind>(
+  (['r', 'p', 'v', 'm', 'f', 'S', 'c'] as const).map((kind) => [kind, kind]),
+)
+
+function kindOf(relkind: string): RelationKind {
+  const kind = KINDS.get(relkind)
+  if (kind === undefined) throw new Error('a catalogue query answered with a relation of another kind')
+  return kind
+}

@@ -1,0 +1,599 @@
+import type { Facts, GatewayError, OutcomeHead } from '../../../core/index.ts'
+import { LIMITS } from '../../../core/index.ts'
+import type { Permitted, Session } from '../../../session/index.ts'
+import { housekeeping } from '../../../session/index.ts'
+import type { FrameMode, FrameSink } from '../../../wire/postgres/index.ts'
+import {
+  decodeServer,
+  encodeClient,
+  encodeServer,
+  Framer,
+  HEADER_BYTES,
+  SERVER_TYPES,
+  STATUS_BYTES,
+} from '../../../wire/postgres/index.ts'
+import { errorBytes, positionOf, sqlstateOf } from '../errors.ts'
+import { Meter } from './meter.ts'
+import type { Pending, Portal, Statement } from '../pending.ts'
+import { asksForReady } from '../pending.ts'
+import type { ResultPlan } from '../results/results.ts'
+import type { Reached } from './withheld.ts'
+import type { CopyRows } from '../results/copy-rows.ts'
+import type { ReplySurroundings } from './reply-surroundings.ts'
+import {
+  copyMasker,
+  fit,
+  hideSurprises,
+  maskRow,
+  rowsWaiting,
+  RowStream,
+  takeRows,
+  tighten,
+} from '../results/results.ts'
+import type { ConversationState, Fields } from '../state.ts'
+
+/** A row larger than this is masked as it streams by instead of being collected. */
+const ROW_WHOLE_BYTES = 64 * 1024
+const SCRATCH_FULL_BYTES = 256 * 1024
+/** Commands of one group whose texts are remembered. */
+const SAID_MAX = 100
+const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'the result before it was cut off' })
+
+/**
+ * Server to client: follows who is being answered, masks rows, meters, cuts off, records, and puts our own errors in
+ * the place of the failures that stand for them. Bytes that nothing can be wrong with are forwarded undecoded.
+ */
+export class Replies implements FrameSink {
+  readonly #around: ReplySurroundings
+  readonly #session: Session
+  readonly #state: ConversationState
+  readonly #framer = new Framer({
+    bodyBytesMax: LIMITS.upstreamMessageBytesMax,
+    wholeBytesMax: LIMITS.messageBytesMax,
+  })
+  /** Rows of the current command are masked by this plan. */
+  #plan: ResultPlan | undefined
+  #flight: Permitted | undefined
+  #stopping = false
+  #rowStream: RowStream | undefined
+  /** Masks the rows of the COPY that the server is sending. */
+  #copy: CopyRows | undefined
+  /** Set while the rest of a result is swallowed; told to the client in its place. */
+  #cut: GatewayError | undefined
+  /** The client has been told of a cut, but the server goes on up to ReadyForQuery: none of that is for the client. */
+  #muted = false
+  /** The texts of the commands since the last ReadyForQuery: settings are reported right before the next. */
+  #said: string[] = []
+  /** Rows of the statement being answered that the client was shown. */
+  #shown = 0
+  readonly #meter: Meter
+
+  constructor(around: ReplySurroundings) {
+    this.#around = around
+    this.#session = around.session
+    this.#state = around.state
+    this.#meter = new Meter({
+      session: around.session,
+      wait: (work, then) => around.wait(work, then),
+      takeRows: () => this.#takeRows(),
+      cursor: (flight, statement) => around.aftermath.cursor(flight.judgement, statement),
+      cutShort: (told) => {
+        this.#cut = told
+        around.cutOff()
+      },
+    })
+  }
+
+  get atBoundary(): boolean {
+    return this.#framer.atBoundary
+  }
+
+  /** Returns how many bytes were taken; the rest has to wait. */
+  push(chunk: Buffer): number {
+    const taken = this.#framer.push(chunk, this)
+    this.#takeRows()
+    return taken
+  }
+
+  /** Looks no further than the end of the message in hand, so that something can be said there. */
+  stopAtBoundary(): void {
+    this.#stopping = true
+  }
+
+  /** A command is now the first in the queue, or none is. Called whenever the head of the queue changes. */
+  follow(): void {
+    const head = this.#state.pending.first()
+    const flight = head?.kind === 'query' || head?.kind === 'execute' ? head.flight : undefined
+    if (flight === this.#flight) return
+    this.#takeRows()
+    this.#flight = flight
+    if (flight !== undefined && this.#said.length < SAID_MAX) this.#said.push(flight.command.text)
+    this.#copy = undefined
+    this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
+    const portal = head?.kind === 'execute' ? head.portal : undefined
+    // What a statement's description says of formats is not meant: they are the portal's.
+    if (this.#plan !== undefined && portal !== undefined) {
+      this.#plan = fit(this.#plan, portal.formats, this.#around.typeOf())
+    }
+    this.#meter.follow(flight, portal)
+  }
+
+  header(type: number, bodyBytes: number): FrameMode {
+    if (this.#stopping) this.#framer.stop()
+    switch (type) {
+      case SERVER_TYPES.dataRow:
+        return this.#row(bodyBytes)
+      case SERVER_TYPES.copyData:
+        return this.#copyRow(bodyBytes)
+      case SERVER_TYPES.parseComplete:
+      case SERVER_TYPES.bindComplete:
+      case SERVER_TYPES.closeComplete:
+        this.#state.pending.shift()
+        this.follow()
+        return this.#muted ? 'drop' : 'pass'
+      case SERVER_TYPES.noData:
+        return this.#noData()
+      case SERVER_TYPES.rowDescription:
+        return this.#description()
+      case SERVER_TYPES.commandComplete:
+      case SERVER_TYPES.emptyQueryResponse:
+      case SERVER_TYPES.portalSuspended:
+      case SERVER_TYPES.errorResponse:
+      case SERVER_TYPES.readyForQuery:
+      case SERVER_TYPES.copyInResponse:
+        return 'whole'
+      case SERVER_TYPES.noticeResponse:
+        return this.#around.inReach() === undefined ? 'pass' : 'whole'
+      case SERVER_TYPES.parameterStatus:
+        return 'whole'
+      case SERVER_TYPES.copyOutResponse:
+      case SERVER_TYPES.copyDone:
+        if (this.#muted || this.#cut !== undefined) return 'drop'
+        return this.#plan === undefined ? 'pass' : 'whole'
+      case SERVER_TYPES.parameterDescription:
+        return this.#muted || this.#cut !== undefined ? 'drop' : 'pass'
+      case SERVER_TYPES.notificationResponse:
+        return this.#around.inReach() === undefined ? 'pass' : 'whole'
+      default:
+        throw new TypeError(`the upstream sent a message of type ${type}, which nobody asked for`)
+    }
+  }
+
+  whole(type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === SERVER_TYPES.dataRow) {
+      if (this.#plan !== undefined) {
+        const { spending } = this.#session
+        maskRow(this.#plan, buffer, start, end, spending.countsRecords ? spending : undefined)
+        if (rowsWaiting() >= SCRATCH_FULL_BYTES) this.#takeRows()
+      }
+      return
+    }
+    this.#takeRows()
+    const from = start - HEADER_BYTES
+    switch (type) {
+      case SERVER_TYPES.rowDescription:
+        this.#checkDescription(buffer, start, end)
+        if (!this.#muted) this.pass(buffer, from, end)
+        return
+      case SERVER_TYPES.commandComplete:
+        this.#statementEnded(buffer, from, end, buffer.toString('latin1', start, end - 1))
+        return
+      case SERVER_TYPES.noData: {
+        const head = this.#state.pending.shift()
+        if (head?.kind === 'describe' && head.instead !== undefined)
+          this.pass(head.instead, 0, head.instead.length)
+        this.follow()
+        return
+      }
+      case SERVER_TYPES.emptyQueryResponse:
+        this.#empty(buffer, from, end)
+        return
+      case SERVER_TYPES.portalSuspended:
+        this.#statementEnded(buffer, from, end, 'suspended')
+        return
+      case SERVER_TYPES.errorResponse:
+        this.#error(buffer, from, start, end)
+        return
+      case SERVER_TYPES.noticeResponse:
+        this.#passText(type, buffer, from, start, end)
+        return
+      case SERVER_TYPES.notificationResponse:
+        this.#notification(buffer, from, start, end)
+        return
+      case SERVER_TYPES.readyForQuery:
+        this.#ready(buffer, from, start, end)
+        return
+      case SERVER_TYPES.copyOutResponse:
+        this.#copyBegins(buffer, start, end)
+        this.pass(buffer, from, end)
+        return
+      case SERVER_TYPES.copyDone:
+        this.#copy?.end((bytes, first, last) => this.#send(bytes, first, last))
+        this.#copy = undefined
+        this.pass(buffer, from, end)
+        return
+      case SERVER_TYPES.copyInResponse:
+        if (this.#muted) {
+          // Nobody will send the data.
+          this.#session.forward(housekeeping, COPY_FAIL)
+          return
+        }
+        this.#state.copyIn = true
+        this.#state.groupsEnded += this.#state.pending.dropSyncsBehindFirst()
+        this.pass(buffer, from, end)
+        return
+      default:
+        this.#parameterStatus(buffer, from, start, end)
+    }
+  }
+
+  piece(type: number, buffer: Buffer, start: number, end: number, bytesLeft: number): void {
+    if (type === SERVER_TYPES.copyData) {
+      this.#copy?.push(buffer, start, end, (bytes, from, to) => this.#send(bytes, from, to))
+      return
+    }
+    this.#rowStream?.piece(buffer, start, end, bytesLeft, (bytes, from, to) => this.pass(bytes, from, to))
+    if (bytesLeft === 0) this.#rowStream = undefined
+  }
+
+  pass(buffer: Buffer, start: number, end: number): void {
+    this.#takeRows()
+    this.#send(buffer, start, end)
+  }
+
+  #send(buffer: Buffer, start: number, end: number): void {
+    if (this.#flight === undefined) this.#session.reply(buffer, start, end)
+    else this.#session.result(this.#flight, buffer, start, end)
+  }
+
+  /** The upstream has gone: whatever it still owed is lost. */
+  lost(): void {
+    for (const each of this.#state.pending.takeAll()) this.#end(each, 'lost', '')
+    this.#dropPortals(() => true)
+    this.follow()
+  }
+
+  #row(bodyBytes: number): FrameMode {
+    const counted = this.#countRow(bodyBytes)
+    if (counted !== undefined) return counted
+    const plan = this.#plan
+    const counts = plan?.labelled === true && this.#session.spending.countsRecords
+    if (plan === undefined || !(plan.masks || counts)) return 'pass'
+    if (bodyBytes <= ROW_WHOLE_BYTES) return 'whole'
+    if (counts) this.#meter.unseen(this.#flight, plan)
+    this.#rowStream = new RowStream(plan, bodyBytes)
+    return 'stream'
+  }
+
+  #copyRow(bodyBytes: number): FrameMode {
+    const counted = this.#countRow(bodyBytes)
+    if (counted !== undefined) return counted
+    // A frame is a row, and which of its values have been shown before is not looked at.
+    const plan = this.#plan
+    if (plan?.labelled === true && this.#session.spending.countsRecords)
+      this.#meter.unseen(this.#flight, plan)
+    return this.#copy === undefined ? 'pass' : 'stream'
+  }
+
+  /** From here on the server sends rows of COPY. */
+  #copyBegins(buffer: Buffer, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.copyOutResponse, buffer, start, end)
+    if (message.kind !== 'copyOutResponse' || this.#plan === undefined) return
+    this.#copy = copyMasker(this.#plan, message, this.#around.typeOf())
+  }
+
+  /** Undefined: the row may be shown. */
+  #countRow(bodyBytes: number): FrameMode | undefined {
+    const flight = this.#flight
+    if (this.#cut !== undefined || this.#muted) return 'drop'
+    // Without a command there is no decision, and nothing that says what to mask.
+    if (flight === undefined) throw new TypeError('the upstream sent rows that nobody asked for')
+    this.#cut = this.#around.aftermath.distrusts(flight)
+    if (this.#cut !== undefined) {
+      this.#around.cutOff()
+      return 'drop'
+    }
+    const metered = this.#meter.row(flight, bodyBytes)
+    if (metered !== 'show') return metered
+    this.#shown++
+    return undefined
+  }
+
+  /** What has no columns at the server may be a question of which the client gets the columns from here. */
+  #noData(): FrameMode {
+    const head = this.#state.pending.first()
+    if (head?.kind === 'describe' && head.instead !== undefined && !this.#muted) return 'whole'
+    this.#state.pending.shift()
+    this.follow()
+    return this.#muted ? 'drop' : 'pass'
+  }
+
+  /** The server had an empty statement, which may have stood for a question that is answered here. */
+  #empty(buffer: Buffer, from: number, end: number): void {
+    const head = this.#state.pending.first()
+    const local = head?.kind === 'query' || head?.kind === 'execute' ? head.local : undefined
+    if (local === undefined) {
+      this.#statementEnded(buffer, from, end, '')
+      return
+    }
+    const { bytes, rows, tag } = local()
+    if (this.#flight !== undefined) this.#flight.rows += rows
+    this.#statementEnded(bytes, 0, bytes.length, tag)
+  }
+
+  #description(): FrameMode {
+    const head = this.#state.pending.first()
+    const inReach = this.#around.inReach()
+    if (head?.kind === 'describe') {
+      if (inReach !== undefined && head.of !== undefined) return 'whole'
+      this.#state.pending.shift()
+      this.follow()
+      return this.#muted ? 'drop' : 'pass'
+    }
+    if (this.#muted) return 'drop'
+    return inReach === undefined ? 'pass' : 'whole'
+  }
+
+  #checkDescription(buffer: Buffer, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.rowDescription, buffer, start, end)
+    const inReach = this.#around.inReach()
+    if (message.kind !== 'rowDescription' || inReach === undefined) return
+    const head = this.#state.pending.first()
+    if (head?.kind === 'describe') {
+      const { of } = head
+      if (of !== undefined) {
+        this.#described(of, (plan) =>
+          plan === undefined
+            ? this.#hidden(of.judgement.facts, 0, message.fields)
+            : tighten(plan, message.fields, inReach),
+        )
+      }
+      this.#state.pending.shift()
+      this.follow()
+      return
+    }
+    if (this.#plan !== undefined) {
+      const formats = message.fields.map((field) => field.format)
+      this.#plan = fit(tighten(this.#plan, message.fields, inReach), formats, this.#around.typeOf())
+    } else if (this.#flight !== undefined) {
+      const statement = head?.kind === 'query' ? head.statement : 0
+      this.#plan = this.#hidden(this.#flight.judgement.facts, statement, message.fields)
+    }
+  }
+
+  /** The plan for a result without one, if the server says that something comes from where it should not. */
+  #hidden(facts: Facts, statement: number, fields: Fields): ResultPlan | undefined {
+    const isSurprise = this.#around.suspicion(facts, statement)
+    const plan = isSurprise === undefined ? undefined : hideSurprises(fields, isSurprise)
+    // What was known of the names was not true (any more).
+    if (plan !== undefined) this.#around.redefined()
+    return plan
+  }
+
+  /** Counts for every execution of the statement from now on, also for one that already stands behind the Describe. */
+  #described(of: Statement, narrow: (plan: ResultPlan | undefined) => ResultPlan | undefined): void {
+    of.tighten = narrow
+    of.plan = narrow(of.plan)
+    for (const each of this.#state.pending.behindFirst()) {
+      if (each.kind === 'execute' && each.portal?.statement === of) each.plan = narrow(each.plan)
+    }
+  }
+
+  /** One statement has ended: of a batch it may not be the last. */
+  #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
+    this.#state.copyIn = false
+    this.#copy = undefined
+    const head = this.#state.pending.first()
+    if (head?.kind === 'query') this.#around.aftermath.acknowledged(head.flight, head.statement, tag)
+    if (this.#cut !== undefined) {
+      if (head?.kind === 'query') head.statement++
+      this.#tellCut(false)
+      return
+    }
+    if (!this.#muted) {
+      this.#tellMasked(head)
+      this.pass(buffer, from, end)
+    }
+    if (head?.kind === 'query' || head?.kind === 'execute') this.#meter.ended(head.flight)
+    if (head?.kind === 'execute') {
+      this.#state.pending.shift()
+      this.#end(head, 'ok', tag)
+      this.follow()
+    } else if (head?.kind === 'query') {
+      head.statement++
+      head.tags = head.tags === '' ? tag : head.tags.length < 1000 ? `${head.tags}; ${tag}` : head.tags
+      head.plan = head.plans[head.statement]
+      this.#plan = head.plan
+      this.#meter.next(head.flight, head.statement)
+    }
+  }
+
+  /** Between the last row and the end of the statement, where every client takes a notice. */
+  #tellMasked(head: Pending | undefined): void {
+    const rows = this.#shown
+    this.#shown = 0
+    if (head?.kind !== 'query' && head?.kind !== 'execute') return
+    const notice = this.#around.masked.ended(head.flight, this.#plan, rows)
+    if (notice !== undefined) this.pass(notice, 0, notice.length)
+  }
+
+  /**
+   * The client is told of the limit where the rest of the result would have been. For the client the command has
+   * failed; a server that was not stopped in time (`failed` is false) has not, and goes on with what follows.
+   */
+  #tellCut(failed: boolean): void {
+    const cut = this.#cut
+    if (cut === undefined) return
+    this.#cut = undefined
+    this.#tellMasked(this.#state.pending.first())
+    const error = errorBytes(cut, 'ERROR')
+    this.pass(error, 0, error.length)
+    const head = this.#state.pending.first()
+    if (head?.kind === 'query') {
+      this.#end(head, 'cut', cut.code)
+      this.#muted = true
+    } else if (head?.kind === 'execute' && failed) {
+      this.#failExtended('cut', cut.code)
+    } else if (head?.kind === 'execute') {
+      this.#muted = true
+      this.#state.pending.shift()
+      this.#end(head, 'cut', cut.code)
+      if (!this.#state.pending.owesReady) this.#state.skipping = true
+      this.follow()
+    }
+  }
+
+  #error(buffer: Buffer, from: number, start: number, end: number): void {
+    this.#state.copyIn = false
+    this.#copy = undefined
+    this.#state.failed = true
+    const head = this.#state.pending.first()
+    if (head?.kind === 'refusal') {
+      if (!this.#muted) this.#session.reply(errorBytes(head.error, 'ERROR', positionOf(head.error)))
+      if (!head.simple) this.#failExtended('refused', head.error.code)
+      return
+    }
+    if (this.#cut !== undefined) {
+      this.#tellCut(true)
+      return
+    }
+    this.#shown = 0
+    if (!this.#muted) this.#passText(SERVER_TYPES.errorResponse, buffer, from, start, end)
+    const code = sqlstateOf(buffer, start, end)
+    if (head === undefined || head.kind === 'sync') return
+    if (head.kind === 'query') this.#end(head, 'error', code)
+    else this.#failExtended('error', code)
+  }
+
+  /** An error or a notice, without what could be a value that this client may not see. */
+  #passText(type: number, buffer: Buffer, from: number, start: number, end: number): void {
+    if (this.#around.inReach() !== undefined) {
+      const message = decodeServer(type, buffer, start, end)
+      if (message.kind === 'errorResponse' || message.kind === 'noticeResponse') {
+        const shown = this.#around.shownText(message.kind, message.fields, this.#spokenOf())
+        if (shown === undefined) return
+        if (shown !== message.fields) {
+          const scrubbed = encodeServer({ kind: message.kind, fields: shown })
+          this.pass(scrubbed, 0, scrubbed.length)
+          return
+        }
+      }
+    }
+    this.pass(buffer, from, end)
+  }
+
+  /** The command that what the server says now is about: what a commit runs belongs to all before it. */
+  #spokenOf(): Reached | 'anything' | undefined {
+    const head = this.#state.pending.first()
+    switch (head?.kind) {
+      case 'query':
+      case 'execute':
+        return head.flight.command
+      case 'bind':
+        return head.of === undefined ? 'anything' : { text: head.of.text, facts: head.of.judgement.facts }
+      case 'parse':
+      case 'describe':
+      case 'close':
+      case 'refusal':
+        return undefined
+      default:
+        return 'anything'
+    }
+  }
+
+  /** Other sessions write the payload. */
+  #notification(buffer: Buffer, from: number, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.notificationResponse, buffer, start, end)
+    if (message.kind === 'notificationResponse' && this.#around.withholds('anything')) {
+      const empty = encodeServer({ ...message, payload: '' })
+      this.pass(empty, 0, empty.length)
+      return
+    }
+    this.pass(buffer, from, end)
+  }
+
+  /** An error in the extended protocol: the server discards everything up to the next Sync. */
+  #failExtended(outcome: OutcomeHead['outcome'], tag: string): void {
+    const taken = this.#state.pending.takeToSync()
+    for (const [i, each] of [...taken.entries()].toReversed()) {
+      if ('undo' in each) each.undo?.()
+      // Skipped with the rest: it will not be answered.
+      if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
+      this.#end(each, i === 0 ? outcome : 'skipped', i === 0 ? tag : '')
+    }
+    if (this.#state.pending.length === 0) this.#state.skipping = true
+    this.#wake()
+    this.follow()
+  }
+
+  #ready(buffer: Buffer, from: number, start: number, end: number): void {
+    const state = this.#state
+    state.copyIn = false
+    state.groupsEnded++
+    this.#muted = false
+    this.#said = []
+    state.status = buffer[start] ?? STATUS_BYTES.idle
+    const { failed } = state
+    this.#around.aftermath.ready()
+    const head = state.pending.first()
+    if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
+    this.#session.reply(buffer, from, end)
+    state.pending.shift()
+    if (state.status === STATUS_BYTES.idle) {
+      // What was bound ahead of this answer belongs to what comes after it.
+      this.#dropPortals((portal) => portal.group < state.groupsEnded && (portal.hold !== true || failed))
+      if (state.redefined) {
+        state.redefined = false
+        this.#around.redefined(true)
+      }
+    }
+    this.follow()
+    this.#wake()
+    if (state.pending.length === 0) this.#around.settled()
+  }
+
+  /** What the names mean, or what is skipped, is known better now. */
+  #wake(): void {
+    const waiting = this.#state.onReady
+    this.#state.onReady = []
+    for (const go of waiting) go()
+  }
+
+  /** What was approved for a portal and never executed has not run. */
+  #dropPortals(ended: (portal: Portal) => boolean): void {
+    for (const { permit } of this.#state.portals.take(ended)) {
+      if (permit !== undefined) this.#session.finish(permit, 'skipped', '')
+    }
+  }
+
+  #end(each: Pending, outcome: OutcomeHead['outcome'], tag: string): void {
+    if (each.kind !== 'query' && each.kind !== 'execute') return
+    this.#session.finish(each.flight, outcome, tag)
+    if (each.flight.command.facts.redefines) {
+      this.#state.redefined = true
+      this.#around.redefined()
+    }
+  }
+
+  #parameterStatus(buffer: Buffer, from: number, start: number, end: number): void {
+    const message = decodeServer(SERVER_TYPES.parameterStatus, buffer, start, end)
+    if (message.kind === 'parameterStatus') {
+      this.#around.parameter(message.name, message.value)
+      if (this.#around.inReach() !== undefined) {
+        const own = this.#around.settings.isOwn(message.name, message.value, this.#said)
+        if (!own && this.#around.withholds('anything')) return
+      }
+    }
+    const shown = this.#around.shownApplicationName
+    if (message.kind === 'parameterStatus' && message.name === 'application_name' && shown !== undefined) {
+      this.#session.reply(encodeServer({ ...message, value: shown(message.value) }))
+      return
+    }
+    this.pass(buffer, from, end)
+  }
+
+  #takeRows(): void {
+    this.#copy?.take((bytes, start, end) => this.#send(bytes, start, end))
+    if (rowsWaiting() > 0) takeRows((bytes, start, end) => this.#send(bytes, start, end))
+  }
+}

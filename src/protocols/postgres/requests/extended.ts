@@ -1,0 +1,315 @@
+import type { Command } from '../../../core/index.ts'
+import { GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
+import type { Judgement, Permitted, Session } from '../../../session/index.ts'
+import { housekeeping, isHeld } from '../../../session/index.ts'
+import type { ClientMessage } from '../../../wire/postgres/index.ts'
+import { CLIENT_TYPES, decodeClient, HEADER_BYTES } from '../../../wire/postgres/index.ts'
+import type { Judge, Judged } from './commands.ts'
+import type { LocalAnswer } from '../local/local-answers.ts'
+import type { Portal, Statement } from '../pending.ts'
+import { planFor, plansFor } from './plans.ts'
+import type { Refusing, RequestSurroundings } from './refusing.ts'
+import { NO_TEXT } from './refusing.ts'
+import type { ConversationState } from '../state.ts'
+
+/** The extended protocol's messages with names in them: what is prepared, bound, described, executed and closed. */
+export class Extended {
+  readonly #around: RequestSurroundings
+  readonly #session: Session
+  readonly #state: ConversationState
+  readonly #judge: Judge
+  readonly #refusing: Refusing
+
+  constructor(around: RequestSurroundings, refusing: Refusing) {
+    this.#around = around
+    this.#session = around.session
+    this.#state = around.state
+    this.#judge = around.judge
+    this.#refusing = refusing
+  }
+
+  take(message: ClientMessage, buffer: Buffer, from: number, end: number): void {
+    try {
+      switch (message.kind) {
+        case 'parse':
+          this.#parse(message, buffer, from, end)
+          return
+        case 'bind':
+          this.#bind(message, buffer, from, end)
+          return
+        case 'describe': {
+          const portal = message.what === 'portal' ? this.#state.portals.get(message.name) : undefined
+          const of =
+            message.what === 'statement' ? this.#state.statements.get(message.name) : portal?.statement
+          this.#forwardExtended(buffer, from, end)
+          const instead = of?.local?.description(portal?.local?.formats)
+          this.#state.pending.push({ kind: 'describe', of, instead })
+          break
+        }
+        case 'execute':
+          this.#execute(message.portal, buffer, from, end)
+          return
+        case 'close': {
+          const names = message.what === 'statement' ? this.#state.statements : this.#state.portals
+          this.#forwardExtended(buffer, from, end)
+          this.#state.pending.push({ kind: 'close', undo: names.delete(message.name) })
+          break
+        }
+        case 'functionCall':
+          throw new GatewayError(
+            'unsupported',
+            'Call the function with SELECT; the function-call message is refused.',
+          )
+        default:
+          throw new GatewayError('protocol_violation', 'The client sent a message that has no place here.')
+      }
+      this.#around.follow()
+    } catch (error) {
+      if (!isGatewayError(error) || error.code === 'protocol_violation') throw error
+      this.#refusing.refuse(
+        error,
+        message.kind === 'functionCall',
+        message.kind,
+        message.kind === 'parse' ? message.sql : NO_TEXT,
+      )
+    }
+  }
+
+  #parse(message: ClientMessage & { kind: 'parse' }, buffer: Buffer, from: number, end: number): void {
+    if (this.#state.statements.size >= LIMITS.namedObjectsMax) {
+      throw new GatewayError(
+        'limit_exceeded',
+        `A session keeps at most ${LIMITS.namedObjectsMax} prepared statements.`,
+      )
+    }
+    const sql = Buffer.from(message.sql)
+    const question = this.#around.local.questionIn(sql, 0, sql.length)
+    if (question !== undefined) {
+      const { text, judgement } = question
+      const placeholder = question.placeholder(message.statement)
+      this.#forwardExtended(placeholder, 0, placeholder.length)
+      const undo = this.#state.statements.set(message.statement, {
+        text,
+        judgement,
+        plan: undefined,
+        local: question,
+      })
+      this.#state.pending.push({ kind: 'parse', undo })
+      this.#around.follow()
+      return
+    }
+    const judged = this.#judge.bytes(sql, 0, sql.length, this.#state.readingIsSettled, 'static')
+    if (judged !== undefined) {
+      this.#parsed(message, judged, buffer, from, end)
+      return
+    }
+    const copy = Buffer.from(buffer.subarray(from, end))
+    this.#refusing.later('parse', sql, async () => {
+      this.#parsed(message, await this.#refusing.read(sql, 'static'), copy, 0, copy.length)
+    })
+  }
+
+  #parsed(
+    { statement: name, parameterTypes: types }: ClientMessage & { kind: 'parse' },
+    judged: Judged,
+    buffer: Buffer,
+    from: number,
+    end: number,
+  ): void {
+    const { judgement, text } = judged
+    if (judgement.decision.kind === 'deny') {
+      // Refused once here and recorded as the attempt it is; `step` throws.
+      this.#session.step({ form: 'parse', text, facts: judgement.facts }, judgement)
+      return
+    }
+    this.#around.writeBack.check(judged)
+    this.#forwardExtended(buffer, from, end)
+    const undo = this.#state.statements.set(name, { text, types, judgement, plan: plansFor(judgement)[0] })
+    this.#state.pending.push({ kind: 'parse', undo })
+    this.#around.follow()
+  }
+
+  #bind(message: ClientMessage & { kind: 'bind' }, buffer: Buffer, from: number, end: number): void {
+    const statement = this.#state.statements.get(message.statement)
+    if (statement === undefined && this.#judge.labelled) {
+      throw new GatewayError('denied', 'Prepare the statement in this session through the protocol first.', {
+        remedy: 'Statements made by SQL PREPARE are not bound on a connection with labels.',
+        retry: 'only-if-changed',
+      })
+    }
+    const known = statement === undefined ? this.#judge.unknown('bind') : this.#judge.anew(statement)
+    if (known === undefined) {
+      const copy = Buffer.from(buffer.subarray(from, end))
+      const again = decodeClient(CLIENT_TYPES.bind, copy, HEADER_BYTES, copy.length)
+      this.#refusing.later('bind', NO_TEXT, async () => {
+        if (statement === undefined || again.kind !== 'bind') return
+        await this.#refusing.readAgain(statement, {
+          values: again.values,
+          formats: again.parameterFormats,
+          types: statement.types ?? [],
+        })
+        this.#bound(again, statement, statement.judgement, copy, 0, copy.length)
+      })
+      return
+    }
+    const of = statement ?? { text: known.text, judgement: known.judgement, plan: undefined }
+    this.#bound(message, of, known.judgement, buffer, from, end)
+  }
+
+  #bound(
+    message: ClientMessage & { kind: 'bind' },
+    statement: Statement,
+    judgement: Judgement,
+    buffer: Buffer,
+    from: number,
+    end: number,
+  ): void {
+    const parameters = message.values.map((value) => (value === null ? null : Buffer.from(value)))
+    this.#around.writeBack.check({ text: statement.text, judgement }, parameters)
+    const cursor = statement.local?.open(parameters)
+    const local = cursor === undefined ? undefined : { cursor, formats: message.resultFormats }
+    const { estimatedRows } = judgement.facts
+    const bare = {
+      statement,
+      parameters,
+      formats: message.resultFormats,
+      estimatedRows,
+      group: this.#state.groupsSent,
+      rows: 0,
+      bytes: 0,
+      local,
+    }
+    if (judgement.decision.kind === 'allow') {
+      this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
+      return
+    }
+    const command = { ...this.#refusing.command('execute', { text: statement.text, judgement }), parameters }
+    const step = this.#session.step(command, judgement)
+    if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
+    const copy = Buffer.from(buffer.subarray(from, end))
+    const failFast = this.#state.inTransaction || this.#state.executed
+    this.#refusing.later('bind', NO_TEXT, async () => {
+      const permit = await this.#refusing.hold(step, failFast)
+      const portal = { ...bare, approved: this.#session.policyVersion, permit }
+      this.#forwardBind(message.portal, portal, copy, 0, copy.length)
+    })
+  }
+
+  #forwardBind(name: string, portal: Portal, buffer: Buffer, from: number, end: number): void {
+    if (this.#state.portals.size >= LIMITS.namedObjectsMax) {
+      throw new GatewayError('limit_exceeded', `A session keeps at most ${LIMITS.namedObjectsMax} portals.`)
+    }
+    this.#forwardExtended(buffer, from, end)
+    const undo = this.#state.portals.set(name, portal)
+    this.#state.pending.push({
+      kind: 'bind',
+      of: portal.statement,
+      undo: () => {
+        undo()
+        if (portal.permit !== undefined) this.#session.finish(portal.permit, 'skipped', '')
+      },
+    })
+    this.#around.follow()
+  }
+
+  #execute(name: string, buffer: Buffer, from: number, end: number): void {
+    const portal = this.#state.portals.get(name)
+    if (portal === undefined && this.#judge.labelled) {
+      throw new GatewayError('denied', 'Bind the portal in this session through the protocol first.', {
+        remedy: 'Cursors made by SQL DECLARE are read with FETCH on a connection with labels.',
+        retry: 'only-if-changed',
+      })
+    }
+    const judged = portal === undefined ? this.#judge.unknown('execute') : this.#judge.anew(portal.statement)
+    if (judged === undefined) {
+      const copy = Buffer.from(buffer.subarray(from, end))
+      this.#refusing.later('execute', NO_TEXT, async () => {
+        if (portal === undefined) return
+        const { statement, estimatedRows } = portal
+        await this.#refusing.readAgain(statement, { estimatedRows })
+        this.#stepExecute(portal, portal.statement, copy, 0, copy.length)
+      })
+      return
+    }
+    if (this.#around.aftermath.mustWait(judged.judgement)) this.#refusing.again(buffer, from, end)
+    else this.#stepExecute(portal, judged, buffer, from, end)
+  }
+
+  #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
+    const command: Command = {
+      ...this.#refusing.command('execute', judged),
+      ...(portal === undefined ? {} : { parameters: portal.parameters }),
+    }
+    const approved =
+      portal?.approved === this.#session.policyVersion && judged.judgement.decision.kind !== 'deny'
+    const permit = portal?.permit
+    if (portal !== undefined && permit !== undefined && !permit.done) {
+      portal.permit = undefined
+      if (approved) {
+        this.#forwardExecute(permit, portal, buffer, from, end)
+        return
+      }
+      // Approved under another policy: what was approved has not run and does not run by that approval.
+      this.#session.finish(permit, 'skipped', '')
+    }
+    const step = approved
+      ? this.#session.stepApproved(command, judged.judgement)
+      : this.#session.step(command, judged.judgement)
+    if (!isHeld(step)) {
+      this.#forwardExecute(step, portal, buffer, from, end)
+      return
+    }
+    // Held only now: the policy became stricter after Bind. The portal is already upstream, but nothing has run.
+    const copy = Buffer.from(buffer.subarray(from, end))
+    const failFast = this.#state.inTransaction || this.#state.executed
+    this.#refusing.later('execute', NO_TEXT, async () => {
+      this.#forwardExecute(await this.#refusing.hold(step, failFast), portal, copy, 0, copy.length)
+    })
+  }
+
+  #forwardExecute(
+    permit: Permitted,
+    portal: Portal | undefined,
+    buffer: Buffer,
+    from: number,
+    end: number,
+  ): void {
+    const state = this.#state
+    state.unsynced = true
+    state.executed = true
+    if (permit.judgement.facts.redefines) this.#around.redefining()
+    this.#refusing.noteReading(permit)
+    this.#around.aftermath.sent(permit)
+    const undo = this.#around.aftermath.ahead(permit)
+    this.#session.forward(permit, buffer, from, end)
+    const local = localAnswer(portal, buffer, from, end)
+    state.pending.push({
+      kind: 'execute',
+      flight: permit,
+      portal,
+      local,
+      plan:
+        portal === undefined ? plansFor(permit.judgement)[0] : planFor(portal.statement, permit.judgement),
+      undo,
+    })
+    this.#around.follow()
+  }
+
+  #forwardExtended(buffer: Buffer, from: number, end: number): void {
+    this.#state.unsynced = true
+    this.#session.forward(housekeeping, buffer, from, end)
+  }
+}
+
+/** How an Execute of a question to the gateway itself is answered. */
+function localAnswer(
+  portal: Portal | undefined,
+  buffer: Buffer,
+  from: number,
+  end: number,
+): (() => LocalAnswer) | undefined {
+  const cursor = portal?.local?.cursor
+  if (cursor === undefined) return undefined
+  const message = decodeClient(CLIENT_TYPES.execute, buffer, from + HEADER_BYTES, end)
+  return () => cursor.fetch(message.kind === 'execute' ? message.rowsMax : 0)
+}

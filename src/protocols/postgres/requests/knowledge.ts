@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto'
+import type { Connection, Facts } from '../../../core/index.ts'
+import { GatewayError } from '../../../core/index.ts'
+import type { Beginning, Catalogue, Overlay } from '../../../sql/index.ts'
+import { isPlainTable, overlayAfter, settingsNow } from '../../../sql/index.ts'
+import type { CatalogueKeeper, Known } from '../catalogue/catalogue-keeper.ts'
+import type { Knowledge, KnowledgeSource } from './commands.ts'
+import type { TypeLookup } from '../results/result-types.ts'
+import { builtinType } from '../results/result-types.ts'
+import type { PostgresSettings } from '../settings.ts'
+
+/** The first oid that the server gives to objects of users. */
+const FIRST_USER_OID = 16384
+
+export type KnowledgeParts = {
+  /** The connection as configured now; undefined when it has been removed. */
+  connection(): Connection<PostgresSettings> | undefined
+  keeper(connection: Connection<PostgresSettings>): CatalogueKeeper
+  /**
+   * What the server told when the session began.
+   * Undefined: the session began without labels, and has what the role and the database have by default.
+   */
+  readonly beginning: Beginning | undefined
+  /** What the session has changed since. */
+  readonly state: { overlay: Overlay }
+  /** The client began with settings of its own that give names another meaning. */
+  readonly moved: boolean
+}
+
+const WITHOUT_LABELS: Knowledge = { scope: 'no labels', context: { searchPath: [] } }
+
+/** What the statements of one session are judged by: follows the configuration and the catalogue's epochs. */
+export class SessionKnowledge implements KnowledgeSource {
+  readonly #parts: KnowledgeParts
+  #connection: Connection<PostgresSettings> | undefined
+  #keeper: CatalogueKeeper | undefined
+  #known: Known | undefined
+  #knowledge: Knowledge | undefined
+  #frame: Overlay['now'] | undefined
+  #moved: boolean
+
+  constructor(parts: KnowledgeParts) {
+    this.#parts = parts
+    this.#moved = parts.moved
+  }
+
+  get labelled(): boolean {
+    return (this.#parts.connection()?.labels.length ?? 0) > 0
+  }
+
+  /** From now on until `close` the session relies on what the keeper knows. */
+  follow(): void {
+    this.#follow()
+  }
+
+  current(): Knowledge | undefined {
+    const keeper = this.#follow()
+    if (keeper === undefined) return WITHOUT_LABELS
+    const known = keeper.current(this)
+    return known === undefined ? undefined : this.#from(known)
+  }
+
+  meaning(): string | undefined {
+    const { overlay } = this.#parts.state
+    const beginning = this.#parts.beginning ?? this.#latest()?.beginning
+    if (beginning === undefined) return ''
+    return overlay.now.lost ? undefined : describe(beginning, overlay)
+  }
+
+  /** In labelled reach such a statement is refused; labels that come later find a session they cannot be held to. */
+  moves(): void {
+    if (!this.labelled) this.#moved = true
+  }
+
+  async ready(): Promise<Knowledge> {
+    const keeper = this.#follow()
+    if (keeper === undefined) return WITHOUT_LABELS
+    return this.#from(await keeper.ready(this))
+  }
+
+  /** Relations from which labelled values could come; undefined on a connection without labels. */
+  inReach(): ((relation: number) => boolean) | undefined {
+    if (this.#latest() === undefined) return undefined
+    return (relation) => this.#latest()?.reach.has(relation) ?? true
+  }
+
+  /**
+   * Whether a column of this relation would be a surprise in the result of a statement that was said to read nothing
+   * protected. Undefined: nothing would, on a connection without labels, or to who may see what escapes it.
+   */
+  suspicion(facts: Facts, statement: number): ((relation: number, attribute: number) => boolean) | undefined {
+    const known = this.#latest()
+    if (known === undefined) return undefined
+    const escaped = facts.escape?.labels
+    if (escaped !== undefined && known.catalogue.labels.every((label) => escaped.includes(label)))
+      return undefined
+    const own = facts.statements[statement]?.own === true
+    return (oid, attribute) => {
+      // Of the server's own, or computed.
+      if (oid < FIRST_USER_OID) return false
+      const relation = known.catalogue.relations.get(oid)
+      if (relation === undefined) return !own
+      if (!known.reach.has(oid)) return false
+      if (escaped === undefined) return true
+      const label = relation.columns.find((column) => column.attribute === attribute)?.label
+      return label === undefined ? !isPlainTable(relation) : !escaped.includes(label)
+    }
+  }
+
+  #latest(): Known | undefined {
+    return this.#keeper?.current() ?? this.#known
+  }
+
+  /** What values of each type are, as the catalogue has it. */
+  typeOf(): TypeLookup {
+    return (this.#keeper?.current() ?? this.#known)?.types ?? builtinType
+  }
+
+  /** Whether the relation of this name is in reach; one that is not known counts. */
+  isInReach(schema: string | undefined, table: string | undefined): boolean {
+    const known = this.#latest()
+    if (table === undefined || known === undefined) return false
+    const relation = known.catalogue.schemas.get(schema ?? '')?.get(table)
+    return relation === undefined || known.reach.has(relation.oid)
+  }
+
+  /** The catalogue as it was known last; for names in what the server says, not for judging. */
+  get catalogue(): Catalogue | undefined {
+    return (this.#keeper?.current() ?? this.#known)?.catalogue
+  }
+
+  /** Definitions are about to change, may have changed, or will not change any more. */
+  redefining(when: 'begun' | 'ended' | 'settled'): void {
+    if (when === 'begun') this.#keeper?.begin(this)
+    else if (when === 'settled') this.#keeper?.settle(this)
+    else this.#keeper?.invalidate()
+  }
+
+  get moment(): object | undefined {
+    return this.#keeper === undefined ? WITHOUT_LABELS : this.#keeper.momentFor(this)
+  }
+
+  isCalm(moment: object | undefined): boolean {
+    return this.#keeper?.isCalm(moment, this) ?? true
+  }
+
+  async checked(): Promise<Knowledge> {
+    const keeper = this.#follow()
+    return keeper === undefined ? WITHOUT_LABELS : this.#from(await keeper.checked())
+  }
+
+  close(): void {
+    this.#keeper?.settle(this)
+    this.#keeper?.leave()
+    this.#keeper = undefined
+  }
+
+  /** The keeper of the connection as it is configured now. */
+  #follow(): CatalogueKeeper | undefined {
+    const connection = this.#parts.connection()
+    if (connection === this.#connection) return this.#keeper
+    this.#keeper?.settle(this)
+    this.#keeper?.leave()
+    // What was made under other labels may hold what has one now.
+    const { state } = this.#parts
+    if (this.#connection !== undefined) state.overlay = overlayAfter(state.overlay, { kind: 'taint' })
+    this.#connection = connection
+    this.#keeper = undefined
+    this.#known = undefined
+    if (connection === undefined)
+      throw new GatewayError('connection_unknown', 'This connection is configured no more.')
+    if (connection.labels.length === 0) return undefined
+    this.#keeper = this.#parts.keeper(connection)
+    this.#keeper.join()
+    return this.#keeper
+  }
+
+  #from(known: Known): Knowledge {
+    if (this.#moved) throw beganBefore()
+    const { overlay } = this.#parts.state
+    if (known === this.#known && overlay.now === this.#frame && this.#knowledge !== undefined)
+      return this.#knowledge
+    this.#known = known
+    this.#frame = overlay.now
+    const beginning = this.#parts.beginning ?? known.beginning
+    const { catalogue, fingerprint } = known
+    this.#knowledge = {
+      scope: `epoch ${catalogue.epoch} of ${fingerprint}, ${describe(beginning, overlay)}`,
+      context: { catalogue, overlay, ...beginning },
+      moment: known.moment,
+    }
+    return this.#knowledge
+  }
+}
+
+/** Everything about a session that facts depend on, in words: sessions of the same description share decisions. */
+function describe(beginning: Beginning, overlay: Overlay): string {
+  const { path, role } = settingsNow(beginning, overlay)
+  const { made, lost } = overlay.now
+  const words = `path ${JSON.stringify(path)} as ${JSON.stringify(role ?? null)}`
+  if (made.size === 0 && !lost) return words
+  const all = createHash('sha256')
+    .update(JSON.stringify([...made]))
+    .digest('hex')
+  return `${words}, made ${all}${lost ? ', lost' : ''}`
+}
+
+function beganBefore(): GatewayError {
+  return new GatewayError('denied', 'Connect again: this session began before its connection had labels.', {
+    remedy: 'It may have changed what names mean, so that protected columns could not be told from others.',
+    retry: 'only-if-changed',
+  })
+}

@@ -1,0 +1,150 @@
+import type { Command } from '../../../core/index.ts'
+import { asGatewayError, GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
+import type { Held, Permitted, Session } from '../../../session/index.ts'
+import { housekeeping } from '../../../session/index.ts'
+import { encodeServer, STATUS_BYTES } from '../../../wire/postgres/index.ts'
+import type { Estimating, Judge, Judged } from './commands.ts'
+import { errorBytes, positionOf } from '../errors.ts'
+import type { LocalAnswers } from '../local/local-answers.ts'
+import type { Statement } from '../pending.ts'
+import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
+import type { Aftermath } from './named.ts'
+import type { ConversationState } from '../state.ts'
+import type { WriteBack } from './write-back.ts'
+
+/** What the requests need from the conversation around them. */
+export type RequestSurroundings = {
+  readonly session: Session
+  readonly state: ConversationState
+  readonly judge: Judge
+  /** Nothing more is read from the client until the promise has settled. */
+  stall(work: Promise<void>): void
+  /** Nothing more is read until the promise has settled; then this message comes first, once more. */
+  again(message: Buffer, when: Promise<void>): void
+  /** Waits for people; throws GatewayError `approval_*` or `canceled`. */
+  hold(held: Held, patienceMs: number): Promise<Permitted>
+  /** The head of the queue may have changed. */
+  follow(): void
+  /** Definitions are about to change. */
+  redefining(): void
+  readonly aftermath: Aftermath
+  terminate(): void
+  readonly writeBack: WriteBack
+  /** Questions to the gateway itself. */
+  readonly local: LocalAnswers
+  /** The session has ended; nothing may be recorded or forwarded for it any more. */
+  over(): boolean
+}
+
+/** A message without a statement in it. */
+export const NO_TEXT = new Uint8Array(0)
+
+/** What all requests share that cannot be answered at once: they wait to be read or approved, or are refused in place. */
+export class Refusing {
+  readonly #around: RequestSurroundings
+  /** Nothing behind the message in hand is looked at for now. */
+  readonly #stop: () => void
+
+  constructor(around: RequestSurroundings, stop: () => void) {
+    this.#around = around
+    this.#stop = stop
+  }
+
+  command(form: string, { text, judgement }: Judged): Command {
+    const { decision } = judgement
+    if (decision.kind === 'deny' || (decision.kind === 'allow' && decision.pause === undefined))
+      return { form, text, facts: judgement.facts }
+    // Who is asked about EXECUTE has to see what it runs, and says yes to nothing else.
+    const behind = this.#around.judge.behind(judgement).map((each) => `\n/* ${each} */`)
+    const command = { form, text: text + behind.join(''), facts: judgement.facts }
+    // psql sends a semicolon that a driver leaves out: the same command all the same.
+    const canonical = command.text.trim().replace(/[\s;]+$/, '')
+    return { ...command, canonical, meaning: this.#around.judge.meaning() }
+  }
+
+  /** The message in hand is looked at again when more is known. */
+  again(buffer: Buffer, from: number, end: number): void {
+    this.#stop()
+    const answered = new Promise<void>((resolve) => this.#around.state.onReady.push(resolve))
+    this.#around.again(Buffer.from(buffer.subarray(from, end)), answered)
+  }
+
+  noteReading(permit: Permitted): void {
+    const { judge, state } = this.#around
+    if (judge.mayChangeReading(permit.judgement)) state.rereadIn = state.groupsSent
+  }
+
+  hold(held: Held, failFast: boolean): Promise<Permitted> {
+    return this.#around.hold(held, failFast ? 0 : this.#around.session.connection.patienceMs)
+  }
+
+  /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
+  async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
+    const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
+    if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
+    return judged
+  }
+
+  /** The same for what was judged before, under what is known now. */
+  async readAgain(statement: Statement, estimating: Estimating): Promise<Judged> {
+    const judged = await this.#around.judge.anewLater(statement, estimating)
+    if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
+    return judged
+  }
+
+  /** Goes on with this message later; nothing behind it is looked at meanwhile. */
+  later(form: string, text: Uint8Array, work: () => Promise<void>): void {
+    this.#stop()
+    this.#around.stall(
+      work().catch((error: unknown) => {
+        if (!isGatewayError(error) || error.code === 'protocol_violation') throw error
+        // Its client has been told something else by then, or has gone.
+        if (this.#around.over()) return
+        this.refuse(error, form === 'query', form, text)
+      }),
+    )
+  }
+
+  /** Says no in the place where the answer would have been, and fails both sides alike. */
+  refuse(refusal: unknown, simple: boolean, form: string, text: Uint8Array): void {
+    const { state, session } = this.#around
+    const known = asGatewayError(refusal)
+    const error =
+      known.requestId === undefined ? session.stepUnreadable(form, attemptedText(text), known) : known
+    this.#around.local.noteRefusal(error, text)
+    if (state.idle) {
+      session.reply(errorBytes(error, 'ERROR', positionOf(error)))
+      if (simple) {
+        session.reply(readyBytes(state.status))
+      } else {
+        state.skipping = true
+        state.skippingLocally = true
+      }
+      return
+    }
+    session.forward(housekeeping, simple ? FAILING_QUERY : FAILING_PARSE)
+    state.pending.push({ kind: 'refusal', error, simple })
+    if (simple) state.groupsSent++
+    if (!simple) {
+      state.skipping = true
+      state.unsynced = true
+    }
+    this.#around.follow()
+  }
+}
+
+/** What is recorded of an attempt that never became a command. */
+function attemptedText(text: Uint8Array): string {
+  const shown = Buffer.from(text.subarray(0, LIMITS.statementInlineBytesMax)).toString('utf8')
+  return text.length <= LIMITS.statementInlineBytesMax ? shown : `${shown} ... (${text.length} bytes)`
+}
+
+const READY: ReadonlyMap<number, Buffer> = new Map([
+  [STATUS_BYTES.idle, encodeServer({ kind: 'readyForQuery', status: 'idle' })],
+  [STATUS_BYTES.transaction, encodeServer({ kind: 'readyForQuery', status: 'transaction' })],
+  [STATUS_BYTES.failed, encodeServer({ kind: 'readyForQuery', status: 'failed' })],
+])
+
+export function readyBytes(status: number): Buffer {
+  return READY.get(status) ?? encodeServer({ kind: 'readyForQuery', status: 'idle' })
+}

@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest'
+import type { LabelAssignment } from '../../core/index.ts'
+import { brand } from '../../core/index.ts'
+import { sampleCatalogue, sampleParts } from '../../testing/sample-catalogue.ts'
+import type { CatalogueParts } from './assemble.ts'
+import { assembleCatalogue } from './assemble.ts'
+import type { Catalogue } from './catalogue.ts'
+import { labelledReach } from './catalogue.ts'
+
+function label(pattern: string, name = 'pii'): LabelAssignment {
+  return { pattern, label: brand(name) }
+}
+
+/** `email=pii` for the labelled columns of one table. */
+function labels(catalogue: Catalogue, name: string, schema = 'public'): string {
+  const columns = catalogue.schemas.get(schema)?.get(name)?.columns ?? []
+  return columns
+    .filter((column) => column.label !== undefined)
+    .map((column) => `${column.name}=${column.label}`)
+    .join(' ')
+}
+
+function reached(catalogue: Catalogue): string[] {
+  return [...labelledReach(catalogue)].map((oid) => catalogue.relations.get(oid)?.name ?? '?').sort()
+}
+
+describe('labels', () => {
+  it.each([
+    ['public.customers.email', 'customers', 'email=pii'],
+    ['*.customers.email', 'customers', 'email=pii'],
+    ['public.*.email', 'leads', 'email=pii'],
+    ['*.*.email', 'audited', 'email=pii'],
+    ['public.customers.*', 'orders', ''],
+    ['crm.public.customers.email', 'customers', 'email=pii'],
+    ['*.public.customers.email', 'customers', 'email=pii'],
+    ['other.public.customers.email', 'customers', ''],
+    ['"public"."customers"."email"', 'customers', 'email=pii'],
+    ['public.customers.EMAIL', 'customers', ''],
+    ['app.customers.email', 'customers', ''],
+  ])('%s gives %s: %s', (pattern, table, expected) => {
+    expect(labels(sampleCatalogue({}, [label(pattern)]), table)).toBe(expected)
+  })
+
+  it.each([
+    'customers.email',
+    'a.b.c.d.e',
+    'public..email',
+    'public.customers.',
+    '',
+    'public.cust*.email',
+    'public.customers.email ',
+    'public."customers.email',
+  ])('%j is no pattern', (pattern) => {
+    expect(() => sampleCatalogue({}, [label(pattern)])).toThrow(expect.objectContaining({ code: 'invalid' }))
+  })
+
+  it('quoted parts may hold dots, stars and quotes', () => {
+    const relations = [
+      { oid: 1, schema: 'a.b', name: 'c"*', kind: 'r', hasTriggers: false, hasRules: false },
+    ] as const
+    const columns = [{ relation: 1, attribute: 1, name: '*', type: 25 }]
+    const parts: CatalogueParts = { ...sampleParts(), relations, columns, inherits: [] }
+    expect(labels(assembleCatalogue(parts, [label('"a.b"."c""*"."*"')]), 'c"*', 'a.b')).toBe('*=pii')
+  })
+
+  it('the pattern with the fewest stars decides, then the first', () => {
+    const assignments = [
+      label('*.*.email', 'any'),
+      label('public.*.email', 'some'),
+      label('public.customers.email', 'one'),
+      label('public.customers.email', 'two'),
+    ]
+    const catalogue = sampleCatalogue({}, assignments)
+    expect(labels(catalogue, 'customers')).toBe('email=one')
+    expect(labels(catalogue, 'leads')).toBe('email=some')
+    expect(catalogue.labels).toEqual(['one', 'some'])
+    expect(catalogue.unmatched).toEqual([])
+  })
+
+  it('that name nothing are told', () => {
+    const assignments = [label('public.customers.email'), label('public.nowhere.email')]
+    expect(sampleCatalogue({}, assignments).unmatched).toEqual([assignments[1]])
+  })
+
+  it('go from a table to its partitions and children, by name', () => {
+    const catalogue = sampleCatalogue({}, [label('public.events.contact_email'), label('public.people.ssn')])
+    expect(labels(catalogue, 'events_2024')).toBe('contact_email=pii')
+    expect(labels(catalogue, 'staff')).toBe('ssn=pii')
+  })
+
+  it('go from a partition to its table and on to the others', () => {
+    const parts = sampleParts()
+    const other = {
+      oid: 30001,
+      schema: 'public',
+      name: 'events_2025',
+      kind: 'r',
+      hasTriggers: false,
+      hasRules: false,
+    } as const
+    const catalogue = sampleCatalogue(
+      {
+        relations: [...parts.relations, other],
+        columns: [...parts.columns, { relation: 30001, attribute: 1, name: 'contact_email', type: 25 }],
+        inherits: [...parts.inherits, { child: 30001, parent: 20004 }],
+      },
+      [label('public.events_2024.contact_email')],
+    )
+    expect(labels(catalogue, 'events')).toBe('contact_email=pii')
+    expect(labels(catalogue, 'events_2025')).toBe('contact_email=pii')
+  })
+
+  it('do not change those a child has of its own', () => {
+    const catalogue = sampleCatalogue({}, [label('public.people.ssn', 'a'), label('public.staff.ssn', 'b')])
+    expect([labels(catalogue, 'people'), labels(catalogue, 'staff')]).toEqual(['ssn=a', 'ssn=b'])
+  })
+
+  it('go to columns that are computed from labelled ones', () => {
+    const generated = [
+      { relation: 20001, attribute: 3, from: 4 },
+      { relation: 20001, attribute: 6, from: 3 },
+    ]
+    const parts = sampleParts({ generated })
+    const columns = [...parts.columns, { relation: 20001, attribute: 3, name: 'folded', type: 25 }]
+    expect(
+      labels(sampleCatalogue({ generated, columns }, [label('public.customers.email')]), 'customers'),
+    ).toBe('email=pii plan=pii folded=pii')
+  })
+})
+
+describe('labelled reach', () => {
+  it('is what carries a label and all that reads it, through views of views', () => {
+    expect(reached(sampleCatalogue({}, [label('public.customers.email')]))).toEqual([
+      'calls_function',
+      'customer_list',
+      'customer_mat',
+      'customer_names',
+      'customers',
+      'ruled',
+      'stats_view',
+    ])
+  })
+
+  it('has nothing of unlabelled tables and the views over them', () => {
+    const catalogue = sampleCatalogue()
+    for (const name of ['orders', 'leads', 'order_totals', 'feelings', 'ledger']) {
+      expect(reached(catalogue)).not.toContain(name)
+    }
+  })
+
+  it('has views that call functions of users, but not of extensions known to be harmless', () => {
+    const call = { relation: 20011, schema: 'public', name: 'f', builtin: false, operator: false }
+    const reach = (extension: string | null, operator = false): string[] =>
+      reached(sampleCatalogue({ ruleCalls: [{ ...call, extension, operator }] }))
+    expect(reach(null)).toContain('order_totals')
+    expect(reach('tablefunc')).toContain('order_totals')
+    expect(reach('pg_trgm')).not.toContain('order_totals')
+    expect(reach('postgis')).toContain('order_totals')
+    expect(reach('postgis', true)).not.toContain('order_totals')
+  })
+
+  it('has views that call built-in functions which run text as SQL', () => {
+    const call = {
+      relation: 20011,
+      schema: 'pg_catalog',
+      name: 'query_to_xml',
+      builtin: true,
+      operator: false,
+      extension: null,
+    }
+    expect(reached(sampleCatalogue({ ruleCalls: [call] }))).toContain('order_totals')
+  })
+
+  it('knows the names that stand both in it and outside', () => {
+    const parts = sampleParts()
+    const twin = {
+      oid: 30001,
+      schema: 'app',
+      name: 'customers',
+      kind: 'r',
+      hasTriggers: false,
+      hasRules: false,
+    } as const
+    expect(sampleCatalogue().shadowed.size).toBe(0)
+    expect([...sampleCatalogue({ relations: [...parts.relations, twin] }).shadowed]).toEqual(['customers'])
+  })
+})
+
+describe('types', () => {
+  it('are harmless when no code of a user stands behind them', () => {
+    const harmless = [...(sampleCatalogue().types.get('public') ?? [])].filter(([, type]) => type.harmless)
+    expect(harmless.map(([name]) => name)).toEqual(['mood', '_mood', 'posint', 'citext'])
+  })
+
+  it('are not when a function of a user casts them', () => {
+    const catalogue = sampleCatalogue({ casts: [{ source: 20101, target: 25, extension: null }] })
+    expect(catalogue.types.get('public')?.get('mood')?.harmless).toBe(false)
+    expect(catalogue.types.get('public')?.get('_mood')?.harmless).toBe(false)
+    expect(catalogue.builtinTypesRecast).toBe(false)
+  })
+})
+
+describe('functions', () => {
+  it('of one name count as the least known of them', () => {
+    const catalogue = sampleCatalogue({
+      functions: [
+        { schema: 'a', name: 'f', volatile: false, extension: 'citext' },
+        { schema: 'b', name: 'f', volatile: true, extension: null },
+        { schema: 'c', name: 'f', volatile: false, extension: 'citext' },
+      ],
+    })
+    expect(catalogue.functions.get('f')).toEqual({
+      schemas: new Set(['a', 'b', 'c']),
+      volatile: true,
+      harmless: false,
+    })
+  })
+})

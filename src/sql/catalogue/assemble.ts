@@ -1,0 +1,291 @@
+import type { LabelAssignment } from '../../core/connection.ts'
+import type { LabelName } from '../../core/ids.ts'
+import type { Catalogue, Column, Relation, RelationKind, UserFunction, UserType } from './catalogue.ts'
+import { functionsCompute, operatorsCompute } from '../builtins/extensions.ts'
+import { HARMLESS, QUIET } from '../builtins/functions.ts'
+import type { ColumnPattern } from './patterns.ts'
+import { bySpecificity, matches, readPattern } from './patterns.ts'
+import { GUARDED_COLUMNS, holdsDefinitionsOnly } from '../builtins/system.ts'
+
+/** What the upstream says about its definitions, one list per question. Oids are numbers. */
+export type CatalogueParts = {
+  readonly epoch: number
+  readonly database: string
+  readonly searchPath: string
+  readonly relations: readonly {
+    readonly oid: number
+    readonly schema: string
+    readonly name: string
+    readonly kind: RelationKind
+    readonly hasTriggers: boolean
+    readonly hasRules: boolean
+  }[]
+  /** In the order of relation and number. */
+  readonly columns: readonly {
+    readonly relation: number
+    readonly attribute: number
+    readonly name: string
+    readonly type: number
+  }[]
+  readonly inherits: readonly { readonly child: number; readonly parent: number }[]
+  /** Columns computed from other columns of their row. */
+  readonly generated: readonly {
+    readonly relation: number
+    readonly attribute: number
+    readonly from: number
+  }[]
+  /** Rules (a view is one) and the relations they name. */
+  readonly ruleReads: readonly { readonly relation: number; readonly of: number }[]
+  /** Rules and the functions they call, those behind operators included. */
+  readonly ruleCalls: readonly {
+    readonly relation: number
+    readonly schema: string
+    readonly name: string
+    readonly builtin: boolean
+    readonly operator: boolean
+    readonly extension: string | null
+  }[]
+  readonly system: readonly { readonly oid: number; readonly schema: string; readonly name: string }[]
+  readonly functions: readonly {
+    readonly schema: string
+    readonly name: string
+    readonly volatile: boolean
+    readonly extension: string | null
+  }[]
+  readonly operators: readonly { readonly name: string; readonly extension: string | null }[]
+  readonly types: readonly {
+    readonly oid: number
+    readonly schema: string
+    readonly name: string
+    /** As in pg_type.typtype: b base, c composite, d domain, e enumeration, r range, m multirange. */
+    readonly form: string
+    /** Of a domain, or of an array's elements; 0 for none. */
+    readonly base: number
+    readonly userChecks: boolean
+    readonly extension: string | null
+  }[]
+  /** Constraints and unique indexes. */
+  readonly constraints?: readonly { readonly relation: number; readonly name: string }[]
+  readonly schemas?: readonly string[]
+  /** Roles to act as; with a schema: one that it may not use. */
+  readonly roles?: readonly { readonly name: string; readonly unusable: string | null }[]
+  /** Casts by functions of users. */
+  readonly casts: readonly {
+    readonly source: number
+    readonly target: number
+    readonly extension: string | null
+  }[]
+  /** The queries of views and materialised views, every name in them in full. */
+  readonly views: readonly { readonly relation: number; readonly definition: string }[]
+}
+
+/** The first oid that the server gives to objects of users. */
+const FIRST_USER_OID = 16384
+
+/** Puts the parts together: labels on columns, what depends on them, what of the users' code is known. */
+export function assembleCatalogue(parts: CatalogueParts, assignments: readonly LabelAssignment[]): Catalogue {
+  const patterns = assignments.map(readPattern)
+  const labels = labelColumns(parts, patterns)
+  const relations = relationsOf(parts, labels.byRelation)
+  const reach = reachOf(parts, labels.byRelation)
+  const schemas = new Map<string, Map<string, Relation>>()
+  for (const relation of relations.values()) entry(schemas, relation.schema).set(relation.name, relation)
+  const system = new Map<string, Set<string>>()
+  for (const { schema, name } of parts.system) system.set(schema, (system.get(schema) ?? new Set()).add(name))
+  const carried = new Set<LabelName>()
+  const constraints = new Map<number, Set<string>>()
+  for (const { relation, name } of parts.constraints ?? [])
+    constraints.set(relation, (constraints.get(relation) ?? new Set()).add(name))
+  for (const columns of labels.byRelation.values()) for (const label of columns.values()) carried.add(label)
+  return {
+    epoch: parts.epoch,
+    database: parts.database,
+    schemas,
+    relations,
+    system,
+    functions: functionsOf(parts),
+    operators: new Set(
+      parts.operators.filter((each) => !operatorsCompute(each.extension)).map((each) => each.name),
+    ),
+    types: typesOf(parts),
+    builtinTypesRecast: untrustedCasts(parts).some(
+      (cast) => cast.source < FIRST_USER_OID && cast.target < FIRST_USER_OID,
+    ),
+    schemaNames: new Set(parts.schemas),
+    unusable: unusableOf(parts),
+    searchPath: parts.searchPath,
+    constraints,
+    labels: [...carried].sort(),
+    reach,
+    shadowed: shadowedOf(parts, reach),
+    unmatched: patterns.filter((each) => !labels.matched.has(each)).map((each) => each.assignment),
+  }
+}
+
+type ColumnLabels = Map<number, Map<number, LabelName>>
+
+/**
+ * Labels by relation and attribute number: those assigned; then those of the same column in parents, children and
+ * partitions (the same rows show through both); then those of the columns that generated ones are computed from.
+ */
+function labelColumns(
+  parts: CatalogueParts,
+  patterns: readonly ColumnPattern[],
+): { byRelation: ColumnLabels; matched: ReadonlySet<ColumnPattern> } {
+  const byRelation: ColumnLabels = new Map()
+  const matched = new Set<ColumnPattern>()
+  const names = new Map(parts.relations.map((relation) => [relation.oid, relation]))
+  const columns = new Map<number, Map<string, number>>()
+  const ordered = bySpecificity(patterns)
+  for (const column of parts.columns) {
+    const relation = names.get(column.relation)
+    if (relation === undefined) continue
+    entry(columns, relation.oid).set(column.name, column.attribute)
+    for (const pattern of ordered) {
+      if (!matches(pattern, parts.database, relation.schema, relation.name, column.name)) continue
+      matched.add(pattern)
+      const labels = entry(byRelation, relation.oid)
+      if (!labels.has(column.attribute)) labels.set(column.attribute, pattern.label)
+    }
+  }
+  for (let changed = true; changed; ) {
+    changed = false
+    for (const { child, parent } of parts.inherits) {
+      changed = spread(byRelation, columns, parent, child) || changed
+      changed = spread(byRelation, columns, child, parent) || changed
+    }
+    for (const { relation, attribute, from } of parts.generated) {
+      const label = byRelation.get(relation)?.get(from)
+      if (label === undefined || byRelation.get(relation)?.has(attribute) === true) continue
+      entry(byRelation, relation).set(attribute, label)
+      changed = true
+    }
+  }
+  return { byRelation, matched }
+}
+
+/** Gives `to` the labels that `from` has on columns of the same name. */
+function spread(
+  labels: ColumnLabels,
+  columns: ReadonlyMap<number, ReadonlyMap<string, number>>,
+  from: number,
+  to: number,
+): boolean {
+  const given = labels.get(from)
+  const target = columns.get(to)
+  if (given === undefined || target === undefined) return false
+  let changed = false
+  for (const [name, attribute] of columns.get(from) ?? []) {
+    const label = given.get(attribute)
+    const at = target.get(name)
+    if (label === undefined || at === undefined || labels.get(to)?.has(at) === true) continue
+    entry(labels, to).set(at, label)
+    changed = true
+  }
+  return changed
+}
+
+function relationsOf(parts: CatalogueParts, labels: ColumnLabels): Map<number, Relation> {
+  const columns = new Map<number, Column[]>()
+  for (const { relation, attribute, name, type } of parts.columns) {
+    const label = labels.get(relation)?.get(attribute)
+    const list = columns.get(relation) ?? []
+    list.push({ name, attribute, type, ...(label === undefined ? {} : { label }) })
+    columns.set(relation, list)
+  }
+  const definitions = new Map(parts.views.map((each) => [each.relation, each.definition]))
+  return new Map(
+    parts.relations.map((each) => {
+      const definition = definitions.get(each.oid)
+      const relation = { ...each, columns: columns.get(each.oid) ?? [] }
+      return [each.oid, definition === undefined ? relation : { ...relation, definition }]
+    }),
+  )
+}
+
+/** Labelled relations, and by and by every view, materialized view or rule that reads one, or that runs what is not known. */
+function reachOf(parts: CatalogueParts, labels: ColumnLabels): Set<number> {
+  const reach = new Set(labels.keys())
+  const system = new Map(parts.system.map((each) => [each.oid, each]))
+  for (const call of parts.ruleCalls) if (!isKnownCall(call)) reach.add(call.relation)
+  for (const { relation, of } of parts.ruleReads) {
+    const read = system.get(of)
+    if (read === undefined) continue
+    if (!holdsDefinitionsOnly(read.schema, read.name) || GUARDED_COLUMNS.has(read.name)) reach.add(relation)
+  }
+  for (let changed = true; changed; ) {
+    changed = false
+    for (const { relation, of } of parts.ruleReads) {
+      if (!reach.has(of) || reach.has(relation)) continue
+      reach.add(relation)
+      changed = true
+    }
+  }
+  return reach
+}
+
+function unusableOf(parts: CatalogueParts): Map<string, Set<string>> {
+  const roles = new Map<string, Set<string>>()
+  for (const { name, unusable } of parts.roles ?? []) {
+    const schemas = roles.get(name) ?? new Set()
+    if (unusable !== null) schemas.add(unusable)
+    roles.set(name, schemas)
+  }
+  return roles
+}
+
+function shadowedOf(parts: CatalogueParts, reach: ReadonlySet<number>): Set<string> {
+  const inReach = new Set(parts.relations.filter((each) => reach.has(each.oid)).map((each) => each.name))
+  const others = parts.relations.filter((each) => !reach.has(each.oid) && inReach.has(each.name))
+  return new Set(others.map((each) => each.name))
+}
+
+function isKnownCall(call: CatalogueParts['ruleCalls'][number]): boolean {
+  if (!call.builtin)
+    return call.operator ? operatorsCompute(call.extension) : functionsCompute(call.extension)
+  // The functions behind the server's own operators have no side effect; they are too many to be listed by name.
+  return call.operator || HARMLESS.has(call.name) || QUIET.has(call.name)
+}
+
+function functionsOf(parts: CatalogueParts): Map<string, UserFunction> {
+  const functions = new Map<string, UserFunction>()
+  for (const each of parts.functions) {
+    const before = functions.get(each.name)
+    functions.set(each.name, {
+      schemas: new Set([...(before?.schemas ?? []), each.schema]),
+      volatile: each.volatile || before?.volatile === true,
+      harmless: functionsCompute(each.extension) && before?.harmless !== false,
+    })
+  }
+  return functions
+}
+
+function untrustedCasts(parts: CatalogueParts): CatalogueParts['casts'] {
+  return parts.casts.filter((cast) => !operatorsCompute(cast.extension))
+}
+
+function typesOf(parts: CatalogueParts): Map<string, Map<string, UserType>> {
+  const recast = new Set(untrustedCasts(parts).flatMap((cast) => [cast.source, cast.target]))
+  const byOid = new Map(parts.types.map((each) => [each.oid, each]))
+  const isHarmless = (oid: number): boolean => {
+    if (oid < FIRST_USER_OID) return true
+    const type = byOid.get(oid)
+    if (type === undefined || recast.has(oid)) return false
+    if (type.form === 'e' || operatorsCompute(type.extension)) return true
+    if (type.userChecks || type.base === 0) return false
+    // A domain over, or an array of, what is harmless itself.
+    return (type.form === 'd' || type.form === 'b') && isHarmless(type.base)
+  }
+  const types = new Map<string, Map<string, UserType>>()
+  for (const { schema, name, oid } of parts.types)
+    entry(types, schema).set(name, { oid, harmless: isHarmless(oid) })
+  return types
+}
+
+function entry<Key, InnerKey, Value>(map: Map<Key, Map<InnerKey, Value>>, key: Key): Map<InnerKey, Value> {
+  const found = map.get(key)
+  if (found !== undefined) return found
+  const made = new Map<InnerKey, Value>()
+  map.set(key, made)
+  return made
+}

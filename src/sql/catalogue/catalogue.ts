@@ -1,0 +1,96 @@
+import type { LabelAssignment } from '../../core/connection.ts'
+import type { LabelName } from '../../core/ids.ts'
+
+/**
+ * What the analysis knows of one database: its names, what depends on what, and which columns carry labels. Immutable;
+ * a change upstream makes a new one with a higher epoch.
+ */
+export type Catalogue = {
+  readonly epoch: number
+  readonly database: string
+  /** User relations by schema and name, and by oid. Neither system nor temporary ones. */
+  readonly schemas: ReadonlyMap<string, ReadonlyMap<string, Relation>>
+  readonly relations: ReadonlyMap<number, Relation>
+  /** Names of the relations of `pg_catalog` and `information_schema`. */
+  readonly system: ReadonlyMap<string, ReadonlySet<string>>
+  /** User-defined functions by name, whatever their schema: a built-in of the same name is no longer sure. */
+  readonly functions: ReadonlyMap<string, UserFunction>
+  /** Names of user-defined operators, but for those of extensions known to be harmless. */
+  readonly operators: ReadonlySet<string>
+  readonly types: ReadonlyMap<string, ReadonlyMap<string, UserType>>
+  /** A user-defined cast between built-in types: it may be applied where nothing in the text shows it. */
+  readonly builtinTypesRecast: boolean
+  /** Every schema of users, also those without relations. */
+  readonly schemaNames?: ReadonlySet<string>
+  /** Roles that a session may act as, and the schemas each of them may not use: the server passes over those. */
+  readonly unusable?: ReadonlyMap<string, ReadonlySet<string>>
+  /** The search path a new session starts with, as the server reports it: `"$user", public`. */
+  readonly searchPath: string
+  /** Names of constraints and unique indexes by relation: what an error may name. */
+  readonly constraints: ReadonlyMap<number, ReadonlySet<string>>
+  /** Every label that some column carries; sorted. */
+  readonly labels: readonly LabelName[]
+  /** Relations that carry a label, and all from which labelled values might come: views, partitions, parents. */
+  readonly reach: ReadonlySet<number>
+  /** Names of relations in reach that relations out of reach have as well, in another schema. */
+  readonly shadowed: ReadonlySet<string>
+  /** Assignments that name no column there is: worth a warning. */
+  readonly unmatched: readonly LabelAssignment[]
+}
+
+/** As in pg_class: table, partitioned table, view, materialized view, foreign table, sequence, composite type. */
+export type RelationKind = 'r' | 'p' | 'v' | 'm' | 'f' | 'S' | 'c'
+
+export type Relation = {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  readonly kind: RelationKind
+  /** In the order of their numbers, dropped ones left out: the order of `*`. */
+  readonly columns: readonly Column[]
+  /** Triggers and rules made by users: a write does more than it says. */
+  readonly hasTriggers: boolean
+  readonly hasRules: boolean
+  /** Of a view or materialised view: its query, with every name in full. */
+  readonly definition?: string
+}
+
+export type Column = {
+  readonly name: string
+  readonly attribute: number
+  readonly type: number
+  readonly label?: LabelName
+}
+
+/** All functions of one name taken together: the least known of them counts. */
+export type UserFunction = {
+  readonly schemas: ReadonlySet<string>
+  readonly volatile: boolean
+  /** All are of extensions whose functions only compute from their arguments. */
+  readonly harmless: boolean
+}
+
+export type UserType = {
+  readonly oid: number
+  /** Enumerations, domains over built-in types without code of a user, and types of harmless extensions. */
+  readonly harmless: boolean
+}
+
+/** Its rows are just what they are: a table, partitioned or not. */
+export function isPlainTable(relation: Relation): boolean {
+  return relation.kind === 'r' || relation.kind === 'p'
+}
+
+/** The labels of a relation's columns, without duplicates. */
+export function labelsOf(relation: Relation): LabelName[] {
+  const labels: LabelName[] = []
+  for (const { label } of relation.columns) {
+    if (label !== undefined && !labels.includes(label)) labels.push(label)
+  }
+  return labels
+}
+
+/** Relations from which labelled values might come; the server naming one of them as a source is a reason to look twice. */
+export function labelledReach(catalogue: Catalogue): ReadonlySet<number> {
+  return catalogue.reach
+}

@@ -1,0 +1,75 @@
+import type { Node } from 'libpg-query'
+import { isFollowed, setConfigEffects } from '../session/effects.ts'
+import type { Findings } from './findings.ts'
+import type { Names } from '../session/names.ts'
+import { changeOf } from '../builtins/settings.ts'
+import type { Survey } from '../statement/survey.ts'
+import { guardedColumnRead } from '../builtins/system-columns.ts'
+
+/**
+ * What is looked at in every statement, wherever it stands: functions, operators, types and settings by their names.
+ * Allow-lists: what is not known to be harmless is an escape. `strict`: in a statement that reads labelled tables.
+ */
+export function checkParts(
+  found: Survey,
+  names: Names,
+  findings: Findings,
+  strict: boolean,
+  node?: Node,
+): void {
+  for (const call of found.calls) {
+    if (call.name === 'set_config' && !strict) continue
+    if (names.isHarmlessCall(call, strict)) continue
+    findings.escapeAll(
+      `Leave out the function ${call.name}: it is not known to be harmless to protected columns.`,
+    )
+  }
+  const followed =
+    found.settings.length === 0 || node === undefined ? undefined : setConfigEffects(node, names)
+  for (const { name, value } of found.settings) {
+    if (followed !== undefined && name !== undefined && isFollowed(name)) continue
+    if (name === undefined || !changeOf(name, value).safe) settingEscapes(name ?? '', findings)
+  }
+  for (const operator of found.operators) {
+    if (names.isHarmlessOperator(operator)) continue
+    findings.escapeAll(`Leave out the operator ${operator.name}: it runs a function that is not known.`)
+  }
+  for (const type of found.types) {
+    if (names.isHarmlessType(type)) continue
+    findings.escapeAll(
+      `Leave out the type ${type.name}: it is not known to be harmless to protected columns.`,
+    )
+  }
+  if (names.catalogue.builtinTypesRecast) {
+    findings.escapeAll(
+      'Protected columns are not readable here: a cast between built-in types runs an unknown function.',
+    )
+  }
+}
+
+export function settingEscapes(name: string, findings: Findings): void {
+  findings.escapeAll(`Leave the setting ${name} as it is where protected columns are in reach.`)
+}
+
+/** Relations that are not known, and those of the system that hold more than definitions. */
+export function checkRelations(node: Node, found: Survey, names: Names, findings: Findings): void {
+  for (const relation of found.relations) {
+    if (found.into && relation.role === 'write') continue
+    const meaning = names.relation(relation)
+    if (meaning.kind === 'unknown') {
+      findings.escapeAll(`Name a relation that exists: ${relation.name} is not known here.`)
+    } else if (meaning.kind === 'system') {
+      if (!meaning.plain) {
+        findings.escapeAll(`Do not read ${meaning.schema}.${meaning.name}: it holds values or secrets.`)
+      } else if (relation.role === 'write') {
+        findings.escapeAll(`Do not write to ${meaning.schema}.${meaning.name}.`)
+      } else {
+        const column = guardedColumnRead(node, meaning.name)
+        if (column === undefined) continue
+        findings.escapeAll(
+          `Name the columns of ${meaning.name} one by one, without ${column}: it is not for everybody.`,
+        )
+      }
+    }
+  }
+}

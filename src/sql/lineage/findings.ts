@@ -1,0 +1,89 @@
+import type { LabelName } from '../../core/ids.ts'
+import type { Lineage } from './lineage.ts'
+
+/** What a statement was found to do with labelled values, beyond handing them out as they are. */
+export class Findings {
+  readonly #all: readonly LabelName[]
+  readonly #filters = new Set<LabelName>()
+  /** And how often: once for each value that a column is compared with. */
+  readonly #touches = new Map<LabelName, number>()
+  readonly #stores = new Set<LabelName>()
+  readonly #escaping = new Set<LabelName>()
+  #reason: string | undefined
+
+  constructor(all: readonly LabelName[]) {
+    this.#all = all
+  }
+
+  /** Labelled values decide which rows, in which order or groups, or what another value is. */
+  filter(labels: readonly LabelName[]): void {
+    for (const label of labels) this.#filters.add(label)
+  }
+
+  /** Labelled columns used in a way that the touch rule allows. */
+  touch(labels: readonly LabelName[], values = 1): void {
+    for (const label of labels) this.#touches.set(label, (this.#touches.get(label) ?? 0) + values)
+  }
+
+  /** A labelled column is written. */
+  store(labels: readonly LabelName[]): void {
+    for (const label of labels) this.#stores.add(label)
+  }
+
+  /** Values of these labels could come out, or go elsewhere, where masking cannot follow. The first reason is told. */
+  escape(labels: readonly LabelName[], reason: string): void {
+    this.#reason ??= reason
+    for (const label of labels) this.#escaping.add(label)
+  }
+
+  /** Not understood well enough to say which labels: all of them. */
+  escapeAll(reason: string): void {
+    this.escape(this.#all, reason)
+  }
+
+  /**
+   * A value goes into a place that holds these labels. What else it depends on would be lost there; what it does depend
+   * on is used, which the touch rule does not cover.
+   */
+  flow(value: Lineage, into: readonly LabelName[], reason: string): void {
+    this.store(into)
+    if (value.labels.length === 0) return
+    const lost = value.labels.filter((label) => !into.includes(label))
+    if (lost.length > 0) this.escape(lost, reason)
+    else this.filter(value.labels)
+  }
+
+  /** Adds what was found elsewhere, such as in the definition of a view. */
+  add(other: Findings): void {
+    this.filter([...other.#filters])
+    for (const [label, values] of other.#touches) this.touch([label], values)
+    this.store([...other.#stores])
+    if (other.#reason !== undefined) this.escape([...other.#escaping], other.#reason)
+  }
+
+  get escapes(): boolean {
+    return this.#reason !== undefined
+  }
+
+  get filters(): readonly LabelName[] {
+    return [...this.#filters].sort()
+  }
+
+  get touches(): readonly LabelName[] {
+    return [...this.#touches.keys()].sort()
+  }
+
+  get asked(): ReadonlyMap<LabelName, number> {
+    return this.#touches
+  }
+
+  get stores(): readonly LabelName[] {
+    return [...this.#stores].sort()
+  }
+
+  get escaped(): { readonly labels: readonly LabelName[]; readonly reason: string } | undefined {
+    return this.#reason === undefined
+      ? undefined
+      : { labels: [...this.#escaping].sort(), reason: this.#reason }
+  }
+}

@@ -1,0 +1,74 @@
+import type { LabelName } from '../../core/ids.ts'
+
+/** A column of a relation, as the server reports it in the description of a result. */
+export type Source = { readonly relation: number; readonly attribute: number; readonly type: number }
+
+/**
+ * Where a value comes from: the labels of every column it may depend on, and whether it is an untouched copy of such a
+ * column (masked by the rule of its label) or more than that (hidden whole).
+ */
+export type Lineage = {
+  readonly labels: readonly LabelName[]
+  readonly computed: boolean
+  /** What the server will name as its origin: a column through any number of subqueries, but for set operations. */
+  readonly source?: Source
+  /** The oid of its type, where it is known. */
+  readonly type?: number
+}
+
+export type OutputColumn = Lineage & { readonly name: string }
+
+const NO_LABELS: readonly LabelName[] = []
+
+/** Depends on nothing labelled. */
+export const CLEAR: Lineage = { labels: NO_LABELS, computed: false }
+
+/** `unknown`, the type of a literal in quotes and of NULL: it becomes whatever it stands beside. */
+const UNKNOWN_TYPE = 705
+export const LITERAL: Lineage = { labels: NO_LABELS, computed: false, type: UNKNOWN_TYPE }
+
+export function hasLabels(lineage: Lineage): boolean {
+  return lineage.labels.length > 0
+}
+
+/** More than a copy of anything: it depends on all of these labels. */
+export function computedFrom(labels: readonly LabelName[]): Lineage {
+  return labels.length === 0 ? CLEAR : { labels, computed: true }
+}
+
+export function unionOf(all: Iterable<{ readonly labels: readonly LabelName[] }>): readonly LabelName[] {
+  let first: readonly LabelName[] = NO_LABELS
+  let more: Set<LabelName> | undefined
+  for (const { labels } of all) {
+    if (labels.length === 0 || labels === first) continue
+    if (first.length === 0) first = labels
+    else {
+      more ??= new Set(first)
+      for (const label of labels) more.add(label)
+    }
+  }
+  return more === undefined ? first : [...more].sort()
+}
+
+/**
+ * One value out of several places, such as the arms of UNION ALL: it is a copy as long as each of its labelled sources
+ * is, and the server names no origin for it.
+ */
+export function eitherOf(all: readonly Lineage[]): Lineage {
+  const types = new Set(all.map((each) => each.type ?? 0))
+  if (types.size > 1) types.delete(UNKNOWN_TYPE)
+  const [type = 0] = types.size === 1 ? types : []
+  return {
+    labels: unionOf(all),
+    computed: all.some((each) => each.computed && hasLabels(each)),
+    ...(type === 0 ? {} : { type }),
+  }
+}
+
+export function sameLineage(a: Lineage, b: Lineage): boolean {
+  return (
+    a.computed === b.computed &&
+    a.labels.length === b.labels.length &&
+    a.labels.every((label) => b.labels.includes(label))
+  )
+}

@@ -1,0 +1,289 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Facts } from '../../core/index.ts'
+import { sampleCatalogue } from '../../testing/sample-catalogue.ts'
+import type { AnalysisContext } from '../analyse.ts'
+import { analyse } from '../analyse.ts'
+import type { Parser } from '../parse/parser.ts'
+import { createParser } from '../parse/parser.ts'
+import { statementOf, Views } from './views.ts'
+
+let parser: Parser
+let views: Views
+
+beforeAll(async () => {
+  parser = await createParser()
+  views = new Views((definition) => statementOf(parser.parseNow(definition)))
+})
+
+afterAll(() => parser.close())
+
+async function factsOf(text: string, more: Partial<AnalysisContext> = {}): Promise<Facts> {
+  const parsed = await parser.parse(text)
+  expect(parsed).toMatchObject({ kind: 'parsed' })
+  return analyse(parsed, { searchPath: ['public'], catalogue: sampleCatalogue(), views, ...more })
+}
+
+describe('what is not followed is an escape of all labels', () => {
+  it.each([
+    'SELECT * FROM stats_view',
+    'SELECT * FROM calls_function',
+    'SELECT get_email(1)',
+    'SELECT public.get_email(1)',
+    'SELECT * FROM get_email(1)',
+    "SELECT crosstab('x')",
+    "SELECT 1 WHERE get_email(1) LIKE 'a%'",
+    'SELECT 1 ORDER BY get_email(1)',
+    'INSERT INTO leads (email) VALUES (get_email(1))',
+    'SELECT nowhere(1)',
+    'SELECT * FROM nowhere',
+    'SELECT nothing FROM customers',
+    'SELECT nobody.email FROM customers',
+    'SELECT crm.public.customers.email FROM customers',
+    'SELECT * FROM other.public.customers',
+    'SELECT 1 === 2',
+    'SELECT 1 OPERATOR(public.+) 2 FROM customers WHERE 1 === id',
+    "SELECT 'x'::odd",
+    'SELECT 5::checked',
+    'SELECT NULL::customers',
+    "SELECT * FROM json_populate_record(NULL::customers, '{}')",
+    'SELECT * FROM pg_stats',
+    'SELECT * FROM pg_catalog.pg_statistic',
+    'SELECT * FROM pg_authid',
+    'SELECT * FROM pg_largeobject',
+    'SELECT * FROM information_schema.user_mapping_options',
+    'SELECT query FROM pg_stat_activity',
+    'SELECT * FROM pg_stat_activity',
+    'SELECT a FROM pg_stat_activity a',
+    'SELECT statement FROM pg_prepared_statements',
+    'SELECT * FROM pg_attribute',
+    'SELECT a.* FROM pg_attribute a',
+    'SELECT attmissingval FROM pg_attribute',
+    'SELECT 1 FROM pg_attribute WHERE attmissingval IS NOT NULL',
+    'SELECT to_json(a) FROM pg_attribute a',
+    'SELECT z FROM pg_attribute AS a (b, c, d, z)',
+    'SELECT j.* FROM (pg_attribute a JOIN pg_class c ON c.oid = a.attrelid) AS j',
+    'SELECT 1 FROM pg_attribute NATURAL JOIN pg_class',
+    "UPDATE pg_settings SET setting = 'x' WHERE name = 'search_path'",
+    'DELETE FROM pg_class',
+    "SELECT query_to_xml('SELECT * FROM customers', true, true, '')",
+    "SELECT table_to_xml('customers', true, true, '')",
+    "SELECT * FROM ts_stat('SELECT email::tsvector FROM customers')",
+    "SELECT * FROM dblink('x', 'SELECT 1') AS t(a text)",
+    "SELECT pg_read_file('x')",
+    'SELECT lo_get(5)',
+    'SELECT loread(1, 2)',
+    "SELECT currtid2('customers', '(0,1)')",
+    'SELECT pg_sleep(1) FROM customers',
+    'SELECT pg_advisory_lock(id) FROM customers',
+    "SELECT nextval('orders_id_seq') FROM customers",
+    'SELECT c.*, p.* FROM customers c, pg_class p',
+    'WITH RECURSIVE a AS (SELECT * FROM b), b AS (SELECT id FROM customers) SELECT * FROM a',
+    "COPY customers TO STDOUT (ENCODING 'LATIN1')",
+    'EXPLAIN ANALYZE SELECT id FROM customers',
+    'EXPLAIN EXECUTE p',
+    'EXECUTE p',
+    'DO $$ BEGIN END $$',
+    'CALL p()',
+    'FETCH ALL FROM c',
+    'LISTEN x',
+    'ALTER TABLE orders ADD COLUMN x text DEFAULT (SELECT email FROM customers LIMIT 1)',
+    'CREATE VIEW v AS SELECT id FROM customers',
+    'CREATE OR REPLACE VIEW order_totals AS SELECT id FROM customers',
+    'CREATE MATERIALIZED VIEW v AS SELECT id FROM customers',
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE PROCEDURE f() LANGUAGE sql AS 'SELECT 1'",
+    'CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()',
+    'CREATE RULE r AS ON SELECT TO orders DO ALSO SELECT * FROM customers',
+    'CREATE TABLE x (LIKE customers)',
+    'CREATE TABLE x () INHERITS (customers)',
+    'CREATE TABLE x PARTITION OF events FOR VALUES FROM (1) TO (2)',
+    'CREATE TABLE x (a text DEFAULT get_email(1))',
+    'CREATE TABLE x (a customers)',
+    'CREATE TABLE x (a text REFERENCES customers (email))',
+    'CREATE TABLE x (a int REFERENCES customers)',
+    'ALTER TABLE orders ADD FOREIGN KEY (note) REFERENCES customers (email)',
+    'ALTER TABLE orders ATTACH PARTITION customers FOR VALUES IN (1)',
+    'ALTER TABLE orders INHERIT customers',
+    'ALTER TABLE customers ADD COLUMN x text GENERATED ALWAYS AS (email) STORED',
+    "ALTER TABLE customers ADD CHECK (email <> 'x')",
+    'ALTER TABLE customers ADD UNIQUE (email)',
+    'ALTER TABLE customers ALTER COLUMN email TYPE int USING 1',
+    'ALTER TABLE customers ALTER COLUMN email SET NOT NULL',
+    'ALTER TABLE customers RENAME COLUMN email TO plan2',
+    'ALTER TABLE customers RENAME TO x',
+    'ALTER TABLE customers SET SCHEMA app',
+    'ALTER INDEX customers RENAME TO x',
+    'ALTER SCHEMA public RENAME TO x',
+    'ALTER FUNCTION get_email(int) RENAME TO lower',
+    'ALTER FUNCTION get_email(int) SET search_path = x',
+    'CREATE INDEX ON customers (lower(email))',
+    'CREATE INDEX ON customers (email)',
+    "CREATE INDEX ON customers (plan) WHERE email = 'x'",
+    'CREATE STATISTICS s ON email, plan FROM customers',
+    'CREATE CAST (int AS text) WITH FUNCTION f(int)',
+    'CREATE OPERATOR = (LEFTARG = int, RIGHTARG = int, FUNCTION = f)',
+    'CREATE AGGREGATE a (int) (SFUNC = f, STYPE = int)',
+    'CREATE EXTENSION dblink',
+    'CREATE PUBLICATION p FOR TABLE customers',
+    'CREATE DATABASE x TEMPLATE crm',
+    'ALTER ROLE r SET search_path = x',
+    'ALTER DATABASE crm SET search_path = x',
+    'ALTER SYSTEM SET x = 1',
+    'GRANT USAGE ON SCHEMA public TO r',
+    'GRANT a TO b',
+    'REINDEX TABLE customers',
+    'CLUSTER',
+    'TRUNCATE audited',
+    'SET search_path = elsewhere, public',
+    'SET ROLE r',
+    'SET SESSION AUTHORIZATION r',
+    "SET client_encoding = 'SJIS'",
+    "SET NAMES 'GBK'",
+    'SET standard_conforming_strings = off',
+    'SET backslash_quote = on',
+    'SET session_replication_role = replica',
+    'SET row_security = off',
+    'SET auto_explain.log_analyze = on',
+    "SELECT set_config('search_path', 'elsewhere', false)",
+    "SELECT set_config('sea' || 'rch_path', 'app', false)",
+    "SELECT set_config($1, 'app', false)",
+    "SELECT pg_catalog.set_config('role', 'r', true)",
+    "SELECT set_config(setting_name => 'role', new_value => 'r', is_local => true)",
+    "SELECT set_config('work_mem', '5', true) FROM customers",
+    'SELECT 1; SET search_path = app; SELECT email FROM customers',
+    "UPDATE customer_list SET email = 'x'",
+    'INSERT INTO customer_list (id) VALUES (1)',
+    'DELETE FROM ruled',
+  ])('%s', async (text) => {
+    const facts = await factsOf(text)
+    expect(facts.escape).toBeDefined()
+    expect(facts.escape?.reason).toMatch(/^[\x20-\x7e]{10,199}$/)
+  })
+
+  it('whatever is reached, when a cast between built-in types runs a function of a user', async () => {
+    const catalogue = sampleCatalogue({ casts: [{ source: 23, target: 25, extension: null }] })
+    expect((await factsOf('SELECT id FROM customers', { catalogue })).escape).toBeDefined()
+  })
+
+  it('when a function of a user has the name of a built-in', async () => {
+    const catalogue = sampleCatalogue({
+      functions: [{ schema: 'app', name: 'lower', volatile: false, extension: null }],
+    })
+    expect((await factsOf('SELECT lower(name) FROM customers', { catalogue })).escape).toBeDefined()
+    expect(
+      (await factsOf('SELECT pg_catalog.lower(name) FROM customers', { catalogue })).escape,
+    ).toBeUndefined()
+  })
+
+  it('when an operator of a user has the name of a built-in', async () => {
+    const catalogue = sampleCatalogue({ operators: [{ name: '=', extension: null }] })
+    expect((await factsOf('SELECT id FROM customers WHERE id = 1', { catalogue })).escape).toBeDefined()
+    const qualified = 'SELECT id FROM customers WHERE id OPERATOR(pg_catalog.=) 1'
+    expect((await factsOf(qualified, { catalogue })).escape).toBeUndefined()
+  })
+})
+
+describe('ordinary work is left alone', () => {
+  it.each([
+    'SELECT * FROM orders',
+    "SELECT lower(email), l FROM leads l WHERE email LIKE 'a%' ORDER BY email",
+    'SELECT * FROM order_totals',
+    'SELECT * FROM app.ledger',
+    'SELECT o, to_json(o) FROM orders o',
+    'INSERT INTO orders SELECT * FROM orders',
+    'UPDATE orders SET note = upper(note)',
+    'MERGE INTO orders USING leads ON leads.id = orders.id WHEN MATCHED THEN DELETE',
+    'COPY orders TO STDOUT',
+    'COPY orders FROM STDIN',
+    'COPY (SELECT id, plan FROM customers) TO STDOUT',
+    'EXPLAIN ANALYZE SELECT * FROM orders',
+    'EXPLAIN SELECT email FROM customers',
+    'DECLARE c CURSOR FOR SELECT id FROM customers',
+    'DECLARE c CURSOR FOR SELECT * FROM orders',
+    'PREPARE p AS SELECT * FROM orders',
+    'DECLARE c CURSOR FOR SELECT 1; MOVE 5 FROM c',
+    'PREPARE p AS SELECT id FROM customers',
+    'SET search_path = app, public',
+    'SET app.tenant = 5',
+    'CLOSE c',
+    'SELECT * FROM orders TABLESAMPLE SYSTEM (10)',
+    "SELECT nextval('orders_id_seq'), pg_sleep(0), pg_advisory_lock(5)",
+    "SELECT pg_notify('a', 'b')",
+    'SELECT pg_cancel_backend(5)',
+    "SELECT current_setting('search_path'), current_user, version(), now()",
+    'SELECT * FROM generate_series(1, 5)',
+    "SELECT similarity(email, 'x') FROM leads WHERE email % 'x'",
+    'SELECT JSON_OBJECT(1: 2), xmlelement(name x)',
+    "SELECT * FROM feelings WHERE mood = 'happy'::mood OR mood = ANY ($1::mood[])",
+    'SELECT 5::posint',
+    'SELECT * FROM orders_id_seq',
+    'SELECT relname FROM pg_class, information_schema.columns',
+    'SELECT pid, state FROM pg_stat_activity',
+    'SELECT name FROM pg_prepared_statements',
+    "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid = 'customers'::regclass",
+    'SELECT * FROM (SELECT attname FROM pg_attribute) s',
+    'SELECT c.*, a.attname FROM pg_class c, pg_attribute a',
+    'SELECT setting FROM pg_settings',
+    'SET statement_timeout = 5',
+    "SET client_encoding = 'UTF8'",
+    'SET search_path = public',
+    'RESET search_path',
+    'RESET ALL',
+    'DISCARD ALL',
+    "SELECT set_config('work_mem', '5MB', false)",
+    'BEGIN',
+    'SAVEPOINT a',
+    'CREATE TABLE x (id serial PRIMARY KEY, customer_id int REFERENCES customers (id), at timestamptz DEFAULT now())',
+    'CREATE TEMP TABLE x AS SELECT * FROM orders',
+    'SELECT * INTO x FROM orders',
+    'CREATE VIEW v AS SELECT * FROM orders',
+    'CREATE INDEX ON orders (lower(note))',
+    'CREATE UNIQUE INDEX ON customers (name) INCLUDE (plan)',
+    'ALTER TABLE orders ADD COLUMN x int',
+    'ALTER TABLE orders RENAME TO purchases',
+    'ALTER TABLE orders RENAME COLUMN note TO remark',
+    'ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers (id)',
+    'ALTER TABLE customers ADD COLUMN x int NOT NULL DEFAULT 5',
+    'ALTER TABLE customers DROP COLUMN email',
+    "ALTER TABLE customers ALTER COLUMN plan SET DEFAULT 'x'",
+    'ALTER INDEX some_index RENAME TO other_index',
+    'DROP TABLE customers',
+    'DROP VIEW customer_list CASCADE',
+    'DROP INDEX some_index',
+    'TRUNCATE customers',
+    'LOCK TABLE customers',
+    'VACUUM customers',
+    "COMMENT ON COLUMN customers.email IS 'x'",
+    "CREATE TYPE color AS ENUM ('red')",
+    'CREATE DOMAIN short AS text CHECK (length(value) < 5)',
+    'CREATE SEQUENCE s',
+    'CREATE SCHEMA s',
+    'CREATE ROLE r',
+    'GRANT SELECT ON customers TO r',
+    '-- nothing',
+  ])('%s', async (text) => {
+    const facts = await factsOf(text)
+    expect(facts.escape).toBeUndefined()
+    expect(facts.filters).toEqual([])
+    expect(facts.labels).toEqual([])
+  })
+})
+
+describe('how much is asked about labelled columns', () => {
+  it.each([
+    ["SELECT id FROM customers WHERE email = 'a'", 1],
+    ["SELECT id FROM customers WHERE email IN ('a', $1, 'c')", 3],
+    ["SELECT id FROM customers WHERE email = 'a' OR email = 'b' OR 'c' = email", 3],
+    ["SELECT id FROM customers WHERE (email, id) = ('a', 1)", 1],
+    ["SELECT id FROM customers WHERE id IN (SELECT id FROM customers WHERE email IN ('a', 'b'))", 2],
+    [
+      "SELECT 1; SELECT id FROM customers WHERE email = 'a'; SELECT id FROM customers WHERE email IN ('b', 'c')",
+      3,
+    ],
+    ['SELECT count(email) FROM customers', 1],
+    ['SELECT id FROM customers WHERE id = 5', undefined],
+  ])('%s', async (text, values) => {
+    const facts = await factsOf(text)
+    expect(facts.asked).toEqual(values === undefined ? undefined : { [facts.touches[0] ?? '']: values })
+  })
+})

@@ -1,0 +1,347 @@
+import type { CopyStmt, Node } from 'libpg-query'
+import type { CopyForm, Output } from '../../core/command.ts'
+import type { LabelName } from '../../core/ids.ts'
+import type { Relation } from '../catalogue/catalogue.ts'
+import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
+import { checkParts, checkRelations, settingEscapes } from './checks.ts'
+import { classOfKind, explains } from '../statement/classify.ts'
+import { copyForm } from '../statement/copy-form.ts'
+import { checkDefinition } from './definitions.ts'
+import { isTemporary, settingEffect } from '../session/effects.ts'
+import { Findings } from './findings.ts'
+import type { OutputColumn } from './lineage.ts'
+import { unionOf } from './lineage.ts'
+import type { LineageRule, RulesOff } from './lineage-rules.ts'
+import type { Meaning, Names } from '../session/names.ts'
+import { QueryWalk } from './query.ts'
+import { changeOfStatement } from '../builtins/settings.ts'
+import type { RelationRef, Survey } from '../statement/survey.ts'
+import { kindOf, stringsOf } from '../parse/tree.ts'
+import type { Views } from './views.ts'
+import type { Rows } from './walk.ts'
+
+/**
+ * What one statement may do with labelled values. Every statement on a connection with labels comes through here, also
+ * those that name no labelled table: a function of a user, a cursor, a changed setting could reach one.
+ */
+export type Protection = {
+  /** Absent: nothing labelled is in reach, or the statement returns no rows of its own. */
+  readonly outputs?: readonly Output[]
+  /** How COPY writes the outputs. */
+  readonly copy?: CopyForm
+  readonly labels: readonly LabelName[]
+  readonly touches: readonly LabelName[]
+  readonly asked: ReadonlyMap<LabelName, number>
+  readonly filters: readonly LabelName[]
+  readonly stores: readonly LabelName[]
+  readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
+  /** A relation in labelled reach is named, or one whose triggers or rules may reach any: errors may quote values. */
+  readonly reach: boolean
+}
+
+export type SessionNames = {
+  /** Cursors and prepared statements of which it is known what they run: it is judged as if it stood here. */
+  readonly cursors: { has(name: string): boolean }
+  readonly prepared: { has(name: string): boolean }
+}
+
+/** What the lineage is followed with. */
+export type LineageMeans = {
+  /** Absent: no view is followed. */
+  readonly views?: Views
+  /** For tests only: rules that do not hold. */
+  readonly off?: RulesOff
+}
+
+export function protect(
+  node: Node,
+  found: Survey,
+  names: Names,
+  session: SessionNames,
+  means: LineageMeans = {},
+): Protection {
+  const findings = new Findings(names.catalogue.labels)
+  const reach = found.relations.some((relation) => isInReach(names.relation(relation), names))
+  const rows = new Statement(node, found, names, findings, session, reach, means).check()
+  const form = 'CopyStmt' in node ? copyForm(node.CopyStmt) : undefined
+  const { escaped } = findings
+  // Also where some labels escape: who may see those may not see the rest.
+  const known = escaped === undefined || escaped.labels.length < names.catalogue.labels.length
+  const outputs = known && rows?.counted === true ? rows.columns.map(outputOf) : undefined
+  return {
+    ...(outputs === undefined ? {} : { outputs }),
+    ...(outputs === undefined || form === undefined ? {} : { copy: form }),
+    labels: labelsIn(outputs),
+    touches: findings.touches,
+    asked: findings.asked,
+    filters: findings.filters,
+    stores: findings.stores,
+    ...(escaped === undefined ? {} : { escape: escaped }),
+    reach: reach || found.relations.some((relation) => runsTriggers(relation, names)),
+  }
+}
+
+function runsTriggers(relation: RelationRef, names: Names): boolean {
+  if (relation.role === 'read') return false
+  const meaning = names.relation(relation)
+  return meaning.kind === 'relation' && (meaning.relation.hasTriggers || meaning.relation.hasRules)
+}
+
+function isInReach(meaning: Meaning, names: Names): boolean {
+  return meaning.kind === 'relation' && names.catalogue.reach.has(meaning.relation.oid)
+}
+
+function labelsIn(outputs: readonly Output[] | undefined): LabelName[] {
+  const labels = new Set<LabelName>()
+  for (const output of outputs ?? []) for (const label of output.labels ?? []) labels.add(label)
+  return [...labels].sort()
+}
+
+const UNKNOWN_TYPE = 705
+
+function outputOf({ name, labels, computed, source, type }: OutputColumn): Output {
+  return {
+    name,
+    ...(labels.length === 0 ? {} : { labels: [...labels].sort() }),
+    ...(labels.length > 0 && computed ? { computed } : {}),
+    ...(source === undefined ? {} : { source }),
+    ...(labels.length === 0 || computed || type === undefined || type === UNKNOWN_TYPE ? {} : { type }),
+  }
+}
+
+/** They change nothing that labels depend on and show no row. */
+const PASSING: ReadonlySet<string> = new Set([
+  'TransactionStmt',
+  'VariableShowStmt',
+  'ClosePortalStmt',
+  'DeallocateStmt',
+  'DiscardStmt',
+  'UnlistenStmt',
+  'NotifyStmt',
+  'ConstraintsSetStmt',
+  'CheckPointStmt',
+  'LockStmt',
+  'VacuumStmt',
+  'CreateRoleStmt',
+  'AlterRoleStmt',
+  'DropRoleStmt',
+  'DropdbStmt',
+])
+
+class Statement {
+  readonly #node: Node
+  readonly #found: Survey
+  readonly #names: Names
+  readonly #findings: Findings
+  readonly #session: SessionNames
+  readonly #reach: boolean
+  readonly #means: LineageMeans
+
+  constructor(
+    node: Node,
+    found: Survey,
+    names: Names,
+    findings: Findings,
+    session: SessionNames,
+    reach: boolean,
+    means: LineageMeans,
+  ) {
+    this.#node = node
+    this.#found = found
+    this.#names = names
+    this.#findings = findings
+    this.#session = session
+    this.#reach = reach
+    this.#means = means
+  }
+
+  /** The rows the statement returns, where they have to be known. */
+  check(): Rows | undefined {
+    const node = this.#node
+    if (this.#found.beyond)
+      this.#findings.escapeAll('Send a simpler statement: this one is too large to be judged.')
+    if (PASSING.has(kindOf(node))) return undefined
+    if (this.#names.lost && this.#found.relations.length > 0) {
+      this.#findings.escapeAll(
+        'Connect again, or DISCARD ALL: a statement of this session may have changed what names mean.',
+      )
+    }
+    if (this.#found.nested.has('ExecuteStmt')) this.#unfollowed('EXECUTE inside of another statement')
+    checkParts(this.#found, this.#names, this.#findings, this.#reach, node)
+    if ('VariableSetStmt' in node) {
+      const effect = settingEffect(node.VariableSetStmt, this.#names)
+      const known = effect === 'none' ? changeOfStatement(node.VariableSetStmt).safe : effect !== undefined
+      if (!known) settingEscapes(node.VariableSetStmt.name ?? '', this.#findings)
+      return undefined
+    }
+    if ('FetchStmt' in node) {
+      const known = this.#session.cursors.has(node.FetchStmt.portalname ?? '')
+      if (!known) {
+        this.#findings.escapeAll('Run the query itself: what this cursor holds is not known.')
+      }
+      return undefined
+    }
+    if ('ExecuteStmt' in node && this.#session.prepared.has(node.ExecuteStmt.name ?? '')) return undefined
+    if ('TruncateStmt' in node) {
+      for (const relation of this.#reached()) this.#untriggered(relation)
+      return undefined
+    }
+    if ('GrantStmt' in node) {
+      // Who may use a schema decides which schemas are searched.
+      if (node.GrantStmt.objtype === 'OBJECT_SCHEMA') this.#unfollowed('GRANT on a schema')
+      return undefined
+    }
+    if ('ReindexStmt' in node || 'ClusterStmt' in node) {
+      // Their errors show the values of keys.
+      if (this.#reach || this.#found.relations.length === 0) this.#unfollowed('rebuilding indexes here')
+      return undefined
+    }
+    if (classOfKind(kindOf(node)) === 'define' && !isQuery(node)) {
+      // The server takes no subquery here; were there one, it would not be followed.
+      if (this.#found.nested.has('SelectStmt') && !holdsQuery(node)) this.#unfollowed('this subquery')
+      checkDefinition(node, this.#names, this.#findings)
+      return undefined
+    }
+    if (!isQuery(node)) {
+      this.#unfollowed(WORDS.get(kindOf(node)) ?? kindOf(node).replace(/Stmt$/, ''))
+      return undefined
+    }
+    return this.#query(node)
+  }
+
+  #unfollowed(what: string): void {
+    this.#findings.escapeAll(`Leave ${what} to who may see all protected values: its effect is not followed.`)
+  }
+
+  /** A query of one form or another. Where nothing is in reach, its parts have told all there is to know. */
+  #query(node: Node): Rows | undefined {
+    checkRelations(node, this.#found, this.#names, this.#findings)
+    if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query)) this.#unfollowed('this EXPLAIN')
+    this.#unshadowed(node)
+    if (!this.#reach) return undefined
+    const { views, off } = this.#means
+    const walk = new QueryWalk(this.#names, this.#findings, views, off)
+    if ('ExplainStmt' in node) {
+      if (explains(node.ExplainStmt)) {
+        this.#findings.escapeAll('Use EXPLAIN without ANALYZE on tables that hold protected columns.')
+      }
+      walk.rows(node.ExplainStmt.query, undefined, undefined)
+      return undefined
+    }
+    if ('CopyStmt' in node) return this.#copy(node.CopyStmt, walk)
+    if ('DeclareCursorStmt' in node) {
+      this.#counted(walk.rows(node.DeclareCursorStmt.query, undefined, undefined))
+      return undefined
+    }
+    if ('PrepareStmt' in node) {
+      this.#counted(walk.rows(node.PrepareStmt.query, undefined, undefined))
+      return undefined
+    }
+    const rows = walk.rows(node, undefined, undefined)
+    if ('SelectStmt' in node && node.SelectStmt.intoClause !== undefined) {
+      this.#leave(rows, 'a new table', 'select into')
+      return undefined
+    }
+    if (this.#found.into) this.#unfollowed('this INTO')
+    return this.#counted(rows)
+  }
+
+  #counted(rows: Rows): Rows {
+    if (!rows.counted)
+      this.#findings.escapeAll('Name the columns in place of a star: not all of them are known here.')
+    return rows
+  }
+
+  /** Rows go where their masks do not go with them. */
+  #leave(rows: Rows, where: string, rule: LineageRule): void {
+    const { off } = this.#means
+    if (off !== undefined && (off === 'all' || off.has(rule))) return
+    const labels = unionOf([...rows.columns, { labels: rows.rest }])
+    if (labels.length === 0) return
+    const reason = `Do not put protected values (${labels.join(', ')}) into ${where}: they are not protected there.`
+    this.#findings.escape(labels, reason)
+  }
+
+  /** The rows that go to the client, where they can be told apart there. */
+  #copy(copy: CopyStmt, walk: QueryWalk): Rows | undefined {
+    const { relation, is_from: isFrom, attlist } = copy
+    const toClient = (rows: Rows) => {
+      if (rows.counted && copyForm(copy) !== undefined) return rows
+      this.#leave(rows, 'COPY in this form; use SELECT', 'copy')
+      return undefined
+    }
+    if (relation === undefined) return toClient(walk.rows(copy.query, undefined, undefined))
+    const target = isFrom === true ? walk.from.target(relation) : undefined
+    const { items } = walk.from.all([{ RangeVar: relation }], undefined, undefined)
+    const names = stringsOf(attlist)
+    const all = (target ?? items[0])?.columns ?? []
+    // In the order in which they are named; one that is not known here leaves nobody sure of the others.
+    const named = (names ?? []).flatMap((name) => all.find((column) => column.name === name) ?? [])
+    const counted = names !== undefined && named.length === names.length
+    const columns = attlist === undefined || !counted ? all : named
+    if (isFrom !== true) return toClient({ columns, counted, rest: [] })
+    this.#findings.store(unionOf(columns))
+    // Which rows a condition lets in depends on what the client sends.
+    walk.expressions.predicate(copy.whereClause, { items, outer: undefined }, undefined)
+    return undefined
+  }
+
+  /** SELECT INTO makes a relation too. */
+  #unshadowed(node: Node): void {
+    const made = 'SelectStmt' in node ? node.SelectStmt.intoClause?.rel : undefined
+    const name = made?.relname
+    if (name === undefined || !isTemporary(made) || !this.#names.wouldShadow(name)) return
+    this.#findings.escapeAll(
+      `Give ${name} another name: a temporary relation of it would hide the one there is.`,
+    )
+  }
+
+  #reached(): Relation[] {
+    return this.#found.relations.flatMap((each) => {
+      const meaning = this.#names.relation(each)
+      return meaning.kind === 'relation' && isInReach(meaning, this.#names) ? [meaning.relation] : []
+    })
+  }
+
+  #untriggered(relation: Relation): void {
+    if (isPlainTable(relation) && !relation.hasTriggers && !relation.hasRules) return
+    const reason = `Do not truncate ${relation.name}: its triggers see protected values and may pass them on.`
+    this.#findings.escape(labelsOf(relation), reason)
+  }
+}
+
+/** What the refusal calls a kind of statement. */
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['DoStmt', 'DO'],
+  ['CallStmt', 'CALL'],
+  ['ExecuteStmt', 'EXECUTE'],
+  // Triggers and other sessions may put anything into a notification.
+  ['ListenStmt', 'LISTEN'],
+])
+
+/** Definitions made of a query, whose relations are all looked at. */
+function holdsQuery(node: Node): boolean {
+  return 'ViewStmt' in node || 'CreateTableAsStmt' in node || 'RuleStmt' in node
+}
+
+/** SELECT, or a change that may have RETURNING. */
+function returnsRows(node: Node | undefined): boolean {
+  if (node === undefined) return false
+  return (
+    'SelectStmt' in node ||
+    'InsertStmt' in node ||
+    'UpdateStmt' in node ||
+    'DeleteStmt' in node ||
+    'MergeStmt' in node
+  )
+}
+
+function isQuery(node: Node): boolean {
+  return (
+    returnsRows(node) ||
+    'CopyStmt' in node ||
+    'DeclareCursorStmt' in node ||
+    'PrepareStmt' in node ||
+    'ExplainStmt' in node
+  )
+}

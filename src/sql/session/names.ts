@@ -1,0 +1,213 @@
+import type { Catalogue, Relation } from '../catalogue/catalogue.ts'
+import type { Effect } from './effects.ts'
+import { HARMLESS, QUIET, SIGNALS, WRITES_QUIETLY } from '../builtins/functions.ts'
+import type { Overlay, Own } from './overlay.ts'
+import { NO_OVERLAY, overlayAfter } from './overlay.ts'
+import {
+  holdsDefinitionsOnly,
+  isBuiltinType,
+  isInformationSchemaHelper,
+  isSystemSchema,
+} from '../builtins/system.ts'
+import type { QualifiedName } from '../parse/tree.ts'
+
+/**
+ * What a name in a statement means to the server: resolved through the search path as the server does it, temporary
+ * objects and pg_catalog first. https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-PATH
+ */
+export type Meaning =
+  | { readonly kind: 'relation'; readonly relation: Relation }
+  /** Of pg_catalog or information_schema; `plain` holds definitions only. */
+  | { readonly kind: 'system'; readonly schema: string; readonly name: string; readonly plain: boolean }
+  /** Made by this session out of what is not in labelled reach, and not in the catalogue yet. */
+  | { readonly kind: 'own'; readonly columns?: readonly string[] }
+  | { readonly kind: 'unknown' }
+
+/** As whom a session began, and where its names are looked for. */
+export type Beginning = {
+  /** Schemas in order, as the setting has them: `$user` is the role. */
+  readonly searchPath: readonly string[]
+  /** Who it acts as. Absent: `$user` stands for no schema. */
+  readonly role?: string
+  /** Who logged in. */
+  readonly login?: string
+}
+
+export class Names {
+  readonly catalogue: Catalogue
+  readonly #beginning: Beginning
+  #path: readonly string[] = []
+  #overlay: Overlay
+
+  constructor(catalogue: Catalogue, beginning: Beginning, overlay: Overlay = NO_OVERLAY) {
+    this.catalogue = catalogue
+    this.#beginning = beginning
+    this.#overlay = overlay
+    this.#setPath()
+  }
+
+  /** For a statement that is judged and does not run: what it would leave behind stays there. */
+  copy(): Names {
+    return new Names(this.catalogue, this.#beginning, this.#overlay)
+  }
+
+  /** Something may have changed path, role or relations that was not followed. */
+  get lost(): boolean {
+    return this.#overlay.now.lost
+  }
+
+  /** A statement of this batch has run, when those behind it do. */
+  follow(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#overlay = overlayAfter(this.#overlay, effect)
+    if (effects.length > 0) this.#setPath()
+  }
+
+  #setPath(): void {
+    const { path, role } = settingsNow(this.#beginning, this.#overlay)
+    const unusable = role === undefined ? undefined : this.catalogue.unusable?.get(role)
+    const schemas = path
+      .map((schema) => (schema === '$user' ? role : schema))
+      .filter((schema) => schema !== undefined)
+      .filter((schema) => unusable?.has(schema) !== true)
+    this.#path = schemas.includes('pg_catalog') ? schemas : ['pg_catalog', ...schemas]
+  }
+
+  /** Whether it is known what a search path of these schemas means. */
+  isPath(schemas: readonly string[]): boolean {
+    return schemas.every(
+      (schema) =>
+        FIXED_SCHEMAS.has(schema) ||
+        this.catalogue.schemas.has(schema) ||
+        this.catalogue.schemaNames?.has(schema) === true,
+    )
+  }
+
+  /** Whether it is known which schemas this role may use. */
+  isRole(name: string): boolean {
+    return this.catalogue.unusable?.has(name) ?? false
+  }
+
+  /** What this session has made under this name. */
+  own(name: string): Own | undefined {
+    return this.#overlay.now.made.get(name)
+  }
+
+  /** A statement of this batch makes a relation or a type of this name. */
+  create(name: string): void {
+    if (this.own(name) !== undefined) return
+    const own: Own = { temporary: false, tainted: false, reads: [], endsWithTransaction: false }
+    this.follow([{ kind: 'make', name, own }])
+  }
+
+  /** Whether a temporary relation of this name would stand before one that others mean by it. */
+  wouldShadow(name: string): boolean {
+    for (const relations of this.catalogue.schemas.values()) if (relations.has(name)) return true
+    for (const relations of this.catalogue.system.values()) if (relations.has(name)) return true
+    return false
+  }
+
+  relation(name: QualifiedName): Meaning {
+    if (name.database !== undefined && name.database !== this.catalogue.database) return { kind: 'unknown' }
+    // What may hold protected values goes before everything; what holds none may as well be what the catalogue has.
+    const own = this.own(name.name)
+    if (own?.tainted === true && isMeant(own, name.schema)) return { kind: 'unknown' }
+    if (name.schema !== undefined) return this.#inSchema(name.schema, name.name) ?? this.#own(name)
+    for (const schema of this.#path) {
+      const meaning = this.#inSchema(schema, name.name)
+      if (meaning !== undefined) return meaning
+    }
+    return this.#own(name)
+  }
+
+  #inSchema(schema: string, name: string): Meaning | undefined {
+    if (isSystemSchema(schema)) {
+      return this.catalogue.system.get(schema)?.has(name) === true
+        ? { kind: 'system', schema, name, plain: holdsDefinitionsOnly(schema, name) }
+        : undefined
+    }
+    const relation = this.catalogue.schemas.get(schema)?.get(name)
+    return relation === undefined ? undefined : { kind: 'relation', relation }
+  }
+
+  #own({ name, schema }: QualifiedName): Meaning {
+    const own = this.own(name)
+    if (own === undefined || own.tainted || !isMeant(own, schema)) return { kind: 'unknown' }
+    // A view shows what is behind it now, not what was when it was made.
+    const { relations, reach } = this.catalogue
+    if (own.reads.some((oid) => !relations.has(oid) || reach.has(oid))) return { kind: 'unknown' }
+    return { kind: 'own', ...(own.columns === undefined ? {} : { columns: own.columns }) }
+  }
+
+  /**
+   * May be called where no label is in reach: computes, or acts on the session or server without showing a row. `strict`:
+   * may be called in a statement that reads labelled tables.
+   */
+  isHarmlessCall(call: QualifiedName, strict: boolean): boolean {
+    const { schema, name } = call
+    if (call.database !== undefined) return false
+    if (schema === 'information_schema') return isInformationSchemaHelper(name)
+    const known = this.catalogue.functions.get(name)
+    if (schema === 'pg_catalog') {
+      const added = known?.schemas.has('pg_catalog') === true
+      return added ? known.harmless : isHarmlessBuiltin(name, strict)
+    }
+    // A user's function of a built-in's name may be the better match for the types at hand.
+    if (known !== undefined && !known.harmless) return false
+    if (schema === undefined) return known !== undefined || isHarmlessBuiltin(name, strict)
+    return known?.schemas.has(schema) ?? false
+  }
+
+  isHarmlessOperator(operator: QualifiedName): boolean {
+    if (operator.schema === 'pg_catalog') return true
+    return operator.database === undefined && !this.catalogue.operators.has(operator.name)
+  }
+
+  isHarmlessType(type: QualifiedName): boolean {
+    if (type.database !== undefined) return false
+    const { schema, name } = type
+    if (schema === 'pg_catalog') return isBuiltinType(name)
+    if (schema !== undefined) return this.#typeIn(schema, name) ?? this.own(name) !== undefined
+    for (const each of this.#path) {
+      const harmless = each === 'pg_catalog' ? isBuiltinType(name) || undefined : this.#typeIn(each, name)
+      if (harmless !== undefined) return harmless
+    }
+    return this.own(name) !== undefined
+  }
+
+  /** `undefined`: there is no such type there. */
+  #typeIn(schema: string, name: string): boolean | undefined {
+    return this.catalogue.types.get(schema)?.get(name)?.harmless
+  }
+}
+
+/** Schemas that always mean the same, or nothing that the catalogue would have to know. */
+const FIXED_SCHEMAS: ReadonlySet<string> = new Set([
+  '',
+  '$user',
+  'pg_temp',
+  'pg_catalog',
+  'information_schema',
+])
+
+function isMeant(own: Own, schema: string | undefined): boolean {
+  return schema === undefined || own.schema === undefined || own.schema === schema
+}
+
+/** Where names are looked for, and as whom. */
+export function settingsNow(
+  beginning: Beginning,
+  { now }: Overlay,
+): { readonly path: readonly string[]; readonly role: string | undefined } {
+  const path = now.pathLocal ?? now.path ?? 'default'
+  const role = now.roleLocal ?? now.role ?? 'default'
+  return {
+    path: path === 'default' ? beginning.searchPath : path,
+    role:
+      role === 'default' ? beginning.role : role === 'none' ? (beginning.login ?? beginning.role) : role.name,
+  }
+}
+
+function isHarmlessBuiltin(name: string, strict: boolean): boolean {
+  if (HARMLESS.has(name)) return true
+  return !strict && (QUIET.has(name) || WRITES_QUIETLY.has(name) || SIGNALS.has(name))
+}
