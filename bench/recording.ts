@@ -17,7 +17,7 @@ import {
   readJournal,
   systemFiles,
 } from '../src/recording/index.ts'
-import type { BenchOptions } from './run.ts'
+import type { BenchOptions } from './support/options.ts'
 import { commit, keep, machine, table } from './support/report.ts'
 import { median, rounded } from './support/statistics.ts'
 

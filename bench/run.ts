@@ -6,20 +6,8 @@
 import { parseArgs } from 'node:util'
 import { postgres } from './postgres/index.ts'
 import { recording } from './recording.ts'
+import type { BenchOptions } from './support/options.ts'
 import { endAll } from './support/processes.ts'
-
-export type BenchOptions = {
-  /** Everything in under 45 seconds: fewer rounds, smaller counts, the same scenarios. */
-  readonly quick: boolean
-  /** Print the results as one line of JSON at the end. */
-  readonly json: boolean
-  /** Where results are kept below bench/results; `latest/` is not under version control. */
-  readonly name: string | undefined
-  readonly only: readonly string[] | undefined
-  readonly targets: readonly string[] | undefined
-  /** Write the figures into docs/benchmarks.md. */
-  readonly document: boolean
-}
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   postgres,

@@ -9,19 +9,20 @@ import { layersAsMarkdown } from './architecture/layers.ts'
 import {
   brokenLayers,
   casts,
+  circles,
   impurities,
   longFiles,
   protocolNames,
   strangers,
   unfinished,
 } from './architecture/rules.ts'
-import { type Files, type Source, parse, readFiles } from './architecture/source.ts'
+import { type Source, parse, readFiles } from './architecture/source.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 
 const files = readFiles(ROOT, ['src', 'test', 'tools', 'bench', 'bin'], ['.ts', '.cjs'])
-const inSource: Files = new Map([...files].filter(([path]) => path.startsWith('src/')))
-const sources: readonly Source[] = [...inSource].map(([path, text]) => parse(path, text))
+const everything: readonly Source[] = [...files].map(([path, text]) => parse(path, text))
+const sources = everything.filter(({ path }) => path.startsWith('src/'))
 
 function planted(entries: Record<string, string>): readonly Source[] {
   return Object.entries(entries).map(([path, text]) => parse(path, text))
@@ -81,6 +82,39 @@ describe('who may import whom', () => {
       'src/net/a.test.ts': "import '../testing/b.ts'",
     })
     expect(brokenLayers(allowed)).toEqual([])
+  })
+})
+
+describe('files that import one another', () => {
+  it('are nowhere', () => {
+    expect(everything.length).toBeGreaterThan(sources.length)
+    expect(circles(everything)).toEqual([])
+  })
+
+  it.each([
+    ['two', { a: 'b', b: 'a' }, 'a b'],
+    ['two behind one that is in no circle', { a: 'b', b: 'c', c: 'b' }, 'b c'],
+    ['three', { a: 'b', b: 'c', c: 'a' }, 'a b c'],
+    ['one with itself', { a: 'a' }, 'a'],
+    ['two circles that share a file', { a: 'b', b: 'a c', c: 'b' }, 'a b c'],
+    ['with a way out before the way back', { a: 'x b', b: 'x a', x: '' }, 'a b'],
+  ])('are seen: %s', (_what, graph: Record<string, string>, circle) => {
+    const entries = Object.entries(graph).map(([name, imports]) => [
+      `bench/${name}.ts`,
+      imports
+        .split(' ')
+        .map((each) => (each === '' ? '' : `import type { X } from './${each}.ts'`))
+        .join('\n'),
+    ])
+    const files = circle.split(' ').map((each) => `bench/${each}.ts`)
+    expect(circles(planted(Object.fromEntries(entries)))).toEqual([
+      `these import one another: ${files.join(', ')}`,
+    ])
+  })
+
+  it('are not seen where two ways lead to one file', () => {
+    const diamond = { 'src/a.ts': "import './b.ts'; import './c.ts'", 'src/b.ts': "import './d.ts'" }
+    expect(circles(planted({ ...diamond, 'src/c.ts': "import './d.ts'", 'src/d.ts': '' }))).toEqual([])
   })
 })
 

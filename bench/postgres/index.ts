@@ -4,8 +4,8 @@
  */
 import type { TestServer } from '../../test/support/postgres.ts'
 import { startTestServer } from '../../test/support/postgres.ts'
-import type { BenchOptions } from '../run.ts'
 import { document } from '../support/document.ts'
+import type { BenchOptions } from '../support/options.ts'
 import { againstBars, commit, keep, machine, table } from '../support/report.ts'
 import type { Measures, Ratios, Results } from '../support/report.ts'
 import { BARS } from './bars.ts'

@@ -3,6 +3,7 @@ import { identityKey } from '../core/index.ts'
 import { Account } from './account.ts'
 import { dayOf, nextDay } from './day.ts'
 import { KeyedHash } from './keyed-hash.ts'
+import type { AccountSource } from './ledger.ts'
 import { Ledger } from './ledger.ts'
 import type { BudgetStore, StoredAccount } from './port.ts'
 
@@ -20,7 +21,7 @@ export type BudgetsOptions = {
 const AHEAD_MS = 30_000
 
 /** All accounts of this process. Sessions use them through ledgers; nothing here waits for the disk but `stop`. */
-export class Budgets {
+export class Budgets implements AccountSource {
   readonly #options: BudgetsOptions
   readonly #accounts = new Map<string, Account>()
   readonly #stored: Map<string, StoredAccount>
@@ -48,7 +49,6 @@ export class Budgets {
     return new Ledger(this, chain, connection)
   }
 
-  /** Changes whenever a ledger's accounts could be others, but for the day. */
   get version(): number {
     return this.#version
   }

@@ -9,8 +9,17 @@ import type {
 } from '../core/index.ts'
 import { GatewayError } from '../core/index.ts'
 import type { Account, Answer } from './account.ts'
-import type { Budgets } from './budgets.ts'
 import { nextDay } from './day.ts'
+import type { KeyedHash } from './keyed-hash.ts'
+
+/** What ledgers take their accounts from. */
+export type AccountSource = {
+  readonly hash: KeyedHash
+  /** Changes whenever a ledger's accounts could be others, but for the day. */
+  readonly version: number
+  readonly now: number
+  accounts(chain: IdentityChain, connection: ConnectionName, now: number): readonly Account[]
+}
 
 /** Why a budget stops something, and which. */
 export type BudgetRefusal = { readonly reason: Reason; readonly rule: RuleRef }
@@ -31,7 +40,7 @@ const NAME_MAX = 60
  * budget is about costs a comparison.
  */
 export class Ledger {
-  readonly #budgets: Budgets
+  readonly #budgets: AccountSource
   readonly #chain: IdentityChain
   readonly #connection: ConnectionName
   #accounts = NONE
@@ -42,7 +51,7 @@ export class Ledger {
   #labels = new Map<LabelName, number>()
   countsRecords = false
 
-  constructor(budgets: Budgets, chain: IdentityChain, connection: ConnectionName) {
+  constructor(budgets: AccountSource, chain: IdentityChain, connection: ConnectionName) {
     this.#budgets = budgets
     this.#chain = chain
     this.#connection = connection

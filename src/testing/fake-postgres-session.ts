@@ -23,7 +23,7 @@ import {
 } from '../wire/postgres/index.ts'
 import type { Answer, Row } from './fake-postgres-answers.ts'
 import { encodeCell } from './fake-postgres-answers.ts'
-import type { FakePostgres } from './fake-postgres.ts'
+import type { FakeServer } from './fake-postgres-server.ts'
 
 /** Messages read ahead before the pipe is paused, and bytes of rows gathered before they are written. */
 const AHEAD_MAX = 1000
@@ -60,7 +60,7 @@ function failure(code: string, message: string, severity = 'ERROR'): Failure {
 /** One session of the fake server: a conversation over one pipe, read like the script of a play. */
 export class FakeSession {
   readonly processId: number
-  readonly #server: FakePostgres
+  readonly #server: FakeServer<FakeSession>
   readonly #pipe: Pipe
   readonly #number: number
   key: Buffer = randomBytes(4)
@@ -81,7 +81,7 @@ export class FakeSession {
   #pending: Buffer[] = []
   #pendingBytes = 0
 
-  constructor(server: FakePostgres, pipe: Pipe, number: number) {
+  constructor(server: FakeServer<FakeSession>, pipe: Pipe, number: number) {
     this.#server = server
     this.#pipe = pipe
     this.#number = number

@@ -11,7 +11,7 @@ import {
   Framer,
 } from '../wire/postgres/index.ts'
 import { column, done, fails, OID, rows } from './fake-postgres-answers.ts'
-import type { FakePostgresOptions } from './fake-postgres.ts'
+import type { FakePostgresOptions } from './fake-postgres-server.ts'
 import { FakePostgres } from './fake-postgres.ts'
 import { pipePair, turns } from './pipe-pair.ts'
 

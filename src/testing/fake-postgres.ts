@@ -1,39 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import type { Network, Pipe, ScramVerifier, ServerTls } from '../core/index.ts'
+import type { Pipe, ScramVerifier } from '../core/index.ts'
 import { createScramVerifier, LIMITS, SCRAM_ITERATIONS, SCRAM_SALT_BYTES, Secret } from '../core/index.ts'
 import { listen, network } from '../net/index.ts'
 import type { ClientMessage, ClientMessageKind, ServerMessage, Startup } from '../wire/postgres/index.ts'
 import type { Answer, Script } from './fake-postgres-answers.ts'
 import { builtIn } from './fake-postgres-answers.ts'
+import type { FakePostgresOptions, FakeServer, Ran, Received } from './fake-postgres-server.ts'
 import { FakeSession } from './fake-postgres-session.ts'
-
-export type FakePostgresOptions = {
-  /** How clients prove themselves; `trust` asks nothing. */
-  readonly auth?: 'trust' | 'cleartext' | 'md5' | 'scram'
-  readonly password?: string
-  /** Offer TLS, and SCRAM with the channel bound. */
-  readonly tls?: ServerTls
-  /** Who makes TLS: of real sockets unless said otherwise, such as a FakeNetwork for pipes in memory. */
-  readonly network?: Pick<Network, 'secureServer'>
-  /** Refuse start-up without TLS. */
-  readonly tlsRequired?: boolean
-  /** Reported at start-up, besides the usual ones. */
-  readonly parameters?: Readonly<Record<string, string>>
-  /** The highest minor version of protocol 3. */
-  readonly minorMax?: number
-  /** Keep what was received, not only its number. Switch it off to receive gigabytes. */
-  readonly keep?: boolean
-}
-
-/** A message that reached the server. Sessions are numbered from 1 in the order in which they came. */
-export type Received = { readonly session: number; readonly message: ClientMessage }
-
-/** A command the server was asked to run: a simple query, or an Execute with the statement behind its portal. */
-export type Ran = {
-  readonly session: number
-  readonly sql: string
-  readonly values: readonly (Buffer | null)[]
-}
 
 const USUAL_PARAMETERS = {
   server_version: '16.4',
@@ -50,7 +23,7 @@ const USUAL_PARAMETERS = {
  * answers from scripts. Leaves out what depends on data: planning, types, locks. Promise: what it has not counted has
  * not reached it.
  */
-export class FakePostgres {
+export class FakePostgres implements FakeServer<FakeSession> {
   readonly options: FakePostgresOptions
   readonly received: Received[] = []
   readonly ran: Ran[] = []

@@ -20,7 +20,7 @@ import {
 import type { Row } from './fake-postgres-answers.ts'
 import { column, done, OID, rows } from './fake-postgres-answers.ts'
 import { FakeNetwork } from './fake-network.ts'
-import type { FakePostgresOptions } from './fake-postgres.ts'
+import type { FakePostgresOptions } from './fake-postgres-server.ts'
 import { FakePostgres } from './fake-postgres.ts'
 import { lendParserInstance } from './lent-parsers.ts'
 import type { MemoryBudgetStore } from './memory-budget-store.ts'

@@ -38,6 +38,39 @@ export function brokenLayers(sources: readonly Source[]): string[] {
   return found
 }
 
+/**
+ * Files that import one another, types included: neither can be read, moved or tested without the other. Each circle
+ * is one sentence, with its files in the order of their names.
+ */
+export function circles(sources: readonly Source[]): string[] {
+  const paths = new Set(sources.map(({ path }) => path))
+  const imports = new Map<string, readonly string[]>()
+  for (const { path, imports: all } of sources) {
+    const targets = all.flatMap((each) => resolved(each) ?? []).filter((target) => paths.has(target))
+    imports.set(path, [...new Set(targets)])
+  }
+  const found: string[] = []
+  /** By file: when it was come to, and the earliest file of its circle. Files whose circle is known are gone from `open`. */
+  const place = new Map<string, { readonly at: number; earliest: number }>()
+  const open: string[] = []
+  const visit = (path: string): { readonly at: number; earliest: number } => {
+    const here = { at: place.size, earliest: place.size }
+    place.set(path, here)
+    open.push(path)
+    for (const target of imports.get(path) ?? []) {
+      const there = place.get(target) ?? visit(target)
+      if (open.includes(target)) here.earliest = Math.min(here.earliest, there.earliest)
+    }
+    if (here.earliest !== here.at) return here
+    const circle = open.splice(open.indexOf(path))
+    if (circle.length > 1 || imports.get(path)?.includes(path) === true)
+      found.push(`these import one another: ${circle.toSorted().join(', ')}`)
+    return here
+  }
+  for (const path of paths) if (!place.has(path)) visit(path)
+  return found
+}
+
 /** Pure folders reach neither network, disk, clock nor environment, except where EXCEPTIONS says why. */
 export function impurities(sources: readonly Source[], exceptions = EXCEPTIONS): string[] {
   const found: string[] = []

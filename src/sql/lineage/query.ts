@@ -14,8 +14,7 @@ import type { Names } from '../session/names.ts'
 import type { Item, Scope } from './scope.ts'
 import { derivedItem, findItem, labelsOfItem, openItem, resolveName } from './scope.ts'
 import { stringsOf } from '../parse/tree.ts'
-import type { ViewLineage, Views } from './views.ts'
-import type { Ctes, Rows, Star, Walk } from './walk.ts'
+import type { Ctes, Rows, Star, ViewLineage, ViewReader, Walk } from './walk.ts'
 
 const NOTHING: Rows = { columns: [], counted: true, rest: [] }
 
@@ -32,11 +31,11 @@ export class QueryWalk implements Walk {
   readonly expressions: ExpressionWalk
   readonly from: FromWalk
   readonly #changes: ChangeWalk
-  readonly #views: Views | undefined
+  readonly #views: ViewReader | undefined
   readonly #off: RulesOff | undefined
   #walked = 0
 
-  constructor(names: Names, findings: Findings, views: Views | undefined, off?: RulesOff) {
+  constructor(names: Names, findings: Findings, views: ViewReader | undefined, off?: RulesOff) {
     this.names = names
     this.findings = findings
     this.#views = views

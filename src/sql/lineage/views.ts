@@ -2,15 +2,12 @@ import type { Node } from 'libpg-query'
 import type { Catalogue, Relation } from '../catalogue/catalogue.ts'
 import { checkParts, checkRelations } from './checks.ts'
 import { Findings } from './findings.ts'
-import type { OutputColumn } from './lineage.ts'
 import type { RulesOff } from './lineage-rules.ts'
 import { Names } from '../session/names.ts'
 import { QueryWalk } from './query.ts'
 import type { ParseResult } from '../parse/parser.ts'
 import { survey } from '../statement/survey.ts'
-
-/** What a view hands out, and what its own conditions, joins and expressions do with labelled values. */
-export type ViewLineage = { readonly columns: readonly OutputColumn[]; readonly findings: Findings }
+import type { ViewLineage, ViewReader } from './walk.ts'
 
 /** Reads the text of a view; `undefined` when it is no single statement, or too long to be read in passing. */
 export type ViewParser = (definition: string) => Node | undefined
@@ -25,7 +22,7 @@ export function statementOf(parsed: ParseResult | undefined): Node | undefined {
  * The lineage of views and materialised views, from their definitions as the server tells them with an empty search
  * path, so that every name in them says where it is. Each is followed once per catalogue.
  */
-export class Views {
+export class Views implements ViewReader {
   readonly #parse: ViewParser
   readonly #known = new WeakMap<Catalogue, Map<number, ViewLineage | undefined>>()
   readonly #following = new Set<number>()

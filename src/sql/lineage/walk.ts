@@ -1,12 +1,11 @@
 import type { Node, RangeVar, WithClause } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
-import type { Relation } from '../catalogue/catalogue.ts'
+import type { Catalogue, Relation } from '../catalogue/catalogue.ts'
 import type { Findings } from './findings.ts'
 import type { Lineage, OutputColumn } from './lineage.ts'
-import type { LineageRule } from './lineage-rules.ts'
+import type { LineageRule, RulesOff } from './lineage-rules.ts'
 import type { Names } from '../session/names.ts'
 import type { Item, Reference, Scope } from './scope.ts'
-import type { ViewLineage } from './views.ts'
 
 /** What the walks over queries, their FROM, their changes and their expressions know of one another. */
 export interface Walk {
@@ -23,6 +22,14 @@ export interface Walk {
   with(clause: WithClause | undefined, scope: Scope | undefined, outer: Ctes): Ctes
   /** The outputs of SELECT or RETURNING. */
   targets(targets: readonly Node[] | undefined, scope: Scope, from: Star, ctes: Ctes): Rows
+}
+
+/** What a view hands out, and what its own conditions, joins and expressions do with labelled values. */
+export type ViewLineage = { readonly columns: readonly OutputColumn[]; readonly findings: Findings }
+
+/** Follows the definitions of views. */
+export interface ViewReader {
+  of(relation: Relation, catalogue: Catalogue, off: RulesOff | undefined): ViewLineage | undefined
 }
 
 export interface Expressions {

@@ -1,35 +1,15 @@
 import type { Node, RangeVar, VariableSetStmt } from 'libpg-query'
-import type { AnalysisContext } from '../analyse.ts'
+import type { Catalogue } from '../catalogue/catalogue.ts'
+import type { Effect, Own } from './effect.ts'
+import type { Beginning } from './names.ts'
 import { Names } from './names.ts'
-import type { Own, Path, Role } from './overlay.ts'
+import type { Overlay } from './overlay.ts'
 import type { ParseResult } from '../parse/parser.ts'
 import { survey } from '../statement/survey.ts'
 import { constantText, qualifiedName, stringsOf } from '../parse/tree.ts'
 
-/** A query as the grammar has it. */
-export type QueryTree = Node
-
-/** What one statement leaves behind in its session, once it has run, that statements behind it depend on. */
-export type Effect =
-  | { readonly kind: 'begin' | 'commit' | 'rollback' }
-  /** What was done so far is committed, whatever becomes of the rest. */
-  | { readonly kind: 'settle' }
-  | { readonly kind: 'savepoint' | 'release' | 'rollbackTo'; readonly name: string }
-  | { readonly kind: 'path'; readonly path: Path; readonly local: boolean }
-  | { readonly kind: 'role'; readonly role: Role; readonly local: boolean }
-  | { readonly kind: 'make'; readonly name: string; readonly own: Own }
-  | { readonly kind: 'drop'; readonly names: readonly string[] }
-  | { readonly kind: 'discard'; readonly what: 'all' | 'temporary' }
-  | { readonly kind: 'prepare'; readonly name: string; readonly query: Node }
-  /** Without a name: all of them. */
-  | { readonly kind: 'deallocate' | 'close'; readonly name?: string }
-  | { readonly kind: 'declare'; readonly name: string; readonly query: Node; readonly hold: boolean }
-  /** Needs to know what has this name. */
-  | { readonly kind: 'run' | 'fetch'; readonly name: string }
-  /** What the session has made may hold protected values from now on. */
-  | { readonly kind: 'taint' }
-  /** Nothing is known any more of where names are looked for, or of what the session has made. */
-  | { readonly kind: 'lose' }
+/** What the session began with, and what it has changed since. */
+export type SessionContext = { readonly catalogue?: Catalogue; readonly overlay?: Overlay } & Beginning
 
 const HOLD = 0x20
 
@@ -47,7 +27,7 @@ export function effectsOfEscape(
 /** What each statement of a batch leaves behind, in order; later statements mean what the ones before them make of it. */
 export function sessionEffects(
   parsed: ParseResult,
-  context: AnalysisContext,
+  context: SessionContext,
   escaped: readonly string[] | undefined,
 ): readonly (readonly Effect[])[] {
   if (parsed.kind !== 'parsed') return []

@@ -1,7 +1,7 @@
 import type { Catalogue, Relation } from '../catalogue/catalogue.ts'
-import type { Effect } from './effects.ts'
+import type { Effect, Own } from './effect.ts'
 import { HARMLESS, QUIET, SIGNALS, WRITES_QUIETLY } from '../builtins/functions.ts'
-import type { Overlay, Own } from './overlay.ts'
+import type { Overlay } from './overlay.ts'
 import { NO_OVERLAY, overlayAfter } from './overlay.ts'
 import {
   holdsDefinitionsOnly,

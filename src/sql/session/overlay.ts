@@ -1,4 +1,4 @@
-import type { Effect } from './effects.ts'
+import type { Effect, Own, Path, Role } from './effect.ts'
 
 /**
  * What a session has changed for itself: where names are looked for, as whom, and what it has made that the catalogue
@@ -22,23 +22,6 @@ export type Frame = {
   readonly made: ReadonlyMap<string, Own>
   /** A statement has run that may have changed any of it. */
   readonly lost: boolean
-}
-
-export type Path = readonly string[] | 'default'
-/** `none` is who logged in, `default` what the session began with. */
-export type Role = { readonly name: string } | 'none' | 'default'
-
-/** A relation or type that this session has made. */
-export type Own = {
-  readonly schema?: string
-  /** In the order of a star; absent: not known. */
-  readonly columns?: readonly string[]
-  readonly temporary: boolean
-  /** Protected values may be in it. */
-  readonly tainted: boolean
-  /** Relations of the catalogue that show through it for as long as it is there. */
-  readonly reads: readonly number[]
-  readonly endsWithTransaction: boolean
 }
 
 const FIRST: Frame = { made: new Map(), lost: false }

@@ -2,7 +2,7 @@ import { GatewayError } from '../../../core/index.ts'
 import type { CellMasker } from '../../../session/index.ts'
 import { maskedCell } from '../../../session/index.ts'
 import { CopyFrames } from './copy-frames.ts'
-import type { RowTarget } from './results.ts'
+import type { RowTarget } from './row-target.ts'
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
 const HEADER_BYTES = SIGNATURE.length + 8

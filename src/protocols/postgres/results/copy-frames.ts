@@ -1,5 +1,5 @@
 import { encodeServer, HEADER_BYTES, SERVER_TYPES } from '../../../wire/postgres/index.ts'
-import type { RowTarget } from './results.ts'
+import type { RowTarget } from './row-target.ts'
 
 /** What is waiting is handed over when it has come to this. */
 const FULL_BYTES = 64 * 1024

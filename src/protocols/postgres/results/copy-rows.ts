@@ -3,7 +3,7 @@ import type { CellMasker } from '../../../session/index.ts'
 import { maskedCell } from '../../../session/index.ts'
 import { CopyBinary, malformed } from './copy-binary.ts'
 import { CopyFrames } from './copy-frames.ts'
-import type { RowTarget } from './results.ts'
+import type { RowTarget } from './row-target.ts'
 
 /** Masks the rows of one COPY ... TO STDOUT as they stream by, cut anywhere, in memory that does not grow with them. */
 export interface CopyRows {

@@ -3,9 +3,11 @@ import { GatewayError, LIMITS } from '../../../core/index.ts'
 import type { CellMasker, ValueFormat } from '../../../session/index.ts'
 import { cellMasker, maskedCell, NOTHING } from '../../../session/index.ts'
 import type { CopyFormats, FieldDescription } from '../../../wire/postgres/index.ts'
+import { HEADER_BYTES } from '../../../wire/postgres/index.ts'
 import type { CopyRows } from './copy-rows.ts'
 import { copyRows } from './copy-rows.ts'
 import type { TypeLookup } from './result-types.ts'
+import type { RowTarget } from './row-target.ts'
 
 /** What happens to each column of one result. */
 export type ResultPlan = {
@@ -195,11 +197,7 @@ export function copyMasker(plan: ResultPlan, formats: CopyFormats, typeOf: TypeL
   return copyRows(plan.copy, fit(plan, [binary], typeOf).columns)
 }
 
-/** Where masked rows go. */
-export type RowTarget = (bytes: Buffer, start: number, end: number) => void
-
 const DATA_ROW = 0x44
-const HEADER_BYTES = 5
 const FIRST_SCRATCH_BYTES = 64 * 1024
 
 /**

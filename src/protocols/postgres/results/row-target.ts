@@ -1,0 +1,2 @@
+/** Where masked rows go. */
+export type RowTarget = (bytes: Buffer, start: number, end: number) => void
