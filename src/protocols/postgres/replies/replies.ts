@@ -6,7 +6,6 @@ import type { FrameMode, FrameSink } from '../../../wire/postgres/index.ts'
 import {
   decodeServer,
   encodeClient,
-  encodeServer,
   Framer,
   HEADER_BYTES,
   SERVER_TYPES,
@@ -17,9 +16,9 @@ import { Meter } from './meter.ts'
 import type { Pending, Portal, Statement } from '../pending.ts'
 import { asksForReady } from '../pending.ts'
 import type { ResultPlan } from '../results/results.ts'
-import type { Reached } from './withheld.ts'
 import type { CopyRows } from '../results/copy-rows.ts'
 import type { ReplySurroundings } from './reply-surroundings.ts'
+import { Texts } from './texts.ts'
 import {
   copyMasker,
   fit,
@@ -35,8 +34,6 @@ import type { ConversationState, Fields } from '../state.ts'
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
 const SCRATCH_FULL_BYTES = 256 * 1024
-/** Commands of one group whose texts are remembered. */
-const SAID_MAX = 100
 const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'the result before it was cut off' })
 
 /**
@@ -62,16 +59,16 @@ export class Replies implements FrameSink {
   #cut: GatewayError | undefined
   /** The client has been told of a cut, but the server goes on up to ReadyForQuery: none of that is for the client. */
   #muted = false
-  /** The texts of the commands since the last ReadyForQuery: settings are reported right before the next. */
-  #said: string[] = []
   /** Rows of the statement being answered that the client was shown. */
   #shown = 0
   readonly #meter: Meter
+  readonly #texts: Texts
 
   constructor(around: ReplySurroundings) {
     this.#around = around
     this.#session = around.session
     this.#state = around.state
+    this.#texts = new Texts(around, this)
     this.#meter = new Meter({
       session: around.session,
       wait: (work, then) => around.wait(work, then),
@@ -107,7 +104,7 @@ export class Replies implements FrameSink {
     if (flight === this.#flight) return
     this.#takeRows()
     this.#flight = flight
-    if (flight !== undefined && this.#said.length < SAID_MAX) this.#said.push(flight.command.text)
+    if (flight !== undefined) this.#texts.follow(flight.command.text)
     this.#copy = undefined
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
     const portal = head?.kind === 'execute' ? head.portal : undefined
@@ -195,10 +192,10 @@ export class Replies implements FrameSink {
         this.#error(buffer, from, start, end)
         return
       case SERVER_TYPES.noticeResponse:
-        this.#passText(type, buffer, from, start, end)
+        this.#texts.error(type, buffer, from, start, end)
         return
       case SERVER_TYPES.notificationResponse:
-        this.#notification(buffer, from, start, end)
+        this.#texts.notification(buffer, from, start, end)
         return
       case SERVER_TYPES.readyForQuery:
         this.#ready(buffer, from, start, end)
@@ -223,7 +220,7 @@ export class Replies implements FrameSink {
         this.pass(buffer, from, end)
         return
       default:
-        this.#parameterStatus(buffer, from, start, end)
+        this.#texts.parameterStatus(buffer, from, start, end)
     }
   }
 
@@ -458,58 +455,11 @@ export class Replies implements FrameSink {
       return
     }
     this.#shown = 0
-    if (!this.#muted) this.#passText(SERVER_TYPES.errorResponse, buffer, from, start, end)
+    if (!this.#muted) this.#texts.error(SERVER_TYPES.errorResponse, buffer, from, start, end)
     const code = sqlstateOf(buffer, start, end)
     if (head === undefined || head.kind === 'sync') return
     if (head.kind === 'query') this.#end(head, 'error', code)
     else this.#failExtended('error', code)
-  }
-
-  /** An error or a notice, without what could be a value that this client may not see. */
-  #passText(type: number, buffer: Buffer, from: number, start: number, end: number): void {
-    if (this.#around.inReach() !== undefined) {
-      const message = decodeServer(type, buffer, start, end)
-      if (message.kind === 'errorResponse' || message.kind === 'noticeResponse') {
-        const shown = this.#around.shownText(message.kind, message.fields, this.#spokenOf())
-        if (shown === undefined) return
-        if (shown !== message.fields) {
-          const scrubbed = encodeServer({ kind: message.kind, fields: shown })
-          this.pass(scrubbed, 0, scrubbed.length)
-          return
-        }
-      }
-    }
-    this.pass(buffer, from, end)
-  }
-
-  /** The command that what the server says now is about: what a commit runs belongs to all before it. */
-  #spokenOf(): Reached | 'anything' | undefined {
-    const head = this.#state.pending.first()
-    switch (head?.kind) {
-      case 'query':
-      case 'execute':
-        return head.flight.command
-      case 'bind':
-        return head.of === undefined ? 'anything' : { text: head.of.text, facts: head.of.judgement.facts }
-      case 'parse':
-      case 'describe':
-      case 'close':
-      case 'refusal':
-        return undefined
-      default:
-        return 'anything'
-    }
-  }
-
-  /** Other sessions write the payload. */
-  #notification(buffer: Buffer, from: number, start: number, end: number): void {
-    const message = decodeServer(SERVER_TYPES.notificationResponse, buffer, start, end)
-    if (message.kind === 'notificationResponse' && this.#around.withholds('anything')) {
-      const empty = encodeServer({ ...message, payload: '' })
-      this.pass(empty, 0, empty.length)
-      return
-    }
-    this.pass(buffer, from, end)
   }
 
   /** An error in the extended protocol: the server discards everything up to the next Sync. */
@@ -531,7 +481,7 @@ export class Replies implements FrameSink {
     state.copyIn = false
     state.groupsEnded++
     this.#muted = false
-    this.#said = []
+    this.#texts.ready()
     state.status = buffer[start] ?? STATUS_BYTES.idle
     const { failed } = state
     this.#around.aftermath.ready()
@@ -573,23 +523,6 @@ export class Replies implements FrameSink {
       this.#state.redefined = true
       this.#around.redefined()
     }
-  }
-
-  #parameterStatus(buffer: Buffer, from: number, start: number, end: number): void {
-    const message = decodeServer(SERVER_TYPES.parameterStatus, buffer, start, end)
-    if (message.kind === 'parameterStatus') {
-      this.#around.parameter(message.name, message.value)
-      if (this.#around.inReach() !== undefined) {
-        const own = this.#around.settings.isOwn(message.name, message.value, this.#said)
-        if (!own && this.#around.withholds('anything')) return
-      }
-    }
-    const shown = this.#around.shownApplicationName
-    if (message.kind === 'parameterStatus' && message.name === 'application_name' && shown !== undefined) {
-      this.#session.reply(encodeServer({ ...message, value: shown(message.value) }))
-      return
-    }
-    this.pass(buffer, from, end)
   }
 
   #takeRows(): void {
