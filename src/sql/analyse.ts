@@ -15,7 +15,7 @@ import type { LineageMeans, SessionNames } from './lineage/protect.ts'
 import { protect } from './lineage/protect.ts'
 import type { RelationRef, Survey } from './statement/survey.ts'
 import { survey } from './statement/survey.ts'
-import { kindOf, showName } from './parse/tree.ts'
+import { executedBy, kindOf, showName } from './parse/tree.ts'
 import { readsUnbounded, writesEverything } from './statement/unbounded.ts'
 import type { Views } from './lineage/views.ts'
 
@@ -76,6 +76,20 @@ function opaqueFacts(context: AnalysisContext, reason: string, parsed: boolean):
   }
 }
 
+/** Nothing protected comes out of it, is used or changed by it. */
+function isPlain(facts: Facts | undefined): boolean {
+  if (facts === undefined || facts.escape !== undefined || facts.statements.length !== 1) return false
+  const used = [...facts.labels, ...facts.filters, ...facts.touches, ...facts.stores]
+  const followed = facts.attributes['reach'] !== true || facts.statements[0]?.outputs !== undefined
+  return used.length === 0 && followed
+}
+
+/** EXECUTE is what it runs; around it, what it runs when it is run, and what is made of it. */
+function classAround(node: Node, runs: Facts): CommandClass {
+  if ('CreateTableAsStmt' in node) return strictest(['define', runs.class])
+  return 'ExplainStmt' in node && !explains(node.ExplainStmt) ? 'read' : runs.class
+}
+
 /** `FETCH ALL` and its like; how many it says otherwise. */
 function fetchesAll({ howMany }: FetchStmt): boolean {
   return Number(howMany ?? 0) > FETCHED_AT_ONCE
@@ -93,15 +107,20 @@ class BatchNames implements SessionNames {
   }
   readonly #cleared = { prepared: false, cursor: false }
   readonly cursors = { has: (name: string) => this.#find('cursor', name) !== undefined }
-  readonly prepared = { has: (name: string) => this.#find('prepared', name) !== undefined }
+  readonly prepared = {
+    has: (name: string) => this.#find('prepared', name) !== undefined,
+    isPlain: (name: string) => isPlain(this.#find('prepared', name)),
+  }
 
   constructor(context: AnalysisContext) {
     this.#context = context
   }
 
-  /** The facts of what EXECUTE, FETCH or MOVE runs; undefined for other statements, and where it is not known. */
+  /** The facts of what EXECUTE, FETCH, MOVE, or a statement around EXECUTE runs; undefined for other statements, and where it is not known. */
   runs(node: Node): Facts | undefined {
     if ('ExecuteStmt' in node) return this.#find('prepared', node.ExecuteStmt.name ?? '')
+    const executed = executedBy(node)
+    if (executed !== undefined) return this.#find('prepared', executed)
     return 'FetchStmt' in node ? this.#find('cursor', node.FetchStmt.portalname ?? '') : undefined
   }
 
@@ -194,7 +213,7 @@ class Gathered {
     const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
     this.#session.follow(node, this.#names, this.#lastEscaped)
     this.#statements.push({
-      class: runs === undefined ? commandClass : runs.class,
+      class: runs === undefined ? commandClass : classAround(node, runs),
       ...(outputs === undefined ? {} : { outputs }),
       ...(copy === undefined ? {} : { copy }),
       ...(own || runs?.statements[0]?.own === true ? { own: true } : {}),
@@ -247,6 +266,8 @@ class Gathered {
     this.#writesEverything ||= runs.writesEverything
     this.#redefines ||= runs.redefines
     if ('FetchStmt' in node && node.FetchStmt.ismove === true) return undefined
+    // The rows go into a table, or nowhere.
+    if (executedBy(node) !== undefined) return undefined
     for (const each of runs.labels) this.#labels.add(each)
     return runs.statements[0]?.outputs
   }

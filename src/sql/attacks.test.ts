@@ -154,7 +154,7 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ["SELECT count(*) FROM customers WHERE email < 'm'", 'filter'],
     ["SELECT count(*) FROM customers WHERE email ~ '^a'", 'filter'],
     ["SELECT 1 FROM customers WHERE email SIMILAR TO 'a%'", 'filter'],
-    ["SELECT 1 FROM customers WHERE starts_with(email, 'a')", 'escape'],
+    ["SELECT 1 FROM customers WHERE starts_with(email, 'a')", 'filter'],
     ["SELECT 1 FROM customers WHERE email ^@ 'a'", 'filter'],
     ["SELECT 1 WHERE EXISTS (SELECT 1 FROM customers WHERE email = 'a')", 'touch'],
     ["SELECT 1 FROM orders LIMIT (SELECT count(*) FROM customers WHERE email LIKE 'a%')", 'filter'],

@@ -493,4 +493,5 @@ export const ESCAPES: readonly (readonly [string, string])[] = [
     'pii.email',
   ],
   ['SELECT email INTO mine FROM customers', 'pii.email'],
+  ['CREATE VIEW mine AS SELECT email FROM customers', 'pii.email,pii.phone'],
 ]

@@ -170,6 +170,17 @@ export function sampleParts(more: Partial<CatalogueParts> = {}): CatalogueParts 
         base: 0,
         userChecks: false,
         extension: null,
+        relation: 20001,
+      },
+      {
+        oid: 20108,
+        schema: 'public',
+        name: 'orders',
+        form: 'c',
+        base: 0,
+        userChecks: false,
+        extension: null,
+        relation: 20002,
       },
       {
         oid: 20106,

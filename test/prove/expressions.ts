@@ -5,7 +5,13 @@
 import { RARE } from './rare.ts'
 import type { Column, Dice, Type } from './schemas.ts'
 
-export type Item = { readonly alias: string; readonly columns: readonly Column[]; readonly tainted: boolean }
+export type Item = {
+  readonly alias: string
+  readonly columns: readonly Column[]
+  readonly tainted: boolean
+  /** There are protected columns that are not among these: the whole row holds them all the same. */
+  readonly hides?: boolean
+}
 
 export type Context = {
   readonly items: readonly Item[]
@@ -137,7 +143,7 @@ export abstract class Expressions {
   }
 
   row(context: Context): string | undefined {
-    const whole = context.items.filter(({ columns }) => columns.length > 0)
+    const whole = context.items.filter(({ columns, hides }) => columns.length > 0 && hides !== true)
     if (whole.length === 0 || context.keys !== undefined) return undefined
     const item = this.dice.pick(whole)
     if (item.tainted || item.columns.some(({ labelled }) => labelled)) this.touched = true

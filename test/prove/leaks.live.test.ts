@@ -154,7 +154,9 @@ async function tried(stage: Stage, totals: Totals, one: Case): Promise<void> {
       `${statement.touched ? 'touched' : 'plain'} ${prober} ${failed ? 'failed' : refused ? 'refused' : 'answered'}`,
     )
     if (!statement.touched) totals.plain++
-    if (!statement.touched && !isSame(straight, answer)) totals.needless.push(`${text}\n  ${errorOf(answer)}`)
+    const { steps } = statement
+    if (!statement.touched && !isSame(straight, answer, steps.length > 0))
+      totals.needless.push(`${text}\n  ${toldOf(straight)} became ${toldOf(answer)}: ${errorOf(answer)}`)
   }
   if (show) process.stderr.write(`${failed ? errorOf(straight) : 'ok'} ${statement.sql}\n`)
 }
@@ -185,14 +187,45 @@ function bytesOf(messages: readonly Message[]): Buffer {
   return Buffer.concat(messages.map(({ type, body }) => Buffer.concat([Buffer.from(type, 'latin1'), body])))
 }
 
-/** Rows, descriptions and tags are equal; of errors the SQLSTATE, since texts are ours where labels are in reach. */
-function isSame(straight: readonly Message[], answer: readonly Message[]): boolean {
-  const shown = (messages: readonly Message[]) =>
-    messages
+/**
+ * Rows, descriptions and tags are equal; of errors the SQLSTATE, since texts are ours where labels are in reach. Behind
+ * an error in a transaction nothing runs any more, whoever says so. `making`: relations made on the way are others
+ * each time, and so are their numbers.
+ */
+function isSame(straight: readonly Message[], answer: readonly Message[], making: boolean): boolean {
+  const shown = (messages: readonly Message[]) => {
+    const error = messages.findIndex(({ type }) => type === 'E')
+    const status = messages
+      .slice(error)
+      .find(({ type }) => type === 'Z')
+      ?.body.toString()
+    const counted = error >= 0 && status === 'E' ? messages.slice(0, error + 1) : messages
+    return counted
       .filter(({ type }) => 'DCEdT'.includes(type))
-      .map(({ type, body }) => type + (type === 'E' ? stateOf(body) : body.toString('latin1')))
+      .map(({ type, body }) => {
+        if (type === 'E') return type + stateOf(body)
+        return type + (type === 'T' && making ? columnsOf(body) : body.toString('latin1'))
+      })
+  }
   const [a, b] = [shown(straight), shown(answer)]
   return a.length === b.length && a.every((each, i) => each === b[i])
+}
+
+/** A RowDescription without the numbers of relations. */
+function columnsOf(body: Buffer): string {
+  const parts: string[] = []
+  for (let at = 2; at < body.length; ) {
+    const end = body.indexOf(0, at)
+    parts.push(body.toString('latin1', at, end), body.toString('latin1', end + 5, end + 19))
+    at = end + 19
+  }
+  return parts.join()
+}
+
+/** Kinds of messages and SQLSTATEs, no values: `T D D C Z`. */
+function toldOf(messages: readonly Message[]): string {
+  const told = messages.map(({ type, body }) => (type === 'E' ? `E${stateOf(body)}` : type))
+  return told.join(' ').replaceAll(/\bD( D)+\b/g, 'D..')
 }
 
 function stateOf(body: Buffer): string {
@@ -243,6 +276,7 @@ function tell(totals: Totals, major: Major): void {
       .map(([reason, n]) => `  ${n} ${reason}`),
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
+  if (show) process.stderr.write(totals.needless.map((each) => `NEEDLESS ${each}\n`).join(''))
   if (proving || show) process.stdout.write(`${table(totals.pairs, pairs)}\n`)
 }
 

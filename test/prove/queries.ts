@@ -369,7 +369,12 @@ export class Queries extends Expressions {
       return { sql: `${hidden.alias} AS ${alias}`, item: { ...hidden, alias } }
     return {
       sql: `${only}${schema}${relation.name} AS ${alias}${tail}${sample}`,
-      item: { alias, columns: named, tainted: relation.tainted },
+      item: {
+        alias,
+        columns: named,
+        tainted: relation.tainted,
+        hides: named.length < relation.columns.length,
+      },
     }
   }
 
@@ -444,7 +449,9 @@ export class Queries extends Expressions {
     const relation = this.#relation(['table', 'parent', 'partitioned'])
     const columns = this.#visible(relation.columns).filter(({ name }) => name !== 'id')
     const alias = this.#name('d')
-    const own: Item = { alias, columns: this.#visible(relation.columns), tainted: relation.tainted }
+    const visible = this.#visible(relation.columns)
+    const hides = visible.length < relation.columns.length
+    const own: Item = { alias, columns: visible, tainted: relation.tainted, hides }
     const kind = dice.below(relation.kind === 'table' && relation.name.startsWith('t') ? 5 : 2)
     const assigned = (context: Context) =>
       columns.length === 0
@@ -550,6 +557,9 @@ export class Queries extends Expressions {
       `SELECT to_jsonb(x) FROM ${from} x`,
     ])
     this.#writes = true
+    // To take the name of what is protected is to touch it: that is refused on purpose.
+    const taken = this.#schema.relations.find((each) => each.name === from)
+    if (taken?.columns.some(({ labelled }) => labelled) === true) this.touched = true
     return this.#done(steps, read, true)
   }
 }

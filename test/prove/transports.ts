@@ -84,7 +84,7 @@ export function partsOf(transport: Transport, sql: string, variant: number): rea
     case 'explain':
       return [
         simple(
-          `EXPLAIN (${option(['COSTS off', 'ANALYZE, TIMING off, SUMMARY off', 'VERBOSE, COSTS off', 'COSTS off, FORMAT json', 'VERBOSE, ANALYZE, FORMAT xml'])}) ${sql}`,
+          `EXPLAIN (${option(['COSTS off', 'ANALYZE, TIMING off, SUMMARY off, BUFFERS off', 'VERBOSE, COSTS off', 'COSTS off, FORMAT json', 'VERBOSE, ANALYZE, TIMING off, SUMMARY off, BUFFERS off, FORMAT xml'])}) ${sql}`,
         ),
       ]
     case 'pipelined':

@@ -1,4 +1,5 @@
 import type { CommandClass } from '../../core/command.ts'
+import { OPERATOR_FUNCTIONS } from './operator-functions.ts'
 
 /**
  * What PostgreSQL's built-in functions (13 to 18) do, by name. Allow-lists only: a function that is on no list here
@@ -26,6 +27,7 @@ export const AGGREGATES: ReadonlySet<string> = new Set(
  */
 export const HARMLESS: ReadonlySet<string> = new Set([
   ...AGGREGATES,
+  ...OPERATOR_FUNCTIONS,
   ...words(`
   abbrev abs acldefault aclcontains aclexplode acos acosd acosh age area array_append array_cat array_dims array_fill
   array_larger array_length array_lower array_ndims array_position array_positions array_prepend array_remove
@@ -93,7 +95,9 @@ export const HARMLESS: ReadonlySet<string> = new Set([
   txid_snapshot_xmin txid_visible_in_snapshot unicode_assigned unicode_version unistr unnest upper upper_inc upper_inf
   uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 varbit varchar version websearch_to_tsquery width
   width_bucket xid xml xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists
-  xmltext xpath xpath_exists`),
+  xmltext xpath xpath_exists
+  getpgusername pg_extension_update_paths pg_filenode_relation pg_numa_available pg_split_walfile_name
+  pg_timezone_abbrevs_abbrevs pg_timezone_abbrevs_zone system_user`),
 ])
 
 /**
@@ -114,7 +118,39 @@ export const QUIET: ReadonlySet<string> = new Set(
   pg_stat_get_numscans pg_stat_get_tuples_deleted pg_stat_get_tuples_fetched pg_stat_get_tuples_inserted
   pg_stat_get_tuples_returned pg_stat_get_tuples_updated pg_stat_get_vacuum_count pg_table_size pg_tablespace_size
   pg_total_relation_size pg_try_advisory_lock pg_try_advisory_lock_shared pg_try_advisory_xact_lock
-  pg_try_advisory_xact_lock_shared pg_xact_commit_timestamp pg_xact_status setseed txid_current txid_status`),
+  pg_try_advisory_xact_lock_shared pg_xact_commit_timestamp pg_xact_status setseed txid_current txid_status
+  pg_stat_force_next_flush pg_stat_get_backend_activity_start pg_stat_get_backend_client_addr
+  pg_stat_get_backend_client_port pg_stat_get_backend_dbid pg_stat_get_backend_start pg_stat_get_backend_subxact
+  pg_stat_get_backend_userid pg_stat_get_backend_wait_event pg_stat_get_backend_wait_event_type
+  pg_stat_get_backend_xact_start pg_stat_get_bgwriter_buf_written_checkpoints pg_stat_get_bgwriter_buf_written_clean
+  pg_stat_get_bgwriter_maxwritten_clean pg_stat_get_bgwriter_requested_checkpoints
+  pg_stat_get_bgwriter_stat_reset_time pg_stat_get_bgwriter_timed_checkpoints pg_stat_get_blocks_fetched
+  pg_stat_get_blocks_hit pg_stat_get_buf_alloc pg_stat_get_buf_fsync_backend pg_stat_get_buf_written_backend
+  pg_stat_get_checkpoint_sync_time pg_stat_get_checkpoint_write_time pg_stat_get_checkpointer_buffers_written
+  pg_stat_get_checkpointer_num_performed pg_stat_get_checkpointer_num_requested pg_stat_get_checkpointer_num_timed
+  pg_stat_get_checkpointer_restartpoints_performed pg_stat_get_checkpointer_restartpoints_requested
+  pg_stat_get_checkpointer_restartpoints_timed pg_stat_get_checkpointer_slru_written
+  pg_stat_get_checkpointer_stat_reset_time pg_stat_get_checkpointer_sync_time pg_stat_get_checkpointer_write_time
+  pg_stat_get_db_active_time pg_stat_get_db_blk_read_time pg_stat_get_db_blk_write_time pg_stat_get_db_blocks_fetched
+  pg_stat_get_db_blocks_hit pg_stat_get_db_checksum_failures pg_stat_get_db_checksum_last_failure
+  pg_stat_get_db_conflict_all pg_stat_get_db_conflict_bufferpin pg_stat_get_db_conflict_lock
+  pg_stat_get_db_conflict_logicalslot pg_stat_get_db_conflict_snapshot pg_stat_get_db_conflict_startup_deadlock
+  pg_stat_get_db_conflict_tablespace pg_stat_get_db_deadlocks pg_stat_get_db_idle_in_transaction_time
+  pg_stat_get_db_numbackends pg_stat_get_db_parallel_workers_launched pg_stat_get_db_parallel_workers_to_launch
+  pg_stat_get_db_session_time pg_stat_get_db_sessions pg_stat_get_db_sessions_abandoned pg_stat_get_db_sessions_fatal
+  pg_stat_get_db_sessions_killed pg_stat_get_db_stat_reset_time pg_stat_get_db_temp_bytes pg_stat_get_db_temp_files
+  pg_stat_get_db_tuples_deleted pg_stat_get_db_tuples_fetched pg_stat_get_db_tuples_inserted
+  pg_stat_get_db_tuples_returned pg_stat_get_db_tuples_updated pg_stat_get_db_xact_commit pg_stat_get_db_xact_rollback
+  pg_stat_get_function_calls pg_stat_get_function_self_time pg_stat_get_function_total_time
+  pg_stat_get_ins_since_vacuum pg_stat_get_lastscan pg_stat_get_progress_info pg_stat_get_slru
+  pg_stat_get_snapshot_timestamp pg_stat_get_subscription_stats pg_stat_get_total_analyze_time
+  pg_stat_get_total_autoanalyze_time pg_stat_get_total_autovacuum_time pg_stat_get_total_vacuum_time
+  pg_stat_get_tuples_hot_updated pg_stat_get_tuples_newpage_updated pg_stat_get_xact_blocks_fetched
+  pg_stat_get_xact_blocks_hit pg_stat_get_xact_function_calls pg_stat_get_xact_function_self_time
+  pg_stat_get_xact_function_total_time pg_stat_get_xact_numscans pg_stat_get_xact_tuples_deleted
+  pg_stat_get_xact_tuples_fetched pg_stat_get_xact_tuples_hot_updated pg_stat_get_xact_tuples_inserted
+  pg_stat_get_xact_tuples_newpage_updated pg_stat_get_xact_tuples_returned pg_stat_get_xact_tuples_updated
+  pg_stat_have_stats`),
 )
 
 /** Change rows, sequences, large objects, or speak to other sessions. */

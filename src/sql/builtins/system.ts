@@ -71,6 +71,13 @@ const HELPERS = words(`
   _pg_interval_type _pg_keysequal _pg_numeric_precision _pg_numeric_precision_radix _pg_numeric_scale _pg_truetypid
   _pg_truetypmod`)
 
+/** Its types: domains over built-in types, whose conditions only compute. */
+const INFORMATION_TYPES = words('cardinal_number character_data sql_identifier time_stamp yes_or_no')
+
+export function isInformationSchemaType(name: string): boolean {
+  return INFORMATION_TYPES.has(name)
+}
+
 export function isInformationSchemaHelper(name: string): boolean {
   return HELPERS.has(name)
 }

@@ -189,7 +189,51 @@ describe('labelled reach', () => {
 describe('types', () => {
   it('are harmless when no code of a user stands behind them', () => {
     const harmless = [...(sampleCatalogue().types.get('public') ?? [])].filter(([, type]) => type.harmless)
-    expect(harmless.map(([name]) => name)).toEqual(['mood', '_mood', 'posint', 'citext'])
+    expect(harmless.map(([name]) => name)).toEqual(['mood', '_mood', 'posint', 'orders', 'citext'])
+  })
+
+  const field = (type: number) => {
+    const pair = {
+      oid: 20100,
+      schema: 'public',
+      name: 'pair',
+      kind: 'c',
+      hasTriggers: false,
+      hasRules: false,
+    } as const
+    const parts = sampleParts()
+    const plain = { schema: 'public', base: 0, userChecks: false, extension: null }
+    const catalogue = sampleCatalogue({
+      relations: [...parts.relations, pair],
+      columns: [...parts.columns, { relation: 20100, attribute: 1, name: 'a', type }],
+      types: [
+        ...parts.types,
+        { ...plain, oid: 20110, name: 'pair', form: 'c', relation: 20100 },
+        { ...plain, oid: 20111, name: '_pair', form: 'b', base: 20110 },
+        { ...plain, oid: 20112, name: 'span', form: 'r', base: 20103 },
+        { ...plain, oid: 20113, name: 'coded', form: 'r' },
+      ],
+    })
+    return (name: string) => catalogue.types.get('public')?.get(name)?.harmless
+  }
+
+  it.each([
+    ['a built-in type', 25, true],
+    ['a domain without code of a user', 20103, true],
+    ['a row that holds nothing protected', 20108, true],
+    ['a domain with code of a user', 20104, false],
+    ['a type with code of a user', 20107, false],
+    ['a row of a protected table', 20105, false],
+    ['what is not known', 29999, false],
+  ])('that are composite are as harmless as their fields: %s', (_what, type, harmless) => {
+    const of = field(type)
+    expect(of('pair')).toBe(harmless)
+    expect(of('_pair')).toBe(harmless)
+  })
+
+  it('that are ranges are as harmless as what they range over, without functions of users', () => {
+    expect(field(25)('span')).toBe(true)
+    expect(field(25)('coded')).toBe(false)
   })
 
   it('are not when a function of a user casts them', () => {

@@ -59,9 +59,11 @@ export type CatalogueParts = {
     readonly name: string
     /** As in pg_type.typtype: b base, c composite, d domain, e enumeration, r range, m multirange. */
     readonly form: string
-    /** Of a domain, or of an array's elements; 0 for none. */
+    /** Of a domain, of an array's elements, or of a range without code of a user; 0 for none. */
     readonly base: number
     readonly userChecks: boolean
+    /** Of a composite type: the relation whose columns are its fields. */
+    readonly relation?: number
     readonly extension: string | null
   }[]
   /** Constraints and unique indexes. */
@@ -107,7 +109,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     operators: new Set(
       parts.operators.filter((each) => !operatorsCompute(each.extension)).map((each) => each.name),
     ),
-    types: typesOf(parts),
+    types: typesOf(parts, reach),
     builtinTypesRecast: untrustedCasts(parts).some(
       (cast) => cast.source < FIRST_USER_OID && cast.target < FIRST_USER_OID,
     ),
@@ -264,17 +266,24 @@ function untrustedCasts(parts: CatalogueParts): CatalogueParts['casts'] {
   return parts.casts.filter((cast) => !operatorsCompute(cast.extension))
 }
 
-function typesOf(parts: CatalogueParts): Map<string, Map<string, UserType>> {
+function typesOf(parts: CatalogueParts, reach: ReadonlySet<number>): Map<string, Map<string, UserType>> {
   const recast = new Set(untrustedCasts(parts).flatMap((cast) => [cast.source, cast.target]))
   const byOid = new Map(parts.types.map((each) => [each.oid, each]))
+  const fields = new Map<number, number[]>()
+  for (const { relation, type } of parts.columns)
+    fields.set(relation, [...(fields.get(relation) ?? []), type])
   const isHarmless = (oid: number): boolean => {
     if (oid < FIRST_USER_OID) return true
     const type = byOid.get(oid)
     if (type === undefined || recast.has(oid)) return false
-    if (type.form === 'e' || operatorsCompute(type.extension)) return true
-    if (type.userChecks || type.base === 0) return false
-    // A domain over, or an array of, what is harmless itself.
-    return (type.form === 'd' || type.form === 'b') && isHarmless(type.base)
+    const { form, base, relation } = type
+    if (form === 'e' || operatorsCompute(type.extension)) return true
+    // The rows of a labelled relation are its own business; those of others are as harmless as their fields.
+    if (form === 'c' && relation !== undefined)
+      return !reach.has(relation) && (fields.get(relation) ?? []).every(isHarmless)
+    if (type.userChecks || base === 0) return false
+    // A domain over, an array or a range of, what is harmless itself.
+    return (form === 'd' || form === 'b' || form === 'r') && isHarmless(base)
   }
   const types = new Map<string, Map<string, UserType>>()
   for (const { schema, name, oid } of parts.types)

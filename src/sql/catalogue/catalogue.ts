@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { LabelAssignment } from '../../core/connection.ts'
 import type { LabelName } from '../../core/ids.ts'
 
@@ -88,6 +89,19 @@ export function labelsOf(relation: Relation): LabelName[] {
     if (label !== undefined && !labels.includes(label)) labels.push(label)
   }
   return labels
+}
+
+const states = new WeakMap<Catalogue, string>()
+
+/** All that the lineage depends on of what is in labelled reach: the same state, the same answers. */
+export function stateOfReach(catalogue: Catalogue): string {
+  const known = states.get(catalogue)
+  if (known !== undefined) return known
+  const all = [...catalogue.reach].sort((a, b) => a - b).map((oid) => catalogue.relations.get(oid) ?? oid)
+  const text = JSON.stringify([catalogue.labels, all])
+  const state = createHash('sha256').update(text).digest('hex')
+  states.set(catalogue, state)
+  return state
 }
 
 /** Relations from which labelled values might come; the server naming one of them as a source is a reason to look twice. */

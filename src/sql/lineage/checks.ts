@@ -58,6 +58,11 @@ export function checkRelations(node: Node, found: Survey, names: Names, findings
     const meaning = names.relation(relation)
     if (meaning.kind === 'unknown') {
       findings.escapeAll(`Name a relation that exists: ${relation.name} is not known here.`)
+    } else if (meaning.kind === 'own') {
+      if (meaning.near === true && relation.role === 'write')
+        findings.escapeAll(
+          `Write to the tables behind ${relation.name}: what a write to it does is not followed.`,
+        )
     } else if (meaning.kind === 'system') {
       if (!meaning.plain) {
         findings.escapeAll(`Do not read ${meaning.schema}.${meaning.name}: it holds values or secrets.`)

@@ -27,8 +27,9 @@ import { kindOf, stringsOf } from '../parse/tree.ts'
 export function checkDefinition(node: Node, names: Names, findings: Findings): void {
   const check = new Definition(names, findings)
   if ('CreateStmt' in node) return check.table(node.CreateStmt)
-  if ('CreateTableAsStmt' in node) return check.fromQuery(node, node.CreateTableAsStmt.into?.rel)
-  if ('ViewStmt' in node) return check.fromQuery(node, node.ViewStmt.view)
+  // Their queries have been followed.
+  if ('CreateTableAsStmt' in node) return check.made(node.CreateTableAsStmt.into?.rel)
+  if ('ViewStmt' in node) return check.made(node.ViewStmt.view)
   if ('RuleStmt' in node) return check.outOfReach(node)
   if ('CreateStatsStmt' in node) return check.outOfReach(node)
   if ('IndexStmt' in node) return check.index(node.IndexStmt)
@@ -122,12 +123,6 @@ class Definition {
     for (const each of statement.constraints ?? [])
       if ('Constraint' in each) this.#constraint(each.Constraint)
     this.made(statement.relation)
-  }
-
-  /** A view, or a table made by a query. */
-  fromQuery(node: Node, made: RangeVar | undefined): void {
-    this.outOfReach(node)
-    this.made(made)
   }
 
   /** Nothing in the statement is in reach. */
@@ -261,6 +256,8 @@ class Definition {
     const meaning = this.#meaning(relation)
     const reached = meaning?.kind === 'relation' && this.#names.catalogue.reach.has(meaning.relation.oid)
     if (reached) this.#refuse(meaning.relation, 'derive nothing from it')
+    if (meaning?.kind === 'own' && meaning.near === true)
+      this.#findings.escapeAll('Derive nothing more from this view: protected tables are behind it.')
     if (meaning?.kind === 'system' && !meaning.plain) {
       this.#findings.escapeAll(`Do not read ${meaning.schema}.${meaning.name}: it holds values or secrets.`)
     }

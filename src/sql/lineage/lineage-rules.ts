@@ -41,6 +41,7 @@ const OTHER_RULES = [
   'merge',
   'old and new',
   'select into',
+  'derive',
   'copy',
   'triggers',
 ] as const

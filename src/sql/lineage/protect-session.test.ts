@@ -221,7 +221,7 @@ describe('prepared statements and cursors', () => {
     'PREPARE p AS SELECT id FROM orders; DISCARD ALL; EXECUTE p',
     'DECLARE c CURSOR FOR SELECT id FROM orders; CLOSE c; FETCH c',
     'PREPARE p AS SELECT email FROM customers; CREATE TEMP TABLE x AS EXECUTE p',
-    'PREPARE p AS SELECT id FROM orders; EXPLAIN ANALYZE EXECUTE p',
+    'PREPARE p AS SELECT email FROM customers; EXPLAIN ANALYZE EXECUTE p',
     "PREPARE p AS SELECT set_config('search_path', 'app', false); EXECUTE p",
     'PREPARE p (int) AS SELECT id FROM orders WHERE id = $1; EXECUTE p (get_email(1))',
   ])('%s is an escape', async (text) => {

@@ -16,7 +16,7 @@ import type { Meaning, Names } from '../session/names.ts'
 import { QueryWalk } from './query.ts'
 import { changeOfStatement } from '../builtins/settings.ts'
 import type { RelationRef, Survey } from '../statement/survey.ts'
-import { kindOf, stringsOf } from '../parse/tree.ts'
+import { executedBy, kindOf, stringsOf } from '../parse/tree.ts'
 import type { Views } from './views.ts'
 import type { Rows } from './walk.ts'
 
@@ -42,7 +42,11 @@ export type Protection = {
 export type SessionNames = {
   /** Cursors and prepared statements of which it is known what they run: it is judged as if it stood here. */
   readonly cursors: { has(name: string): boolean }
-  readonly prepared: { has(name: string): boolean }
+  readonly prepared: {
+    has(name: string): boolean
+    /** It shows, uses and changes nothing protected. */
+    isPlain(name: string): boolean
+  }
 }
 
 /** What the lineage is followed with. */
@@ -77,7 +81,8 @@ export function protect(
     filters: findings.filters,
     stores: findings.stores,
     ...(escaped === undefined ? {} : { escape: escaped }),
-    reach: reach || found.relations.some((relation) => runsTriggers(relation, names)),
+    reach:
+      reach || found.relations.some((relation) => runsTriggers(relation, names) || isNear(relation, names)),
   }
 }
 
@@ -85,6 +90,12 @@ function runsTriggers(relation: RelationRef, names: Names): boolean {
   if (relation.role === 'read') return false
   const meaning = names.relation(relation)
   return meaning.kind === 'relation' && (meaning.relation.hasTriggers || meaning.relation.hasRules)
+}
+
+/** A view of this session's own, behind which is something in reach. */
+function isNear(relation: RelationRef, names: Names): boolean {
+  const meaning = names.relation(relation)
+  return meaning.kind === 'own' && meaning.near === true
 }
 
 function isInReach(meaning: Meaning, names: Names): boolean {
@@ -166,7 +177,8 @@ class Statement {
         'Connect again, or DISCARD ALL: a statement of this session may have changed what names mean.',
       )
     }
-    if (this.#found.nested.has('ExecuteStmt')) this.#unfollowed('EXECUTE inside of another statement')
+    if (this.#found.nested.has('ExecuteStmt') && !this.#executesPlain(node))
+      this.#unfollowed('EXECUTE inside of another statement')
     checkParts(this.#found, this.#names, this.#findings, this.#reach, node)
     if ('VariableSetStmt' in node) {
       const effect = settingEffect(node.VariableSetStmt, this.#names)
@@ -199,6 +211,7 @@ class Statement {
     if (classOfKind(kindOf(node)) === 'define' && !isQuery(node)) {
       // The server takes no subquery here; were there one, it would not be followed.
       if (this.#found.nested.has('SelectStmt') && !holdsQuery(node)) this.#unfollowed('this subquery')
+      this.#derive(node)
       checkDefinition(node, this.#names, this.#findings)
       return undefined
     }
@@ -216,16 +229,19 @@ class Statement {
   /** A query of one form or another. Where nothing is in reach, its parts have told all there is to know. */
   #query(node: Node): Rows | undefined {
     checkRelations(node, this.#found, this.#names, this.#findings)
-    if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query)) this.#unfollowed('this EXPLAIN')
+    if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query) && executedBy(node) === undefined)
+      this.#unfollowed('this EXPLAIN')
     this.#unshadowed(node)
     if (!this.#reach) return undefined
     const { views, off } = this.#means
     const walk = new QueryWalk(this.#names, this.#findings, views, off)
     if ('ExplainStmt' in node) {
-      if (explains(node.ExplainStmt)) {
-        this.#findings.escapeAll('Use EXPLAIN without ANALYZE on tables that hold protected columns.')
+      const rows = walk.rows(node.ExplainStmt.query, undefined, undefined)
+      // How many rows, how much memory and how long: of what is made of unprotected columns alone, that tells nothing.
+      if (explains(node.ExplainStmt) && !this.#isClear(rows)) {
+        this.#findings.escapeAll('Use EXPLAIN without ANALYZE where protected columns are used.')
       }
-      walk.rows(node.ExplainStmt.query, undefined, undefined)
+      if (this.#found.into) this.#unfollowed('this INTO')
       return undefined
     }
     if ('CopyStmt' in node) return this.#copy(node.CopyStmt, walk)
@@ -244,6 +260,57 @@ class Statement {
     }
     if (this.#found.into) this.#unfollowed('this INTO')
     return this.#counted(rows)
+  }
+
+  /** Nothing protected comes out, is written, or decides about anything. */
+  #isClear(rows: Rows): boolean {
+    const { filters, touches, stores, escapes } = this.#findings
+    const used = [
+      ...rows.columns.flatMap(({ labels }) => labels),
+      ...rows.rest,
+      ...filters,
+      ...touches,
+      ...stores,
+    ]
+    return used.length === 0 && !escapes
+  }
+
+  /** CREATE TABLE AS EXECUTE and EXPLAIN EXECUTE of what has nothing to do with protected columns. */
+  #executesPlain(node: Node): boolean {
+    const name = executedBy(node)
+    return name !== undefined && this.#session.prepared.isPlain(name)
+  }
+
+  /** A view, or a table made by a query: only of what is not protected, by nothing that is. */
+  #derive(node: Node): void {
+    const query = derivedFrom(node)
+    if (query === undefined) return
+    checkRelations(node, this.#readOnly(), this.#names, this.#findings)
+    if (!this.#reach) return
+    const { views, off } = this.#means
+    if (off !== undefined && off !== 'all' && off.has('derive')) return
+    const rows = new QueryWalk(this.#names, this.#findings, views, off).rows(query, undefined, undefined)
+    if (rows.counted && this.#isClear(rows) && !this.#replaces(node)) return
+    for (const relation of this.#reached()) {
+      const reason = `Derive from ${relation.name} only what is not protected, in a query that uses nothing protected.`
+      const labels = labelsOf(relation)
+      if (labels.length === 0) this.#findings.escapeAll(reason)
+      else this.#findings.escape(labels, reason)
+    }
+  }
+
+  /** Until it is committed, the catalogue has what was there before: something that nothing protected stands behind. */
+  #replaces(node: Node): boolean {
+    if (!('ViewStmt' in node) || node.ViewStmt.replace !== true) return false
+    return this.#found.relations.some((each) => {
+      const meaning = each.role === 'write' ? this.#names.relation(each) : undefined
+      return meaning?.kind === 'relation' && !isInReach(meaning, this.#names)
+    })
+  }
+
+  /** What the definition makes is not there yet. */
+  #readOnly(): Survey {
+    return { ...this.#found, relations: this.#found.relations.filter((each) => each.role === 'read') }
   }
 
   #counted(rows: Rows): Rows {
@@ -322,6 +389,13 @@ const WORDS: ReadonlyMap<string, string> = new Map([
 /** Definitions made of a query, whose relations are all looked at. */
 function holdsQuery(node: Node): boolean {
   return 'ViewStmt' in node || 'CreateTableAsStmt' in node || 'RuleStmt' in node
+}
+
+/** The query that a view or a table is made of. */
+function derivedFrom(node: Node): Node | undefined {
+  if ('ViewStmt' in node) return node.ViewStmt.query
+  const query = 'CreateTableAsStmt' in node ? node.CreateTableAsStmt.query : undefined
+  return query !== undefined && 'ExecuteStmt' in query ? undefined : query
 }
 
 /** SELECT, or a change that may have RETURNING. */

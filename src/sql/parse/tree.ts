@@ -24,6 +24,17 @@ export function kindOf(node: object): string {
   return ''
 }
 
+/** The prepared statement that a statement around EXECUTE runs: CREATE TABLE AS, EXPLAIN. */
+export function executedBy(node: Node): string | undefined {
+  const query =
+    'CreateTableAsStmt' in node
+      ? node.CreateTableAsStmt.query
+      : 'ExplainStmt' in node
+        ? node.ExplainStmt.query
+        : undefined
+  return query !== undefined && 'ExecuteStmt' in query ? (query.ExecuteStmt.name ?? '') : undefined
+}
+
 /** The strings of a list of String nodes: names, qualified names. Anything else in it makes it `undefined`. */
 export function stringsOf(nodes: readonly Node[] | undefined): string[] | undefined {
   const strings: string[] = []

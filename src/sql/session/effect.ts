@@ -40,5 +40,7 @@ export type Own = {
   readonly tainted: boolean
   /** Relations of the catalogue that show through it for as long as it is there. */
   readonly reads: readonly number[]
+  /** The state of what is in labelled reach when it was found that nothing protected shows through it. */
+  readonly clearAt?: string
   readonly endsWithTransaction: boolean
 }

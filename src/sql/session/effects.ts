@@ -1,12 +1,13 @@
 import type { Node, RangeVar, VariableSetStmt } from 'libpg-query'
 import type { Catalogue } from '../catalogue/catalogue.ts'
+import { stateOfReach } from '../catalogue/catalogue.ts'
 import type { Effect, Own } from './effect.ts'
 import type { Beginning } from './names.ts'
 import { Names } from './names.ts'
 import type { Overlay } from './overlay.ts'
 import type { ParseResult } from '../parse/parser.ts'
 import { survey } from '../statement/survey.ts'
-import { constantText, qualifiedName, stringsOf } from '../parse/tree.ts'
+import { constantText, executedBy, qualifiedName, stringsOf } from '../parse/tree.ts'
 
 /** What the session began with, and what it has changed since. */
 export type SessionContext = { readonly catalogue?: Catalogue; readonly overlay?: Overlay } & Beginning
@@ -47,6 +48,11 @@ export function sessionEffects(
 export function effectsOf(node: Node, names: Names | undefined): readonly Effect[] {
   const named = namedEffect(node)
   if (named !== undefined) return named
+  const executed = executedBy(node)
+  if (executed !== undefined) {
+    const made = names === undefined ? [] : definitionEffects(node, names)
+    return [{ kind: 'run', name: executed }, ...made]
+  }
   if (names === undefined) return []
   if ('TransactionStmt' in node) return transactionEffect(node)
   if ('VariableSetStmt' in node) {
@@ -295,11 +301,16 @@ function ownOf(node: Node, made: RangeVar | undefined, names: Names): Own {
   const temporary = isTemporary(made)
   const schema = temporary ? 'pg_temp' : made?.schemaname
   const reads: number[] = []
-  for (const each of 'CreateStmt' in node ? [] : survey(node).relations) {
+  for (const each of showsThrough(node) ? survey(node).relations : []) {
     const meaning = each.role === 'read' ? names.relation(each) : undefined
-    if (meaning?.kind === 'relation' && showsThrough(node)) reads.push(meaning.relation.oid)
+    if (meaning?.kind === 'relation') reads.push(meaning.relation.oid)
+    // What shows through a view that it reads shows through it, too.
+    else if (meaning?.kind === 'own') reads.push(...(names.own(each.name)?.reads ?? []))
   }
+  // Were it not found clear, it would be an escape, and tainted.
+  const near = reads.some((oid) => names.catalogue.reach.has(oid))
   return {
+    ...(near ? { clearAt: stateOfReach(names.catalogue) } : {}),
     ...(schema === undefined ? {} : { schema }),
     ...(columns === undefined ? {} : { columns }),
     temporary,

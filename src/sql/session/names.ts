@@ -1,4 +1,5 @@
 import type { Catalogue, Relation } from '../catalogue/catalogue.ts'
+import { stateOfReach } from '../catalogue/catalogue.ts'
 import type { Effect, Own } from './effect.ts'
 import { HARMLESS, QUIET, SIGNALS, WRITES_QUIETLY } from '../builtins/functions.ts'
 import type { Overlay } from './overlay.ts'
@@ -7,6 +8,7 @@ import {
   holdsDefinitionsOnly,
   isBuiltinType,
   isInformationSchemaHelper,
+  isInformationSchemaType,
   isSystemSchema,
 } from '../builtins/system.ts'
 import type { QualifiedName } from '../parse/tree.ts'
@@ -20,7 +22,12 @@ export type Meaning =
   /** Of pg_catalog or information_schema; `plain` holds definitions only. */
   | { readonly kind: 'system'; readonly schema: string; readonly name: string; readonly plain: boolean }
   /** Made by this session out of what is not in labelled reach, and not in the catalogue yet. */
-  | { readonly kind: 'own'; readonly columns?: readonly string[] }
+  | {
+      readonly kind: 'own'
+      readonly columns?: readonly string[]
+      /** A view of unprotected columns of relations in labelled reach: to be read, not to be written through. */
+      readonly near?: true
+    }
   | { readonly kind: 'unknown' }
 
 /** As whom a session began, and where its names are looked for. */
@@ -134,8 +141,14 @@ export class Names {
     if (own === undefined || own.tainted || !isMeant(own, schema)) return { kind: 'unknown' }
     // A view shows what is behind it now, not what was when it was made.
     const { relations, reach } = this.catalogue
-    if (own.reads.some((oid) => !relations.has(oid) || reach.has(oid))) return { kind: 'unknown' }
-    return { kind: 'own', ...(own.columns === undefined ? {} : { columns: own.columns }) }
+    if (own.reads.some((oid) => !relations.has(oid))) return { kind: 'unknown' }
+    const near = own.reads.some((oid) => reach.has(oid))
+    if (near && own.clearAt !== stateOfReach(this.catalogue)) return { kind: 'unknown' }
+    return {
+      kind: 'own',
+      ...(own.columns === undefined ? {} : { columns: own.columns }),
+      ...(near ? { near } : {}),
+    }
   }
 
   /**
@@ -166,6 +179,7 @@ export class Names {
     if (type.database !== undefined) return false
     const { schema, name } = type
     if (schema === 'pg_catalog') return isBuiltinType(name)
+    if (schema === 'information_schema') return isInformationSchemaType(name)
     if (schema !== undefined) return this.#typeIn(schema, name) ?? this.own(name) !== undefined
     for (const each of this.#path) {
       const harmless = each === 'pg_catalog' ? isBuiltinType(name) || undefined : this.#typeIn(each, name)

@@ -77,16 +77,23 @@ const FUNCTIONS = `
 const OPERATORS = `
   SELECT o.oprname, ${EXTENSION('pg_operator', 'o.oid')} FROM pg_catalog.pg_operator o WHERE o.oid >= 16384`
 
-/** Array types have the extension of their elements, which their element decides. */
+/**
+ * Array types have the extension of their elements, which their element decides; 750 is array_in, which no type of a
+ * user with a category and an element of its choice has.
+ */
 const TYPES = `
   SELECT t.oid, n.nspname, t.typname, t.typtype,
-    CASE WHEN t.typtype = 'd' THEN t.typbasetype WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END,
+    CASE WHEN t.typtype = 'd' THEN t.typbasetype WHEN t.typinput::pg_catalog.oid = 750 THEN t.typelem
+      WHEN t.typtype = 'r' THEN COALESCE((
+        SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid AND g.rngsubopc < 16384
+          AND g.rngcanonical::pg_catalog.oid < 16384 AND g.rngsubdiff::pg_catalog.oid < 16384), 0)
+      ELSE 0 END,
     EXISTS (
       SELECT 1 FROM pg_catalog.pg_constraint k
         CROSS JOIN LATERAL pg_catalog.regexp_matches(
           k.conbin::pg_catalog.text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
       WHERE k.contypid = t.oid AND m[1]::pg_catalog.oid >= 16384::pg_catalog.oid),
-    ${EXTENSION('pg_type', 't.oid')}
+    ${EXTENSION('pg_type', 't.oid')}, t.typrelid
   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   WHERE t.oid >= 16384 AND ${USER_SCHEMA('n')}`
 
@@ -256,6 +263,7 @@ export function buildCatalogue(
       base: number(row, 4),
       userChecks: truth(row, 5),
       extension: row[6] ?? null,
+      ...(number(row, 7) === 0 ? {} : { relation: number(row, 7) }),
     })),
     constraints: rows(CONSTRAINTS).map((row) => ({ relation: number(row, 0), name: text(row, 1) })),
     schemas: rows(SCHEMAS).map((row) => text(row, 0)),
