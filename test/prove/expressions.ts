@@ -2,7 +2,8 @@
  * Random expressions of a wanted type over what is in scope, of every kind that the grammar has: so typed that the
  * server takes most of them. `touched` tells whether anything protected was named on the way.
  */
-import { RARE } from './rare.ts'
+import type { Decks } from './rare.ts'
+import { GROUPED, RARE } from './rare.ts'
 import type { Column, Dice, Type } from './schemas.ts'
 
 export type Item = {
@@ -28,12 +29,17 @@ const ORDERED: readonly Type[] = [
 ] // biome-ignore format: a list
 const COMPARABLE: readonly Type[] = [...ORDERED, 'bool', 'jsonb', 'uuid', 'bytea', 'int8range', 'pair']
 
+/** Places that every other statement has. */
+const OFTEN: ReadonlySet<string> = new Set(['output', 'where', 'on', 'from', 'values'])
+
 export abstract class Expressions {
   protected readonly dice: Dice
+  readonly #decks: Decks
   touched = false
 
-  constructor(dice: Dice) {
+  constructor(dice: Dice, decks: Decks) {
     this.dice = dice
+    this.#decks = decks
   }
 
   /** A query with one column of this type, for subqueries; `outer` may be referred to. */
@@ -63,14 +69,22 @@ export abstract class Expressions {
     return { sql: this.of(type, context), type }
   }
 
-  /** The expression that a clause consists of: one of every kind as often as any other, now and then. */
-  root(type: Type, context: Context): string {
-    if (!this.dice.chance(30)) return this.of(type, context)
+  /**
+   * The expression that a clause consists of: now and then one of every kind in turn, and more often where few come by.
+   */
+  root(type: Type, context: Context, place: string): string {
+    if (!this.dice.chance(OFTEN.has(place) ? 25 : 70)) return this.of(type, context)
     const inner = { ...context, depth: Math.min(1, context.depth) }
-    const condition = this.dice.pick(RARE)({
+    const kinds = context.keys === undefined ? RARE : GROUPED
+    const condition = this.#decks.draw(
+      place,
+      kinds,
+      this.dice,
+    )({
       of: (wanted) => this.of(wanted, { ...inner, depth: 0 }),
       scalar: (wanted) => this.scalar(wanted, inner),
       literal: (wanted) => this.literal(wanted),
+      key: context.keys?.[0]?.sql,
     })
     if (type === 'bool') return `(${condition})`
     return `CASE WHEN ${condition} THEN ${this.of(type, inner)} ELSE ${this.leaf(type, inner)} END`
@@ -201,9 +215,9 @@ export abstract class Expressions {
     const { keys: _, windows: __, ...rest } = context
     const plain = { ...rest, depth: Math.min(rest.depth, 1) }
     const { dice } = this
-    const filter = () => (dice.chance(20) ? ` FILTER (WHERE ${this.root('bool', plain)})` : '')
+    const filter = () => (dice.chance(20) ? ` FILTER (WHERE ${this.root('bool', plain, 'filter')})` : '')
     const of = (wanted: Type) => this.of(wanted, plain)
-    const order = () => (dice.chance(30) ? ` ORDER BY ${this.orderable(plain)}` : '')
+    const order = () => (dice.chance(30) ? ` ORDER BY ${this.orderable(plain, 'aggregate order')}` : '')
     const distinct = () => (dice.chance(15) ? 'DISTINCT ' : '')
     const choices: (() => string)[] = [() => `(array_agg(${of(type)}${order()})${filter()})[1]`]
     if (type !== 'json') choices.push(() => `any_value(${of(type)})${filter()}`)
@@ -215,7 +229,10 @@ export abstract class Expressions {
       )
     }
     if (type === 'text') {
-      choices.push(() => `string_agg(${of('text')}, ',' ORDER BY ${this.orderable(plain)})${filter()}`)
+      choices.push(
+        () =>
+          `string_agg(${of('text')}, ',' ORDER BY ${this.orderable(plain, 'aggregate order')})${filter()}`,
+      )
       choices.push(() => `string_agg(${distinct()}${of('text')}, ',')${filter()}`)
     }
     if (type === 'int')
@@ -260,8 +277,8 @@ export abstract class Expressions {
     return dice.pick(choices)()
   }
 
-  orderable(context: Context): string {
-    return `${this.root(this.dice.pick(ORDERED), context)}${this.dice.pick(['', ' DESC', ' NULLS FIRST', ' USING <'])}`
+  orderable(context: Context, place = 'order'): string {
+    return `${this.root(this.dice.pick(ORDERED), context, place)}${this.dice.pick(['', ' DESC', ' NULLS FIRST', ' USING <'])}`
   }
 
   window(type: Type, context: Context): string {
@@ -271,8 +288,8 @@ export abstract class Expressions {
     const over = () =>
       dice.chance(20)
         ? 'OVER w'
-        : `OVER (${dice.chance(40) ? `PARTITION BY ${this.root(dice.pick(ORDERED), inner)} ` : ''}${
-            dice.chance(60) ? `ORDER BY ${this.orderable(inner)}` : ''
+        : `OVER (${dice.chance(40) ? `PARTITION BY ${this.root(dice.pick(ORDERED), inner, 'window')} ` : ''}${
+            dice.chance(60) ? `ORDER BY ${this.orderable(inner, 'window')}` : ''
           }${dice.chance(20) ? ' ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW' : ''})`
     if (type === 'int' && dice.chance(50))
       return dice.pick([

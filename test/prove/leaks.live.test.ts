@@ -14,6 +14,7 @@ import type { ProvingWorld, Stage } from './proving-world.ts'
 import { BEGIN, PROBERS, ROLLBACK, startProving } from './proving-world.ts'
 import type { Statement } from './queries.ts'
 import { Queries } from './queries.ts'
+import { Decks } from './rare.ts'
 import { diceOf } from './schemas.ts'
 import type { Transport } from './transports.ts'
 import { ask, partsOf, TRANSPORTS, transportFor } from './transports.ts'
@@ -22,11 +23,10 @@ const COUNT = times({ small: 2000, full: 50_000 })
 const SCHEMAS = Math.max(2, Math.min(40, Math.ceil(COUNT / 400)))
 /** On the older server a part of it: the analysis is the same, the ways of the server are not. */
 const OLDER_SHARE = 0.15
-/** The bar is 0.02. Until the analysis follows more, this is what holds; it may only shrink. */
-const NEEDLESS_MAX = 0.55
-/** A session may end where what it stands on was changed by others, which random definitions now and then do. */
-const BROKEN_MAX = 0.002
+const NEEDLESS_MAX = 0.02
 const REACHED_MIN = 0.95
+/** Rare pairs need numbers: a small count is told from one that goes wrong. */
+const REACHED_MIN_SMALL = 0.9
 
 const sides = proving ? MAJORS : ([18] as const)
 const show = process.env['SLUICE_SHOW'] !== undefined
@@ -75,10 +75,11 @@ describe.each(sides)('P-02 never clear: random statements on PostgreSQL %i', (ma
   test(
     `no marker in any byte (seed ${seed})`,
     async () => {
+      const decks = new Decks()
       for (let s = 0; s < schemas; s++) {
         const stage = await world.stage(s)
         const dice = diceOf(randomFrom(seed + 7919 * (s + 1)))
-        const queries = new Queries(dice, stage.schema)
+        const queries = new Queries(dice, stage.schema, decks)
         for (let i = 0; i < Math.ceil(count / schemas); i++) {
           const statement = queries.statement()
           await tried(stage, totals, {
@@ -91,9 +92,7 @@ describe.each(sides)('P-02 never clear: random statements on PostgreSQL %i', (ma
       }
       tell(totals, major)
       expect(totals.leaks.slice(0, 20)).toEqual([])
-      expect(totals.broken.length, totals.broken.slice(0, 10).join('\n')).toBeLessThanOrEqual(
-        totals.statements * BROKEN_MAX,
-      )
+      expect(totals.broken.slice(0, 10)).toEqual([])
       expect(world.gateway.stderr()).toBe('')
     },
     6 * 3600_000,
@@ -118,8 +117,7 @@ describe.each(sides)('P-02 never clear: random statements on PostgreSQL %i', (ma
       const pairs = [...reachable()]
       const missing = pairs.filter((pair) => !totals.pairs.has(pair))
       expect(1 - missing.length / pairs.length, missing.join('\n')).toBeGreaterThanOrEqual(
-        // Rare pairs need numbers: a small count is told from one that goes wrong, the full one has to meet the bar.
-        COUNT >= 20_000 ? REACHED_MIN : 0.7,
+        COUNT >= 20_000 ? REACHED_MIN : COUNT >= 2000 ? REACHED_MIN_SMALL : 0.7,
       )
     })
   }
@@ -259,6 +257,7 @@ function tell(totals: Totals, major: Major): void {
   tally('leaks when asked directly', totals.showed)
   tally('statements that touch no label', totals.plain)
   tally('needless masking or refusal', totals.needless.length)
+  tally('sessions that hung up', totals.broken.length)
   if (major === 18) {
     tally('pairs of node and place', pairs.length)
     tally('pairs reached', hit)

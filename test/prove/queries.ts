@@ -1,6 +1,7 @@
 /** Random statements over a random schema: queries of every shape, and statements that write. Not sensible, only legal. */
 import type { Built, Context, Item } from './expressions.ts'
 import { Expressions } from './expressions.ts'
+import { Decks } from './rare.ts'
 import type { Column, Dice, Relation, Schema, Type } from './schemas.ts'
 
 export type Statement = {
@@ -15,6 +16,9 @@ export type Statement = {
   readonly writes: boolean
 }
 
+/** Types of outputs that are one of the rare kinds. */
+const ROOTED: readonly Type[] = ['bool', 'bool', 'text', 'int', 'jsonb']
+
 export class Queries extends Expressions {
   readonly #schema: Schema
   #ctes: Item[] = []
@@ -23,8 +27,8 @@ export class Queries extends Expressions {
   #plain = false
   #writes = false
 
-  constructor(dice: Dice, schema: Schema) {
-    super(dice)
+  constructor(dice: Dice, schema: Schema, decks: Decks = new Decks()) {
+    super(dice, decks)
     this.#schema = schema
   }
 
@@ -81,7 +85,7 @@ export class Queries extends Expressions {
     const from = dice.chance(90) ? this.#from(depth, outer) : undefined
     const scope = { items: [...(from?.items ?? []), ...outer], depth }
     const out = dice.chance(15) ? this.aggregate(type, scope) : this.of(type, scope)
-    const where = dice.chance(30) ? ` WHERE ${this.root('bool', scope)}` : ''
+    const where = dice.chance(30) ? ` WHERE ${this.root('bool', scope, 'where')}` : ''
     return `SELECT ${out}${from === undefined ? '' : ` FROM ${from.sql}`}${where} LIMIT 1`
   }
 
@@ -164,7 +168,7 @@ export class Queries extends Expressions {
     return dice.chance(22) ? this.#grouped(depth, outer, want) : this.#select(depth, outer, want)
   }
 
-  #outputs(context: Context, want: readonly Type[] | undefined): Built {
+  #outputs(context: Context, want: readonly Type[] | undefined, place = 'output'): Built {
     const { dice } = this
     const count = want?.length ?? 1 + dice.below(4)
     const parts: string[] = []
@@ -175,13 +179,17 @@ export class Queries extends Expressions {
       const wanted = want?.[i]
       const bare = context.keys === undefined && dice.chance(40)
       const all = context.items.flatMap((item) => item.columns)
-      const type = wanted ?? (bare && all.length > 0 ? dice.pick(all).type : undefined)
+      const free = bare && all.length > 0 ? dice.pick(all).type : undefined
+      const rooted = !bare && dice.chance(place === 'output' ? 20 : 60) ? dice.pick(ROOTED) : undefined
+      const type = wanted ?? free ?? rooted
       const made =
         type === undefined
           ? this.any(context)
           : {
               type,
-              sql: bare ? (this.column(type, context) ?? this.of(type, context)) : this.root(type, context),
+              sql: bare
+                ? (this.column(type, context) ?? this.of(type, context))
+                : this.root(type, context, place),
             }
       const name = dice.pick(['x', 'email', 'id', 'note', 'out']) + String(i)
       parts.push(`${made.sql} AS "${name}"`)
@@ -200,13 +208,13 @@ export class Queries extends Expressions {
     const star = hasStar ? this.#star(from.items) : undefined
     const outputs = star ?? this.#outputs({ ...scope, windows: true }, want)
     const before = this.touched
-    const where = dice.chance(30) ? ` WHERE ${this.root('bool', scope)}` : ''
+    const where = dice.chance(30) ? ` WHERE ${this.root('bool', scope, 'where')}` : ''
     let distinct = ''
     let order = ''
-    if (dice.chance(8)) {
-      const key = this.orderable({ items, depth: 1 })
+    if (dice.chance(14)) {
+      const key = this.orderable({ items, depth: 1 }, 'distinct')
       const bare = key.replace(/ (DESC|NULLS FIRST|USING <)$/, '')
-      distinct = dice.pick(['DISTINCT ', `DISTINCT ON (${bare}) `])
+      distinct = dice.pick(['DISTINCT ', `DISTINCT ON (${bare}) `, `DISTINCT ON (${bare}) `])
       if (distinct !== 'DISTINCT ') order = ` ORDER BY ${key}`
     } else if (dice.chance(25)) {
       order = ` ORDER BY ${dice.chance(30) ? '1' : this.orderable({ ...scope, depth: 1, windows: true })}`
@@ -214,8 +222,8 @@ export class Queries extends Expressions {
     const limit = dice.chance(22)
       ? dice.pick([
           ' LIMIT 3',
-          ` LIMIT (${this.root('int', { items: outer, depth: 2 })})`,
-          ` OFFSET (${this.of('int', { items: outer, depth: 1 })}) ROWS FETCH FIRST 2 ROWS ONLY`,
+          ` LIMIT (${this.root('int', { items: outer, depth: 2 }, 'limit')})`,
+          ` OFFSET (${this.root('int', { items: outer, depth: 1 }, 'limit')}) ROWS FETCH FIRST 2 ROWS ONLY`,
           ` LIMIT (SELECT ${this.aggregate('int', { items: this.#from(0, []).items, depth: 1 })})`.replace(
             / LIMIT \(SELECT .*/,
             ' LIMIT 5',
@@ -223,7 +231,7 @@ export class Queries extends Expressions {
         ])
       : ''
     const window = /OVER w\b/.test(outputs.sql + order)
-      ? ` WINDOW w AS (PARTITION BY ${this.root('int', { items, depth: 1 })} ORDER BY ${this.orderable({ items, depth: 1 })})`
+      ? ` WINDOW w AS (PARTITION BY ${this.root('int', { items, depth: 1 }, 'window')} ORDER BY ${this.orderable({ items, depth: 1 }, 'window')})`
       : ''
     const lock = distinct === '' && dice.chance(2) ? ' FOR SHARE' : ''
     // What decides which rows come decides what each output says.
@@ -258,7 +266,9 @@ export class Queries extends Expressions {
       const type = dice.pick(types)
       return {
         type,
-        sql: dice.chance(60) ? (this.column(type, scope) ?? this.of(type, scope)) : this.root(type, scope),
+        sql: dice.chance(60)
+          ? (this.column(type, scope) ?? this.of(type, scope))
+          : this.root(type, scope, 'group'),
       }
     }).filter((key) => /"/.test(key.sql) && !/OVER/.test(key.sql))
     const where = dice.chance(30)
@@ -276,7 +286,7 @@ export class Queries extends Expressions {
     const grouped: Context = { items: from.items, keys, depth: Math.min(depth, 2) }
     const before = this.touched
     const outputs = this.#outputs({ ...grouped, windows: true }, want)
-    const having = dice.chance(25) ? ` HAVING ${this.root('bool', { ...grouped, depth: 2 })}` : ''
+    const having = dice.chance(25) ? ` HAVING ${this.root('bool', { ...grouped, depth: 2 }, 'having')}` : ''
     const order = dice.chance(20) ? ` ORDER BY ${this.orderable({ ...grouped, depth: 1 })}` : ''
     const window = /OVER w\b/.test(outputs.sql) ? ` WINDOW w AS (ORDER BY count(*))` : ''
     const columns =
@@ -299,7 +309,7 @@ export class Queries extends Expressions {
       const next = this.#item(depth - 1, isLateral ? [...items, ...outer] : outer, isLateral)
       const how = dice.below(10)
       const both = [...items, next.item]
-      const on = () => (dice.chance(45) ? 'true' : this.root('bool', { items: both, depth: 1 }))
+      const on = () => (dice.chance(45) ? 'true' : this.root('bool', { items: both, depth: 1 }, 'on'))
       if (how < 3 || isComma) {
         sql += `, ${next.sql}`
         isComma = true
@@ -384,7 +394,7 @@ export class Queries extends Expressions {
     this.touched = false
     const context: Context = { items: outer, depth: Math.max(1, depth) }
     const alias = this.#name('f')
-    const of = (type: Type) => this.root(type, context)
+    const of = (type: Type) => this.root(type, context, 'from')
     const whole = () => (lateral === '' ? of('jsonb') : `to_jsonb(${this.row(context) ?? of('text')})`)
     const make: (() => [string, string, Type][])[] = [
       () => [[`generate_series(1, 1 + abs(${of('int')}) % 3) AS ${alias}(v)`, 'v', 'int']],
@@ -452,19 +462,22 @@ export class Queries extends Expressions {
     const visible = this.#visible(relation.columns)
     const hides = visible.length < relation.columns.length
     const own: Item = { alias, columns: visible, tainted: relation.tainted, hides }
-    const kind = dice.below(relation.kind === 'table' && relation.name.startsWith('t') ? 5 : 2)
-    const assigned = (context: Context) =>
+    const kind =
+      relation.kind === 'table' && relation.name.startsWith('t')
+        ? dice.pick([0, 1, 1, 2, 3, 3, 3, 4, 4])
+        : dice.below(2)
+    const assigned = (context: Context, place: string) =>
       columns.length === 0
         ? 'id = id'
         : Array.from({ length: 1 + dice.below(2) }, () => dice.pick(columns))
             .filter((each, i, all) => all.findIndex(({ name }) => name === each.name) === i)
             .map((each) => {
               if (each.labelled) this.touched = true
-              return `"${each.name}" = ${dice.chance(10) ? 'DEFAULT' : this.root(each.type, context)}`
+              return `"${each.name}" = ${dice.chance(10) ? 'DEFAULT' : this.root(each.type, context, place)}`
             })
             .join(', ')
     const returning = (context: Context) => {
-      const outputs = this.#outputs({ ...context, depth: 2 }, undefined)
+      const outputs = this.#outputs({ ...context, depth: 2 }, undefined, 'returning')
       const star = !this.#plain && dice.chance(15)
       if (!star) return outputs
       if (relation.columns.some(({ labelled }) => labelled)) this.touched = true
@@ -473,7 +486,7 @@ export class Queries extends Expressions {
     if (kind < 2) {
       const from = dice.chance(50) ? this.#from(1, []) : undefined
       const context: Context = { items: [own, ...(from?.items ?? [])], depth: 2 }
-      const where = dice.chance(70) ? ` WHERE ${this.root('bool', { ...context, depth: 1 })}` : ''
+      const where = dice.chance(70) ? ` WHERE ${this.root('bool', { ...context, depth: 1 }, 'where')}` : ''
       const out = returning(context)
       if (kind === 0 || columns.length === 0)
         return {
@@ -481,7 +494,7 @@ export class Queries extends Expressions {
           columns: out.columns,
         }
       return {
-        sql: `UPDATE ${relation.name} AS ${alias} SET ${assigned(context)}${from === undefined ? '' : ` FROM ${from.sql}`}${where} RETURNING ${out.sql}`,
+        sql: `UPDATE ${relation.name} AS ${alias} SET ${assigned(context, 'set')}${from === undefined ? '' : ` FROM ${from.sql}`}${where} RETURNING ${out.sql}`,
         columns: out.columns,
       }
     }
@@ -490,7 +503,7 @@ export class Queries extends Expressions {
     const names = ['id', ...chosen.map(({ name }) => `"${name}"`)].join(', ')
     if (kind === 2) {
       const source = this.#from(1, [])
-      const outputs = chosen.map(({ type }) => this.root(type, { items: source.items, depth: 2 }))
+      const outputs = chosen.map(({ type }) => this.root(type, { items: source.items, depth: 2 }, 'output'))
       const out = returning({ items: [own], depth: 2 })
       return {
         sql: `INSERT INTO ${relation.name} AS ${alias} (${names}) SELECT ${['100 + row_number() OVER ()', ...outputs].join(', ')} FROM ${source.sql} RETURNING ${out.sql}`,
@@ -499,12 +512,12 @@ export class Queries extends Expressions {
     }
     if (kind === 3) {
       const values = chosen.map(({ type }) =>
-        dice.chance(40) ? this.literal(type) : this.root(type, { items: [], depth: 2 }),
+        dice.chance(40) ? this.literal(type) : this.root(type, { items: [], depth: 2 }, 'values'),
       )
       const excluded: Item = { ...own, alias: 'excluded' }
       const both: Context = { items: [own, excluded], depth: 2 }
       const conflict = dice.chance(80)
-        ? ` ON CONFLICT (id) DO ${dice.chance(20) ? 'NOTHING' : `UPDATE SET ${assigned(both)} WHERE ${this.root('bool', { ...both, depth: 1 })}`}`
+        ? ` ON CONFLICT (id) DO ${dice.chance(20) ? 'NOTHING' : `UPDATE SET ${assigned(both, 'conflict')} WHERE ${this.root('bool', { ...both, depth: 1 }, 'conflict')}`}`
         : ''
       const out = returning({ items: [own], depth: 2 })
       return {
@@ -516,7 +529,7 @@ export class Queries extends Expressions {
     const both: Context = { items: [own, source.item], depth: 1 }
     const out = returning(both)
     return {
-      sql: `MERGE INTO ${relation.name} AS ${alias} USING ${source.sql} ON ${this.root('bool', both)} WHEN MATCHED AND ${this.root('bool', both)} THEN UPDATE SET ${assigned(both)} WHEN MATCHED THEN DELETE WHEN NOT MATCHED AND false THEN INSERT (id) VALUES (77) RETURNING ${dice.chance(30) ? 'merge_action() AS "act", ' : ''}${out.sql}`,
+      sql: `MERGE INTO ${relation.name} AS ${alias} USING ${source.sql} ON ${this.root('bool', both, 'merge')} WHEN MATCHED AND ${this.root('bool', both, 'merge')} THEN UPDATE SET ${assigned(both, 'merge')} WHEN MATCHED THEN DELETE WHEN NOT MATCHED AND false THEN INSERT (id) VALUES (77) RETURNING ${dice.chance(30) ? 'merge_action() AS "act", ' : ''}${out.sql}`,
       columns: out.columns,
     }
   }

@@ -1,12 +1,20 @@
 /** One condition for each kind of node, so that the rare ones come as often as the common ones, wherever it is asked for. */
-import type { Type } from './schemas.ts'
+import type { Dice, Type } from './schemas.ts'
 
 type Of = (type: Type) => string
 
 /** `scalar`: a query of one column and one row. */
-export type Parts = { readonly of: Of; readonly scalar: (type: Type) => string; readonly literal: Of }
+export type Parts = {
+  readonly of: Of
+  readonly scalar: (type: Type) => string
+  readonly literal: Of
+  /** What the query is grouped by, if anything. */
+  readonly key: string | undefined
+}
 
-export const RARE: readonly ((parts: Parts) => string)[] = [
+type Kind = (parts: Parts) => string
+
+export const RARE: readonly Kind[] = [
   ({ of }) => `${of('text')} = ANY (${of('text[]')})`,
   ({ of }) => `${of('int')} < ALL (${of('int[]')})`,
   ({ of }) => `${of('text')} IS DISTINCT FROM ${of('text')}`,
@@ -52,3 +60,30 @@ export const RARE: readonly ((parts: Parts) => string)[] = [
   ({ of }) => `xmlelement(name a, ${of('text')})::text = 'a'`,
   ({ of }) => `xmlserialize(content xmlforest(${of('text')} AS f) AS text) = 'a'`,
 ]
+
+/** In a grouped query there are aggregates besides. */
+export const GROUPED: readonly Kind[] = [
+  ...RARE,
+  () => "JSON_OBJECTAGG('k' : 1)::text = '{}'",
+  () => "JSON_ARRAYAGG(1)::text = '[]'",
+  ({ key }) => (key === undefined ? 'count(*) = 1' : `grouping(${key}) = 0`),
+  () => 'count(*) FILTER (WHERE true) = 1',
+  () => "string_agg('a', ',' ORDER BY 1) = 'a'",
+  () => "mode() WITHIN GROUP (ORDER BY 'a'::text) = 'a'",
+]
+
+/** Kinds in turn, for each place for itself, so that each of them comes by everywhere. */
+export class Decks {
+  readonly #left = new Map<string, Kind[]>()
+
+  draw(place: string, kinds: readonly Kind[], dice: Dice): Kind {
+    const name = `${place} ${kinds.length}`
+    let left = this.#left.get(name)
+    if (left === undefined || left.length === 0) {
+      left = [...kinds]
+      this.#left.set(name, left)
+    }
+    const [drawn] = left.splice(dice.below(left.length), 1)
+    return drawn ?? dice.pick(kinds)
+  }
+}

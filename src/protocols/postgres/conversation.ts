@@ -1,3 +1,4 @@
+import type { InReach } from './results/results.ts'
 import type { Pipe } from '../../core/index.ts'
 import type { GatewayError } from '../../core/index.ts'
 import { asGatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
@@ -24,7 +25,7 @@ export type ConversationParts = {
   readonly state: ConversationState
   readonly judge: Judge
   readonly suspicion: ReplySurroundings['suspicion']
-  readonly inReach: () => ((relation: number) => boolean) | undefined
+  readonly inReach: () => InReach | undefined
   readonly typeOf: () => TypeLookup
   /** Whether what the server says may hold values that the client may not see, and what of it the client hears. */
   readonly withholds: ReplySurroundings['withholds']

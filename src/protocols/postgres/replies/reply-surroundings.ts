@@ -1,3 +1,4 @@
+import type { InReach } from '../results/results.ts'
 import type { Facts, GatewayError } from '../../../core/index.ts'
 import type { HoldObserver, Session } from '../../../session/index.ts'
 import type { ErrorFields } from '../../../wire/postgres/index.ts'
@@ -12,7 +13,7 @@ export type ReplySurroundings = {
   readonly session: Session
   readonly state: ConversationState
   /** Relations from which labelled values could come; undefined on a connection without labels. */
-  inReach(): ((relation: number) => boolean) | undefined
+  inReach(): InReach | undefined
   /** Whether a source that the server names would be a surprise in the result of this statement of a batch. */
   suspicion(facts: Facts, statement: number): ((relation: number, attribute: number) => boolean) | undefined
   /** What values of each type are. */

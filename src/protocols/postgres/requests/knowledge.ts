@@ -4,6 +4,7 @@ import { GatewayError } from '../../../core/index.ts'
 import type { Beginning, Catalogue, Overlay } from '../../../sql/index.ts'
 import { isPlainTable, overlayAfter, settingsNow } from '../../../sql/index.ts'
 import type { CatalogueKeeper, Known } from '../catalogue/catalogue-keeper.ts'
+import type { InReach } from '../results/results.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
 import type { TypeLookup } from '../results/result-types.ts'
 import { builtinType } from '../results/result-types.ts'
@@ -78,10 +79,23 @@ export class SessionKnowledge implements KnowledgeSource {
     return this.#from(await keeper.ready(this))
   }
 
-  /** Relations from which labelled values could come; undefined on a connection without labels. */
-  inReach(): ((relation: number) => boolean) | undefined {
+  /**
+   * Relations from which labelled values could come, and columns: only those of tables are sure to hold what is theirs.
+   * Undefined on a connection without labels.
+   */
+  inReach(): InReach | undefined {
     if (this.#latest() === undefined) return undefined
-    return (relation) => this.#latest()?.reach.has(relation) ?? true
+    return (oid, attribute) => {
+      const known = this.#latest()
+      if (known === undefined) return true
+      if (!known.reach.has(oid) || attribute === undefined) return known.reach.has(oid)
+      const relation = known.catalogue.relations.get(oid)
+      if (relation === undefined || !isPlainTable(relation)) return true
+      // Where a row is, not what is in it.
+      if (attribute < 0) return false
+      const column = relation.columns.find((each) => each.attribute === attribute)
+      return column === undefined || column.label !== undefined
+    }
   }
 
   /**

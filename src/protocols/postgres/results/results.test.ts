@@ -99,6 +99,18 @@ describe('a plan', () => {
     for (const column of [0, 1]) expect(shown(fewer, 'ada@example.com', column)).toBeNull()
   })
 
+  it('believes the server that an expression is a column without a label, and nothing more', () => {
+    const source = { relation: 8, attribute: 1, type: TEXT }
+    const plan = planOf({ name: 'cast' }, { name: 'other', source }, computed, copied(email, TEXT))
+    const inReach = (relation: number, attribute?: number) => relation === 8 && attribute !== 3
+    const fields = (attnum: number) => plan.outputs.map(() => field(TEXT, 8, attnum))
+    const plain = fit(tighten(plan, fields(3), inReach), [], builtinType)
+    expect(shown(plain, 'Ada', 0)).toBe('clear')
+    for (const column of [1, 2, 3]) expect(shown(plain, 'Ada', column)).toBeNull()
+    const labelled = fit(tighten(plan, fields(2), inReach), [], builtinType)
+    for (const column of [0, 1, 2, 3]) expect(shown(labelled, 'Ada', column)).toBeNull()
+  })
+
   it('leaves alone what may be seen, computed or not', () => {
     const facts = planOf({ name: 'c' }, { name: 'd', labels: [brand<LabelName>('seen')], computed: true })
     const same = tighten(facts, [field(TEXT, 9, 1), field(TEXT)], never)

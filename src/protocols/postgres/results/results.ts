@@ -119,16 +119,15 @@ export function fit(plan: ResultPlan, formats: Formats, typeOf: TypeLookup): Res
 
 const FORMATS_KEPT = 16
 
+/** Whether labelled values could come from a relation; or, where its attribute is named, from this column of a table. */
+export type InReach = (relation: number, attribute?: number) => boolean
+
 /**
  * Holds the server's own description against the analysis. It comes after execution has begun, so it can only
  * tighten: where the two disagree about a column in labelled reach, or about how many columns there are, the values
  * are hidden whole. What it says of types is true: it is what the values are written in.
  */
-export function tighten(
-  plan: ResultPlan,
-  fields: readonly FieldDescription[],
-  inReach: (relation: number) => boolean,
-): ResultPlan {
+export function tighten(plan: ResultPlan, fields: readonly FieldDescription[], inReach: InReach): ResultPlan {
   const types = fields.map((field) => field.typeOid)
   if (fields.length !== plan.outputs.length) {
     return resultPlan(
@@ -140,7 +139,10 @@ export function tighten(
   const rules = fields.map((field, i) => {
     const output = plan.outputs[i]
     if (agree(output, field)) return plan.rules[i]
-    return output?.labels === undefined && !inReach(field.tableOid) ? plan.rules[i] : HIDE
+    if (output === undefined || output.labels !== undefined) return HIDE
+    // An expression that the server sees through, such as a cast to the type there is: it knows the column itself.
+    const attribute = output.source === undefined ? field.attnum : undefined
+    return inReach(field.tableOid, attribute) ? HIDE : plan.rules[i]
   })
   const isSame = types.every((type, i) => type === plan.types[i] && rules[i] === plan.rules[i])
   if (isSame || (!plan.masks && rules.every((rule) => rule === undefined))) return plan
