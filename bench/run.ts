@@ -4,12 +4,14 @@
  * table, writes bench/results/<name>.json. Promise: every figure printed was measured in this run.
  */
 import { parseArgs } from 'node:util'
+import { decisions } from './decisions.ts'
 import { postgres } from './postgres/index.ts'
 import { recording } from './recording.ts'
 import type { BenchOptions } from './support/options.ts'
 import { endAll } from './support/processes.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
+  decisions,
   postgres,
   recording,
 }
