@@ -17,6 +17,58 @@ async function factsOf(text: string): Promise<Facts> {
   return analyse(await parser.parse(text), { searchPath: ['public'] })
 }
 
+describe('with a catalogue, what comes in company', () => {
+  const catalogue = sampleCatalogue()
+  const known = async (text: string): Promise<Facts> =>
+    analyse(await parser.parse(text), { catalogue, searchPath: ['public'] })
+
+  it.each([
+    ['SELECT * FROM customer_names', ['customer_list', 'customer_names', 'customers'], []],
+    ['COPY (SELECT * FROM order_totals) TO STDOUT', ['order_totals', 'orders'], []],
+    ['EXPLAIN SELECT * FROM customer_list', ['customer_list', 'customers'], []],
+    ['SELECT * FROM events', ['events', 'events_2024'], []],
+    ['SELECT * FROM ONLY events', ['events'], []],
+    ['SELECT * FROM ONLY events, events e', ['events', 'events_2024'], []],
+    // Its rows are its own until it is filled again.
+    ['SELECT * FROM customer_mat', ['customer_mat'], []],
+    ['REFRESH MATERIALIZED VIEW customer_mat', ['customers'], ['customer_mat']],
+    ['UPDATE customer_list SET name = NULL', ['customers'], ['customer_list', 'customers']],
+    ['DELETE FROM events', [], ['events', 'events_2024']],
+    ['ALTER TABLE events ADD COLUMN x int', [], ['events', 'events_2024']],
+    // A view that is made or dropped is not run.
+    ['CREATE VIEW v AS SELECT * FROM customer_list', ['customer_list'], ['v']],
+    ['DROP VIEW customer_list', [], ['customer_list']],
+    [
+      'CREATE TEMP VIEW v AS SELECT * FROM customer_list; SELECT * FROM v',
+      ['customer_list', 'customers'],
+      ['v'],
+    ],
+  ])('%s', async (text, reads, writes) => {
+    const facts = await known(text)
+    const bare = (names: readonly string[]) =>
+      names.map((name) => name.replace('public.', '')).filter((name) => name !== 'v' || writes.length === 0)
+    expect(bare(facts.reads)).toEqual(reads)
+    expect(facts.writes.map((name) => name.replace('public.', ''))).toEqual(writes)
+  })
+})
+
+describe('EXECUTE in another statement', () => {
+  it.each([
+    ['PREPARE p AS SELECT * FROM a; EXPLAIN ANALYZE EXECUTE p', 'read', ['a'], []],
+    ['PREPARE p AS DELETE FROM a; EXPLAIN ANALYZE EXECUTE p', 'write', [], ['a']],
+    ['PREPARE p AS SELECT f() FROM a; EXPLAIN ANALYZE EXECUTE p', 'opaque', ['a'], []],
+    ['PREPARE p AS SELECT * FROM a; CREATE TABLE b AS EXECUTE p', 'define', ['a'], ['b']],
+    ['PREPARE p AS SELECT * FROM a; EXPLAIN ANALYZE CREATE TABLE b AS EXECUTE p', 'define', ['a'], ['b']],
+    ['EXPLAIN ANALYZE EXECUTE unheard_of', 'opaque', [], []],
+    ['CREATE TABLE b AS EXECUTE unheard_of', 'opaque', [], ['b']],
+  ])('%s', async (text, commandClass, reads, writes) => {
+    const facts = await factsOf(text)
+    expect(facts.class).toBe(commandClass)
+    expect(facts.reads).toEqual(reads)
+    expect(facts.writes).toEqual(writes)
+  })
+})
+
 describe('without labels, what is read and written', () => {
   it.each([
     ['SELECT * FROM a, s.b JOIN c ON true', ['a', 'c', 's.b'], []],
@@ -56,6 +108,22 @@ describe('without labels, what is read and written', () => {
     ['DECLARE c CURSOR FOR SELECT * FROM a', ['a'], []],
     ['PREPARE p AS INSERT INTO a VALUES ($1)', [], ['a']],
     ['SELECT * FROM a; DELETE FROM b', ['a'], ['b']],
+    // Definitions that name relations in lists of strings.
+    ['DROP TABLE a, s.b', [], ['a', 's.b']],
+    [
+      'DROP VIEW a; DROP MATERIALIZED VIEW b; DROP SEQUENCE c; DROP FOREIGN TABLE d',
+      [],
+      ['a', 'b', 'c', 'd'],
+    ],
+    ['DROP TRIGGER t ON s.a', [], ['s.a']],
+    ['DROP RULE r ON a; DROP POLICY p ON b', [], ['a', 'b']],
+    ['DROP FUNCTION a; DROP INDEX b; DROP TYPE c', [], []],
+    ["COMMENT ON TABLE s.a IS 'x'; COMMENT ON COLUMN b.x IS 'y'", [], ['b', 's.a']],
+    ["COMMENT ON CONSTRAINT c ON a IS 'x'; COMMENT ON TRIGGER t ON b IS 'y'", [], ['a', 'b']],
+    ["SECURITY LABEL ON COLUMN s.a.x IS 'x'", [], ['s.a']],
+    ['ALTER EXTENSION e ADD TABLE a', [], ['a']],
+    ['CREATE SEQUENCE q OWNED BY s.a.id', [], ['q', 's.a']],
+    ['ALTER SEQUENCE q OWNED BY a.id; ALTER SEQUENCE r OWNED BY NONE', [], ['a', 'q', 'r']],
     ['SELECT U&"\\0061" FROM U&"s\\0065cret"', ['secret'], []],
     ['SELECT * FROM "A", A', ['A', 'a'], []],
     ['SELECT 1', [], []],

@@ -2,6 +2,7 @@ import type { FetchStmt, Node, RawStmt } from 'libpg-query'
 import type { CommandClass, Facts, Output, StatementFacts } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
+import { touchedBy } from './company.ts'
 import { classOfCalls } from './statement/calls.ts'
 import type { Catalogue } from './catalogue/catalogue.ts'
 import { classOf, classOfKind, explains, redefines } from './statement/classify.ts'
@@ -13,7 +14,7 @@ import type { ParseResult } from './parse/parser.ts'
 import type { RulesOff } from './lineage/lineage-rules.ts'
 import type { LineageMeans, SessionNames } from './lineage/protect.ts'
 import { protect } from './lineage/protect.ts'
-import type { RelationRef, Survey } from './statement/survey.ts'
+import type { Survey } from './statement/survey.ts'
 import { survey } from './statement/survey.ts'
 import { executedBy, kindOf, showName } from './parse/tree.ts'
 import { readsUnbounded, writesEverything } from './statement/unbounded.ts'
@@ -124,6 +125,15 @@ class BatchNames implements SessionNames {
     return 'FetchStmt' in node ? this.#find('cursor', node.FetchStmt.portalname ?? '') : undefined
   }
 
+  /** The facts of what an EXECUTE in EXPLAIN or CREATE TABLE AS runs. */
+  runsInside(node: Node): Facts | undefined {
+    let inner: Node | undefined
+    if ('ExplainStmt' in node) inner = node.ExplainStmt.query
+    else if ('CreateTableAsStmt' in node) inner = node.CreateTableAsStmt.query
+    if (inner === undefined) return undefined
+    return 'ExecuteStmt' in inner ? this.runs(inner) : this.runsInside(inner)
+  }
+
   #find(what: 'prepared' | 'cursor', name: string): Facts | undefined {
     if (this.#made[what].has(name) || this.#cleared[what]) return this.#made[what].get(name)
     return this.#context.named?.[what](name)
@@ -196,12 +206,12 @@ class Gathered {
     const node = raw.stmt
     if (node === undefined) return
     const found = survey(node)
-    const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#catalogue)
-    for (const relation of found.relations) {
-      const shown = this.#show(relation)
-      if (relation.role === 'read') this.#reads.add(shown)
-      else this.#writes.add(shown)
-    }
+    const inside = this.#session.runsInside(node)
+    const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#catalogue, inside?.class)
+    const { reads, writes } = touchedBy(node, found, this.#names)
+    for (const each of [...reads, ...(inside?.reads ?? [])]) this.#reads.add(each)
+    for (const each of [...writes, ...(inside?.writes ?? [])]) this.#writes.add(each)
+    for (const each of inside?.calls ?? []) this.#calls.add(each)
     for (const call of found.calls) this.#calls.add(showName(call))
     this.#unbounded ||= readsUnbounded(node)
     this.#writesEverything ||= runsItsParts(node) && found.changes.some(writesEverything)
@@ -218,11 +228,6 @@ class Gathered {
       ...(copy === undefined ? {} : { copy }),
       ...(own || runs?.statements[0]?.own === true ? { own: true } : {}),
     })
-  }
-
-  #show(relation: RelationRef): string {
-    const meaning = this.#names?.relation(relation)
-    return meaning?.kind === 'relation' ? showName(meaning.relation) : showName(relation)
   }
 
   #protect(node: Node, found: Survey): Pick<StatementFacts, 'outputs' | 'copy'> {
@@ -295,10 +300,17 @@ class Gathered {
   }
 }
 
-function classOfAll(node: Node, found: Survey, catalogue: Catalogue | undefined): CommandClass {
-  const classes: CommandClass[] = [classOf(node)]
+/** `executed`: the class of what an EXECUTE inside of it runs; absent where there is none, or it is not known. */
+function classOfAll(
+  node: Node,
+  found: Survey,
+  catalogue: Catalogue | undefined,
+  executed: CommandClass = 'opaque',
+): CommandClass {
+  const classes: CommandClass[] = [classOf(node, executed)]
   if (runsItsParts(node)) {
-    for (const kind of found.nested) classes.push(classOfKind(kind) ?? 'opaque')
+    for (const kind of found.nested)
+      classes.push(kind === 'ExecuteStmt' ? executed : (classOfKind(kind) ?? 'opaque'))
     if (found.into) classes.push('define')
     classes.push(classOfCalls(found, catalogue))
   }

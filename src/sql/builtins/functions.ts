@@ -167,7 +167,30 @@ const READS_ELSEWHERE = words(`
   pg_mcv_list_items currtid2 pg_stat_get_wal_senders pg_stat_get_subscription pg_stat_get_replication_slot
   pg_stat_get_archiver pg_stat_get_wal pg_stat_get_io pg_config pg_control_system pg_control_checkpoint
   pg_control_recovery pg_control_init pg_get_replication_slots pg_get_sequence_data pg_get_multixact_members
-  satisfies_hash_partition`)
+  pg_filenode_relation pg_stat_get_function_calls pg_stat_get_snapshot_timestamp pg_stat_get_subscription_stats
+  pg_stat_have_stats satisfies_hash_partition`)
+
+/**
+ * Compute from their arguments as well, but under names that nobody writes who has the operator, cast or aggregate which
+ * they are behind. Read only, and not allowed in labelled reach.
+ */
+const BEHIND_OPERATORS = words(`
+  array_in array_out booland_statefunc booleq boolne boolor_statefunc cashlarger cashsmaller circle_center
+  elem_contained_by_multirange elem_contained_by_range float4send float8_accum float8_combine float8_regr_accum
+  float8_regr_combine float8send hash_aclitem hash_aclitem_extended hash_array hash_array_extended hash_multirange
+  hash_multirange_extended hash_numeric hash_numeric_extended hash_range hash_range_extended hash_record
+  hash_record_extended hashbpchar hashbpcharextended hashchar hashcharextended hashenum hashenumextended hashfloat4
+  hashfloat4extended hashfloat8 hashfloat8extended hashinet hashinetextended hashint2 hashint2extended hashint4
+  hashint4extended hashint8 hashint8extended hashmacaddr hashmacaddr8 hashmacaddr8extended hashmacaddrextended hashname
+  hashnameextended hashoid hashoidextended hashoidvector hashoidvectorextended int4mul interval_hash
+  interval_hash_extended jsonb_contained jsonb_delete jsonb_delete_path jsonb_hash jsonb_hash_extended
+  multirange_adjacent_multirange multirange_adjacent_range multirange_contained_by_multirange
+  multirange_contained_by_range multirange_contains_elem multirange_contains_multirange multirange_contains_range
+  multirange_intersect multirange_minus multirange_overlaps_multirange multirange_overlaps_range multirange_union
+  numeric_inc pg_lsn_hash pg_lsn_hash_extended poly_center range_adjacent range_adjacent_multirange range_contained_by
+  range_contained_by_multirange range_contains range_contains_elem range_contains_multirange range_intersect range_minus
+  range_overlaps range_overlaps_multirange range_union starts_with textcat time_hash time_hash_extended timestamp_hash
+  timestamp_hash_extended timetz_hash timetz_hash_extended tsvectorin tsvectorout uuid_hash uuid_hash_extended xid8cmp`)
 
 /** Act on the server, other sessions, replication, or the files of the machine. */
 const ADMINISTERS = words(`
@@ -196,7 +219,7 @@ export const SIGNALS: ReadonlySet<string> = new Set(
 )
 
 const CLASS_OF = new Map<string, CommandClass>([
-  ...[...HARMLESS, ...QUIET, ...READS_ELSEWHERE].map((name) => [name, 'read'] as const),
+  ...[...HARMLESS, ...QUIET, ...READS_ELSEWHERE, ...BEHIND_OPERATORS].map((name) => [name, 'read'] as const),
   ...WRITES.map((name) => [name, 'write'] as const),
   ...ADMINISTERS.map((name) => [name, 'administer'] as const),
 ])

@@ -119,6 +119,8 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     constraints,
     labels: [...carried].sort(),
     reach,
+    children: listed(parts.inherits.map(({ parent, child }) => [parent, child] as const)),
+    ruled: listed(parts.ruleReads.map(({ relation, of }) => [relation, of] as const)),
     shadowed: shadowedOf(parts, reach),
     unmatched: patterns.filter((each) => !labels.matched.has(each)).map((each) => each.assignment),
   }
@@ -260,6 +262,16 @@ function functionsOf(parts: CatalogueParts): Map<string, UserFunction> {
     })
   }
   return functions
+}
+
+function listed(pairs: readonly (readonly [number, number])[]): Map<number, number[]> {
+  const lists = new Map<number, number[]>()
+  for (const [from, to] of pairs) {
+    const list = lists.get(from)
+    if (list === undefined) lists.set(from, [to])
+    else list.push(to)
+  }
+  return lists
 }
 
 function untrustedCasts(parts: CatalogueParts): CatalogueParts['casts'] {

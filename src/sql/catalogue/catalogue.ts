@@ -33,6 +33,10 @@ export type Catalogue = {
   readonly labels: readonly LabelName[]
   /** Relations that carry a label, and all from which labelled values might come: views, partitions, parents. */
   readonly reach: ReadonlySet<number>
+  /** Children and partitions of a relation: its rows are theirs as well. */
+  readonly children: ReadonlyMap<number, readonly number[]>
+  /** What the rules of a relation name: of a view, the relations it reads. */
+  readonly ruled: ReadonlyMap<number, readonly number[]>
   /** Names of relations in reach that relations out of reach have as well, in another schema. */
   readonly shadowed: ReadonlySet<string>
   /** Assignments that name no column there is: worth a warning. */

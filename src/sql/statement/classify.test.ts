@@ -138,6 +138,7 @@ const STATEMENTS: Record<CommandClass, readonly string[]> = {
     'BEGIN; CREATE TABLE t (a int); COMMIT',
   ],
   administer: [
+    'ALTER TABLE t REPLICA IDENTITY FULL',
     'CREATE ROLE r',
     'ALTER ROLE r SUPERUSER',
     'ALTER ROLE r SET search_path = x',

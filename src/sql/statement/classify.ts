@@ -130,6 +130,8 @@ const CLASSES = {
   CreatePLangStmt: 'administer',
   CreateEventTrigStmt: 'administer',
   AlterEventTrigStmt: 'administer',
+  // Stands in ALTER TABLE only.
+  ReplicaIdentityStmt: 'administer',
   CreatePublicationStmt: 'administer',
   AlterPublicationStmt: 'administer',
   CreateSubscriptionStmt: 'administer',
@@ -145,7 +147,6 @@ const CLASSES = {
   ReturnStmt: 'opaque',
   PLAssignStmt: 'opaque',
   SetOperationStmt: 'opaque',
-  ReplicaIdentityStmt: 'opaque',
 } as const satisfies Record<StatementKind, CommandClass>
 
 const BY_KIND: ReadonlyMap<string, CommandClass> = new Map(Object.entries(CLASSES))
@@ -174,25 +175,34 @@ const UPKEEP: ReadonlySet<string> = new Set([
   'LoadStmt',
 ])
 
-/** The class of the statement itself, without what its parts add. Unknown kinds are opaque. */
-export function classOf(node: Node): CommandClass {
+/**
+ * The class of the statement itself, without what its parts add. Unknown kinds are opaque. `executed`: the class of
+ * what an EXECUTE in it runs, where that is known.
+ */
+export function classOf(node: Node, executed: CommandClass = 'opaque'): CommandClass {
+  if ('ExecuteStmt' in node) return executed
   const base = classOfKind(kindOf(node)) ?? 'opaque'
-  return strictest([base, refine(node)])
+  return strictest([base, refine(node, executed)])
 }
 
-function refine(node: Node): CommandClass {
+function refine(node: Node, executed: CommandClass): CommandClass {
   if ('SelectStmt' in node) return intoOf(node.SelectStmt)
   if ('CopyStmt' in node) return copyOf(node.CopyStmt)
-  if ('ExplainStmt' in node) return explains(node.ExplainStmt) ? innerOf(node.ExplainStmt.query) : 'read'
+  if ('ExplainStmt' in node) {
+    return explains(node.ExplainStmt) ? innerOf(node.ExplainStmt.query, executed) : 'read'
+  }
   if ('DeclareCursorStmt' in node) return innerOf(node.DeclareCursorStmt.query)
   if ('PrepareStmt' in node) return innerOf(node.PrepareStmt.query)
-  if ('CreateTableAsStmt' in node) return innerOf(node.CreateTableAsStmt.query)
+  if ('CreateTableAsStmt' in node) return innerOf(node.CreateTableAsStmt.query, executed)
   if ('VariableSetStmt' in node) return changeOfStatement(node.VariableSetStmt).class
   if ('TransactionStmt' in node) return transactionOf(node.TransactionStmt)
   if ('AlterTableStmt' in node) return alterTableOf(node.AlterTableStmt)
   if ('CreateSchemaStmt' in node) {
     const { authrole, schemaElts } = node.CreateSchemaStmt
-    return strictest([authrole === undefined ? 'read' : 'administer', ...(schemaElts ?? []).map(classOf)])
+    return strictest([
+      authrole === undefined ? 'read' : 'administer',
+      ...(schemaElts ?? []).map((each) => classOf(each)),
+    ])
   }
   if ('DropStmt' in node) return objectClass(node.DropStmt.removeType)
   if ('RenameStmt' in node) return objectClass(node.RenameStmt.renameType)
@@ -201,8 +211,8 @@ function refine(node: Node): CommandClass {
   return 'read'
 }
 
-function innerOf(query: Node | undefined): CommandClass {
-  return query === undefined ? 'opaque' : classOf(query)
+function innerOf(query: Node | undefined, executed: CommandClass = 'opaque'): CommandClass {
+  return query === undefined ? 'opaque' : classOf(query, executed)
 }
 
 /** EXPLAIN ANALYZE runs its statement; `ANALYZE off` and the last of several options count, as in the server. */

@@ -27,7 +27,11 @@ export type Survey = {
   readonly beyond: boolean
 }
 
-export type RelationRef = QualifiedName & { readonly role: 'read' | 'write' }
+export type RelationRef = QualifiedName & {
+  readonly role: 'read' | 'write'
+  /** Without its children. */
+  readonly only?: true
+}
 
 /** Names of WITH that are visible, innermost first. */
 type Scope = { readonly names: ReadonlySet<string>; readonly outer: Scope } | undefined
@@ -111,6 +115,7 @@ export function survey(statement: Node): Survey {
     relations.push({
       name: relname,
       role,
+      ...(fields['inh'] === true ? {} : { only: true as const }),
       ...(typeof schemaname === 'string' ? { schema: schemaname } : {}),
       ...(typeof catalogname === 'string' ? { database: catalogname } : {}),
     })
