@@ -1,0 +1,97 @@
+-- One of each way to come by a table: what the facts say of it is held against the locks of a real server.
+CREATE TABLE people (id int PRIMARY KEY, name text, email text);
+CREATE TABLE notes (id int PRIMARY KEY, person int REFERENCES people, body text);
+CREATE TABLE log (at timestamptz DEFAULT now(), what text);
+INSERT INTO people VALUES (1, 'Ada', 'ada@example.com'), (2, 'Grace', 'grace@example.com');
+INSERT INTO notes SELECT id, id, name FROM people;
+-- Views, and views of views.
+CREATE VIEW names AS SELECT id, name FROM people;
+CREATE VIEW noted AS SELECT n.name, o.body FROM names n JOIN notes o ON o.person = n.id;
+CREATE MATERIALIZED VIEW kept AS SELECT * FROM noted;
+SELECT * FROM names;
+SELECT count(*) FROM noted WHERE name < 'B';
+SELECT * FROM kept;
+REFRESH MATERIALIZED VIEW kept;
+UPDATE names SET name = upper(name) WHERE id = 1;
+EXPLAIN SELECT * FROM noted;
+CREATE TABLE copied AS SELECT * FROM noted;
+SELECT * INTO copied_again FROM names;
+COPY (SELECT * FROM names) TO STDOUT;
+LOCK TABLE names IN SHARE MODE;
+-- Rules.
+CREATE RULE logged AS ON INSERT TO notes DO ALSO INSERT INTO log (what) SELECT new.body || name FROM people WHERE id = new.person;
+INSERT INTO notes VALUES (10, 1, 'ruled');
+CREATE RULE unnamed AS ON DELETE TO names DO INSTEAD DELETE FROM notes WHERE person = old.id;
+DELETE FROM names WHERE id = 2;
+DROP RULE unnamed ON names;
+-- Children and partitions.
+CREATE TABLE staff (salary int) INHERITS (people);
+SELECT * FROM people;
+SELECT * FROM ONLY people;
+SELECT a.id FROM ONLY people a, people b;
+UPDATE people SET name = 'x' WHERE false;
+CREATE TABLE events (id int, kind text) PARTITION BY LIST (kind);
+CREATE TABLE events_a PARTITION OF events FOR VALUES IN ('a');
+CREATE TABLE events_rest PARTITION OF events DEFAULT PARTITION BY RANGE (id);
+CREATE TABLE events_low PARTITION OF events_rest FOR VALUES FROM (0) TO (10);
+CREATE TABLE events_more (id int, kind text);
+ALTER TABLE events ATTACH PARTITION events_more FOR VALUES IN ('m');
+INSERT INTO events VALUES (1, 'a'), (2, 'b');
+SELECT * FROM events WHERE kind = 'b';
+DELETE FROM events WHERE id = 1;
+ALTER TABLE events ADD COLUMN at timestamptz;
+CREATE INDEX ON events (at);
+ANALYZE events;
+TRUNCATE events;
+ALTER TABLE events DETACH PARTITION events_more;
+DROP TABLE events_a;
+-- Changes with everything in them.
+WITH gone AS (DELETE FROM notes WHERE id = 10 RETURNING *) INSERT INTO log (what) SELECT body FROM gone RETURNING what;
+INSERT INTO people VALUES (1, 'Ada', '') ON CONFLICT (id) DO UPDATE SET email = (SELECT max(body) FROM notes) RETURNING id;
+MERGE INTO log l USING noted n ON l.what = n.name WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (what) VALUES (n.name);
+UPDATE notes SET body = p.name FROM people p WHERE p.id = notes.person;
+DELETE FROM notes USING people p WHERE p.id = person AND p.name IS NULL;
+WITH RECURSIVE up(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM up WHERE id < (SELECT count(*) FROM log)) SELECT * FROM up;
+SELECT * FROM people p, LATERAL (SELECT body FROM notes WHERE person = p.id LIMIT 1) n FOR UPDATE OF p;
+SELECT (SELECT max(at) FROM log), EXISTS (TABLE notes), ARRAY(SELECT id FROM people);
+-- Names that only the session knows.
+PREPARE one AS SELECT * FROM names WHERE id = $1;
+EXECUTE one(1);
+EXPLAIN ANALYZE EXECUTE one(1);
+CREATE TABLE executed AS EXECUTE one(1);
+DEALLOCATE one;
+CREATE TEMP TABLE mine AS SELECT * FROM people;
+CREATE TEMP VIEW mine_too AS SELECT m.id, n.body FROM mine m, notes n;
+SELECT * FROM mine_too;
+BEGIN;
+DECLARE each CURSOR FOR SELECT * FROM noted;
+FETCH 1 FROM each;
+COMMIT;
+CREATE SCHEMA other;
+CREATE TABLE other.people (id int);
+SET search_path = other, public;
+SELECT * FROM people, public.people p;
+INSERT INTO people SELECT id FROM notes;
+RESET search_path;
+-- Keys, triggers, policies, code of users.
+DELETE FROM people WHERE id = 77;
+CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (what) VALUES ('loud'); RETURN new; END $$;
+CREATE TRIGGER loud BEFORE INSERT ON executed FOR EACH ROW EXECUTE FUNCTION loud();
+INSERT INTO executed VALUES (1, 'x');
+CREATE FUNCTION noisy() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM people';
+SELECT noisy();
+DO $$ BEGIN PERFORM * FROM people; END $$;
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (person IN (SELECT id FROM people));
+-- Definitions that name tables in lists of strings.
+COMMENT ON TABLE people IS 'who';
+COMMENT ON COLUMN notes.body IS 'what';
+CREATE SEQUENCE counted OWNED BY notes.id;
+ALTER TABLE notes REPLICA IDENTITY FULL;
+DROP POLICY own ON notes;
+DROP TRIGGER loud ON executed;
+ALTER TABLE executed RENAME TO done;
+DROP TABLE done;
+DROP MATERIALIZED VIEW kept;
+DROP VIEW noted, mine_too;
+DROP TABLE people CASCADE;
