@@ -52,6 +52,31 @@ describe('with a catalogue, what comes in company', () => {
   })
 })
 
+describe('a column with the name of a function', () => {
+  const catalogue = sampleCatalogue({
+    functions: [
+      { schema: 'public', name: 'note', volatile: true, extension: null },
+      { schema: 'public', name: 'total', volatile: true, takesOne: false, extension: null },
+    ],
+  })
+
+  it.each([
+    ['SELECT o.note FROM orders o', 'read'],
+    ['SELECT public.orders.note FROM orders', 'read'],
+    ['SELECT (SELECT o.note) FROM orders o', 'read'],
+    // Not from a relation that has it, or not surely.
+    ['SELECT c.note FROM customers c', 'opaque'],
+    ['SELECT o.note FROM orders o, LATERAL (SELECT o.note FROM customers o) x', 'opaque'],
+    ['SELECT (o.id).note FROM orders o', 'opaque'],
+    // Cannot be called with one argument.
+    ['SELECT c.total FROM customers c', 'read'],
+  ])('%s', async (text, commandClass) => {
+    const facts = analyse(await parser.parse(text), { catalogue, searchPath: ['public'] })
+    expect(facts.class).toBe(commandClass)
+    expect(facts.calls).toEqual(commandClass === 'opaque' ? ['note'] : [])
+  })
+})
+
 describe('EXECUTE in another statement', () => {
   it.each([
     ['PREPARE p AS SELECT * FROM a; EXPLAIN ANALYZE EXECUTE p', 'read', ['a'], []],
@@ -108,6 +133,12 @@ describe('without labels, what is read and written', () => {
     ['DECLARE c CURSOR FOR SELECT * FROM a', ['a'], []],
     ['PREPARE p AS INSERT INTO a VALUES ($1)', [], ['a']],
     ['SELECT * FROM a; DELETE FROM b', ['a'], ['b']],
+    [
+      'CREATE SCHEMA s CREATE VIEW v AS SELECT * FROM t, u CREATE TABLE t (a int)',
+      ['s.t', 'u'],
+      ['s.t', 's.v'],
+    ],
+    ['CREATE SCHEMA AUTHORIZATION r CREATE TABLE t (a int)', [], ['r.t']],
     // Definitions that name relations in lists of strings.
     ['DROP TABLE a, s.b', [], ['a', 's.b']],
     [

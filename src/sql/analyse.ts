@@ -2,6 +2,7 @@ import type { FetchStmt, Node, RawStmt } from 'libpg-query'
 import type { CommandClass, Facts, Output, StatementFacts } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
+import { withAttributeCalls } from './attributes.ts'
 import { touchedBy } from './company.ts'
 import { classOfCalls } from './statement/calls.ts'
 import type { Catalogue } from './catalogue/catalogue.ts'
@@ -205,7 +206,7 @@ class Gathered {
   add(raw: RawStmt): void {
     const node = raw.stmt
     if (node === undefined) return
-    const found = survey(node)
+    const found = withAttributeCalls(node, survey(node), this.#names)
     const inside = this.#session.runsInside(node)
     const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#catalogue, inside?.class)
     const { reads, writes } = touchedBy(node, found, this.#names)

@@ -69,6 +69,40 @@ async function check(text: string, expected: Outcome): Promise<void> {
   }
 }
 
+/** `x.f` is `f(x)` where x has no column f, and may be any value in parentheses. */
+const AS_ATTRIBUTES: readonly (readonly [string, Outcome])[] = [
+  ["SELECT ('SELECT to_tsvector(email) FROM customers'::text).ts_stat", 'escape'],
+  ["SELECT x.ts_stat FROM unnest(ARRAY['SELECT to_tsvector(email) FROM customers']) x", 'escape'],
+  ['SELECT ($1::text).ts_stat', 'escape'],
+  ["SELECT (lower('SELECT to_tsvector(email) FROM customers')).ts_stat", 'escape'],
+  ["SELECT ((ARRAY['/etc/passwd'])[1]).pg_read_file", 'escape'],
+  ["SELECT ((ARRAY['/etc/passwd'])[1]).pg_read_file", 'administer'],
+  ["SELECT ('/etc/passwd'::text).lo_import", 'administer'],
+  ['SELECT (1234).pg_terminate_backend', 'administer'],
+  ["SELECT s.nextval FROM unnest(ARRAY['orders_id_seq'::regclass]) s", 'write'],
+  ["SELECT ('SELECT 1'::text).ts_stat", 'opaque'],
+  ['SELECT (16384::oid).lo_get', 'escape'],
+  ['SELECT orders.get_email FROM orders', 'escape'],
+  ['SELECT public.orders.get_email FROM public.orders', 'escape'],
+  ['SELECT (o).get_email FROM orders o', 'escape'],
+  ['SELECT id FROM orders o WHERE o.get_email > $1', 'escape'],
+  ['SELECT (SELECT o.get_email) FROM orders o', 'escape'],
+  ['WITH customers AS (SELECT * FROM orders) SELECT customers.get_email FROM customers', 'escape'],
+  ['SELECT o.get_email FROM (SELECT * FROM orders) o', 'escape'],
+  ['SELECT o.get_email FROM orders AS o(a, b, c, d, e)', 'escape'],
+  ['INSERT INTO orders (id) VALUES (1) RETURNING orders.get_email', 'escape'],
+  ['UPDATE orders SET note = orders.get_email', 'escape'],
+  // A column is a column.
+  ['SELECT o.note FROM orders o', 'nothing'],
+  ['SELECT (o).note FROM orders o', 'nothing'],
+  ["SELECT ('abc'::text).upper", 'nothing'],
+  ['SELECT c.relname FROM pg_class c', 'nothing'],
+]
+
+describe('functions called as attributes', () => {
+  it.each(AS_ATTRIBUTES)('%s', check)
+})
+
 const WRAPPED = [
   'concat(email)',
   'substring(email FROM 1 FOR 3)',

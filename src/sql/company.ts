@@ -1,4 +1,4 @@
-import type { Node } from 'libpg-query'
+import type { CreateSchemaStmt, Node } from 'libpg-query'
 import type { Relation } from './catalogue/catalogue.ts'
 import { classOfKind } from './statement/classify.ts'
 import type { Names } from './session/names.ts'
@@ -19,9 +19,24 @@ export function touchedBy(
   names: Names | undefined,
 ): { readonly reads: ReadonlySet<string>; readonly writes: ReadonlySet<string> } {
   const touched = new Touched(names, runsQueries(node))
-  for (const relation of relations) touched.add(relation)
+  for (const relation of 'CreateSchemaStmt' in node ? within(node.CreateSchemaStmt, relations) : relations)
+    touched.add(relation)
   for (const name of objectsOf(node)) touched.add({ ...name, role: 'write' })
   return touched
+}
+
+/** What CREATE SCHEMA makes along with it stands in that schema, also where its other parts name it. */
+function within(
+  { schemaname, authrole }: CreateSchemaStmt,
+  relations: readonly RelationRef[],
+): RelationRef[] {
+  const schema = schemaname ?? authrole?.rolename
+  const isMade = ({ role, schema: own }: RelationRef) => role === 'write' && own === undefined
+  const made = new Set(relations.filter(isMade).map(({ name }) => name))
+  if (schema === undefined) return [...relations]
+  return relations.map((each) =>
+    each.schema === undefined && made.has(each.name) ? { ...each, schema } : each,
+  )
 }
 
 /** Whether the views and rules it names are run: a definition leaves them where they are. */
@@ -46,7 +61,8 @@ class Touched {
     const { role } = named
     const meaning = this.#names?.relation(named)
     if (meaning?.kind === 'relation') {
-      this.#addRelation(meaning.relation, role, named.only === true)
+      // A definition of the parent alone is that of its children all the same.
+      this.#addRelation(meaning.relation, role, named.only === true && this.#runs)
       return
     }
     this.#show(showName(named), role)

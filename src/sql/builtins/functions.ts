@@ -224,6 +224,17 @@ const CLASS_OF = new Map<string, CommandClass>([
   ...ADMINISTERS.map((name) => [name, 'administer'] as const),
 ])
 
+/** Not on any list, so opaque, and can be called as `value.name`. */
+const UNLISTED: ReadonlySet<string> = new Set(
+  words('amvalidate fmgr_c_validator fmgr_internal_validator fmgr_sql_validator plpgsql_validator ts_stat'),
+)
+
+/** Whether a built-in function of this name does more than compute: then `x.name` is not to be taken for a column. */
+export function mayBeCalled(name: string): boolean {
+  if (HARMLESS.has(name)) return false
+  return CLASS_OF.has(name) || UNLISTED.has(name) || /^(pg|lo|binary_upgrade)_/.test(name)
+}
+
 /** The class of a built-in function by its name, or `undefined` when the name is not known to be one. */
 export function builtinClass(name: string): CommandClass | undefined {
   return CLASS_OF.get(name)

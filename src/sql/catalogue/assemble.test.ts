@@ -248,7 +248,7 @@ describe('functions', () => {
   it('of one name count as the least known of them', () => {
     const catalogue = sampleCatalogue({
       functions: [
-        { schema: 'a', name: 'f', volatile: false, extension: 'citext' },
+        { schema: 'a', name: 'f', volatile: false, takesOne: false, extension: 'citext' },
         { schema: 'b', name: 'f', volatile: true, extension: null },
         { schema: 'c', name: 'f', volatile: false, extension: 'citext' },
       ],
@@ -256,6 +256,7 @@ describe('functions', () => {
     expect(catalogue.functions.get('f')).toEqual({
       schemas: new Set(['a', 'b', 'c']),
       volatile: true,
+      takesOne: true,
       harmless: false,
     })
   })

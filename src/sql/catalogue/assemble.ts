@@ -50,6 +50,8 @@ export type CatalogueParts = {
     readonly schema: string
     readonly name: string
     readonly volatile: boolean
+    /** Can be called with a single argument; so it is where that is not told. */
+    readonly takesOne?: boolean
     readonly extension: string | null
   }[]
   readonly operators: readonly { readonly name: string; readonly extension: string | null }[]
@@ -258,6 +260,7 @@ function functionsOf(parts: CatalogueParts): Map<string, UserFunction> {
     functions.set(each.name, {
       schemas: new Set([...(before?.schemas ?? []), each.schema]),
       volatile: each.volatile || before?.volatile === true,
+      takesOne: each.takesOne !== false || before?.takesOne === true,
       harmless: functionsCompute(each.extension) && before?.harmless !== false,
     })
   }

@@ -71,6 +71,8 @@ export type Column = {
 export type UserFunction = {
   readonly schemas: ReadonlySet<string>
   readonly volatile: boolean
+  /** One of them can be called with a single argument, and so as `argument.name`. */
+  readonly takesOne: boolean
   /** All are of extensions whose functions only compute from their arguments. */
   readonly harmless: boolean
 }

@@ -17,6 +17,8 @@ export type Survey = {
   /** Operators as written; LIKE and its kin by the operator behind them. */
   readonly operators: readonly QualifiedName[]
   readonly types: readonly QualifiedName[]
+  /** Every `x.name` and `(value).name`: a column or field, or a function that is called with what stands before it. */
+  readonly attributes: readonly Attribute[]
   /** Kinds of statements nested in this one (the arms of WITH, rule actions), by name. */
   readonly nested: ReadonlySet<string>
   /** Every UPDATE, DELETE and TRUNCATE at any level. */
@@ -26,6 +28,9 @@ export type Survey = {
   /** The walk gave up: too deep, or too many parts. */
   readonly beyond: boolean
 }
+
+/** Without a qualifier: of a value in parentheses. */
+export type Attribute = { readonly qualifier?: string; readonly name: string }
 
 export type RelationRef = QualifiedName & {
   readonly role: 'read' | 'write'
@@ -45,6 +50,7 @@ export function survey(statement: Node): Survey {
   const settings: { name: string | undefined; value: string | undefined }[] = []
   const operators: QualifiedName[] = []
   const types: QualifiedName[] = []
+  const attributes: Attribute[] = []
   const nested = new Set<string>()
   const changes: Node[] = []
   let into = false
@@ -76,7 +82,9 @@ export function survey(statement: Node): Survey {
         if (key === 'relname') addRelation(value, child, scope, role)
         continue
       }
-      if (typeof child !== 'object' || child === null || NAMELESS.has(key)) continue
+      if (typeof child !== 'object' || child === null) continue
+      if (key === 'ColumnRef' || key === 'A_Indirection') addAttributes(attributes, key, child)
+      if (NAMELESS.has(key)) continue
       if (key === 'withClause') {
         pushWith(child, step.scope, depth + 1)
         continue
@@ -87,7 +95,7 @@ export function survey(statement: Node): Survey {
       stack.push({ value: child, key, scope, role: roleOf(key, value, role), depth: depth + 1 })
     }
   }
-  return { relations, calls, settings, operators, types, nested, changes, into, beyond }
+  return { relations, calls, settings, operators, types, attributes, nested, changes, into, beyond }
 
   /** Takes the names of a list; true when there was nothing else in it. */
   function look(fields: Fields, key: string, list: readonly unknown[], parent: string): boolean {
@@ -133,6 +141,20 @@ export function survey(statement: Node): Survey {
       if (name !== undefined) seen.add(name)
     }
   }
+}
+
+function addAttributes(attributes: Attribute[], kind: 'ColumnRef' | 'A_Indirection', child: object): void {
+  if (!isFields(child)) return
+  const list = kind === 'ColumnRef' ? child['fields'] : child['indirection']
+  if (!Array.isArray(list)) return
+  const strings = list.map((each) =>
+    isFields(each) && isFields(each['String']) ? each['String'] : undefined,
+  )
+  const names = strings.map((each) => (typeof each?.['sval'] === 'string' ? each['sval'] : undefined))
+  if (kind === 'A_Indirection') for (const name of names) if (name !== undefined) attributes.push({ name })
+  if (kind === 'A_Indirection' || names.length < 2) return
+  const [qualifier, name] = names.slice(-2)
+  if (qualifier !== undefined && name !== undefined) attributes.push({ qualifier, name })
 }
 
 /**

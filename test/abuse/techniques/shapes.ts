@@ -244,4 +244,14 @@ export const SHAPE_ATTACKS = [
     ['p', 'SELECT concat(name) FROM customers ORDER BY id FETCH FIRST 3 ROWS WITH TIES'],
     ['l', 'SELECT lower(email) FROM ONLY (customers) FOR SHARE NOWAIT'],
   ]),
+  ...technique('functions as attributes', [
+    ['s', "SELECT ('SELECT array_to_tsvector(ARRAY[email]) FROM customers'::text).ts_stat"],
+    ['e', "SELECT x.ts_stat FROM unnest(ARRAY['SELECT array_to_tsvector(ARRAY[email]) FROM customers']) x"],
+    ['b', "SELECT (format('SELECT array_to_tsvector(ARRAY[phone]) FROM %I', 'customers')).ts_stat::text"],
+    ['p', "SELECT (lower('SELECT array_to_tsvector(ARRAY[email]) FROM customers')).ts_stat"],
+    [
+      'y',
+      "SELECT id FROM (SELECT (('SELECT array_to_tsvector(ARRAY[name]) FROM customers'::text).ts_stat)::text) x(id)",
+    ],
+  ]),
 ]

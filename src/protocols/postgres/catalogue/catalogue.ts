@@ -70,7 +70,8 @@ const SYSTEM = `
   WHERE n.nspname IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')`
 
 const FUNCTIONS = `
-  SELECT n.nspname, p.proname, p.provolatile = 'v', ${EXTENSION('pg_proc', 'p.oid')}
+  SELECT n.nspname, p.proname, p.provolatile = 'v', ${EXTENSION('pg_proc', 'p.oid')},
+    p.pronargs > 0 AND p.pronargs - p.pronargdefaults <= 1
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema')`
 
@@ -253,6 +254,7 @@ export function buildCatalogue(
       name: text(row, 1),
       volatile: truth(row, 2),
       extension: row[3] ?? null,
+      takesOne: row[4] !== 'f',
     })),
     operators: rows(OPERATORS).map((row) => ({ name: text(row, 0), extension: row[1] ?? null })),
     types: rows(TYPES).map((row) => ({
