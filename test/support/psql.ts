@@ -1,3 +1,4 @@
+import { PSQL_18 } from '../../tools/system.ts'
 import type { Finished, RunOptions } from './process.ts'
 import { run } from './process.ts'
 
@@ -9,6 +10,16 @@ export async function psql(
   options: RunOptions = {},
 ): Promise<Finished> {
   return run('psql', ['-X', '--no-psqlrc', '-P', 'pager=off', ...args, dsn], { ...options, input })
+}
+
+/** psql 18, otherwise the same. */
+export async function psql18(
+  dsn: string,
+  input: string,
+  args: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<Finished> {
+  return run(PSQL_18, ['-X', '--no-psqlrc', '-P', 'pager=off', ...args, dsn], { ...options, input })
 }
 
 /** One statement's rows, tab-separated and without decoration; throws with psql's own words when it fails. */
