@@ -37,6 +37,7 @@ const NEEDS: readonly Need[] = [
   { package: 'pgbouncer', present: () => onPath('pgbouncer') },
   { package: 'python3-psycopg2', present: () => debianPythonHas('psycopg2') },
   { package: 'python3-psycopg', present: () => debianPythonHas('psycopg') },
+  { package: 'python3-alembic', present: () => debianPythonHas('alembic') },
   { package: 'python3-sqlalchemy', present: () => debianPythonHas('sqlalchemy') },
   { package: 'python3-django', present: () => debianPythonHas('django') },
   { package: 'python3-pip', present: () => debianPythonHas('pip') },
