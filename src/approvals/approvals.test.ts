@@ -185,7 +185,7 @@ describe('answering', () => {
     expect(desk.get(ticket)?.state).toBe('used')
   })
 
-  test('an approval lapses', async () => {
+  test('J-08: an approval lapses', async () => {
     const { ticket } = await desk.open(command())
     await desk.answer(ticket, says('approve', eve))
     clock.advance(LIMITS.approvalUsableMs)

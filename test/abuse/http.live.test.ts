@@ -65,7 +65,7 @@ describe('P-02 and P-03 over HTTP, whatever arrives from either side', () => {
     expect(api.served.filter(({ headers }) => headers.some((each) => each.includes(token)))).toEqual([])
   }
 
-  test.each(FORM_NAMES)('an answer as %s shows no protected value', async (form) => {
+  test.each(FORM_NAMES)('hoop 3.9: an answer as %s shows no protected value', async (form) => {
     for (const target of [`/customers?as=${form}`, `/customers/7?as=${form}`, `/invoices?as=${form}`]) {
       const answer = await get(target, ['Range: bytes=0-30', 'Accept: */*', 'Accept-Encoding: gzip'])
       expect(answer).toMatch(/^HTTP\/1\.1 \d\d\d /)

@@ -60,7 +60,7 @@ describe('P-02 never clear: published attacks', () => {
     )
 
   test.each(['email', 'phone', 'name', 'tags, email', 'id, email, plan', '*'])(
-    'A-12 binary results of some columns: %s',
+    'A-12 and hoop 3.9: binary results of some columns: %s',
     async (list) => {
       for (const table of ['customers', 'customers c']) {
         const sql = `SELECT ${list} FROM ${table}`
@@ -167,7 +167,7 @@ describe('P-02 never clear: published attacks', () => {
     expect(types(seen)).not.toContain('V')
   })
 
-  test('A-13: the decision is of the statement, not of the last text seen', async () => {
+  test('A-13 and peers 2.3, pipelined requests: the decision is of the statement, not of the last text seen', async () => {
     const seen = await told(builder, {
       bytes: Buffer.concat([
         parse('one', 'SELECT email FROM customers'),
@@ -273,13 +273,32 @@ describe('P-02 never clear: published attacks', () => {
     ['TRUNCATE without TABLE', 'TRUNCATE ONLY api_keys CASCADE'],
     ['dynamic EXECUTE', "DO $$BEGIN EXECUTE 'DR' || 'OP TABLE api_keys'; END$$"],
     ['a rule', 'CREATE RULE r AS ON SELECT TO api_keys DO INSTEAD SELECT 1'],
+    ['DROP of a view', 'DROP VIEW customer_balance'],
+    ['DROP of a materialised view', 'DROP MATERIALIZED VIEW IF EXISTS kept'],
+    ['DROP of a function', 'DROP FUNCTION IF EXISTS owed(int)'],
+    ['DROP of a foreign table', 'DROP FOREIGN TABLE IF EXISTS far'],
+    ['DROP of what is owned', 'DROP OWNED BY crm_app'],
+    ['DROP of a role', 'DROP ROLE IF EXISTS builder'],
   ])('A-30 and hoop 3.7: an unsafe write is held or refused when it is %s', async (_, sql) => {
     const count = async () =>
       world.server.sql('SELECT count(*) AS n, bool_or(revoked) AS r FROM api_keys', [], 'crm')
     const before = await count()
     const seen = await told(agent, ...simple(sql))
+    // By the gateway: what the server says about it has been asked of the server.
     expect(stateOf(seen).length).toBeGreaterThan(0)
+    expect(stateOf(seen).filter((state) => state?.startsWith('SL') !== true)).toEqual([])
     expect(await count()).toEqual(before)
+  })
+
+  test.each([
+    ['the words in a text', "SELECT 'DROP TABLE api_keys; DELETE FROM api_keys' AS words"],
+    ['the words in a comment', 'SELECT 1 /* DELETE FROM api_keys; TRUNCATE api_keys */'],
+    ['the words as names', 'SELECT 1 AS "drop table", 2 AS "delete from"'],
+    ['WHERE on the next line', 'SELECT id\nFROM customers\nWHERE\n  id = 1'],
+  ])('hoop 3.7: no false alarm at %s', async (_, sql) => {
+    const seen = await told(agent, ...simple(sql))
+    expect(stateOf(seen)).toEqual([])
+    expect(rows(seen)).toBe(1)
   })
 
   test.each([
@@ -288,6 +307,30 @@ describe('P-02 never clear: published attacks', () => {
     [
       'peers 2.3: copy into a new table, then read it',
       'CREATE TABLE taken AS SELECT email FROM customers; TABLE taken',
+    ],
+    ['peers 2.3: user variables', "SELECT set_config('my.v', email, false) FROM customers; SHOW my.v"],
+    [
+      'peers 2.3: user variables with a star',
+      "SELECT set_config('my.v', c::text, false) FROM customers c; SHOW my.v",
+    ],
+    ['peers 2.3: prepare from a text', 'PREPARE taken AS SELECT upper(email) FROM customers; EXECUTE taken'],
+    [
+      'peers 2.3: a cursor fetched later',
+      'DECLARE taken CURSOR FOR SELECT upper(email), email FROM customers; FETCH 5 FROM taken',
+    ],
+    [
+      'peers 2.3: the output of a plan',
+      'EXPLAIN (ANALYZE, VERBOSE) SELECT upper(email) FROM customers WHERE email = ANY (SELECT email FROM customers)',
+    ],
+    ['hoop 3.7: PHI columns by a star', 'SELECT * FROM customers'],
+    [
+      'hoop 3.7: PHI columns by an escaped identifier',
+      String.raw`SELECT U&"\0065mail", U&"em\0061il" || '' FROM customers`,
+    ],
+    ['hoop 3.7: PHI columns by a row as JSON', 'SELECT to_json(c) FROM customers c'],
+    [
+      'hoop 3.9: binary large objects and files',
+      "SELECT lo_from_bytea(0, convert_to(email, 'UTF8')) FROM customers; SELECT pg_read_file('PG_VERSION')",
     ],
     ['peers 2.3: types that are not strings', 'SELECT salary, salary + 1 FROM employees'],
     ['peers 2.3: a statement that does not parse', 'SELECT email FROM customers WHERE ((('],

@@ -10,10 +10,15 @@ export async function mintDsn(
   gateway: Pick<TestGateway, 'dataDirectory'>,
   connection: string,
   as: string,
+  actsFor?: string,
 ): Promise<string> {
   const client = new ApiClient({ kind: 'socket', path: join(gateway.dataDirectory, OPERATOR_SOCKET) })
   try {
-    const minted = await client.call('POST', '/v1/operator/credentials', { connection, as })
+    const minted = await client.call('POST', '/v1/operator/credentials', {
+      connection,
+      as,
+      ...(actsFor === undefined ? {} : { for: actsFor }),
+    })
     const field = (name: string) => encodeURIComponent(String(Reflect.get(Object(minted), name)))
     return `postgresql://${field('id')}:${field('secret')}@${field('address')}:${field('port')}/${field('database')}`
   } finally {

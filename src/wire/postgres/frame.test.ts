@@ -361,7 +361,7 @@ test('the longest message there is flows through without being kept', () => {
   }
 })
 
-test('collecting a message byte by byte stays linear', () => {
+test('hoop 3.9: collecting a message byte by byte stays linear', () => {
   const time = (bodyBytes: number): number => {
     const framer = new Framer({ bodyBytesMax: 1 << 24, wholeBytesMax: 1 << 24 })
     const sink = new Recorder()
