@@ -42,7 +42,7 @@ export type Output = {
 }
 
 /**
- * How COPY writes rows, as the statement asks for it, its defaults filled in. Delimiter, quote and escape are one byte
+ * How COPY writes rows, or reads them, as the statement asks for it, its defaults filled in. Delimiter, quote and escape are one byte
  * each; `header`: the first row is names.
  */
 export type CopyForm =
@@ -65,6 +65,8 @@ export type StatementFacts = {
   readonly own?: true
   /** The outputs come as rows of COPY ... TO STDOUT. */
   readonly copy?: CopyForm
+  /** It takes rows of COPY ... FROM STDIN, some of whose columns have labels: how they are written, and by position. */
+  readonly copyIn?: { readonly form: CopyForm; readonly columns: readonly (readonly LabelName[])[] }
 }
 
 /**

@@ -220,18 +220,19 @@ class Gathered {
     const runs = this.#session.runs(node)
     const followed = this.#protect(node, found)
     const outputs = followed.outputs ?? this.#addNamed(node, runs)
-    const { copy } = followed
+    const { copy, copyIn } = followed
     const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
     this.#session.follow(node, this.#names, this.#lastEscaped)
     this.#statements.push({
       class: runs === undefined ? commandClass : classAround(node, runs),
       ...(outputs === undefined ? {} : { outputs }),
       ...(copy === undefined ? {} : { copy }),
+      ...(copyIn === undefined ? {} : { copyIn }),
       ...(own || runs?.statements[0]?.own === true ? { own: true } : {}),
     })
   }
 
-  #protect(node: Node, found: Survey): Pick<StatementFacts, 'outputs' | 'copy'> {
+  #protect(node: Node, found: Survey): Pick<StatementFacts, 'outputs' | 'copy' | 'copyIn'> {
     const names = this.#names
     const { views, off } = this.#context
     if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return {}
@@ -249,8 +250,12 @@ class Gathered {
     for (const label of result.escape?.labels ?? []) this.#escaping.add(label)
     this.#reason ??= result.escape?.reason
     this.#reach ||= result.reach
-    const { outputs, copy } = result
-    return { ...(outputs === undefined ? {} : { outputs }), ...(copy === undefined ? {} : { copy }) }
+    const { outputs, copy, copyIn } = result
+    return {
+      ...(outputs === undefined ? {} : { outputs }),
+      ...(copy === undefined ? {} : { copy }),
+      ...(copyIn === undefined ? {} : { copyIn }),
+    }
   }
 
   /** EXECUTE and FETCH are what they run. */

@@ -106,6 +106,8 @@ export class Conversation {
       settings: parts.settings,
       masked: parts.masked,
       cutOff: parts.cancelUpstream,
+      copyBegins: (flight, statement, formats) =>
+        parts.writeBack.copyBegins(flight.judgement.facts, statement, formats),
       wait: (work, then) => this.#wait(work, then),
       settled: () => this.#settled(),
       parameter: (name, value) => parts.judge.parameter(name, value),

@@ -1,7 +1,10 @@
+import type { GatewayError } from '../../core/index.ts'
+import type { Permitted } from '../../session/index.ts'
 import type { FieldDescription } from '../../wire/postgres/index.ts'
 import { STATUS_BYTES } from '../../wire/postgres/index.ts'
 import type { Overlay } from '../../sql/index.ts'
 import { NO_OVERLAY } from '../../sql/index.ts'
+import type { CopySearch } from './requests/value-search.ts'
 import type { Portal, Statement } from './pending.ts'
 import { Names, PendingQueue } from './pending.ts'
 
@@ -28,6 +31,10 @@ export class ConversationState {
   skippingLocally = false
   /** The server takes COPY data and ignores Sync. */
   copyIn = false
+  /** The rows that it takes go into labelled columns: what looks through them, and for which command. */
+  copySearch: { readonly search: CopySearch; readonly flight: Permitted } | undefined
+  /** What the client is told in place of the server's error: COPY was made to fail. */
+  copyRefusal: GatewayError | undefined
   /** What the session has changed for itself. */
   overlay: Overlay = NO_OVERLAY
   /** The server has reported an error since the last ReadyForQuery. */

@@ -286,3 +286,37 @@ describe('how much is asked about labelled columns', () => {
     expect(facts.asked).toEqual(values === undefined ? undefined : { [facts.touches[0] ?? '']: values })
   })
 })
+
+describe('COPY FROM STDIN into labelled columns', () => {
+  const text = { kind: 'text', delimiter: '\t', null: '\\N', header: false }
+
+  it('says by position which columns have labels, and how rows are read', async () => {
+    const named = await factsOf('COPY customers (id, email, plan) FROM STDIN')
+    expect(named.statements[0]?.copyIn).toEqual({ form: text, columns: [[], ['pii.email'], []] })
+    const all = await factsOf('COPY customers FROM STDIN (FORMAT binary)')
+    expect(all.statements[0]?.copyIn?.form).toEqual({ kind: 'binary' })
+    expect(all.statements[0]?.copyIn?.columns.flat()).toContain('pii.email')
+    expect(all.escape).toBeUndefined()
+  })
+
+  it('of a batch, each for itself', async () => {
+    const { statements } = await factsOf('COPY orders FROM STDIN; COPY customers (email) FROM STDIN')
+    expect(statements.map(({ copyIn }) => copyIn?.columns)).toEqual([undefined, [['pii.email']]])
+  })
+
+  it('says nothing where none has', async () => {
+    for (const sql of [
+      'COPY orders FROM STDIN',
+      'COPY customers (id) FROM STDIN',
+      'COPY customers TO STDOUT',
+    ])
+      expect((await factsOf(sql)).statements[0]?.copyIn, sql).toBeUndefined()
+  })
+
+  it('is an escape in a form in which masked values could not be found', async () => {
+    const { escape, statements } = await factsOf("COPY customers (id, email) FROM STDIN (ENCODING 'SJIS')")
+    expect(statements[0]?.copyIn).toBeUndefined()
+    expect(escape?.labels).toEqual(['pii.email'])
+    expect((await factsOf("COPY customers (id) FROM STDIN (ENCODING 'SJIS')")).escape).toBeUndefined()
+  })
+})

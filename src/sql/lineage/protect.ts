@@ -1,11 +1,11 @@
 import type { CopyStmt, Node } from 'libpg-query'
-import type { CopyForm, Output } from '../../core/command.ts'
+import type { CopyForm, Output, StatementFacts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
 import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
 import { checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from '../statement/classify.ts'
-import { copyForm } from '../statement/copy-form.ts'
+import { copyForm, copyInForm } from '../statement/copy-form.ts'
 import { checkDefinition } from './definitions.ts'
 import { isTemporary, settingEffect } from '../session/effects.ts'
 import { Findings } from './findings.ts'
@@ -29,6 +29,8 @@ export type Protection = {
   readonly outputs?: readonly Output[]
   /** How COPY writes the outputs. */
   readonly copy?: CopyForm
+  /** How COPY reads rows from the client, and the labels of the columns that they are for. */
+  readonly copyIn?: StatementFacts['copyIn']
   readonly labels: readonly LabelName[]
   readonly touches: readonly LabelName[]
   readonly asked: ReadonlyMap<LabelName, number>
@@ -66,7 +68,9 @@ export function protect(
 ): Protection {
   const findings = new Findings(names.catalogue.labels)
   const reach = found.relations.some((relation) => isInReach(names.relation(relation), names))
-  const rows = new Statement(node, found, names, findings, session, reach, means).check()
+  const statement = new Statement(node, found, names, findings, session, reach, means)
+  const rows = statement.check()
+  const { copyIn } = statement
   const form = 'CopyStmt' in node ? copyForm(node.CopyStmt) : undefined
   const { escaped } = findings
   // Also where some labels escape: who may see those may not see the rest.
@@ -75,6 +79,7 @@ export function protect(
   return {
     ...(outputs === undefined ? {} : { outputs }),
     ...(outputs === undefined || form === undefined ? {} : { copy: form }),
+    ...(copyIn === undefined ? {} : { copyIn }),
     labels: labelsIn(outputs),
     touches: findings.touches,
     asked: findings.asked,
@@ -147,6 +152,7 @@ class Statement {
   readonly #session: SessionNames
   readonly #reach: boolean
   readonly #means: LineageMeans
+  copyIn: StatementFacts['copyIn']
 
   constructor(
     node: Node,
@@ -347,7 +353,18 @@ class Statement {
     const counted = names !== undefined && named.length === names.length
     const columns = attlist === undefined || !counted ? all : named
     if (isFrom !== true) return toClient({ columns, counted, rest: [] })
-    this.#findings.store(unionOf(columns))
+    const labels = unionOf(columns)
+    const form = copyInForm(copy)
+    this.#findings.store(labels)
+    if (form !== undefined && labels.length > 0) {
+      this.copyIn = {
+        form,
+        columns: counted || attlist === undefined ? columns.map((each) => each.labels) : [],
+      }
+    } else if (labels.length > 0) {
+      const reason = `Send COPY in another form: in this one masked values (${labels.join(', ')}) could not be told from others.`
+      this.#findings.escape(labels, reason)
+    }
     // Which rows a condition lets in depends on what the client sends.
     walk.expressions.predicate(copy.whereClause, { items, outer: undefined }, undefined)
     return undefined

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CopyForm } from '../../core/command.ts'
-import { copyForm } from './copy-form.ts'
+import { copyForm, copyInForm } from './copy-form.ts'
 import type { Parser } from '../parse/parser.ts'
 import { createParser } from '../parse/parser.ts'
 
@@ -12,13 +12,13 @@ beforeAll(async () => {
 
 afterAll(() => parser.close())
 
-async function formOf(sql: string): Promise<CopyForm | undefined> {
+async function formOf(sql: string, read = copyForm): Promise<CopyForm | undefined> {
   const parsed = await parser.parse(sql)
   if (parsed.kind !== 'parsed') throw new Error('not parsed')
   const [first] = parsed.tree.stmts ?? []
   const node = first?.stmt
   if (node === undefined || !('CopyStmt' in node)) throw new Error('not a COPY')
-  return copyForm(node.CopyStmt)
+  return read(node.CopyStmt)
 }
 
 const TEXT: CopyForm = { kind: 'text', delimiter: '\t', null: '\\N', header: false }
@@ -73,4 +73,30 @@ describe('the form of the rows of COPY', () => {
     'COPY t TO STDOUT (FREEZE)',
     'COPY t TO STDOUT (DELIMITER 1.5)',
   ])('%s has none that is known', async (sql) => expect(await formOf(sql)).toBeUndefined())
+})
+
+describe('the form of the rows that COPY reads', () => {
+  it.each<[string, CopyForm]>([
+    ['COPY t FROM STDIN', TEXT],
+    ["COPY t FROM STDIN (NULL 'ada@example.com')", { ...TEXT, null: 'ada@example.com' }],
+    ['COPY t (a) FROM STDIN WITH (HEADER match, FREEZE)', { ...TEXT, header: true }],
+    ["COPY t FROM STDIN (FORMAT csv, DEFAULT '-', FORCE_NULL (a), FORCE_NOT_NULL (b))", CSV],
+    ['COPY t FROM STDIN (FORMAT csv, ON_ERROR ignore, REJECT_LIMIT 3, LOG_VERBOSITY verbose)', CSV],
+    ["COPY t FROM STDIN (FORMAT binary, ENCODING 'LATIN1')", { kind: 'binary' }],
+    ["COPY t FROM STDIN (ENCODING 'ISO_8859-5')", TEXT],
+    ["COPY t FROM STDIN (ENCODING 'Windows-1252')", TEXT],
+    ["COPY t FROM STDIN (ENCODING 'EUC_JP')", TEXT],
+    ['COPY t FROM STDIN CSV QUOTE $$x$$', { ...CSV, quote: 'x', escape: 'x' }],
+  ])('%s', async (sql, form) => expect(await formOf(sql, copyInForm)).toEqual(form))
+
+  it.each([
+    "COPY t FROM '/tmp/t'",
+    "COPY t FROM PROGRAM 'cat'",
+    ...['SJIS', 'Shift_JIS_2004', 'BIG5', 'GBK', 'GB18030', 'UHC', 'JOHAB', 'WIN932', 'Windows949', '6'].map(
+      (encoding) => `COPY t FROM STDIN (ENCODING '${encoding}')`,
+    ),
+    'COPY t FROM STDIN (SOMETHING new)',
+    'COPY t FROM STDIN (HEADER 2)',
+    "COPY t FROM STDIN (FORMAT 'json')",
+  ])('%s has none that is known', async (sql) => expect(await formOf(sql, copyInForm)).toBeUndefined())
 })

@@ -215,8 +215,7 @@ export class Replies implements FrameSink {
           this.#session.forward(housekeeping, COPY_FAIL)
           return
         }
-        this.#state.copyIn = true
-        this.#state.groupsEnded += this.#state.pending.dropSyncsBehindFirst()
+        this.#copyInBegins(buffer, start, end)
         this.pass(buffer, from, end)
         return
       default:
@@ -277,6 +276,27 @@ export class Replies implements FrameSink {
     const message = decodeServer(SERVER_TYPES.copyOutResponse, buffer, start, end)
     if (message.kind !== 'copyOutResponse' || this.#plan === undefined) return
     this.#copy = copyMasker(this.#plan, message, this.#around.typeOf())
+  }
+
+  /** From here on the server takes rows of COPY. */
+  #copyInBegins(buffer: Buffer, start: number, end: number): void {
+    const state = this.#state
+    state.copyIn = true
+    state.groupsEnded += state.pending.dropSyncsBehindFirst()
+    const message = decodeServer(SERVER_TYPES.copyInResponse, buffer, start, end)
+    const head = state.pending.first()
+    const flight = this.#flight
+    if (message.kind === 'copyInResponse' && flight !== undefined) {
+      const search = this.#around.copyBegins(flight, head?.kind === 'query' ? head.statement : 0, message)
+      if (search !== undefined) state.copySearch = { search, flight }
+    }
+    // Rows that came early wait to be looked through.
+    this.#wake()
+  }
+
+  #copyInEnds(): void {
+    this.#state.copyIn = false
+    this.#state.copySearch = undefined
   }
 
   /** Undefined: the row may be shown. */
@@ -378,7 +398,7 @@ export class Replies implements FrameSink {
 
   /** One statement has ended: of a batch it may not be the last. */
   #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
-    this.#state.copyIn = false
+    this.#copyInEnds()
     this.#copy = undefined
     const head = this.#state.pending.first()
     if (head?.kind === 'query') this.#around.aftermath.acknowledged(head.flight, head.statement, tag)
@@ -441,10 +461,18 @@ export class Replies implements FrameSink {
   }
 
   #error(buffer: Buffer, from: number, start: number, end: number): void {
-    this.#state.copyIn = false
+    this.#copyInEnds()
     this.#copy = undefined
     this.#state.failed = true
     const head = this.#state.pending.first()
+    const { copyRefusal } = this.#state
+    this.#state.copyRefusal = undefined
+    if (copyRefusal !== undefined && (head?.kind === 'query' || head?.kind === 'execute')) {
+      this.#session.reply(errorBytes(copyRefusal, 'ERROR'))
+      if (head.kind === 'query') this.#end(head, 'refused', copyRefusal.code)
+      else this.#failExtended('refused', copyRefusal.code)
+      return
+    }
     if (head?.kind === 'refusal') {
       if (!this.#muted) this.#session.reply(errorBytes(head.error, 'ERROR', positionOf(head.error)))
       if (!head.simple) this.#failExtended('refused', head.error.code)
@@ -478,7 +506,7 @@ export class Replies implements FrameSink {
 
   #ready(buffer: Buffer, from: number, start: number, end: number): void {
     const state = this.#state
-    state.copyIn = false
+    this.#copyInEnds()
     state.groupsEnded++
     this.#muted = false
     this.#texts.ready()

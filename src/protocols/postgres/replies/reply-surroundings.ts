@@ -1,8 +1,9 @@
 import type { InReach } from '../results/results.ts'
 import type { Facts, GatewayError } from '../../../core/index.ts'
-import type { HoldObserver, Session } from '../../../session/index.ts'
-import type { ErrorFields } from '../../../wire/postgres/index.ts'
+import type { HoldObserver, Permitted, Session } from '../../../session/index.ts'
+import type { CopyFormats, ErrorFields } from '../../../wire/postgres/index.ts'
 import type { MaskedResults } from '../results/masked-notice.ts'
+import type { CopySearch } from '../requests/value-search.ts'
 import type { Aftermath } from '../requests/named.ts'
 import type { TypeLookup } from '../results/result-types.ts'
 import type { ConversationState } from '../state.ts'
@@ -33,6 +34,8 @@ export type ReplySurroundings = {
     work: (observer: HoldObserver) => Promise<void>,
     then: (refusal: GatewayError | undefined) => void,
   ): void
+  /** The server takes rows of COPY for a statement of a command: what looks through them before they go on. */
+  copyBegins(flight: Permitted, statement: number, formats: CopyFormats): CopySearch | undefined
   /** Nothing is outstanding any more. */
   settled(): void
   /** The server reports a setting. */

@@ -7,6 +7,7 @@ import type { LocalQuestion } from '../local/local-answers.ts'
 import { EMPTY_QUERY } from '../local/local-answers.ts'
 import type { Judge, Judged } from './commands.ts'
 import { isReadManyWays } from './commands.ts'
+import { Copying } from './copying.ts'
 import { Extended } from './extended.ts'
 import { plansFor } from './plans.ts'
 import type { RequestSurroundings } from './refusing.ts'
@@ -25,6 +26,7 @@ export class Requests implements FrameSink {
   readonly #judge: Judge
   readonly #refusing: Refusing
   readonly #extended: Extended
+  readonly #copying: Copying
   readonly #framer = new Framer({
     bodyBytesMax: LIMITS.messageBytesMax,
     wholeBytesMax: LIMITS.messageBytesMax,
@@ -37,6 +39,7 @@ export class Requests implements FrameSink {
     this.#judge = around.judge
     this.#refusing = new Refusing(around, () => this.#framer.stop())
     this.#extended = new Extended(around, this.#refusing)
+    this.#copying = new Copying(around)
   }
 
   /** Whether the client stands between two messages. */
@@ -54,11 +57,9 @@ export class Requests implements FrameSink {
     if (state.skipping && type !== CLIENT_TYPES.sync && type !== CLIENT_TYPES.terminate) return 'drop'
     switch (type) {
       case CLIENT_TYPES.copyData:
-        return 'pass'
       case CLIENT_TYPES.copyDone:
       case CLIENT_TYPES.copyFail:
-        state.copyIn = false
-        return 'pass'
+        return this.#copying.header(type)
       case CLIENT_TYPES.query:
       case CLIENT_TYPES.parse:
       case CLIENT_TYPES.bind:
@@ -131,8 +132,8 @@ export class Requests implements FrameSink {
     }
   }
 
-  piece(): void {
-    throw new Error('client messages are not streamed')
+  piece(_type: number, buffer: Buffer, start: number, end: number): void {
+    this.#copying.piece(buffer, start, end)
   }
 
   pass(buffer: Buffer, start: number, end: number): void {

@@ -1,7 +1,10 @@
-import type { LabelName } from '../../../core/index.ts'
+import type { Facts, LabelName } from '../../../core/index.ts'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
 import type { ParseResult } from '../../../sql/index.ts'
+import type { CopyFormats } from '../../../wire/postgres/index.ts'
 import type { Judged } from './commands.ts'
+import type { CopySearch } from './value-search.ts'
+import { copySearch } from './copy-search.ts'
 
 export type WriteBackParts = {
   readonly parse: (text: string) => ParseResult | Promise<ParseResult>
@@ -12,7 +15,7 @@ export type WriteBackParts = {
 /**
  * Who reads masked values, changes something and writes the row back would destroy what the masks stand for. A
  * statement that stores into labelled columns is held against its own literals and parameters, whichever column they
- * are for: what looks like a mask has no business in such a statement at all.
+ * are for: what looks like a mask has no business in such a statement at all. Data of COPY is looked at column by column.
  */
 export class WriteBack {
   readonly #parts: WriteBackParts
@@ -29,6 +32,16 @@ export class WriteBack {
       const label = value === null ? undefined : stores.find((each) => this.#parts.recognises(value, each))
       if (label !== undefined) throw refused(label)
     }
+  }
+
+  /** The server begins to take rows of COPY for a statement of a batch: what they are looked through with. */
+  copyBegins(facts: Facts, statement: number, formats: CopyFormats): CopySearch | undefined {
+    const copyIn = facts.statements[statement]?.copyIn
+    if (copyIn === undefined) return undefined
+    return copySearch(copyIn, formats, (labels) => (value) => {
+      const label = labels.find((each) => this.#parts.recognises(value, each))
+      if (label !== undefined) throw refused(label)
+    })
   }
 
   #literals(text: string): Buffer[] {
