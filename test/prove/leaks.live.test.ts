@@ -66,7 +66,7 @@ describe.each(sides)('P-02 never clear: random statements on PostgreSQL %i', (ma
   beforeAll(async () => {
     await loadModule()
     world = await startProving(major, seed, schemas)
-  }, 180_000)
+  }, 900_000)
 
   afterAll(async () => {
     await world.stop()
@@ -81,7 +81,7 @@ describe.each(sides)('P-02 never clear: random statements on PostgreSQL %i', (ma
         const dice = diceOf(randomFrom(seed + 7919 * (s + 1)))
         const queries = new Queries(dice, stage.schema, decks)
         for (let i = 0; i < Math.ceil(count / schemas); i++) {
-          const statement = queries.statement()
+          const statement = queries.statement(major)
           await tried(stage, totals, {
             statement,
             transport: transportFor(dice, statement.isQuery),

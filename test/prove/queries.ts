@@ -1,5 +1,6 @@
 /** Random statements over a random schema: queries of every shape, and statements that write. Not sensible, only legal. */
 import type { Built, Context, Item } from './expressions.ts'
+import type { Major } from '../support/postgres.ts'
 import { Expressions } from './expressions.ts'
 import { Decks } from './rare.ts'
 import type { Column, Dice, Relation, Schema, Type } from './schemas.ts'
@@ -15,6 +16,10 @@ export type Statement = {
   /** Changes data: has to be undone. */
   readonly writes: boolean
 }
+
+/** What PostgreSQL 16 and later added. */
+const NEWER =
+  /\bJSON_(VALUE|QUERY|EXISTS|TABLE|ARRAY|ARRAYAGG|OBJECT|OBJECTAGG|SCALAR|SERIALIZE)\(|\bJSON\(|\bany_value\(|IS (NOT )?JSON\b|MERGE INTO .* RETURNING/
 
 /** Types of outputs that are one of the rare kinds. */
 const ROOTED: readonly Type[] = ['bool', 'bool', 'text', 'int', 'jsonb']
@@ -32,7 +37,17 @@ export class Queries extends Expressions {
     this.#schema = schema
   }
 
-  statement(): Statement {
+  /** One that this server knows the grammar and the functions of, most of the time. */
+  statement(major: Major = 18): Statement {
+    const wanted = major < 18 && !this.dice.chance(8)
+    for (let tries = 0; ; tries++) {
+      const statement = this.#statement()
+      const text = [...statement.steps, statement.sql].join('; ')
+      if (!wanted || tries >= 200 || !NEWER.test(text)) return statement
+    }
+  }
+
+  #statement(): Statement {
     this.#begin()
     this.#plain = this.dice.chance(25)
     const kind = this.dice.below(100)

@@ -30,12 +30,20 @@ export function errorBytes(error: GatewayError, severity: 'ERROR' | 'FATAL', pos
   const detail = detailOf(error)
   return encodeError({
     severity,
-    code: SQLSTATES[error.code],
+    code: stateOf(error),
     message: error.message,
     ...(detail === '' ? {} : { detail }),
     hint: hintOf(error),
     ...(position === undefined ? {} : { position: String(position) }),
   })
+}
+
+/** What the server would answer in our place, where drivers act upon it: they prepare once more what is not there. */
+const STATES_OF_NAMES: ReadonlySet<unknown> = new Set(['26000', '34000'])
+
+function stateOf({ code, facts }: GatewayError): string {
+  const { sqlstate } = facts
+  return typeof sqlstate === 'string' && STATES_OF_NAMES.has(sqlstate) ? sqlstate : SQLSTATES[code]
 }
 
 /** Where in the statement the parser stopped, in characters from 1, if that is what is wrong. */

@@ -327,7 +327,14 @@ function mentions(node: Node | undefined, names: ReadonlySet<string>): boolean {
   const stack: unknown[] = [node]
   for (let each = stack.pop(); each !== undefined; each = stack.pop()) {
     if (typeof each !== 'object' || each === null) continue
-    if ('relname' in each && typeof each.relname === 'string' && names.has(each.relname)) return true
+    // With its schema in front it is no query of WITH.
+    if (
+      'relname' in each &&
+      typeof each.relname === 'string' &&
+      names.has(each.relname) &&
+      !('schemaname' in each)
+    )
+      return true
     for (const value of Object.values(each)) stack.push(value)
   }
   return false

@@ -133,8 +133,9 @@ export class Extended {
     const statement = this.#state.statements.get(message.statement)
     if (statement === undefined && this.#judge.labelled) {
       throw new GatewayError('denied', 'Prepare the statement in this session through the protocol first.', {
-        remedy: 'Statements made by SQL PREPARE are not bound on a connection with labels.',
+        remedy: 'No statement of this name is known.',
         retry: 'only-if-changed',
+        facts: { sqlstate: '26000' },
       })
     }
     const known = statement === undefined ? this.#judge.unknown('bind') : this.#judge.anew(statement)
@@ -216,8 +217,9 @@ export class Extended {
     const portal = this.#state.portals.get(name)
     if (portal === undefined && this.#judge.labelled) {
       throw new GatewayError('denied', 'Bind the portal in this session through the protocol first.', {
-        remedy: 'Cursors made by SQL DECLARE are read with FETCH on a connection with labels.',
+        remedy: 'No portal of this name is known.',
         retry: 'only-if-changed',
+        facts: { sqlstate: '34000' },
       })
     }
     const judged = portal === undefined ? this.#judge.unknown('execute') : this.#judge.anew(portal.statement)

@@ -490,11 +490,11 @@ group('names made by SQL', () => {
     stage.server.answer('SELECT 1', rows([FIELDS.email], [[CANARIES[0]]]))
     const client = await stage.client()
     expect(script(await client.say([bind({ statement: 'x' }), sync]))).toEqual([
-      expect.stringMatching(/^error SL001/),
+      expect.stringMatching(/^error 26000/),
       'ready idle',
     ])
     expect(script(await client.say([execute('x'), sync]))).toEqual([
-      expect.stringMatching(/^error SL001/),
+      expect.stringMatching(/^error 34000/),
       'ready idle',
     ])
   })
