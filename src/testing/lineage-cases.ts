@@ -286,6 +286,8 @@ export const FILTERS: readonly (readonly [string, string, string])[] = [
   ["SELECT plan FROM customers GROUP BY plan, phone HAVING phone > '5'", 'pii.phone', 'plan'],
   ['DELETE FROM customers USING leads l WHERE l.email = customers.email', 'pii.email', ''],
   ["EXPLAIN SELECT id FROM customers WHERE email > 'm'", 'pii.email', '-'],
+  ["PREPARE p AS SELECT id FROM customers WHERE email > 'm'", 'pii.email', '-'],
+  ["DECLARE c CURSOR FOR SELECT id FROM customers WHERE email > 'm'", 'pii.email', '-'],
   ['SELECT lower(email) FROM customers', 'pii.email', 'lower=pii.email!'],
   ['SELECT email || phone FROM customers', 'pii.email,pii.phone', '?column?=pii.email+pii.phone!'],
   ['SELECT email::varchar FROM customers', 'pii.email', 'email=pii.email!'],

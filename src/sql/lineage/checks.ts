@@ -5,6 +5,8 @@ import type { Names } from '../session/names.ts'
 import { changeOf } from '../builtins/settings.ts'
 import type { Survey } from '../statement/survey.ts'
 import { guardedColumnRead } from '../builtins/system-columns.ts'
+import type { RulesOff } from './lineage-rules.ts'
+import { ruleHolds } from './lineage-rules.ts'
 
 /**
  * What is looked at in every statement, wherever it stands: functions, operators, types and settings by their names.
@@ -16,8 +18,9 @@ export function checkParts(
   findings: Findings,
   strict: boolean,
   node?: Node,
+  off?: RulesOff,
 ): void {
-  for (const call of found.calls) {
+  for (const call of ruleHolds('functions', off) ? found.calls : []) {
     if (call.name === 'set_config' && !strict) continue
     if (names.isHarmlessCall(call, strict)) continue
     findings.escapeAll(
@@ -26,21 +29,21 @@ export function checkParts(
   }
   const followed =
     found.settings.length === 0 || node === undefined ? undefined : setConfigEffects(node, names)
-  for (const { name, value } of found.settings) {
+  for (const { name, value } of ruleHolds('settings', off) ? found.settings : []) {
     if (followed !== undefined && name !== undefined && isFollowed(name)) continue
     if (name === undefined || !changeOf(name, value).safe) settingEscapes(name ?? '', findings)
   }
-  for (const operator of found.operators) {
+  for (const operator of ruleHolds('operators', off) ? found.operators : []) {
     if (names.isHarmlessOperator(operator)) continue
     findings.escapeAll(`Leave out the operator ${operator.name}: it runs a function that is not known.`)
   }
-  for (const type of found.types) {
+  for (const type of ruleHolds('types', off) ? found.types : []) {
     if (names.isHarmlessType(type)) continue
     findings.escapeAll(
       `Leave out the type ${type.name}: it is not known to be harmless to protected columns.`,
     )
   }
-  if (names.catalogue.builtinTypesRecast) {
+  if (names.catalogue.builtinTypesRecast && ruleHolds('types', off)) {
     findings.escapeAll(
       'Protected columns are not readable here: a cast between built-in types runs an unknown function.',
     )
@@ -52,8 +55,14 @@ export function settingEscapes(name: string, findings: Findings): void {
 }
 
 /** Relations that are not known, and those of the system that hold more than definitions. */
-export function checkRelations(node: Node, found: Survey, names: Names, findings: Findings): void {
-  for (const relation of found.relations) {
+export function checkRelations(
+  node: Node,
+  found: Survey,
+  names: Names,
+  findings: Findings,
+  off: RulesOff | undefined,
+): void {
+  for (const relation of ruleHolds('known relations', off) ? found.relations : []) {
     if (found.into && relation.role === 'write') continue
     const meaning = names.relation(relation)
     if (meaning.kind === 'unknown') {

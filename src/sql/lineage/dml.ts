@@ -13,6 +13,7 @@ import { CLEAR, computedFrom, unionOf } from './lineage.ts'
 import type { Item, Scope } from './scope.ts'
 import { labelsOfItem } from './scope.ts'
 import type { Ctes, Rows, Star, Walk } from './walk.ts'
+import { cleared } from './walk.ts'
 
 const NOTHING: Rows = { columns: [], counted: true, rest: [] }
 
@@ -114,7 +115,7 @@ export class ChangeWalk {
     const target = this.#target(statement.relation)
     const from = this.#query.from.all(statement.usingClause, { items: [target], outer }, ctes)
     const scope: Scope = { items: [target, ...from.items], outer }
-    this.#condition(statement.whereClause, scope, ctes)
+    if (this.#query.holds('delete')) this.#condition(statement.whereClause, scope, ctes)
     return this.#returning(statement.returningClause, target, from, from.items, ctes)
   }
 
@@ -167,6 +168,7 @@ export class ChangeWalk {
   #assigned(value: Node | undefined, scope: Scope, ctes: Ctes): Lineage {
     const { expressions } = this.#query
     if (value === undefined || !('MultiAssignRef' in value)) return expressions.value(value, scope, ctes)
+    if (!this.#query.holds('several columns at once')) return CLEAR
     const { source, colno = 1 } = value.MultiAssignRef
     if (source !== undefined && 'RowExpr' in source)
       return expressions.value(source.RowExpr.args?.[colno - 1], scope, ctes)
@@ -204,7 +206,8 @@ export class ChangeWalk {
       starCounted: !target.open && from.starCounted,
       starRest: unionOf([{ labels: target.rest }, { labels: from.starRest }]),
     }
-    return this.#query.targets(clause.exprs, { items, outer: undefined }, star, ctes)
+    const rows = this.#query.targets(clause.exprs, { items, outer: undefined }, star, ctes)
+    return this.#query.holds('returning') ? rows : cleared(rows)
   }
 
   /** The row before and after: OLD and NEW, or what the clause calls them. */

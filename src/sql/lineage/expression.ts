@@ -252,7 +252,8 @@ export class ExpressionWalk implements Expressions {
     }
     if (!isNode(field)) return undefined
     if (!holds) {
-      this.value(field, scope, ctes)
+      if (role === 'query') this.#query.rows(field, scope, ctes)
+      else this.value(field, scope, ctes)
       return []
     }
     if (role === 'condition') return this.predicate(field, scope, ctes)

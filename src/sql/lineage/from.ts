@@ -18,6 +18,7 @@ import type { Item, Scope } from './scope.ts'
 import { derivedItem, labelsOfItem, openItem, renamed } from './scope.ts'
 import { stringsOf } from '../parse/tree.ts'
 import type { Ctes, FromItems, Sources, Walk } from './walk.ts'
+import { cleared } from './walk.ts'
 
 const NONE: FromItems = { items: [], star: [], starCounted: true, starRest: [] }
 
@@ -68,7 +69,8 @@ export class FromWalk implements Sources {
     if ('JoinExpr' in node) return this.#join(node.JoinExpr, before, ctes)
     if ('RangeSubselect' in node) {
       const { subquery, alias } = node.RangeSubselect
-      const rows = this.#query.rows(subquery, before, ctes)
+      const found = this.#query.rows(subquery, before, ctes)
+      const rows = this.#query.holds('subquery in from') ? found : cleared(found)
       const item = derivedItem(rows, alias?.aliasname ?? '', stringsOf(alias?.colnames) ?? [])
       return { items: [item], star: item.columns, starCounted: rows.counted, starRest: labelsOfItem(item) }
     }
@@ -102,13 +104,14 @@ export class FromWalk implements Sources {
         return aliased({ alias, schema, columns, open: false, rest: [], certain: false }, relation.alias)
       }
       case 'system':
-        if (!meaning.plain)
+        if (!meaning.plain && this.#query.holds('known relations'))
           findings.escapeAll(`Do not read ${meaning.schema}.${meaning.name}: it holds values or secrets.`)
         return aliased({ ...openItem(alias), schema: meaning.schema }, relation.alias)
       case 'own':
         return aliased(openItem(alias), relation.alias)
       case 'unknown':
-        findings.escapeAll(`Name a relation that exists: ${alias} is not known here.`)
+        if (this.#query.holds('known relations'))
+          findings.escapeAll(`Name a relation that exists: ${alias} is not known here.`)
         return aliased(openItem(alias), relation.alias)
     }
   }
@@ -116,14 +119,14 @@ export class FromWalk implements Sources {
   #columnsOf(relation: Relation): OutputColumn[] {
     const { findings, names } = this.#query
     const { oid, columns } = relation
-    const derives = relation.kind === 'v' || relation.kind === 'm'
+    const derives = (relation.kind === 'v' || relation.kind === 'm') && this.#query.holds('view')
     const view = derives && names.catalogue.reach.has(oid) ? this.#query.viewOf(relation) : undefined
     if (view !== undefined) findings.add(view.findings)
     else if (derives && names.catalogue.reach.has(oid)) {
       findings.escapeAll(`Select from the tables behind ${relation.name}: what it derives is not followed.`)
     }
     return columns.map(({ name, attribute, type, label }, i) => {
-      const own = label === undefined ? [] : [label]
+      const own = label === undefined || !this.#query.holds('relation') ? [] : [label]
       const source = { relation: oid, attribute, type }
       const inner = view?.columns[i]
       if (inner === undefined) return { name, source, type, labels: own, computed: false }

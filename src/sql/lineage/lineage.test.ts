@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Facts } from '../../core/index.ts'
-import { ESCAPES, FILTERS, STORES, TOUCHES, UNTOUCHED } from '../../testing/lineage-cases.ts'
+import { LINEAGE_CASES, toldOf } from '../../testing/lineage-expectations.ts'
 import { sampleCatalogue, sampleParts } from '../../testing/sample-catalogue.ts'
 import type { AnalysisContext } from '../analyse.ts'
 import { analyse } from '../analyse.ts'
@@ -25,31 +25,21 @@ async function factsOf(text: string, more: Partial<AnalysisContext> = {}): Promi
   return analyse(parsed, { searchPath: ['public'], catalogue: sampleCatalogue(), views, ...more })
 }
 
-/** `id email=pii.email lower=pii.email!` for each output; `!` is a computed one, `-` that none are told. */
-function shown(facts: Facts, statement = 0): string {
-  const outputs = facts.statements[statement]?.outputs?.map(({ name, labels, computed }) =>
-    labels === undefined ? name : `${name}=${labels.join('+')}${computed === true ? '!' : ''}`,
-  )
-  return outputs?.join(' ') ?? '-'
-}
+const GROUPS = [...new Set(LINEAGE_CASES.map(({ group }) => group))]
 
-/** The labels among outputs as they are shown. */
-function labelsIn(outputs: string): string[] {
-  const labels = [...outputs.matchAll(/=(\S+)/g)].flatMap((match) => (match[1] ?? '').split(/[+!]/))
-  return [...new Set(labels.filter((label) => label !== ''))].sort()
-}
-
-describe('labelled columns may be handed out untouched', () => {
-  it.each(UNTOUCHED)('%s', async (text, expected) => {
-    const facts = await factsOf(text)
-    expect(facts.escape).toBeUndefined()
-    expect(facts.filters).toEqual([])
-    expect(facts.touches).toEqual([])
-    expect(shown(facts)).toBe(expected)
-    expect(facts.labels).toEqual(labelsIn(expected))
-    expect(facts.attributes['reach']).toBe(true)
+describe.each(GROUPS)('%s', (name) => {
+  it.each(LINEAGE_CASES.filter(({ group }) => group === name))('$text', async (one) => {
+    const facts = await factsOf(
+      one.text,
+      one.labels === undefined ? {} : { catalogue: sampleCatalogue({}, one.labels) },
+    )
+    expect(toldOf(facts)).toMatchObject(one.expected)
+    if (facts.escape !== undefined) expect(facts.escape.reason).toMatch(/^[\x20-\x7e]{10,199}$/)
+    else if (name !== 'what is not followed is an escape') expect(facts.attributes['reach']).toBe(true)
   })
+})
 
+describe('labelled columns are handed out', () => {
   it('with their source by the numbers of the catalogue', async () => {
     const facts = await factsOf('SELECT email, id + 1, e.contact_email FROM customers, events_2024 e')
     expect(facts.statements[0]?.outputs).toEqual([
@@ -71,7 +61,7 @@ describe('labelled columns may be handed out untouched', () => {
 
   it('by each statement of a batch', async () => {
     const facts = await factsOf('BEGIN; SELECT email FROM customers; SELECT phone FROM customers; COMMIT')
-    expect(facts.statements.map((_, i) => shown(facts, i))).toEqual([
+    expect(facts.statements.map((_, i) => toldOf(facts, i).outputs)).toEqual([
       '-',
       'email=pii.email',
       'phone=pii.phone',
@@ -81,47 +71,11 @@ describe('labelled columns may be handed out untouched', () => {
   })
 })
 
-describe('the touch rule allows', () => {
-  it.each(TOUCHES)('%s', async (text, touches, expected) => {
-    const facts = await factsOf(text)
-    expect(facts.escape).toBeUndefined()
-    expect(facts.filters).toEqual([])
-    expect(facts.touches.join(',')).toBe(touches)
-    expect(shown(facts)).toBe(expected)
-  })
-})
-
-describe('labelled columns are written with values of the client or of unlabelled columns', () => {
-  it.each(STORES)('%s', async (text, stores, touches) => {
-    const facts = await factsOf(text)
-    expect(facts.escape).toBeUndefined()
-    expect(facts.filters).toEqual([])
-    expect(facts.stores.join(',')).toBe(stores)
-    expect(facts.touches.join(',')).toBe(touches)
-  })
-})
-
-describe('any other use of a labelled column is a filter, and what is made of it is computed', () => {
-  it.each(FILTERS)('%s', async (text, filters, expected) => {
-    const facts = await factsOf(text)
-    expect(facts.escape).toBeUndefined()
-    expect(facts.filters.join(',')).toBe(filters)
-    expect(shown(facts)).toBe(expected)
-    expect(facts.labels).toEqual(labelsIn(expected))
-  })
-})
-
 describe('where masks cannot follow, labelled values escape', () => {
-  it.each(ESCAPES)('%s', async (text, labels) => {
-    const facts = await factsOf(text)
-    expect(facts.escape?.labels.join(',')).toBe(labels)
-    expect(facts.escape?.reason).toMatch(/^[\x20-\x7e]{10,199}$/)
-  })
-
   it('and who may see those still gets the others masked', async () => {
     const facts = await factsOf('UPDATE customers SET name = email RETURNING phone')
     expect(facts.escape?.labels).toEqual(['pii.email'])
-    expect(shown(facts)).toBe('phone=pii.phone')
+    expect(toldOf(facts).outputs).toBe('phone=pii.phone')
     expect(facts.labels).toEqual(['pii.phone'])
   })
 })

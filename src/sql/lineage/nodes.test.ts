@@ -1,16 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { brand } from '../../core/index.ts'
-import { ESCAPES, FILTERS, STORES, TOUCHES, UNTOUCHED } from '../../testing/lineage-cases.ts'
-import { SAMPLE_LABELS, sampleCatalogue } from '../../testing/sample-catalogue.ts'
-import { analyse } from '../analyse.ts'
-import type { LineageRule, RulesOff } from './lineage-rules.ts'
-import { LINEAGE_RULES } from './lineage-rules.ts'
+import { LINEAGE_CASES } from '../../testing/lineage-expectations.ts'
 import { COMPUTED_KINDS, NODE_ANSWERS } from './nodes.ts'
 import type { Parser } from '../parse/parser.ts'
 import { createParser } from '../parse/parser.ts'
 import { isFields } from '../parse/tree.ts'
-import { statementOf, Views } from './views.ts'
 
 /** Frozen: what is opaque, by reason. */
 const OPAQUE_KINDS = {
@@ -105,55 +99,18 @@ describe('every kind of node the grammar knows', () => {
   })
 })
 
-describe('the rules of the lineage', () => {
+describe('the statements of lineage.test.ts', () => {
   let parser: Parser
-
-  let whole: readonly string[]
 
   beforeAll(async () => {
     parser = await createParser()
-    whole = await verdicts()
   })
 
   afterAll(() => parser.close())
 
-  const catalogue = sampleCatalogue()
-  const statements = [UNTOUCHED, TOUCHES, STORES, FILTERS, ESCAPES].flatMap((cases) =>
-    cases.map(([statement]) => statement),
-  )
-
-  /** A view whose column has a label of its own. */
-  const labelled = sampleCatalogue({}, [
-    ...SAMPLE_LABELS,
-    { pattern: 'public.customer_names.n', label: brand('pii.name') },
-  ])
-
-  async function verdicts(off?: RulesOff): Promise<string[]> {
-    const views = new Views((definition) => statementOf(parser.parseNow(definition)))
-    const context = { searchPath: ['public'], catalogue, views, ...(off === undefined ? {} : { off }) }
-    const found: string[] = []
-    for (const text of statements) found.push(JSON.stringify(analyse(await parser.parse(text), context)))
-    const named = await parser.parse('SELECT n FROM customer_names')
-    found.push(JSON.stringify(analyse(named, { ...context, catalogue: labelled })))
-    return found
-  }
-
-  it.each(LINEAGE_RULES)('%s is missed when it is switched off', async (rule) => {
-    const off: ReadonlySet<LineageRule> = new Set([rule])
-    expect(await verdicts(off)).not.toEqual(whole)
-  })
-
-  it('protect nothing when all are switched off', async () => {
-    for (const verdict of await verdicts('all')) {
-      const facts: unknown = JSON.parse(verdict)
-      expect(isFields(facts) && facts).toMatchObject({ labels: [], filters: [], touches: [], stores: [] })
-      expect(facts).not.toHaveProperty('escape')
-    }
-  })
-
   it('meet every kind that a query can be made of', async () => {
     const met = new Set<string>()
-    for (const text of statements) {
+    for (const { text } of LINEAGE_CASES) {
       const parsed = await parser.parse(text)
       const stack: unknown[] = parsed.kind === 'parsed' ? [parsed.tree] : []
       for (let each = stack.pop(); each !== undefined; each = stack.pop()) {

@@ -539,3 +539,18 @@ export const NODE_ANSWERS = {
   Function: 'tool',
   FilterColumn: 'tool',
 } as const satisfies Readonly<Record<NodeKind, NodeAnswer>>
+
+/** Kinds of statements that are judged as a whole. */
+export type JudgedKind = {
+  [Kind in NodeKind]: (typeof NODE_ANSWERS)[Kind] extends 'statement' ? Kind : never
+}[NodeKind]
+
+const JUDGED: ReadonlySet<string> = new Set(
+  Object.entries(NODE_ANSWERS).flatMap(([kind, answer]) => (answer === 'statement' ? [kind] : [])),
+)
+
+export function isJudged(kind: string): kind is JudgedKind {
+  return JUDGED.has(kind)
+}
+
+export const JUDGED_KINDS: readonly JudgedKind[] = [...JUDGED].filter(isJudged)

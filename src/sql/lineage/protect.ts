@@ -13,6 +13,8 @@ import type { OutputColumn } from './lineage.ts'
 import { unionOf } from './lineage.ts'
 import type { LineageRule, RulesOff } from './lineage-rules.ts'
 import type { Meaning, Names } from '../session/names.ts'
+import { ruleHolds } from './lineage-rules.ts'
+import { isJudged } from './nodes.ts'
 import { QueryWalk } from './query.ts'
 import { changeOfStatement } from '../builtins/settings.ts'
 import type { RelationRef, Survey } from '../statement/survey.ts'
@@ -177,7 +179,8 @@ class Statement {
     const node = this.#node
     if (this.#found.beyond)
       this.#findings.escapeAll('Send a simpler statement: this one is too large to be judged.')
-    if (PASSING.has(kindOf(node))) return undefined
+    const kind = kindOf(node)
+    if (PASSING.has(kind) || (isJudged(kind) && !this.#holds(kind))) return undefined
     if (this.#names.lost && this.#found.relations.length > 0) {
       this.#findings.escapeAll(
         'Connect again, or DISCARD ALL: a statement of this session may have changed what names mean.',
@@ -185,7 +188,7 @@ class Statement {
     }
     if (this.#found.nested.has('ExecuteStmt') && !this.#executesPlain(node))
       this.#unfollowed('EXECUTE inside of another statement')
-    checkParts(this.#found, this.#names, this.#findings, this.#reach, node)
+    checkParts(this.#found, this.#names, this.#findings, this.#reach, node, this.#means.off)
     if ('VariableSetStmt' in node) {
       const effect = settingEffect(node.VariableSetStmt, this.#names)
       const known = effect === 'none' ? changeOfStatement(node.VariableSetStmt).safe : effect !== undefined
@@ -228,13 +231,17 @@ class Statement {
     return this.#query(node)
   }
 
+  #holds(rule: LineageRule): boolean {
+    return ruleHolds(rule, this.#means.off)
+  }
+
   #unfollowed(what: string): void {
     this.#findings.escapeAll(`Leave ${what} to who may see all protected values: its effect is not followed.`)
   }
 
   /** A query of one form or another. Where nothing is in reach, its parts have told all there is to know. */
   #query(node: Node): Rows | undefined {
-    checkRelations(node, this.#found, this.#names, this.#findings)
+    checkRelations(node, this.#found, this.#names, this.#findings, this.#means.off)
     if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query) && executedBy(node) === undefined)
       this.#unfollowed('this EXPLAIN')
     this.#unshadowed(node)
@@ -327,8 +334,7 @@ class Statement {
 
   /** Rows go where their masks do not go with them. */
   #leave(rows: Rows, where: string, rule: LineageRule): void {
-    const { off } = this.#means
-    if (off !== undefined && (off === 'all' || off.has(rule))) return
+    if (!this.#holds(rule)) return
     const labels = unionOf([...rows.columns, { labels: rows.rest }])
     if (labels.length === 0) return
     const reason = `Do not put protected values (${labels.join(', ')}) into ${where}: they are not protected there.`

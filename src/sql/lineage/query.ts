@@ -15,6 +15,8 @@ import type { Item, Scope } from './scope.ts'
 import { derivedItem, findItem, labelsOfItem, openItem, resolveName } from './scope.ts'
 import { stringsOf } from '../parse/tree.ts'
 import type { Ctes, Rows, Star, ViewLineage, ViewReader, Walk } from './walk.ts'
+import { ruleHolds } from './lineage-rules.ts'
+import { cleared } from './walk.ts'
 
 const NOTHING: Rows = { columns: [], counted: true, rest: [] }
 
@@ -46,11 +48,11 @@ export class QueryWalk implements Walk {
   }
 
   holds(rule: LineageRule): boolean {
-    return this.#off === undefined || (this.#off !== 'all' && !this.#off.has(rule))
+    return ruleHolds(rule, this.#off)
   }
 
   viewOf(relation: Relation): ViewLineage | undefined {
-    return this.holds('view') ? this.#views?.of(relation, this.names.catalogue, this.#off) : undefined
+    return this.#views?.of(relation, this.names.catalogue, this.#off)
   }
 
   /** Any statement that can stand where rows are wanted: SELECT, VALUES, or a change with RETURNING. */
@@ -103,8 +105,9 @@ export class QueryWalk implements Walk {
     for (const node of clause?.ctes ?? []) {
       if (!('CommonTableExpr' in node)) continue
       const cte = node.CommonTableExpr
-      const rows =
+      const found =
         clause?.recursive === true ? this.#recursive(cte, scope, ctes) : this.rows(cte.ctequery, scope, ctes)
+      const rows = this.holds('query of with') ? found : cleared(found)
       ctes = { name: cte.ctename ?? '', item: itemOf(cte, this.#extended(cte, rows)), outer: ctes }
     }
     if (clause?.recursive === true && looksForward(clause)) {

@@ -55,8 +55,8 @@ export class Views implements ViewReader {
       const findings = new Findings(catalogue.labels)
       const found = survey(node)
       if (found.beyond) return undefined
-      checkParts(found, names, findings, true)
-      checkRelations(node, found, names, findings)
+      checkParts(found, names, findings, true, undefined, off)
+      checkRelations(node, found, names, findings, off)
       const rows = new QueryWalk(names, findings, this, off).rows(node, undefined, undefined)
       return rows.counted && rows.columns.length === columns.length
         ? { columns: rows.columns, findings }

@@ -5,6 +5,7 @@ import type { Findings } from './findings.ts'
 import type { Lineage, OutputColumn } from './lineage.ts'
 import type { LineageRule, RulesOff } from './lineage-rules.ts'
 import type { Names } from '../session/names.ts'
+import { CLEAR } from './lineage.ts'
 import type { Item, Reference, Scope } from './scope.ts'
 
 /** What the walks over queries, their FROM, their changes and their expressions know of one another. */
@@ -73,3 +74,8 @@ export type Rows = {
 
 /** The queries of WITH that are in sight, innermost first. */
 export type Ctes = { readonly name: string; readonly item: Item; readonly outer: Ctes } | undefined
+
+/** As if nothing labelled were in them: what a rule that does not hold makes of rows. */
+export function cleared(rows: Rows): Rows {
+  return { ...rows, columns: rows.columns.map(({ name }) => ({ ...CLEAR, name })), rest: [] }
+}
