@@ -15,7 +15,9 @@ import { runStep } from './steps.ts'
 import { runTests } from './test-run.ts'
 
 type Counts = Record<string, number>
-type Result = { readonly ok: boolean; readonly counts: Counts }
+/** What the counts do not say, one list for each name. */
+type Notes = Record<string, string[]>
+type Result = { readonly ok: boolean; readonly counts: Counts; readonly notes?: Notes }
 type Proof = { readonly name: string; readonly run: (seed: number) => Promise<Result> }
 
 const PROOFS = join(ROOT, 'docs', 'proofs')
@@ -57,9 +59,10 @@ function fromTestFile(file: string): Proof {
           SLUICE_PROOF_FILE: tallies,
         })
         const counts: Counts = { tests: ran.passed }
+        const notes: Notes = {}
         for (const line of readFileSync(tallies, 'utf8').split('\n').filter(Boolean))
-          addTo(counts, JSON.parse(line))
-        return { ok: ran.failed === 0 && ran.passed > 0, counts }
+          addTo(counts, notes, JSON.parse(line))
+        return { ok: ran.failed === 0 && ran.passed > 0, counts, notes }
       } finally {
         rmSync(folder, { recursive: true, force: true })
       }
@@ -67,10 +70,11 @@ function fromTestFile(file: string): Proof {
   }
 }
 
-function addTo(counts: Counts, line: unknown): void {
-  if (typeof line !== 'object' || line === null || !('name' in line) || !('count' in line)) return
-  const { name, count } = line
-  if (typeof name === 'string' && typeof count === 'number') counts[name] = (counts[name] ?? 0) + count
+function addTo(counts: Counts, notes: Notes, line: unknown): void {
+  if (typeof line !== 'object' || line === null || !('name' in line) || typeof line.name !== 'string') return
+  const { name } = line
+  if ('count' in line && typeof line.count === 'number') counts[name] = (counts[name] ?? 0) + line.count
+  if ('text' in line && typeof line.text === 'string') notes[name] = [...(notes[name] ?? []), line.text]
 }
 
 function fromProgram({ name, command }: (typeof PROGRAMS)[number]): Proof {
@@ -130,7 +134,7 @@ if (values.list) {
     if (positionals.length > 0 && !positionals.includes(proof.name)) continue
     process.stdout.write(`\n== ${proof.name}, seed ${seed}\n`)
     const date = new Date()
-    const { ok, counts } = await proof.run(seed)
+    const { ok, counts, notes = {} } = await proof.run(seed)
     const durationMs = Date.now() - date.getTime()
     const record = {
       name: proof.name,
@@ -138,6 +142,7 @@ if (values.list) {
       commit: commit(),
       seed,
       counts,
+      ...(Object.keys(notes).length === 0 ? {} : { notes }),
       durationMs,
       date: date.toISOString(),
     }

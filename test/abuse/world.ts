@@ -6,7 +6,7 @@ import { ApiClient } from '../../src/api/client.ts'
 import type { SampleApi } from '../../src/sample/index.ts'
 import { CRM_ROLE, makeCompany, prepareCrm, sampleConfiguration, startApi } from '../../src/sample/index.ts'
 import type { Target } from '../differential/raw-client.ts'
-import type { TestGateway } from '../support/gateway.ts'
+import type { GatewayOptions, TestGateway } from '../support/gateway.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { Major, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
@@ -25,10 +25,14 @@ export const SECRETS = {
 export const AGENTS = ['support-agent', 'writer', 'builder', 'analyst'] as const
 export type Agent = (typeof AGENTS)[number]
 
-export type World = {
+/** What is used of a gateway here: one that runs in this process has no more. */
+export type UsedGateway = Pick<TestGateway, 'dataDirectory' | 'dsn' | 'ports' | 'stderr' | 'stop'>
+export type Starter<Gateway> = (options: GatewayOptions) => Promise<Gateway>
+
+export type World<Gateway = TestGateway> = {
   readonly server: TestServer
   readonly api: SampleApi
-  readonly gateway: TestGateway
+  readonly gateway: Gateway
   readonly operator: ApiClient
   stop(): Promise<void>
 }
@@ -42,19 +46,26 @@ export type WorldOptions = {
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  return await startWorldWith(startGateway, options)
+}
+
+/** The same with a gateway that is started in another way. */
+export async function startWorldWith<Gateway extends UsedGateway>(
+  start: Starter<Gateway>,
+  options: WorldOptions = {},
+): Promise<World<Gateway>> {
   const server = await startTestServer(options.major ?? 18)
   const company = markedCompany()
   await prepareCrm(server, { superuser: server.password, role: SECRETS.role }, company)
   await server.role('builder', SECRETS.superuser, { superuser: true })
   const api = await startApi({ company, token: SECRETS.api })
   const text = configuration(server, options.upstreamUrl ?? api.url)
-  const gateway = await startGateway({
+  const gateway = await start({
     config: options.edit === undefined ? text : options.edit(text),
     env: {
       CRM_PASSWORD: SECRETS.role,
       BUILDER_PASSWORD: SECRETS.superuser,
       CRM_API_TOKEN: SECRETS.api,
-      ...options.env,
       ...options.env,
     },
   })
@@ -71,7 +82,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   }
 }
 
-export function operatorOf(gateway: TestGateway): ApiClient {
+export function operatorOf(gateway: UsedGateway): ApiClient {
   return new ApiClient({ kind: 'socket', path: `${gateway.dataDirectory}/operator.sock` })
 }
 

@@ -1,8 +1,8 @@
 /** A server with random schemas full of markers, and a gateway with an identity that may see nothing and one that may filter. */
 import type { Message, Target } from '../differential/raw-client.ts'
 import { query, RawClient } from '../differential/raw-client.ts'
+import type { Starter, UsedGateway } from '../abuse/world.ts'
 import { targetOf } from '../abuse/world.ts'
-import type { TestGateway } from '../support/gateway.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { Major, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
@@ -25,7 +25,7 @@ export type Stage = {
 
 export type ProvingWorld = {
   readonly server: TestServer
-  readonly gateway: TestGateway
+  readonly gateway: UsedGateway
   stage(index: number): Promise<Stage>
   stop(): Promise<void>
 }
@@ -67,11 +67,16 @@ export class Line {
   }
 }
 
-export async function startProving(major: Major, seed: number, count: number): Promise<ProvingWorld> {
+export async function startProving(
+  major: Major,
+  seed: number,
+  count: number,
+  start: Starter<UsedGateway> = startGateway,
+): Promise<ProvingWorld> {
   const server = await startTestServer(major, { log_statement: 'none', autovacuum: false, jit: false })
   const made: { schema: Schema; markers: Markers }[] = []
   for (let i = 0; i < count; i++) made.push(await prepare(server, seed + i, `s${i}`))
-  const gateway = await startGateway({
+  const gateway = await start({
     config: configuration(
       server,
       made.map(({ schema }) => schema),

@@ -29,8 +29,17 @@ export const seed: number = wholeNumber('SLUICE_SEED') ?? Math.floor(Math.random
 
 /** Adds to one count of the proof, such as `tally('kills', 50)`. Without `npm run prove` it does nothing. */
 export function tally(name: string, count: number): void {
+  append({ name, count })
+}
+
+/** Adds a line to one of the proof's lists, such as which statement it was. Without `npm run prove` it does nothing. */
+export function note(name: string, text: string): void {
+  append({ name, text })
+}
+
+function append(line: Readonly<Record<string, string | number>>): void {
   const file = process.env['SLUICE_PROOF_FILE']
-  if (file !== undefined) appendFileSync(file, `${JSON.stringify({ name, count })}\n`)
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`)
 }
 
 /** A generator of numbers in [0, 1) that repeats for the same seed (mulberry32, public domain, Tommy Ettinger). */
