@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { addCheck } from './check.ts'
 import { addExplain } from './explain.ts'
+import { addProve } from './prove/index.ts'
 import { addTest } from './run-cases.ts'
 
 export function addPolicyCommands(program: Command): void {
@@ -10,4 +11,5 @@ export function addPolicyCommands(program: Command): void {
   addCheck(group)
   addExplain(group)
   addTest(group)
+  addProve(group)
 }
