@@ -149,5 +149,6 @@ describe('sluice policy prove', () => {
     expect(await world.server.sql("SELECT FROM pg_database WHERE datname = 'other'")).toEqual([])
     const few = await proving('tiny', '--on', 'crm-super')
     expect(few).toMatchObject({ code: 2, stderr: expect.stringContaining('--as IDENTITY') })
+    expect(world.gateway.stderr()).toBe('')
   }, 120_000)
 })

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -40,6 +41,18 @@ describe('a signed summary', () => {
     expect(isOwnKey(folder, read)).toBe(true)
     expect(statSync(join(folder, 'proofs', 'prove-key.pem')).mode & 0o777).toBe(0o600)
     expect(signSummary(folder, SUMMARY)).toEqual(signed)
+  })
+
+  it('is checked by the line of docs/masking.md as well', () => {
+    const page = readFileSync(new URL('../../../../docs/masking.md', import.meta.url), 'utf8')
+    const [, script] = /^node -e '(.+)'$/m.exec(page) ?? []
+    const check = (text: string) => {
+      writeFileSync(join(folder, 'summary.json'), text)
+      return execFileSync(process.execPath, ['-e', script ?? ''], { cwd: folder, encoding: 'utf8' }).trim()
+    }
+    const text = JSON.stringify(signSummary(folder, SUMMARY))
+    expect(check(text)).toBe('true')
+    expect(check(text.replace('agent:a', 'agent:b'))).toBe('false')
   })
 
   it('of another gateway is told from one of our own', () => {
