@@ -47,6 +47,12 @@ const LABELS = `
       'app.people."Odd Name"': pii.name
       app.people.small: secret`
 
+const SEER = `  - name: the seer sees
+    who: { identities: ["service:seer"] }
+    on: [crm-super]
+    permit: { run: all, unreviewed: all, unlimited: true, see: all }
+`
+
 const TINY = `CREATE TABLE customers (id int, email text); INSERT INTO customers VALUES (1, 'ada@real.example');`
 
 describe('sluice policy prove', () => {
@@ -58,7 +64,9 @@ describe('sluice policy prove', () => {
       edit: (text) =>
         text
           .replaceAll('databases: [crm]', 'databases: [crm, shop, tiny, probe]')
-          .replaceAll('"*.employees.email": pii.email', (line) => `${line}${LABELS}`),
+          .replaceAll('"*.employees.email": pii.email', (line) => `${line}${LABELS}`)
+          .replace('    - { name: writer,', (line) => `    - { name: seer, kind: service }\n${line}`)
+          .concat(SEER),
     })
     later(() => world.stop())
     for (const [name, text] of [
@@ -129,6 +137,37 @@ describe('sluice policy prove', () => {
     writeFileSync(file, done.stdout.replace('"leaked":', '"leaked":0').replace(/"leaked":0\d+/, '"leaked":0'))
     const changed = await proving('tiny', '--verify', file)
     expect(changed).toMatchObject({ code: 1, stderr: expect.stringContaining('changed after it was signed') })
+  }, 300_000)
+
+  test('asks nobody for an approval, and leaves alone what the identity may see', async () => {
+    const held = await proving(
+      'tiny',
+      '--on',
+      'crm',
+      '--as',
+      'support-agent',
+      '--scratch-database',
+      'probe',
+      '--json',
+    )
+    const agent = JSON.parse(held.stdout).summary
+    expect(agent.counts.held).toBeGreaterThan(0)
+    expect(agent).toMatchObject({
+      leaks: [],
+      counts: { leaked: 0, failed: 0 },
+      marked: ['public.customers.email'],
+    })
+    expect(held.code).toBe(0)
+    expect(await world.operator.call('GET', '/v1/approvals')).toMatchObject({ approvals: [] })
+
+    const seen = await proving('tiny', ...on('seer'))
+    expect(JSON.parse(seen.stdout).summary).toMatchObject({
+      marked: [],
+      seen: ['public.customers.email'],
+      counts: { run: 0 },
+    })
+    // Nothing was shown, one way or the other.
+    expect(seen.code).toBe(1)
   }, 300_000)
 
   test('touches no database that holds anything, and says what it needs', async () => {
