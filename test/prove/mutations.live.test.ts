@@ -21,6 +21,7 @@ import { mutantsOf } from '../../src/testing/mutants.ts'
 import { sampleCatalogue } from '../../src/testing/sample-catalogue.ts'
 import { ATTACKS, attacked } from '../abuse/attack-runner.ts'
 import type { Attack } from '../abuse/techniques/attack.ts'
+import { technique } from '../abuse/techniques/attack.ts'
 import { marksIn, startWorldWith, targetOf } from '../abuse/world.ts'
 import type { Message } from '../differential/raw-client.ts'
 import { loadCatalogue } from '../sql/load.ts'
@@ -49,6 +50,28 @@ vi.mock(import('../../src/sql/index.ts'), async (original) => {
 })
 
 const RULES = LINEAGE_RULES.filter((rule) => !Object.hasOwn(HARMLESS, rule))
+
+/** Attacks for rules that no attack of the corpus needs. */
+const MORE = technique('for one rule', [
+  [
+    's',
+    "SELECT x.v FROM customers c, XMLTABLE('/a' PASSING xmlelement(name a, c.email) COLUMNS v text PATH '.') x",
+  ],
+  ['s', 'SELECT xmlserialize(content xmlelement(name a, email) AS text) FROM customers'],
+  ['s', 'SELECT xmlforest(email AS f) FROM customers'],
+  [
+    's',
+    'WITH RECURSIVE t (a, b, c) AS (SELECT id, plan, plan FROM customers WHERE id = 1 UNION ALL SELECT c.id, t.c, c.email FROM customers c JOIN t ON c.id = t.a + 1) SELECT b FROM t',
+  ],
+  ['s', "SELECT jsonb_path_query_first(target => to_jsonb(c), path => '$.email') FROM customers c"],
+  ['s', 'SELECT email COLLATE "C" FROM customers'],
+  ['s', 'SELECT JSON_ARRAY(SELECT email FROM customers)'],
+  [
+    's',
+    'UPDATE customers c SET (company, country) = (SELECT x.email, x.country FROM customers x WHERE x.id = c.id)',
+    'SELECT company FROM customers',
+  ],
+])
 
 /** In `npm test` these are tried alone: attacks that get through without any one of these rules. */
 const LIVE = {
@@ -79,6 +102,14 @@ const LIVE = {
   'anonymous blocks-6': ['DoStmt'],
   'statistics and other catalogues-1': ['known relations'],
   'COPY in its formats-9': ['copy'],
+  'for one rule-1': ['xmltable'],
+  'for one rule-2': ['XmlSerialize', 'XmlExpr'],
+  'for one rule-3': ['ResTarget'],
+  'for one rule-4': ['recursion'],
+  'for one rule-5': ['NamedArgExpr'],
+  'for one rule-6': ['CollateClause'],
+  'for one rule-7': ['JsonArrayQueryConstructor'],
+  'for one rule-8': ['several columns at once'],
 } as const satisfies Readonly<Record<string, readonly LineageRule[]>>
 
 /** Candidates for a leak without a rule that are sent to the server before it is given up. */
@@ -140,7 +171,7 @@ describe('P-02 never clear: without any one rule the suites fail', () => {
       return marksIn(bytes).length > 0
     }
     const wanted = new Map<string, readonly LineageRule[]>(Object.entries(LIVE))
-    for (const attack of proving ? ATTACKS : ATTACKS.filter(({ id }) => wanted.has(id))) {
+    for (const attack of [...ATTACKS, ...MORE].filter(({ id }) => proving || wanted.has(id))) {
       const mutants = mutantsOf(await parser.parse(textOf(attack)), {
         searchPath: ['public'],
         catalogue,
@@ -203,7 +234,7 @@ describe('P-02 never clear: without any one rule the suites fail', () => {
           const live = shown.has(rule) ? ', and one showed a marker' : ''
           note('random statements', `${rule}: ${weaker.get(rule) ?? 0} are protected less without it${live}`)
         }
-        expect(shown.size).toBeGreaterThan(30)
+        expect(shown.size).toBeGreaterThan(20)
       },
       6 * 3600_000,
     )
