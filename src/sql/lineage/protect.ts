@@ -298,10 +298,10 @@ class Statement {
   #derive(node: Node): void {
     const query = derivedFrom(node)
     if (query === undefined) return
-    checkRelations(node, this.#readOnly(), this.#names, this.#findings)
+    checkRelations(node, this.#readOnly(), this.#names, this.#findings, this.#means.off)
     if (!this.#reach) return
     const { views, off } = this.#means
-    if (off !== undefined && off !== 'all' && off.has('derive')) return
+    if (!this.#holds('derive')) return
     const rows = new QueryWalk(this.#names, this.#findings, views, off).rows(query, undefined, undefined)
     if (rows.counted && this.#isClear(rows) && !this.#replaces(node)) return
     for (const relation of this.#reached()) {
