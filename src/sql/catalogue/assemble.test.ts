@@ -241,6 +241,7 @@ describe('types', () => {
     expect(catalogue.types.get('public')?.get('mood')?.harmless).toBe(false)
     expect(catalogue.types.get('public')?.get('_mood')?.harmless).toBe(false)
     expect(catalogue.builtinTypesRecast).toBe(false)
+    expect([...(catalogue.recast ?? [])]).toEqual([20101, 20102])
   })
 })
 

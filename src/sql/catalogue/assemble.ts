@@ -112,6 +112,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
       parts.operators.filter((each) => !operatorsCompute(each.extension)).map((each) => each.name),
     ),
     types: typesOf(parts, reach),
+    recast: recastOf(parts),
     builtinTypesRecast: untrustedCasts(parts).some(
       (cast) => cast.source < FIRST_USER_OID && cast.target < FIRST_USER_OID,
     ),
@@ -279,6 +280,20 @@ function listed(pairs: readonly (readonly [number, number])[]): Map<number, numb
 
 function untrustedCasts(parts: CatalogueParts): CatalogueParts['casts'] {
   return parts.casts.filter((cast) => !operatorsCompute(cast.extension))
+}
+
+function recastOf(parts: CatalogueParts): Set<number> {
+  const recast = new Set(untrustedCasts(parts).flatMap((cast) => [cast.source, cast.target]))
+  // Casts of built-in types to one another are a matter of every statement.
+  for (const oid of recast) if (oid < FIRST_USER_OID) recast.delete(oid)
+  for (let before = 0; before !== recast.size; ) {
+    before = recast.size
+    for (const { oid, base, relation } of parts.types) {
+      const fields = relation === undefined ? [] : parts.columns.filter((each) => each.relation === relation)
+      if (recast.has(base) || fields.some(({ type }) => recast.has(type))) recast.add(oid)
+    }
+  }
+  return recast
 }
 
 function typesOf(parts: CatalogueParts, reach: ReadonlySet<number>): Map<string, Map<string, UserType>> {

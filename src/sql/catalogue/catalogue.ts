@@ -21,6 +21,8 @@ export type Catalogue = {
   readonly types: ReadonlyMap<string, ReadonlyMap<string, UserType>>
   /** A user-defined cast between built-in types: it may be applied where nothing in the text shows it. */
   readonly builtinTypesRecast: boolean
+  /** Types of users that functions of users cast, and those made of them: a column of one brings the cast along. */
+  readonly recast?: ReadonlySet<number>
   /** Every schema of users, also those without relations. */
   readonly schemaNames?: ReadonlySet<string>
   /** Roles that a session may act as, and the schemas each of them may not use: the server passes over those. */

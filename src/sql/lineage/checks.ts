@@ -65,6 +65,12 @@ export function checkRelations(
   for (const relation of ruleHolds('known relations', off) ? found.relations : []) {
     if (found.into && relation.role === 'write') continue
     const meaning = names.relation(relation)
+    const { recast } = names.catalogue
+    if (meaning.kind === 'relation' && meaning.relation.columns.some(({ type }) => recast?.has(type))) {
+      findings.escapeAll(
+        `Leave ${relation.name} to who may see all protected values: a cast of its columns runs an unknown function.`,
+      )
+    }
     if (meaning.kind === 'unknown') {
       findings.escapeAll(`Name a relation that exists: ${relation.name} is not known here.`)
     } else if (meaning.kind === 'own') {

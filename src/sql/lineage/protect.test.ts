@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Facts } from '../../core/index.ts'
-import { sampleCatalogue } from '../../testing/sample-catalogue.ts'
+import { sampleCatalogue, sampleParts } from '../../testing/sample-catalogue.ts'
 import type { AnalysisContext } from '../analyse.ts'
 import { analyse } from '../analyse.ts'
 import type { Parser } from '../parse/parser.ts'
@@ -178,6 +178,32 @@ describe('what is not followed is an escape of all labels', () => {
     expect((await factsOf('SELECT id FROM customers WHERE id = 1', { catalogue })).escape).toBeDefined()
     const qualified = 'SELECT id FROM customers WHERE id OPERATOR(pg_catalog.=) 1'
     expect((await factsOf(qualified, { catalogue })).escape).toBeUndefined()
+  })
+})
+
+describe('a cast by a function of a user', () => {
+  const parts = sampleParts()
+  const columns = parts.columns.map((each) =>
+    each.relation === 20015 && each.name === 'mood' ? { ...each, type: 20101 } : each,
+  )
+  const recast = sampleCatalogue({ columns, casts: [{ source: 20101, target: 25, extension: null }] })
+
+  // Nothing in these texts names the type.
+  it.each([
+    'SELECT mood::text FROM feelings',
+    'SELECT upper(mood) FROM feelings',
+    "SELECT * FROM feelings WHERE mood || 'x' = 'y'",
+    'SELECT m FROM (SELECT mood AS m FROM feelings) f',
+    "INSERT INTO feelings (mood) VALUES ('x')",
+    'CREATE TABLE mine AS SELECT mood FROM feelings',
+    'COPY feelings TO STDOUT',
+  ])('comes along with a column of its type: %s', async (text) => {
+    expect((await factsOf(text, { catalogue: recast })).escape).toBeDefined()
+    expect((await factsOf(text, { catalogue: sampleCatalogue({ columns }) })).escape).toBeUndefined()
+  })
+
+  it('leaves other tables alone', async () => {
+    expect((await factsOf('SELECT * FROM orders', { catalogue: recast })).escape).toBeUndefined()
   })
 })
 
