@@ -122,10 +122,10 @@ function text({ summary, publicKey }: Signed): string {
     `${head}  ${safe(summary.identity)} on ${safe(summary.connection)}`,
     '',
     facts([
-      ['probes', `${counts.run} run, of ${counts.telling} the server itself showed a marker`],
+      ['probes', `${counts.run} sent; for ${counts.telling} of them the server itself shows a marker`],
       [
         'through the gateway',
-        `${counts.refused} refused, ${counts.masked} masked, ${counts.leaked} leaked, ${counts.held} held and not sent, ${counts.failed} failed`,
+        `${counts.refused} refused, ${counts.masked} masked, ${counts.leaked} leaked, ${counts.held} held for approval, ${counts.failed} failed`,
       ],
       ['marked', summary.marked.map(safe).join(', ')],
       ...list('seen in clear by this identity', summary.seen),
