@@ -114,7 +114,7 @@ const LIVE = {
 
 /** Candidates for a leak without a rule that are sent to the server before it is given up. */
 const TRIES_MAX = 40
-const STATEMENTS = times({ small: 0, full: 1500 })
+const STATEMENTS = times({ small: 0, full: 800 })
 const SCHEMAS = Math.ceil(STATEMENTS / 500)
 
 describe('P-02 never clear: without any one rule the suites fail', () => {
@@ -234,7 +234,7 @@ describe('P-02 never clear: without any one rule the suites fail', () => {
           const live = shown.has(rule) ? ', and one showed a marker' : ''
           note('random statements', `${rule}: ${weaker.get(rule) ?? 0} are protected less without it${live}`)
         }
-        expect(shown.size).toBeGreaterThan(20)
+        expect(shown.size).toBeGreaterThan(10)
       },
       6 * 3600_000,
     )
