@@ -1,4 +1,4 @@
-import type { Node } from 'libpg-query'
+import type { Node, RangeVar } from 'libpg-query'
 import { isFollowed, setConfigEffects } from '../session/effects.ts'
 import type { Findings } from './findings.ts'
 import type { Names } from '../session/names.ts'
@@ -62,8 +62,14 @@ export function checkRelations(
   findings: Findings,
   off: RulesOff | undefined,
 ): void {
-  for (const relation of ruleHolds('known relations', off) ? found.relations : []) {
-    if (found.into && relation.role === 'write') continue
+  const made = madeBy(node)
+  // What is made is not there yet. Only that: a WITH in front of it may write to anything.
+  const own = found.relations.findIndex(
+    ({ role, name, schema }) => role === 'write' && name === made?.relname && schema === made.schemaname,
+  )
+  const relations = ruleHolds('known relations', off) ? found.relations : []
+  for (const [i, relation] of relations.entries()) {
+    if (i === own) continue
     const meaning = names.relation(relation)
     const { recast } = names.catalogue
     if (meaning.kind === 'relation' && meaning.relation.columns.some(({ type }) => recast?.has(type))) {
@@ -92,4 +98,11 @@ export function checkRelations(
       }
     }
   }
+}
+
+/** What is made of a query: SELECT INTO, CREATE TABLE AS, a view. */
+function madeBy(node: Node): RangeVar | undefined {
+  if ('SelectStmt' in node) return node.SelectStmt.intoClause?.rel
+  if ('ViewStmt' in node) return node.ViewStmt.view
+  return 'CreateTableAsStmt' in node ? node.CreateTableAsStmt.into?.rel : undefined
 }

@@ -10,6 +10,7 @@ import type {
   RangeVar,
   RenameStmt,
 } from 'libpg-query'
+import { guardedColumnRead } from '../builtins/system-columns.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
 import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
 import { isTemporary } from '../session/effects.ts'
@@ -130,9 +131,20 @@ class Definition {
     const stack: unknown[] = [node]
     for (let each = stack.pop(); each !== undefined; each = stack.pop()) {
       if (typeof each !== 'object' || each === null) continue
-      if ('relname' in each) this.#outOfReach(each)
+      if ('relname' in each) {
+        this.#outOfReach(each)
+        this.#unguarded(node, each)
+      }
       for (const value of Object.values(each)) stack.push(value)
     }
+  }
+
+  /** What is derived from a relation of the system leaves out what is not for everybody there. */
+  #unguarded(node: Node, relation: object): void {
+    const meaning = this.#meaning(relation)
+    const column = meaning?.kind === 'system' ? guardedColumnRead(node, meaning.name) : undefined
+    if (column !== undefined)
+      this.#findings.escapeAll(`Derive nothing from ${column}: it is not for everybody.`)
   }
 
   index(statement: IndexStmt): void {

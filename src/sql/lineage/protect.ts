@@ -298,7 +298,7 @@ class Statement {
   #derive(node: Node): void {
     const query = derivedFrom(node)
     if (query === undefined) return
-    checkRelations(node, this.#readOnly(), this.#names, this.#findings, this.#means.off)
+    checkRelations(node, this.#found, this.#names, this.#findings, this.#means.off)
     if (!this.#reach) return
     const { views, off } = this.#means
     if (!this.#holds('derive')) return
@@ -319,11 +319,6 @@ class Statement {
       const meaning = each.role === 'write' ? this.#names.relation(each) : undefined
       return meaning?.kind === 'relation' && !isInReach(meaning, this.#names)
     })
-  }
-
-  /** What the definition makes is not there yet. */
-  #readOnly(): Survey {
-    return { ...this.#found, relations: this.#found.relations.filter((each) => each.role === 'read') }
   }
 
   #counted(rows: Rows): Rows {
