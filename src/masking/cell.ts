@@ -2,14 +2,15 @@ import type { MaskingRule } from '../core/index.ts'
 import { assertNever } from '../core/index.ts'
 import { constantOf, jsonBytes } from './constants.ts'
 import { beginOfUnit } from './dates.ts'
-import { arrayMasker, compositeMasker, rangeMasker } from './elements.ts'
+import { arrayMasker, compositeMasker, multirangeMasker, rangeMasker } from './elements.ts'
 import { keyedMasker } from './keyed.ts'
 import type { CellMasker } from './masker.ts'
 import { always, NOTHING } from './masker.ts'
 import { networkOf } from './network.ts'
+import { neutralMasker } from './neutral.ts'
 import { bucketOfNumber } from './numbers.ts'
 import { FULL, MASKED, partialText } from './text.ts'
-import type { ValueFormat, ValueType } from './types.ts'
+import type { NeutralName, ValueFormat, ValueType } from './types.ts'
 
 /**
  * The masker for one rule and one type of value in one format. What it shows always parses as that type in that format;
@@ -27,14 +28,18 @@ export function cellMasker(rule: MaskingRule, type: ValueType, format: ValueForm
     case 'composite':
       return compositeMasker(type, format, of)
     case 'range':
-      return isCoarser(rule) ? rangeMasker(type, format, of) : NOTHING
+      return orNeutral(isCoarser(rule) ? rangeMasker(type, format, of) : NOTHING, 'range', format)
     case 'multirange':
-    case 'hstore':
+      return orNeutral(isCoarser(rule) ? multirangeMasker(type, format, of) : NOTHING, 'multirange', format)
     case 'other':
       return NOTHING
     default:
       return scalarMasker(rule, type, format)
   }
+}
+
+function orNeutral(masker: CellMasker, name: NeutralName, format: ValueFormat): CellMasker {
+  return masker === NOTHING ? neutralMasker(name, format) : masker
 }
 
 /** Values become fewer and keep their order: such a rule may be applied to both bounds of a range. */
@@ -48,7 +53,7 @@ function scalarMasker(rule: MaskingRule, type: ValueType, format: ValueFormat): 
       return NOTHING
     case 'constant': {
       const shown = constantOf(rule.text, type, format)
-      return shown === undefined ? NOTHING : always(shown)
+      return shown === undefined ? fullMasker(type, format) : always(shown)
     }
     case 'full':
       return fullMasker(type, format)
@@ -94,6 +99,8 @@ function fullMasker(type: ValueType, format: ValueFormat): CellMasker {
       return always(Buffer.from('<masked/>'))
     case 'bytea':
       return always(format === 'binary' ? MASKED : Buffer.from(`\\x${Buffer.from(MASKED).toString('hex')}`))
+    case 'neutral':
+      return neutralMasker(type.name, format)
     default:
       return NOTHING
   }

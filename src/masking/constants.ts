@@ -1,5 +1,6 @@
 import { binaryDate } from './dates.ts'
 import { binaryInet, readInet } from './network.ts'
+import { neutralConstant } from './neutral.ts'
 import { numericBytes } from './numbers.ts'
 import { uuidBytes } from './tokens.ts'
 import type { ValueFormat, ValueType } from './types.ts'
@@ -56,6 +57,8 @@ export function constantOf(text: string, type: ValueType, format: ValueFormat): 
       return jsonBytes(isJson(text) ? text : JSON.stringify(text), type.versioned, format)
     case 'xml':
       return asText(/^[^<>&\0-\x1f]*$/.test(text))
+    case 'neutral':
+      return neutralConstant(text, type.name, format)
     default:
       return undefined
   }

@@ -178,6 +178,55 @@ function textRange(text: string, bound: CellMasker): Buffer | undefined {
   return Buffer.from(isPoint ? `[${first},${last}]` : `${open}${shown.join(',')}${close}`)
 }
 
+/** The ranges of a multirange, each for itself; the server joins those that came to overlap. */
+export function multirangeMasker(
+  type: ValueType & { kind: 'multirange' },
+  format: ValueFormat,
+  of: Of,
+): CellMasker {
+  const bound = of(type.of)
+  if (bound === NOTHING) return NOTHING
+  return byValue(
+    format === 'binary'
+      ? (value) => binaryMultirange(value, bound)
+      : (value) => textMultirange(value.toString('utf8'), bound),
+  )
+}
+
+function textMultirange(text: string, bound: CellMasker): Buffer | undefined {
+  if (!text.startsWith('{') || !text.endsWith('}')) return undefined
+  const shown: string[] = []
+  let at = 1
+  while (at < text.length - 1) {
+    const lower = readElement(text, at + 1, ',', '\\')
+    const upper = lower === undefined ? undefined : readElement(text, lower.end + 1, ')]', '\\')
+    if (upper === undefined || upper.end >= text.length - 1) return undefined
+    const range = textRange(text.slice(at, upper.end + 1), bound)
+    if (range === undefined) return undefined
+    shown.push(range.toString('utf8'))
+    at = upper.end + 2
+    if (at < text.length - 1 && text[at - 1] !== ',') return undefined
+  }
+  return Buffer.from(`{${shown.join(',')}}`)
+}
+
+/** How many; then each with its length. */
+function binaryMultirange(value: Buffer, bound: CellMasker): Buffer | undefined {
+  if (value.length < 4) return undefined
+  const parts: Buffer[] = [value.subarray(0, 4)]
+  let at = 4
+  for (let left = value.readInt32BE(0); left > 0; left--) {
+    if (value.length < at + 4) return undefined
+    const end = at + 4 + value.readInt32BE(at)
+    if (end < at + 4 || end > value.length) return undefined
+    const range = binaryRange(value.subarray(at + 4, end), bound)
+    if (range === undefined) return undefined
+    parts.push(withLength(range))
+    at = end
+  }
+  return at === value.length ? Buffer.concat(parts) : undefined
+}
+
 const EMPTY = 0x01
 const LOWER_INCLUDED = 0x02
 const UPPER_INCLUDED = 0x04

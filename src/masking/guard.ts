@@ -21,7 +21,11 @@ const UUIDS = /(?<![0-9a-f])[0-9a-f]{8}-?[0-9a-f]{4}-?8[0-9a-f]{3}-?[0-9a-f]{4}-
 export function recognises(value: Uint8Array, rule: MaskingRule | undefined, key: MaskingKey): boolean {
   const bytes = Buffer.from(value.buffer, value.byteOffset, Math.min(value.length, LOOKED_AT_BYTES))
   if (bytes.length === 16 && isUuid(key, bytes)) return true
-  const text = bytes.toString('utf8').trim()
+  // A jsonb in binary form has its version in front.
+  const text = bytes
+    .toString('utf8')
+    .replace(/^\u0001/, '')
+    .trim()
   const unquoted = text.replace(/^"(.*)"$/s, '$1')
   if (unquoted === '[masked]' || text === '\\x5b6d61736b65645d') return true
   if (rule?.kind === 'constant' && rule.text !== '' && unquoted === rule.text) return true

@@ -2,6 +2,7 @@ import type { MaskingKey, MaskingRule } from '../core/index.ts'
 import { assertNever } from '../core/index.ts'
 import type { CellMasker } from './masker.ts'
 import { byValue, NOTHING } from './masker.ts'
+import { neutralMasker } from './neutral.ts'
 import { FULL, MASKED } from './text.ts'
 import { addressFor, digitsFor, nameFor, token, uuidBytes, uuidFor, uuidText } from './tokens.ts'
 import type { ValueFormat, ValueType } from './types.ts'
@@ -13,6 +14,7 @@ export function keyedMasker(
   format: ValueFormat,
 ): CellMasker {
   const { key } = rule
+  if (type.kind === 'neutral') return neutralMasker(type.name, format)
   if (key === undefined) return type.kind === 'text' ? FULL : NOTHING
   const textOf = rule.kind === 'hash' ? hashed(rule.prefix, key) : pseudonym(rule.of, key)
   switch (type.kind) {

@@ -191,7 +191,7 @@ describe('values made of values', () => {
     [int(4), '[3', null],
   ])('a range of %j: %s is shown as %s', (of, value, expected) => {
     expect(text(bucket(10), { kind: 'range', of }, value)).toBe(expected)
-    expect(text(full, { kind: 'range', of }, value)).toBeNull()
+    expect(text(full, { kind: 'range', of }, value)).toBe('empty')
   })
 
   it('ranges in binary', () => {
@@ -204,6 +204,38 @@ describe('values made of values', () => {
   })
 })
 
+describe('multiranges', () => {
+  const multirange = (of: ValueType): ValueType => ({ kind: 'multirange', of })
+
+  it.each<[ValueType, string, string | null]>([
+    [int(4), '{}', '{}'],
+    [int(4), '{[3,7)}', '{["0","0"]}'],
+    [int(4), '{(,7),[13,27),[35,)}', '{(,"0"),["10","20"),["30",)}'],
+    [date, '{[2024-05-12,infinity)}', null],
+    [
+      timestamp,
+      '{["2024-05-12 01:02:03","2024-07-12 01:02:03"],["2025-05-12 01:02:03",)}',
+      '{["2024-05-01 00:00:00","2024-07-01 00:00:00"],["2025-05-01 00:00:00",)}',
+    ],
+    [int(4), '{[3,7)[8,9)}', null],
+    [int(4), '{[3,7', null],
+    [int(4), '[3,7)', null],
+  ])('of %j: %s is shown as %s', (of, value, expected) => {
+    expect(text(bucket(10), multirange(of), value)).toBe(expected)
+  })
+
+  it('in binary', () => {
+    const range = '02 00000004 00000003 00000004 00000007'
+    const shown = '06 00000004 00000000 00000004 00000000'.replaceAll(' ', '')
+    expect(hex(bucket(10), multirange(int(4)), `00000002 00000011 ${range} 00000001 01`)).toBe(
+      `0000000200000011${shown}0000000101`,
+    )
+    expect(hex(bucket(10), multirange(int(4)), `00000002 00000011 ${range}`)).toBeNull()
+    expect(hex(bucket(10), multirange(int(4)), '00000001 ffffffff')).toBeNull()
+    expect(hex(full, multirange(int(4)), `00000001 00000011 ${range}`)).toBe('00000000')
+  })
+})
+
 describe('values hidden whole', () => {
   it.each<[ValueType, string, string | null]>([
     [{ kind: 'char' }, 'x', '*'],
@@ -212,7 +244,14 @@ describe('values hidden whole', () => {
     [{ kind: 'bytea' }, '\\x01', '\\x5b6d61736b65645d'],
     [{ kind: 'boolean' }, 't', null],
     [{ kind: 'enum', labels: ['a'] }, 'a', null],
-    [{ kind: 'hstore' }, '"a"=>"b"', null],
+    [{ kind: 'neutral', name: 'hstore' }, '"a"=>"b"', '"[masked]"=>NULL'],
+    [{ kind: 'neutral', name: 'time' }, '13:47:59', '00:00:00'],
+    [{ kind: 'neutral', name: 'bit' }, '10110011', '00000000'],
+    [{ kind: 'neutral', name: 'money' }, '-$98,765.43', '$0'],
+    [{ kind: 'neutral', name: 'money' }, '98.765,43 €', '0 €'],
+    [{ kind: 'neutral', name: 'money' }, '($9.00)', '$0'],
+    [{ kind: 'neutral', name: 'money' }, 'R$ 7', 'R$ 0'],
+    [{ kind: 'multirange', of: int(4) }, '{[1,5)}', '{}'],
     [{ kind: 'other' }, '1', null],
   ])('%j', (type, value, expected) => expect(text(full, type, value)).toBe(expected))
 
@@ -228,9 +267,18 @@ describe('values hidden whole', () => {
     ['hidden', { kind: 'json', versioned: false }, '"hidden"'],
     ['{"a":1}', { kind: 'json', versioned: false }, '{"a":1}'],
     ['1e400000', { kind: 'json', versioned: true }, '"1e400000"'],
-    ['<a', { kind: 'xml' }, null],
+    ['<a', { kind: 'xml' }, '<masked/>'],
     ['x', { kind: 'char' }, 'x'],
-    ['xy', { kind: 'char' }, null],
+    ['xy', { kind: 'char' }, '*'],
+    ['08:30', { kind: 'neutral', name: 'time' }, '08:30'],
+    ['08:30:00+00', { kind: 'neutral', name: 'timetz' }, '08:30:00+00'],
+    ['25:00', { kind: 'neutral', name: 'time' }, '00:00:00'],
+    ['02:00:00:00:00:01', { kind: 'neutral', name: 'macaddr' }, '02:00:00:00:00:01'],
+    ['101', { kind: 'neutral', name: 'varbit' }, '101'],
+    ['42', { kind: 'neutral', name: 'oid' }, '42'],
+    ['4294967296', { kind: 'neutral', name: 'oid' }, '0'],
+    ['16/B374D848', { kind: 'neutral', name: 'lsn' }, '16/B374D848'],
+    ['(1,2)', { kind: 'neutral', name: 'point' }, '(0,0)'],
     ['true', { kind: 'boolean' }, 't'],
     ['10.0.0.0/8', { kind: 'inet', cidr: false }, '10.0.0.0/8'],
     ['10.0.0.0/8', { kind: 'inet', cidr: true }, null],
@@ -297,7 +345,10 @@ describe('any bytes under any rule, as any type (P-02)', () => {
     { kind: 'multirange', of: int(4) },
     { kind: 'composite', attributes: scalars },
     array({ kind: 'composite', attributes: [TEXT, date] }),
-    { kind: 'hstore' },
+    ...(['hstore', 'money', 'bit', 'time', 'tsquery'] as const).map(
+      (name): ValueType => ({ kind: 'neutral', name }),
+    ),
+    array({ kind: 'neutral', name: 'box' }, ';'),
     { kind: 'other' },
   ]
   const values = fc.oneof(

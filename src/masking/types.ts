@@ -24,9 +24,41 @@ export type ValueType =
   | { readonly kind: 'range'; readonly of: ValueType }
   | { readonly kind: 'multirange'; readonly of: ValueType }
   | { readonly kind: 'composite'; readonly attributes: readonly ValueType[] }
-  | { readonly kind: 'hstore' }
+  /** A type whose masked values can say nothing: one value of it stands for all. */
+  | { readonly kind: 'neutral'; readonly name: NeutralName }
   /** A type that nothing is known of: only NULL is surely one of its values. */
   | { readonly kind: 'other' }
+
+/** Types whose masked values say nothing; `oid` is also all that is written as one. */
+export type NeutralName =
+  | 'bit'
+  | 'box'
+  | 'circle'
+  | 'hstore'
+  | 'int2vector'
+  | 'interval'
+  | 'jsonpath'
+  | 'line'
+  | 'lseg'
+  | 'lsn'
+  | 'macaddr'
+  | 'macaddr8'
+  | 'money'
+  | 'multirange'
+  | 'oid'
+  | 'oidvector'
+  | 'path'
+  | 'point'
+  | 'polygon'
+  | 'range'
+  | 'snapshot'
+  | 'tid'
+  | 'time'
+  | 'timetz'
+  | 'tsquery'
+  | 'tsvector'
+  | 'varbit'
+  | 'xid8'
 
 export const TEXT: ValueType = { kind: 'text' }
 export const OTHER: ValueType = { kind: 'other' }

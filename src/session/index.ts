@@ -17,7 +17,14 @@ export type { Held, Housekeeping, Permitted } from './flights.ts'
 export { housekeeping, isHeld } from './flights.ts'
 export { ownJudgement } from './own.ts'
 export type { HoldObserver, Opening, Session } from './session.ts'
-export type { CellMasker, JsonAssignment, JsonMasker, ValueFormat, ValueType } from '../masking/index.ts'
+export type {
+  CellMasker,
+  JsonAssignment,
+  JsonMasker,
+  NeutralName,
+  ValueFormat,
+  ValueType,
+} from '../masking/index.ts'
 export { cellMasker, jsonMasker, maskedCell, NOTHING, OTHER, parseJsonPath, TEXT } from '../masking/index.ts'
 export type {
   ExplainedOutput,

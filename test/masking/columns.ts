@@ -61,6 +61,33 @@ export const COLUMNS: readonly Column[] = [
   column('inet6', 'inet', '2001:db8:1:2:3:4:5:6', '2:3'),
   column('cidr', 'cidr', '198.51.100.208/28', '208'),
   column('macaddr', 'macaddr', '08:00:2b:01:02:03', '2b:01'),
+  column('macaddr8', 'macaddr8', '08:00:2b:01:02:03:04:05', '2b:01'),
+  column('lseg', 'lseg', '[(98765,1),(2,43210)]', '98765'),
+  column('path', 'path', '[(98765,1),(2,43210)]', '98765'),
+  column('box', 'box', '(98765,43210),(1,2)', '98765'),
+  column('polygon', 'polygon', '((98765,1),(2,43210))', '98765'),
+  column('line', 'line', '{98765,2,3}', '98765'),
+  column('circle', 'circle', '<(98765,1),43210>', '98765'),
+  column('tsquery', 'tsquery', `'${WORD}' & 'b':*A`, WORD),
+  column('lsn', 'pg_lsn', '98765/43210', '98765'),
+  column('snapshot', 'pg_snapshot', '98765:98799:98770', '98765'),
+  column('xid', 'xid', '987654321', '987654321'),
+  column('xid8', 'xid8', '987654321', '987654321'),
+  column('cid', 'cid', '987654321', '987654321'),
+  column('tid', 'tid', '(98765,4)', '98765'),
+  column('regclass', 'regclass', 'pg_proc', 'pg_proc'),
+  column('regtype', 'regtype', 'bigint', 'bigint'),
+  column('regproc', 'regproc', 'now', 'now'),
+  column('regprocedure', 'regprocedure', 'now()', 'now'),
+  column('regoperator', 'regoperator', '+(bigint,bigint)', 'bigint'),
+  column('regrole', 'regrole', 'pg_monitor', 'pg_monitor'),
+  column('regnamespace', 'regnamespace', 'information_schema', 'information'),
+  column('regconfig', 'regconfig', 'german', 'german'),
+  column('regdictionary', 'regdictionary', 'german_stem', 'german'),
+  column('regcollation', 'regcollation', '"C"', 'C'),
+  column('int2vector', 'int2vector', '31987 31987', '31987'),
+  column('oidvector', 'oidvector', '987654321 1', '987654321'),
+  column('refcursor', 'refcursor', ADDRESS, WORD),
   column('bytea', 'bytea', `\\x${Buffer.from(ADDRESS).toString('hex')}`, Buffer.from(WORD).toString('hex')),
   column('bit', 'bit(8)', '10110011', '10110011'),
   column('varbit', 'varbit', '10110011', '10110011'),
@@ -88,6 +115,11 @@ export const COLUMNS: readonly Column[] = [
   column('range_empty', 'int4range', 'empty', '987'),
   column('ranges', 'daterange[]', '{"[1984-05-12,1985-05-12)"}', '05-12'),
   column('multirange', 'datemultirange', '{[1984-05-12,1985-05-12)}', '05-12'),
+  column('nummultirange', 'nummultirange', '{(,98765.4321],[198765.4321,)}', '98765.4321'),
+  column('own_multirange', 'floats_multi', '{[98765.25,98766.25),[98767.25,98768.25)}', '9876[5678]'),
+  column('multiranges', 'datemultirange[]', '{"{[1984-05-12,1985-05-12)}"}', '05-12'),
+  column('times', 'time[]', '{13:47:59}', '13:47'),
+  column('moneys', 'money[]', '{98765.43}', '98,765'),
   column('own_range', 'floats', '[98765.25,98766.25)', '9876[56]'),
   column('pair', 'pair', `(987654321,"${ADDRESS} ""x"" \\\\",1984-05-12)`, WORD),
   column('pair_of_nothing', 'pair', '(,"",)', WORD),
@@ -100,7 +132,7 @@ export const TYPES_SQL = `
 CREATE TYPE mood AS ENUM ('zqxjkvwy-blue', 'green', '42');
 CREATE DOMAIN d_text AS text CHECK (length(VALUE) < 200);
 CREATE DOMAIN d_short AS d_text CHECK (VALUE <> '');
-CREATE TYPE floats AS RANGE (subtype = float8);
+CREATE TYPE floats AS RANGE (subtype = float8, multirange_type_name = floats_multi);
 CREATE TYPE pair AS (number int4, word text, day date);
 CREATE TYPE nested AS (first pair, words text[]);
 `

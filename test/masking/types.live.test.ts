@@ -48,7 +48,41 @@ const RULES: Readonly<Record<string, readonly [written: string, rule: MaskingRul
   bucket: ['{ kind: bucket, size: 1000, unit: quarter }', { kind: 'bucket', size: 1000, unit: 'quarter' }],
 }
 
-const TEXTS = ['text', 'varchar', 'bpchar', 'name', 'citext', 'domain', 'domain_of_domain']
+/** Types of which one value is shown, whatever the rule. */
+const NEUTRAL = [
+  ...[
+    'oid',
+    'money',
+    'time',
+    'timetz',
+    'interval',
+    'macaddr',
+    'macaddr8',
+    'lseg',
+    'path',
+    'box',
+    'polygon',
+    'line',
+  ],
+  ...['circle', 'tsquery', 'lsn', 'snapshot', 'xid', 'xid8', 'cid', 'tid', 'regclass', 'regtype', 'regproc'],
+  ...['regprocedure', 'regoperator', 'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'regcollation'],
+  ...[
+    'int2vector',
+    'oidvector',
+    'bit',
+    'varbit',
+    'jsonpath',
+    'tsvector',
+    'point',
+    'boxes',
+    'int4range',
+    'numrange',
+  ],
+  ...['daterange', 'tstzrange', 'range_empty', 'ranges', 'multirange', 'nummultirange', 'own_multirange'],
+  ...['multiranges', 'times', 'moneys', 'own_range', 'hstore'],
+]
+
+const TEXTS = ['text', 'varchar', 'bpchar', 'name', 'citext', 'domain', 'domain_of_domain', 'refcursor']
 const HOLDERS = [
   'texts',
   'texts_deep',
@@ -86,6 +120,7 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     ...TEXTS,
     ...HOLDERS,
     ...SAYING,
+    'char',
     'xml',
     'int2',
     'int4',
@@ -98,8 +133,8 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
     'enum',
     'moods',
   ],
-  constant_text: [...TEXTS, ...HOLDERS, ...SAYING, 'xml'],
-  constant_date: [...TEXTS, ...HOLDERS, ...SAYING, 'xml', 'date', 'date_without_end', 'dates'],
+  constant_text: [...TEXTS, ...HOLDERS, ...SAYING, 'char', 'xml'],
+  constant_date: [...TEXTS, ...HOLDERS, ...SAYING, 'char', 'xml', 'date', 'date_without_end', 'dates'],
   ...Object.fromEntries(['email', 'phone', 'card', 'person', 'first', 'last'].map((name) => [name, WHOLE])),
   hash: [...KEYED, 'bytea'],
   ...Object.fromEntries(['email', 'phone', 'name', 'digits', 'uuid'].map((of) => [`like_${of}`, KEYED])),
@@ -172,13 +207,28 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     return (rows[0] ?? []).map((cell) => cell?.toString() ?? null)
   }
 
+  it('every type that the server has built in is known, with its array', async () => {
+    const rows = await direct.simple(`
+      SELECT t.oid, t.typname, t.typarray, t.typdelim, t.typtype FROM pg_type t
+      WHERE t.oid < 16384 AND t.typtype IN ('b', 'r', 'm') AND t.typcategory <> 'A' AND t.typname !~ '^pg_(node|ndis|dep|mcv|brin|ddl)'`)
+    const unknown: string[] = []
+    for (const row of rows) {
+      const [oid = '', name = '', array = '', delimiter = ''] = row.map((cell) => cell?.toString() ?? '')
+      const type = typeOf(Number(oid))
+      if (type.kind === 'other') unknown.push(name)
+      else if (array !== '0')
+        expect(typeOf(Number(array)), name).toEqual({ kind: 'array', element: type, delimiter })
+    }
+    expect(unknown.sort()).toEqual(['aclitem', 'gtsvector'])
+  })
+
   async function check(name: string, rows: readonly (readonly Cell[])[], format: Format): Promise<void> {
     expect(rows).toHaveLength(2)
     const [shown = [], nulls = []] = rows
     expect(nulls.every((cell) => cell === null)).toBe(true)
     const [original = []] = await direct.extended('TABLE base LIMIT 1', format)
     const seen = columns.flatMap((column, i) => (shown[i] === null ? [] : [column.name]))
-    const wanted = new Set(SHOWN[name])
+    const wanted = new Set([...(SHOWN[name] ?? []), ...(name === 'nothing' ? [] : NEUTRAL)])
     expect(seen).toEqual(columns.map((column) => column.name).filter((each) => wanted.has(each)))
     const values = await taken(shown, format)
     for (const [i, { name: at, marker, type }] of columns.entries()) {

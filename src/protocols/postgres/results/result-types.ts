@@ -1,4 +1,4 @@
-import type { ValueType } from '../../../session/index.ts'
+import type { NeutralName, ValueType } from '../../../session/index.ts'
 import { OTHER, TEXT } from '../../../session/index.ts'
 
 /** What values of a type are, by the oid that the server gives. Unknown types are `other`: only NULL is sure. */
@@ -41,15 +41,71 @@ const SCALARS: readonly (readonly [oid: number, array: number, type: ValueType])
   [3910, 3911, { kind: 'range', of: TIMESTAMPTZ }],
   [3912, 3913, { kind: 'range', of: DATE }],
   [3926, 3927, { kind: 'range', of: INTEGER(8) }],
+  [1790, 2201, TEXT],
+  [4451, 6150, { kind: 'multirange', of: INTEGER(4) }],
+  [4532, 6151, { kind: 'multirange', of: NUMERIC }],
+  [4533, 6152, { kind: 'multirange', of: TIMESTAMP }],
+  [4534, 6153, { kind: 'multirange', of: TIMESTAMPTZ }],
+  [4535, 6155, { kind: 'multirange', of: DATE }],
+  [4536, 6157, { kind: 'multirange', of: INTEGER(8) }],
 ]
+
+/** Types whose masked values say nothing, with their arrays. Not here is aclitem: it names roles, and has no binary form. */
+const NEUTRAL: readonly (readonly [oid: number, array: number, name: NeutralName])[] = [
+  [22, 1006, 'int2vector'],
+  [24, 1008, 'oid'], // regproc
+  [26, 1028, 'oid'],
+  [27, 1010, 'tid'],
+  [28, 1011, 'oid'], // xid
+  [29, 1012, 'oid'], // cid
+  [30, 1013, 'oidvector'],
+  [600, 1017, 'point'],
+  [601, 1018, 'lseg'],
+  [602, 1019, 'path'],
+  [603, 1020, 'box'],
+  [604, 1027, 'polygon'],
+  [628, 629, 'line'],
+  [718, 719, 'circle'],
+  [774, 775, 'macaddr8'],
+  [790, 791, 'money'],
+  [829, 1040, 'macaddr'],
+  [1083, 1183, 'time'],
+  [1186, 1187, 'interval'],
+  [1266, 1270, 'timetz'],
+  [1560, 1561, 'bit'],
+  [1562, 1563, 'varbit'],
+  [2202, 2207, 'oid'], // regprocedure
+  [2203, 2208, 'oid'], // regoper
+  [2204, 2209, 'oid'], // regoperator
+  [2205, 2210, 'oid'], // regclass
+  [2206, 2211, 'oid'], // regtype
+  [2970, 2949, 'snapshot'], // txid_snapshot
+  [3220, 3221, 'lsn'],
+  [3614, 3643, 'tsvector'],
+  [3615, 3645, 'tsquery'],
+  [3734, 3735, 'oid'], // regconfig
+  [3769, 3770, 'oid'], // regdictionary
+  [4072, 4073, 'jsonpath'],
+  [4089, 4090, 'oid'], // regnamespace
+  [4096, 4097, 'oid'], // regrole
+  [4191, 4192, 'oid'], // regcollation
+  [5038, 5039, 'snapshot'],
+  [5069, 271, 'xid8'],
+]
+
+/** The one type whose arrays have another delimiter than a comma (pg_type.dat). */
+const BOX = 603
 
 /** What a literal has that nothing gave a type, and what functions of C take: bytes of text. */
 const UNTYPED = [705, 2275] as const
 
 const BUILTIN: ReadonlyMap<number, ValueType> = new Map([
-  ...SCALARS.flatMap(([oid, array, type]): [number, ValueType][] => [
+  ...[
+    ...SCALARS,
+    ...NEUTRAL.map(([oid, array, name]) => [oid, array, { kind: 'neutral', name }] as const),
+  ].flatMap(([oid, array, type]): [number, ValueType][] => [
     [oid, type],
-    [array, { kind: 'array', element: type, delimiter: ',' }],
+    [array, { kind: 'array', element: type, delimiter: oid === BOX ? ';' : ',' }],
   ]),
   ...UNTYPED.map((oid): [number, ValueType] => [oid, TEXT]),
 ])
@@ -60,7 +116,7 @@ export const builtinType: TypeLookup = (oid) => BUILTIN.get(oid) ?? OTHER
 export const typesQuery = `
   SELECT t.oid, t.typtype, t.typname, t.typdelim, t.typbasetype,
     CASE WHEN t.typcategory = 'A' AND t.typlen = -1 THEN t.typelem ELSE 0 END,
-    COALESCE((SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid), 0),
+    COALESCE((SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)), 0),
     COALESCE((
       SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)::pg_catalog.text
       FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid), '[]'),
@@ -125,12 +181,16 @@ function built(type: Described, resolve: TypeLookup): ValueType {
       return { kind: 'composite', attributes: type.attributes.map(resolve) }
     case 'r':
       return { kind: 'range', of: resolve(type.subtype) }
+    case 'm':
+      return { kind: 'multirange', of: resolve(type.subtype) }
     case 'b':
       if (type.element !== 0) {
         return { kind: 'array', element: resolve(type.element), delimiter: type.delimiter }
       }
       if (type.name === 'citext' && type.extension === 'citext') return TEXT
-      return type.name === 'hstore' && type.extension === 'hstore' ? { kind: 'hstore' } : OTHER
+      return type.name === 'hstore' && type.extension === 'hstore'
+        ? { kind: 'neutral', name: 'hstore' }
+        : OTHER
     default:
       return OTHER
   }

@@ -144,7 +144,7 @@ describe('types that users made', () => {
     expect(typeOf(5)).toEqual({ kind: 'range', of: { kind: 'date' } })
     expect(typeOf(6)).toEqual({ kind: 'text' })
     expect(typeOf(8)).toEqual(OTHER)
-    expect(typeOf(9)).toEqual({ kind: 'hstore' })
+    expect(typeOf(9)).toEqual({ kind: 'neutral', name: 'hstore' })
     expect(typeOf(10)).toEqual(OTHER)
   })
 
