@@ -113,9 +113,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     ),
     types: typesOf(parts, reach),
     recast: recastOf(parts),
-    builtinTypesRecast: untrustedCasts(parts).some(
-      (cast) => cast.source < FIRST_USER_OID && cast.target < FIRST_USER_OID,
-    ),
+    builtinTypesRecast: isRecastUnseen(parts),
     schemaNames: new Set(parts.schemas),
     unusable: unusableOf(parts),
     searchPath: parts.searchPath,
@@ -294,6 +292,14 @@ function recastOf(parts: CatalogueParts): Set<number> {
     }
   }
   return recast
+}
+
+/** A cast from a built-in type, or from the rows of a relation: nothing in the text names the type that is cast. */
+function isRecastUnseen(parts: CatalogueParts): boolean {
+  const rows = new Set(parts.types.filter(({ form }) => form === 'c').map(({ oid }) => oid))
+  return untrustedCasts(parts).some(
+    ({ source, target }) => target < FIRST_USER_OID && (source < FIRST_USER_OID || rows.has(source)),
+  )
 }
 
 function typesOf(parts: CatalogueParts, reach: ReadonlySet<number>): Map<string, Map<string, UserType>> {

@@ -19,7 +19,10 @@ export type Catalogue = {
   /** Names of user-defined operators, but for those of extensions known to be harmless. */
   readonly operators: ReadonlySet<string>
   readonly types: ReadonlyMap<string, ReadonlyMap<string, UserType>>
-  /** A user-defined cast between built-in types: it may be applied where nothing in the text shows it. */
+  /**
+   * A user-defined cast to a built-in type from another one, or from the rows of a relation: it may be applied where
+   * nothing in the text shows it.
+   */
   readonly builtinTypesRecast: boolean
   /** Types of users that functions of users cast, and those made of them: a column of one brings the cast along. */
   readonly recast?: ReadonlySet<number>

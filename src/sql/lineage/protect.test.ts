@@ -175,6 +175,14 @@ describe('what is not followed is an escape of all labels', () => {
     expect((await factsOf('SELECT id FROM customers', { catalogue })).escape).toBeDefined()
   })
 
+  it('when a function of a user casts the rows of a relation, whose type no text names', async () => {
+    const casts = [{ source: 20105, target: 25, extension: null }]
+    for (const text of ['SELECT o::text FROM orders o', 'SELECT id FROM orders']) {
+      expect((await factsOf(text)).escape).toBeUndefined()
+      expect((await factsOf(text, { catalogue: sampleCatalogue({ casts }) })).escape).toBeDefined()
+    }
+  })
+
   it('when a function of a user has the name of a built-in', async () => {
     const catalogue = sampleCatalogue({
       functions: [{ schema: 'app', name: 'lower', volatile: false, extension: null }],
