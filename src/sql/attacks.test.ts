@@ -92,7 +92,12 @@ const AS_ATTRIBUTES: readonly (readonly [string, Outcome])[] = [
   ['SELECT o.get_email FROM orders AS o(a, b, c, d, e)', 'escape'],
   ['INSERT INTO orders (id) VALUES (1) RETURNING orders.get_email', 'escape'],
   ['UPDATE orders SET note = orders.get_email', 'escape'],
+  // A type with code of a user behind it.
+  ["SELECT ('5'::text).checked", 'escape'],
+  ['SELECT o.checked FROM orders o', 'escape'],
   // A column is a column.
+  ['SELECT x.orders FROM (SELECT count(*) AS orders FROM orders) x', 'nothing'],
+  ["SELECT ('5'::text).posint", 'nothing'],
   ['SELECT o.note FROM orders o', 'nothing'],
   ['SELECT (o).note FROM orders o', 'nothing'],
   ["SELECT ('abc'::text).upper", 'nothing'],

@@ -22,7 +22,14 @@ export function withAttributeCalls(node: Node, found: Survey, names: Names | und
 function isFunction(name: string, catalogue: Catalogue | undefined): boolean {
   if (mayBeCalled(name)) return true
   const own = catalogue?.functions.get(name)
-  return own?.takesOne === true && !own.harmless
+  return (own?.takesOne === true && !own.harmless) || isUnknownType(name, catalogue)
+}
+
+/** `x.t` casts to the type `t`. Those of the rows of relations are left out: columns have names of tables. */
+function isUnknownType(name: string, catalogue: Catalogue | undefined): boolean {
+  for (const [schema, types] of catalogue?.types ?? [])
+    if (types.get(name)?.harmless === false && catalogue?.schemas.get(schema)?.has(name) !== true) return true
+  return false
 }
 
 /** By the names under which FROM knows them; undefined: not a relation, or one with other names of columns. */
