@@ -102,7 +102,9 @@ export const CONNECTION_FIELDS = {
   labels: z
     .record(line('a pattern', 512), line('a label'))
     .default({})
-    .describe('Which data carries which label.'),
+    .describe(
+      'Which data carries which label: schema.table.column, or /route for HTTP; perhaps with ": " and a path into JSON.',
+    ),
   tenant: line('the name of a tenant', 128)
     .optional()
     .describe('Whose data it is: hashes and pseudonyms of two tenants have nothing in common.'),

@@ -28,6 +28,9 @@ export function strictest(classes: readonly CommandClass[]): CommandClass {
   return worst
 }
 
+/** A label of what lies at a path inside a JSON value. */
+export type PathLabel = { readonly path: string; readonly label: LabelName }
+
 /** One column or field of a result, as far as it is known before the command runs. */
 export type Output = {
   readonly name: string
@@ -35,6 +38,8 @@ export type Output = {
   readonly labels?: readonly LabelName[]
   /** The value is more than an untouched copy of one labelled source: it is hidden whole or not at all. */
   readonly computed?: true
+  /** All of its labels are of what lies at these paths inside the JSON that it holds; the rest of it has none. */
+  readonly paths?: readonly PathLabel[]
   /** The type of an untouched copy by its number, where it is known. */
   readonly type?: number
   /** What the upstream must call the source, so that its own description can be held against the analysis. */

@@ -151,6 +151,8 @@ export const LIMITS = {
   /** Steps of one path into JSON, and the places that all paths of a connection may tell apart. */
   jsonPathStepsMax: 64,
   jsonPlacesMax: 10_000,
+  /** A json cell that is masked at paths inside: more would hold up others for over 50 ms, and is hidden whole. */
+  jsonCellBytesMax: 4 * 1024 * 1024,
   httpRequestBodyBytesMax: 1024 * 1024,
   /** An HTTP session ends after this long without a request. */
   httpSessionIdleMs: 5 * 60 * 1000,

@@ -4,6 +4,8 @@
  * Promise: pure, and never more than the rule says. What cannot be masked as its rule asks is hidden whole.
  */
 export { cellMasker } from './cell.ts'
+export { columnMasker } from './json-cell.ts'
+export type { ColumnRule } from './json-cell.ts'
 export { recognises } from './guard.ts'
 export { maskedCell, NOTHING } from './masker.ts'
 export type { CellMasker } from './masker.ts'

@@ -15,11 +15,14 @@ export type CellMasker = {
    * `target` at `at`, where `to - from + grows` bytes are free. Returns where it ended, or -1 for SQL NULL.
    */
   write(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): number
+  /** The same for a value by itself, where that spares a copy. Undefined is NULL. */
+  readonly mask?: (value: Uint8Array) => Uint8Array | undefined
 }
 
 /** The masked form of one value as bytes of its own, for where cells are few. Null is SQL NULL. */
 export function maskedCell(masker: CellMasker, value: Uint8Array): Uint8Array | null {
   const seen = Math.min(value.length, masker.keeps)
+  if (masker.mask !== undefined) return masker.mask(value.subarray(0, seen)) ?? null
   const target = Buffer.allocUnsafe(seen + masker.grows)
   const end = masker.write(value, 0, seen, target, 0)
   return end < 0 ? null : target.subarray(0, end)

@@ -19,13 +19,23 @@ export { ownJudgement } from './own.ts'
 export type { HoldObserver, Opening, Session } from './session.ts'
 export type {
   CellMasker,
+  ColumnRule,
   JsonAssignment,
   JsonMasker,
   NeutralName,
   ValueFormat,
   ValueType,
 } from '../masking/index.ts'
-export { cellMasker, jsonMasker, maskedCell, NOTHING, OTHER, parseJsonPath, TEXT } from '../masking/index.ts'
+export {
+  cellMasker,
+  columnMasker,
+  jsonMasker,
+  maskedCell,
+  NOTHING,
+  OTHER,
+  parseJsonPath,
+  TEXT,
+} from '../masking/index.ts'
 export type {
   ExplainedOutput,
   Explanation,

@@ -49,38 +49,15 @@ const RULES: Readonly<Record<string, readonly [written: string, rule: MaskingRul
 }
 
 /** Types of which one value is shown, whatever the rule. */
-const NEUTRAL = [
-  ...[
-    'oid',
-    'money',
-    'time',
-    'timetz',
-    'interval',
-    'macaddr',
-    'macaddr8',
-    'lseg',
-    'path',
-    'box',
-    'polygon',
-    'line',
-  ],
-  ...['circle', 'tsquery', 'lsn', 'snapshot', 'xid', 'xid8', 'cid', 'tid', 'regclass', 'regtype', 'regproc'],
-  ...['regprocedure', 'regoperator', 'regrole', 'regnamespace', 'regconfig', 'regdictionary', 'regcollation'],
-  ...[
-    'int2vector',
-    'oidvector',
-    'bit',
-    'varbit',
-    'jsonpath',
-    'tsvector',
-    'point',
-    'boxes',
-    'int4range',
-    'numrange',
-  ],
-  ...['daterange', 'tstzrange', 'range_empty', 'ranges', 'multirange', 'nummultirange', 'own_multirange'],
-  ...['multiranges', 'times', 'moneys', 'own_range', 'hstore'],
-]
+const NEUTRAL = `
+  oid money time timetz interval macaddr macaddr8 lseg path box polygon line circle tsquery lsn
+  snapshot xid xid8 cid tid regclass regtype regproc regprocedure regoperator regrole regnamespace
+  regconfig regdictionary regcollation int2vector oidvector bit varbit jsonpath tsvector point boxes
+  int4range numrange daterange tstzrange range_empty ranges multirange nummultirange own_multirange
+  multiranges times moneys own_range hstore
+`
+  .trim()
+  .split(/\s+/)
 
 const TEXTS = ['text', 'varchar', 'bpchar', 'name', 'citext', 'domain', 'domain_of_domain', 'refcursor']
 const HOLDERS = [

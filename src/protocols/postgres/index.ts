@@ -6,6 +6,7 @@
 import { brand, isGatewayError } from '../../core/index.ts'
 import type { Connection, LabelName } from '../../core/index.ts'
 import type { Protocol, ProtocolContext, ProtocolServer } from '../../session/index.ts'
+import { parseJsonPath } from '../../session/index.ts'
 import type { SqlAnalyser } from '../../sql/index.ts'
 import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
 import { explainPostgres } from './explain.ts'
@@ -41,12 +42,22 @@ export function serveWith(context: ProtocolContext, analyser: Promise<SqlAnalyse
 
 function labelFault(pattern: string): { expected: string; fix: string } | undefined {
   try {
-    readPattern({ pattern, label: brand<LabelName>('checked') })
+    const { path } = readPattern({ pattern, label: brand<LabelName>('checked') })
+    return path === undefined ? undefined : pathFault(path)
+  } catch (error) {
+    if (!isGatewayError(error)) throw error
+    const expected = 'expected schema.table.column, each part a name or *, perhaps with ": " and a JSON path'
+    return { expected, fix: 'write it like public.customers.email or "*.*.email"' }
+  }
+}
+
+function pathFault(path: string): { expected: string; fix: string } | undefined {
+  try {
+    parseJsonPath(path)
     return undefined
   } catch (error) {
     if (!isGatewayError(error)) throw error
-    const expected = 'expected schema.table.column, each part a name or *'
-    return { expected, fix: 'write it like public.customers.email or "*.*.email"' }
+    return { expected: error.message, fix: 'write it like "public.customers.profile: contact.email"' }
   }
 }
 

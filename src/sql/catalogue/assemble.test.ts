@@ -262,3 +262,54 @@ describe('functions', () => {
     })
   })
 })
+
+describe('labels of paths inside columns', () => {
+  const patterns = [
+    label('public.customers.plan: contact.email', 'a'),
+    label('*.*.plan: contact.email', 'b'),
+    label('*.*.plan: "card no".**', 'c'),
+    label('crm.public.people.ssn: x', 'd'),
+    label('public."staff"."ssn":  y.z', 'e'),
+  ]
+
+  function paths(catalogue: Catalogue, name: string): string[] {
+    const columns = catalogue.schemas.get('public')?.get(name)?.columns ?? []
+    return columns.flatMap((column) =>
+      (column.paths ?? []).map((each) => `${column.name}: ${each.path}=${each.label}`),
+    )
+  }
+
+  it('are beside that of the whole; the most specific pattern of a path counts', () => {
+    const catalogue = sampleCatalogue({}, [...patterns, label('public.customers.plan', 'whole')])
+    expect(paths(catalogue, 'customers')).toEqual(['plan: contact.email=a', 'plan: "card no".**=c'])
+    expect(labels(catalogue, 'customers')).toBe('plan=whole')
+    expect(catalogue.labels).toEqual(['a', 'c', 'd', 'e', 'whole'])
+    expect(catalogue.unmatched).toEqual([])
+  })
+
+  it('are those of parents and children as well', () => {
+    const catalogue = sampleCatalogue({}, patterns)
+    expect(paths(catalogue, 'people')).toEqual(['ssn: x=d', 'ssn: y.z=e'])
+    expect(paths(catalogue, 'staff')).toEqual(['ssn: y.z=e', 'ssn: x=d'])
+  })
+
+  it('are anywhere in what is generated from the column', () => {
+    const generated = [{ relation: 20001, attribute: 7, from: 6 }]
+    expect(paths(sampleCatalogue({ generated }, patterns), 'customers')).toEqual([
+      'plan: contact.email=a',
+      'plan: "card no".**=c',
+      'country: **=a',
+      'country: **=c',
+    ])
+  })
+
+  it.each([
+    'public.customers.plan:',
+    'public.customers.plan: ',
+    'public.customers.plan:a',
+    'customers.plan: a',
+    'public.customers.: a',
+  ])('%j is no pattern', (pattern) => {
+    expect(() => sampleCatalogue({}, [label(pattern)])).toThrow(expect.objectContaining({ code: 'invalid' }))
+  })
+})

@@ -1,6 +1,7 @@
 import type { LabelAssignment } from '../../core/connection.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Catalogue, Column, Relation, RelationKind, UserFunction, UserType } from './catalogue.ts'
+import { labelsOfColumn } from './catalogue.ts'
 import { functionsCompute, operatorsCompute } from '../builtins/extensions.ts'
 import { HARMLESS, QUIET } from '../builtins/functions.ts'
 import type { ColumnPattern } from './patterns.ts'
@@ -100,7 +101,9 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
   const constraints = new Map<number, Set<string>>()
   for (const { relation, name } of parts.constraints ?? [])
     constraints.set(relation, (constraints.get(relation) ?? new Set()).add(name))
-  for (const columns of labels.byRelation.values()) for (const label of columns.values()) carried.add(label)
+  for (const columns of labels.byRelation.values()) {
+    for (const given of columns.values()) for (const label of labelsOfColumn(given)) carried.add(label)
+  }
   return {
     epoch: parts.epoch,
     database: parts.database,
@@ -127,7 +130,12 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
   }
 }
 
-type ColumnLabels = Map<number, Map<number, LabelName>>
+/** By relation and attribute number: the label of the whole, and those of paths inside. */
+type ColumnLabels = Map<number, Map<number, Given>>
+type Given = Pick<Column, 'label' | 'paths'>
+
+/** Everything, wherever it lies. */
+const ANYWHERE = '**'
 
 /**
  * Labels by relation and attribute number: those assigned; then those of the same column in parents, children and
@@ -150,7 +158,8 @@ function labelColumns(
       if (!matches(pattern, parts.database, relation.schema, relation.name, column.name)) continue
       matched.add(pattern)
       const labels = entry(byRelation, relation.oid)
-      if (!labels.has(column.attribute)) labels.set(column.attribute, pattern.label)
+      const before = labels.get(column.attribute) ?? {}
+      labels.set(column.attribute, together(before, givenBy(pattern)))
     }
   }
   for (let changed = true; changed; ) {
@@ -160,13 +169,30 @@ function labelColumns(
       changed = spread(byRelation, columns, child, parent) || changed
     }
     for (const { relation, attribute, from } of parts.generated) {
-      const label = byRelation.get(relation)?.get(from)
-      if (label === undefined || byRelation.get(relation)?.has(attribute) === true) continue
-      entry(byRelation, relation).set(attribute, label)
+      const given = byRelation.get(relation)?.get(from)
+      if (given === undefined || byRelation.get(relation)?.has(attribute) === true) continue
+      // Where it has put what lay at a path, nobody knows.
+      const paths = given.paths?.map(({ label }) => ({ path: ANYWHERE, label }))
+      entry(byRelation, relation).set(attribute, paths === undefined ? given : { ...given, paths })
       changed = true
     }
   }
   return { byRelation, matched }
+}
+
+function givenBy({ path, label }: ColumnPattern): Given {
+  return path === undefined ? { label } : { paths: [{ path, label }] }
+}
+
+/** What was given first stands, for the whole and for each path. */
+function together(first: Given, second: Given): Given {
+  const label = first.label ?? second.label
+  const more = second.paths?.filter(
+    ({ path, label: other }) =>
+      first.paths?.some((each) => each.path === path && (path !== ANYWHERE || each.label === other)) !== true,
+  )
+  const paths = [...(first.paths ?? []), ...(more ?? [])]
+  return { ...(label === undefined ? {} : { label }), ...(paths.length === 0 ? {} : { paths }) }
 }
 
 /** Gives `to` the labels that `from` has on columns of the same name. */
@@ -181,10 +207,14 @@ function spread(
   if (given === undefined || target === undefined) return false
   let changed = false
   for (const [name, attribute] of columns.get(from) ?? []) {
-    const label = given.get(attribute)
+    const own = given.get(attribute)
     const at = target.get(name)
-    if (label === undefined || at === undefined || labels.get(to)?.has(at) === true) continue
-    entry(labels, to).set(at, label)
+    if (own === undefined || at === undefined) continue
+    const before = labels.get(to)?.get(at)
+    const after = together(before ?? {}, own)
+    if (before !== undefined && after.label === before.label && after.paths?.length === before.paths?.length)
+      continue
+    entry(labels, to).set(at, after)
     changed = true
   }
   return changed
@@ -193,9 +223,9 @@ function spread(
 function relationsOf(parts: CatalogueParts, labels: ColumnLabels): Map<number, Relation> {
   const columns = new Map<number, Column[]>()
   for (const { relation, attribute, name, type } of parts.columns) {
-    const label = labels.get(relation)?.get(attribute)
+    const given = labels.get(relation)?.get(attribute)
     const list = columns.get(relation) ?? []
-    list.push({ name, attribute, type, ...(label === undefined ? {} : { label }) })
+    list.push({ name, attribute, type, ...given })
     columns.set(relation, list)
   }
   const definitions = new Map(parts.views.map((each) => [each.relation, each.definition]))

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { PathLabel } from '../../core/command.ts'
 import type { LabelAssignment } from '../../core/connection.ts'
 import type { LabelName } from '../../core/ids.ts'
 
@@ -70,6 +71,14 @@ export type Column = {
   readonly attribute: number
   readonly type: number
   readonly label?: LabelName
+  /** Labels of what lies at paths inside its JSON. */
+  readonly paths?: readonly PathLabel[]
+}
+
+/** All labels of a column, of the whole or of a part. */
+export function labelsOfColumn({ label, paths = [] }: Pick<Column, 'label' | 'paths'>): LabelName[] {
+  const labels = [...(label === undefined ? [] : [label]), ...paths.map((each) => each.label)]
+  return [...new Set(labels)].sort()
 }
 
 /** All functions of one name taken together: the least known of them counts. */
@@ -96,8 +105,8 @@ export function isPlainTable(relation: Relation): boolean {
 /** The labels of a relation's columns, without duplicates. */
 export function labelsOf(relation: Relation): LabelName[] {
   const labels: LabelName[] = []
-  for (const { label } of relation.columns) {
-    if (label !== undefined && !labels.includes(label)) labels.push(label)
+  for (const column of relation.columns) {
+    for (const label of labelsOfColumn(column)) if (!labels.includes(label)) labels.push(label)
   }
   return labels
 }

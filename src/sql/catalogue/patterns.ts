@@ -5,23 +5,27 @@ import type { LabelName } from '../../core/ids.ts'
 /**
  * Which columns a label is given to: `schema.table.column`, each part a name or `*`, optionally with the database in
  * front. A name that holds a dot, a quote or a star is written in double quotes, as in SQL. Names are compared as the
- * server stores them: no folding of case.
+ * server stores them: no folding of case. Behind a colon and a blank stands a path into the JSON of the column, as in
+ * fields of HTTP answers: `public.customers.profile: contact.email`.
  */
 export type ColumnPattern = {
   readonly database: string | undefined
   readonly schema: string | undefined
   readonly table: string | undefined
   readonly column: string | undefined
+  /** Of the column's JSON only what lies there. Not read here: a path that means nothing matches nothing. */
+  readonly path?: string
   readonly label: LabelName
   readonly assignment: LabelAssignment
 }
 
-const PART = /"((?:[^"]|"")+)"|(\*)|([^."*\s]+)/y
+const WITH_PATH = /^((?:"(?:[^"]|"")+"|[^"\s])+):\s+(\S.*)$/
+const PART = /"((?:[^"]|"")+)"|(\*)|([^."*\s:]+)/y
 
 /** Throws GatewayError `invalid` for a pattern that is not of this form. */
 export function readPattern(assignment: LabelAssignment): ColumnPattern {
   const parts: (string | undefined)[] = []
-  const { pattern } = assignment
+  const [, pattern = assignment.pattern, path] = WITH_PATH.exec(assignment.pattern) ?? []
   PART.lastIndex = 0
   for (;;) {
     const match = PART.exec(pattern)
@@ -34,7 +38,15 @@ export function readPattern(assignment: LabelAssignment): ColumnPattern {
   }
   if (parts.length !== 3 && parts.length !== 4) throw malformed(pattern)
   const [column, table, schema, database] = parts.reverse()
-  return { database, schema, table, column, label: assignment.label, assignment }
+  return {
+    database,
+    schema,
+    table,
+    column,
+    ...(path === undefined ? {} : { path }),
+    label: assignment.label,
+    assignment,
+  }
 }
 
 function malformed(pattern: string): GatewayError {

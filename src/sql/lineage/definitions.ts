@@ -12,7 +12,7 @@ import type {
 } from 'libpg-query'
 import { guardedColumnRead } from '../builtins/system-columns.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
-import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
+import { isPlainTable, labelsOf, labelsOfColumn } from '../catalogue/catalogue.ts'
 import { isTemporary } from '../session/effects.ts'
 import type { Findings } from './findings.ts'
 import type { Names } from '../session/names.ts'
@@ -244,7 +244,7 @@ class Definition {
 
   #isUnlabelled(relation: Relation, name: string | undefined): boolean {
     const column = relation.columns.find((each) => each.name === name)
-    return column !== undefined && column.label === undefined
+    return column !== undefined && labelsOfColumn(column).length === 0
   }
 
   #meaning(relation: object | undefined): ReturnType<Names['relation']> | undefined {

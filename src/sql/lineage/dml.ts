@@ -9,7 +9,7 @@ import type {
   UpdateStmt,
 } from 'libpg-query'
 import type { Lineage } from './lineage.ts'
-import { CLEAR, computedFrom, unionOf } from './lineage.ts'
+import { CLEAR, computedFrom, hasLabels, samePaths, unionOf } from './lineage.ts'
 import type { Item, Scope } from './scope.ts'
 import { labelsOfItem } from './scope.ts'
 import type { Ctes, Rows, Star, Walk } from './walk.ts'
@@ -66,9 +66,10 @@ export class ChangeWalk {
         (names.length > 0 ? names : target.columns.map(({ name }) => name)).map((name) => [name, all]),
       )
     }
-    const pairs = rows.columns.flatMap(({ labels, computed }, i): [string, Lineage][] => {
+    const pairs = rows.columns.flatMap(({ labels, computed, paths }, i): [string, Lineage][] => {
       const name = names[i]
-      return name === undefined ? [] : [[name, { labels, computed }]]
+      const lineage = { labels, computed, ...(paths === undefined ? {} : { paths }) }
+      return name === undefined ? [] : [[name, lineage]]
     })
     return new Map(pairs)
   }
@@ -183,7 +184,17 @@ export class ChangeWalk {
   /** A value goes into the column of this name. */
   #flow(value: Lineage, target: Item, name: string): void {
     const columns = target.columns.filter((column) => column.name === name)
-    this.#query.findings.flow(value, unionOf(columns), lostReason(value, name))
+    const { findings } = this.#query
+    const into = unionOf(columns)
+    // Where only a part is protected, a value has to be laid out like what is there already.
+    const fits = (each: Lineage) =>
+      each.paths === undefined || (!value.computed && samePaths(value.paths, each.paths))
+    if (!hasLabels(value) || columns.every(fits)) {
+      findings.flow(value, into, lostReason(value, name))
+      return
+    }
+    findings.store(into)
+    findings.flow(value, [], lostReason(value, name))
   }
 
   #lost(value: Lineage): void {

@@ -10,7 +10,7 @@ import type {
 } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
-import { labelsOf } from '../catalogue/catalogue.ts'
+import { labelsOf, labelsOfColumn } from '../catalogue/catalogue.ts'
 import type { OutputColumn } from './lineage.ts'
 import { CLEAR, computedFrom, eitherOf, unionOf } from './lineage.ts'
 import type { QualifiedName } from '../parse/tree.ts'
@@ -125,13 +125,17 @@ export class FromWalk implements Sources {
     else if (derives && names.catalogue.reach.has(oid)) {
       findings.escapeAll(`Select from the tables behind ${relation.name}: what it derives is not followed.`)
     }
-    return columns.map(({ name, attribute, type, label }, i) => {
-      const own = label === undefined || !this.#query.holds('relation') ? [] : [label]
+    return columns.map((column, i) => {
+      const { name, attribute, type } = column
+      const own = this.#query.holds('relation') ? labelsOfColumn(column) : []
+      const paths = column.label === undefined && column.paths !== undefined ? { paths: column.paths } : {}
       const source = { relation: oid, attribute, type }
       const inner = view?.columns[i]
-      if (inner === undefined) return { name, source, type, labels: own, computed: false }
+      if (inner === undefined) return { name, source, type, labels: own, computed: false, ...paths }
       const labels = this.#query.holds('label of a view') ? unionOf([{ labels: own }, inner]) : inner.labels
-      return { name, source, type, labels, computed: inner.computed }
+      const both = own.length === 0 ? inner : inner.labels.length === 0 ? paths : {}
+      const parts = both.paths === undefined ? {} : { paths: both.paths }
+      return { name, source, type, labels, computed: inner.computed, ...parts }
     })
   }
 

@@ -1,3 +1,4 @@
+import type { PathLabel } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 
 /** A column of a relation, as the server reports it in the description of a result. */
@@ -10,6 +11,8 @@ export type Source = { readonly relation: number; readonly attribute: number; re
 export type Lineage = {
   readonly labels: readonly LabelName[]
   readonly computed: boolean
+  /** All of its labels are of what lies at these paths, and it is a copy: nothing else of it is protected. */
+  readonly paths?: readonly PathLabel[]
   /** What the server will name as its origin: a column through any number of subqueries, but for set operations. */
   readonly source?: Source
   /** The oid of its type, where it is known. */
@@ -58,16 +61,39 @@ export function eitherOf(all: readonly Lineage[]): Lineage {
   const types = new Set(all.map((each) => each.type ?? 0))
   if (types.size > 1) types.delete(UNKNOWN_TYPE)
   const [type = 0] = types.size === 1 ? types : []
+  const paths = pathsOfAll(all.filter(hasLabels))
   return {
+    ...(paths === undefined ? {} : { paths }),
     labels: unionOf(all),
     computed: all.some((each) => each.computed && hasLabels(each)),
     ...(type === 0 ? {} : { type }),
   }
 }
 
+/** Those of every one; undefined as soon as one of them is protected as a whole. */
+function pathsOfAll(all: readonly Lineage[]): readonly PathLabel[] | undefined {
+  const paths: PathLabel[] = []
+  for (const each of all) {
+    if (each.paths === undefined) return undefined
+    for (const one of each.paths) if (!holds(paths, one)) paths.push(one)
+  }
+  return paths.length === 0 ? undefined : paths
+}
+
+function holds(paths: readonly PathLabel[], { path, label }: PathLabel): boolean {
+  return paths.some((each) => each.path === path && each.label === label)
+}
+
+/** Whether what is protected in the one is protected in the other. */
+export function samePaths(a: readonly PathLabel[] | undefined, b: readonly PathLabel[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.every((each) => holds(b, each)) && b.every((each) => holds(a, each))
+}
+
 export function sameLineage(a: Lineage, b: Lineage): boolean {
   return (
     a.computed === b.computed &&
+    samePaths(a.paths, b.paths) &&
     a.labels.length === b.labels.length &&
     a.labels.every((label) => b.labels.includes(label))
   )

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Facts } from '../../core/index.ts'
+import type { Facts, LabelName } from '../../core/index.ts'
+import { brand } from '../../core/index.ts'
 import { sampleCatalogue, sampleParts } from '../../testing/sample-catalogue.ts'
 import type { AnalysisContext } from '../analyse.ts'
 import { analyse } from '../analyse.ts'
@@ -369,5 +370,90 @@ describe('COPY FROM STDIN into labelled columns', () => {
     expect(statements[0]?.copyIn).toBeUndefined()
     expect(escape?.labels).toEqual(['pii.email'])
     expect((await factsOf("COPY customers (id) FROM STDIN (ENCODING 'SJIS')")).escape).toBeUndefined()
+  })
+})
+
+describe('labels of paths inside JSON', () => {
+  const label = brand<LabelName>('pii.email')
+  const other = brand<LabelName>('pay.card')
+  const catalogue = sampleCatalogue({}, [
+    { pattern: 'public.customers.plan: a.b', label },
+    { pattern: 'public.customers.plan: cards', label: other },
+    { pattern: 'public.orders.note: c', label },
+    { pattern: 'public.leads.email', label },
+    { pattern: 'public.leads.source: a.b', label },
+    { pattern: 'public.leads.source: cards', label: other },
+  ])
+  const plan = [
+    { path: 'a.b', label },
+    { path: 'cards', label: other },
+  ]
+
+  async function outputOf(sql: string) {
+    const facts = await factsOf(sql, { catalogue })
+    expect(facts.escape).toBeUndefined()
+    return facts.statements[0]?.outputs?.[0]
+  }
+
+  it.each([
+    'SELECT plan FROM customers',
+    'SELECT (c.plan) FROM customers AS c',
+    'SELECT p FROM (SELECT plan AS p FROM customers) AS x',
+    'WITH x AS (SELECT plan FROM customers) SELECT x.* FROM x JOIN orders ON true',
+    'SELECT plan FROM customers UNION ALL SELECT plan FROM customers',
+    "SELECT plan FROM customers UNION ALL SELECT 'x'",
+    'UPDATE customers SET name = $1 RETURNING plan',
+    'COPY customers (plan) TO STDOUT',
+  ])('stay with a bare output: %s', async (sql) => {
+    const output = await outputOf(sql)
+    expect(output).toMatchObject({ labels: [other, label], paths: plan })
+  })
+
+  it('are those of all arms, unless one is protected as a whole', async () => {
+    const both = await outputOf('SELECT plan FROM customers UNION ALL SELECT note FROM orders')
+    expect(both?.paths).toEqual([...plan, { path: 'c', label }])
+    for (const sql of [
+      'SELECT plan FROM customers UNION ALL SELECT email FROM leads',
+      'SELECT email FROM leads UNION ALL SELECT plan FROM customers',
+    ]) {
+      const whole = await outputOf(sql)
+      expect(whole?.labels).toEqual([other, label])
+      expect(whole?.paths).toBeUndefined()
+      expect(whole?.computed).toBeUndefined()
+    }
+  })
+
+  it.each([
+    "SELECT plan->'x' FROM customers",
+    'SELECT plan::jsonb FROM customers',
+    'SELECT upper(plan) FROM customers',
+    'SELECT coalesce(plan, note) FROM customers, orders',
+    'SELECT c FROM customers c',
+    "SELECT CASE WHEN true THEN plan ELSE '' END FROM customers",
+  ])('are of the whole in any other use: %s', async (sql) => {
+    const facts = await factsOf(sql, { catalogue })
+    const output = facts.statements[0]?.outputs?.[0]
+    expect(output?.paths).toBeUndefined()
+    expect(output?.computed).toBe(true)
+    expect(facts.filters).toContain(label)
+  })
+
+  it('a value goes only where it is protected at the same paths, or as a whole', async () => {
+    for (const sql of [
+      'INSERT INTO leads (source) SELECT plan FROM customers',
+      'UPDATE leads SET source = plan FROM customers',
+      'UPDATE customers SET plan = plan',
+      'INSERT INTO leads (email) SELECT note FROM orders',
+    ])
+      expect((await factsOf(sql, { catalogue })).escape, sql).toBeUndefined()
+    for (const sql of [
+      'INSERT INTO orders (note) SELECT plan FROM customers',
+      'UPDATE orders SET note = plan FROM customers',
+      "UPDATE customers SET plan = plan || 'x'",
+      'UPDATE orders SET note = email FROM leads',
+      'INSERT INTO leads (source) VALUES ((SELECT upper(plan) FROM customers))',
+      'MERGE INTO orders o USING leads l ON o.id = l.id WHEN MATCHED THEN UPDATE SET note = l.email',
+    ])
+      expect((await factsOf(sql, { catalogue })).escape?.labels, sql).toContain(label)
   })
 })

@@ -117,11 +117,12 @@ function labelsIn(outputs: readonly Output[] | undefined): LabelName[] {
 
 const UNKNOWN_TYPE = 705
 
-function outputOf({ name, labels, computed, source, type }: OutputColumn): Output {
+function outputOf({ name, labels, computed, source, type, paths }: OutputColumn): Output {
   return {
     name,
     ...(labels.length === 0 ? {} : { labels: [...labels].sort() }),
     ...(labels.length > 0 && computed ? { computed } : {}),
+    ...(labels.length > 0 && !computed && paths !== undefined ? { paths } : {}),
     ...(source === undefined ? {} : { source }),
     ...(labels.length === 0 || computed || type === undefined || type === UNKNOWN_TYPE ? {} : { type }),
   }

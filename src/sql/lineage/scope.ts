@@ -114,7 +114,8 @@ export function resolveName(name: string, scope: Scope | undefined): Reference {
     if (found.length === 1 && row.length === 0) return { kind: 'column', column: nearest }
     const labels = unionOf([...found, { labels: row }])
     const computed = row.length > 0 || found.some((each) => each.computed)
-    const column = { ...nearest, labels, computed }
+    const { paths: _one, ...first } = nearest
+    const column = { ...first, labels, computed }
     return row.length > 0 ? { kind: 'column', column, row } : { kind: 'column', column }
   }
   const labels = unionOf([...asRows, ...rests])

@@ -63,11 +63,13 @@ export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
         const shown = new Map<LabelName, string>()
         const rows: string[][] = []
         for (const relation of source.catalogue()?.relations.values() ?? []) {
-          for (const { name, label } of relation.columns) {
-            if (label === undefined) continue
-            const words = shown.get(label) ?? shownAs(source, label)
-            shown.set(label, words)
-            rows.push([relation.schema, relation.name, name, label, words])
+          for (const { name, label, paths = [] } of relation.columns) {
+            const parts = paths.map((each) => ({ name: `${name}: ${each.path}`, label: each.label }))
+            for (const each of label === undefined ? parts : [{ name, label }, ...parts]) {
+              const words = shown.get(each.label) ?? shownAs(source, each.label)
+              shown.set(each.label, words)
+              rows.push([relation.schema, relation.name, each.name, each.label, words])
+            }
           }
         }
         return rows

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Connection, Facts } from '../../../core/index.ts'
 import { GatewayError } from '../../../core/index.ts'
 import type { Beginning, Catalogue, Overlay } from '../../../sql/index.ts'
-import { isPlainTable, overlayAfter, settingsNow } from '../../../sql/index.ts'
+import { isPlainTable, overlayAfter, settingsNow, labelsOfColumn } from '../../../sql/index.ts'
 import type { CatalogueKeeper, Known } from '../catalogue/catalogue-keeper.ts'
 import type { InReach } from '../results/results.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
@@ -94,7 +94,7 @@ export class SessionKnowledge implements KnowledgeSource {
       // Where a row is, not what is in it.
       if (attribute < 0) return false
       const column = relation.columns.find((each) => each.attribute === attribute)
-      return column === undefined || column.label !== undefined
+      return column === undefined || labelsOfColumn(column).length > 0
     }
   }
 
@@ -116,8 +116,9 @@ export class SessionKnowledge implements KnowledgeSource {
       if (relation === undefined) return !own
       if (!known.reach.has(oid)) return false
       if (escaped === undefined) return true
-      const label = relation.columns.find((column) => column.attribute === attribute)?.label
-      return label === undefined ? !isPlainTable(relation) : !escaped.includes(label)
+      const column = relation.columns.find((each) => each.attribute === attribute)
+      const labels = column === undefined ? [] : labelsOfColumn(column)
+      return labels.length === 0 ? !isPlainTable(relation) : !labels.every((each) => escaped.includes(each))
     }
   }
 

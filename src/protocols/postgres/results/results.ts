@@ -1,7 +1,7 @@
 import type { CopyForm, Facts, LabelName, MaskingRule, Output } from '../../../core/index.ts'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
-import type { CellMasker, ValueFormat } from '../../../session/index.ts'
-import { cellMasker, maskedCell, NOTHING } from '../../../session/index.ts'
+import type { CellMasker, ColumnRule, ValueFormat } from '../../../session/index.ts'
+import { columnMasker, maskedCell, NOTHING } from '../../../session/index.ts'
 import type { CopyFormats, FieldDescription } from '../../../wire/postgres/index.ts'
 import { HEADER_BYTES } from '../../../wire/postgres/index.ts'
 import type { CopyRows } from './copy-rows.ts'
@@ -15,7 +15,7 @@ export type ResultPlan = {
   /** The rows are those of COPY, written like this. */
   readonly copy?: CopyForm
   /** By position: what hides the values; undefined: they are forwarded as they are. */
-  readonly rules: readonly (MaskingRule | undefined)[]
+  readonly rules: readonly (ColumnRule | undefined)[]
   /** By position: the type of the values, as the catalogue has it, or better the server; 0 is not known. */
   readonly types: readonly number[]
   /** By position: what does it. Until formats and types are known (`fit`), values are hidden whole. */
@@ -37,14 +37,14 @@ export type Formats = readonly number[]
 
 function resultPlan(
   { outputs, copy }: Pick<ResultPlan, 'outputs' | 'copy'>,
-  rules: readonly (MaskingRule | undefined)[],
+  rules: readonly (ColumnRule | undefined)[],
   types: readonly number[],
   fitted?: Fitted,
 ): ResultPlan {
   const columns = rules.map((rule, i) => {
     if (rule === undefined) return undefined
     if (fitted === undefined) return NOTHING
-    return cellMasker(rule, fitted.typeOf(types[i] ?? 0), formatOf(fitted.formats, i))
+    return columnMasker(rule, fitted.typeOf(types[i] ?? 0), formatOf(fitted.formats, i))
   })
   let grows = 0
   for (const column of columns) grows += column?.grows ?? 0
@@ -86,8 +86,14 @@ export function planResults(
   })
 }
 
-function ruleFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): MaskingRule | undefined {
-  return output.labels?.some((label) => masks.has(label)) === true ? maskOf(output, masks) : undefined
+function ruleFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): ColumnRule | undefined {
+  if (output.labels?.some((label) => masks.has(label)) !== true) return undefined
+  if (output.paths === undefined || output.computed === true) return maskOf(output, masks)
+  const paths = output.paths.flatMap(({ path, label }) => {
+    const rule = masks.get(label)
+    return rule === undefined ? [] : [{ path, rule }]
+  })
+  return { kind: 'paths', paths }
 }
 
 /** How an output that is masked is hidden, in the words of the configuration; of two rules neither shows anything. */
