@@ -98,9 +98,12 @@ const TYPES = `
   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   WHERE t.oid >= 16384 AND ${USER_SCHEMA('n')}`
 
+/** Without those that the server makes along with each range type: they call what is built in (language 12). */
 const CASTS = `
   SELECT k.castsource, k.casttarget, ${EXTENSION('pg_proc', 'k.castfunc')}
-  FROM pg_catalog.pg_cast k WHERE k.castfunc >= 16384`
+  FROM pg_catalog.pg_cast k WHERE k.castfunc >= 16384 AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_proc f
+    WHERE f.oid = k.castfunc AND f.prolang = 12 AND f.prosrc = 'multirange_constructor1')`
 
 const CONSTRAINTS = `
   SELECT k.conrelid, k.conname FROM pg_catalog.pg_constraint k
