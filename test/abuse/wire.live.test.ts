@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createCertificates } from '../../src/net/index.ts'
 import type { Message, Target } from '../differential/raw-client.ts'
-import { execute, parse, query, RawClient, sync } from '../differential/raw-client.ts'
+import { bind, closeNamed, execute, parse, query, RawClient, sync } from '../differential/raw-client.ts'
 import { mintDsn } from '../support/mint.ts'
 import { teardown } from '../support/teardown.ts'
 import { frame, int32, send, startup } from './bytes.ts'
 import { journalOf, unjudged } from './evidence.ts'
 import type { World } from './world.ts'
-import { marksIn, startWorld, targetOf } from './world.ts'
+import { marksIn, SECRETS, startWorld, targetOf } from './world.ts'
 
 const SSL_REQUEST = int32(8, 80877103)
 const CANCEL = 80877102
@@ -170,6 +170,45 @@ describe('P-02 and P-03: published attacks on the wire', () => {
       msMax: 400,
     })
   }
+
+  test.each([
+    ['statements', (long: string) => [bind('', long, [], 0), execute('')]],
+    ['portals', (long: string) => [execute(long)]],
+  ] as const)('names of %s longer than the server keeps are the same name', async (what, run) => {
+    const long = 'a'.repeat(63)
+    const secret = 'SELECT email FROM customers ORDER BY id LIMIT 3'
+    const steps =
+      what === 'statements'
+        ? [
+            [parse(`${long}x`, 'SELECT 1'), sync()],
+            [closeNamed('S', `${long}y`), parse(`${long}y`, secret), sync()],
+            [...run(`${long}x`), sync()],
+          ]
+        : [
+            [query('BEGIN')],
+            [parse('one', 'SELECT 1'), bind(`${long}x`, 'one', [], 0), sync()],
+            [closeNamed('P', `${long}y`), parse('two', secret), bind(`${long}y`, 'two', [], 0), sync()],
+            [...run(`${long}x`), sync()],
+          ]
+    const heard = async (at: Target): Promise<Buffer> => {
+      const { client } = await RawClient.open(at)
+      const all: Message[] = []
+      for (const messages of steps) {
+        client.write(...messages)
+        all.push(...(await client.readUntilReady()))
+      }
+      await client.close()
+      return Buffer.concat(all.map(({ body }) => body))
+    }
+    const direct = targetOf(
+      world.server.dsn({ database: 'crm', user: 'builder', password: SECRETS.superuser }),
+    )
+    expect(marksIn(await heard(direct)).length).toBeGreaterThan(0)
+    const masked = await heard(targetOf(await mintDsn(world.gateway, 'crm', 'support-agent')))
+    expect(marksIn(masked)).toEqual([])
+    // It is the second statement that has run, and the gateway knows it.
+    expect(masked.toString('latin1')).toContain('***')
+  })
 
   test('A-25 a key that was not given cancels nothing and is told nothing', async () => {
     const { client, greeting } = await RawClient.open(target)

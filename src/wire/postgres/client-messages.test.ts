@@ -159,6 +159,18 @@ const anyMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ kind: fc.constantFrom('password' as const, 'functionCall' as const), body: blob }),
 )
 
+test('a name counts with its first 63 bytes, as it does at the server', () => {
+  const named = (name: string) =>
+    decodeClient(CLIENT_TYPES.execute, Buffer.concat([Buffer.from(name), Buffer.alloc(5)]))
+  const long = 'n'.repeat(63)
+  expect(named(long)).toMatchObject({ portal: long })
+  expect(named(`${long}x`)).toMatchObject({ portal: long })
+  expect(named(`${'\u00e9'.repeat(31)}x`)).toMatchObject({ portal: `${'\u00e9'.repeat(31)}x` })
+  expect(() => named(`${'\u00e9'.repeat(31)}xy`)).toThrow(
+    expect.objectContaining({ code: 'protocol_violation' }),
+  )
+})
+
 test('what is written is read back, in any company, cut anywhere', () => {
   fc.assert(
     fc.property(

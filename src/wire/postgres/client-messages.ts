@@ -5,7 +5,7 @@ import { Reader, violation } from '../bytes/index.ts'
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  *
  * Statement text is kept as bytes: it is judged and forwarded exactly as it was sent. Names are text, because SQL
- * (PREPARE, DECLARE) names the same things; a name that is not UTF-8 is refused.
+ * (PREPARE, DECLARE) names the same things; a name that is not UTF-8 is refused, and one that is too long is what the server makes of it.
  */
 export type ClientMessage =
   | { readonly kind: 'query'; readonly sql: Uint8Array }
@@ -66,11 +66,15 @@ export const CLIENT_TYPES = {
   functionCall: 0x46, // F
 } as const satisfies Record<ClientMessageKind, number>
 
+/** NAMEDATALEN, less the zero byte at the end. */
+const NAME_BYTES_MAX = 63
+const ASCII = /^[\x01-\x7f]*$/
+
 /**
  * One message body, `buffer[start, end)`. Byte fields share the buffer's memory.
  *
  * @throws GatewayError `protocol_violation` for an unknown type, a body that is cut or too long, or a name that is not
- *   UTF-8.
+ *   UTF-8, or longer than 63 bytes and not all ASCII.
  */
 export function decodeClient(type: number, buffer: Buffer, start = 0, end = buffer.length): ClientMessage {
   const reader = new Reader(buffer, start, end)
@@ -86,25 +90,25 @@ function decodeBody(type: number, reader: Reader): ClientMessage {
     case CLIENT_TYPES.parse:
       return {
         kind: 'parse',
-        statement: reader.cstring(),
+        statement: serverName(reader),
         sql: reader.cstringBytes(),
         parameterTypes: list(reader, 4, () => reader.uint32()),
       }
     case CLIENT_TYPES.bind:
       return {
         kind: 'bind',
-        portal: reader.cstring(),
-        statement: reader.cstring(),
+        portal: serverName(reader),
+        statement: serverName(reader),
         parameterFormats: list(reader, 2, () => reader.int16()),
         values: list(reader, 4, () => value(reader)),
         resultFormats: list(reader, 2, () => reader.int16()),
       }
     case CLIENT_TYPES.describe:
-      return { kind: 'describe', what: namedKind(reader), name: reader.cstring() }
+      return { kind: 'describe', what: namedKind(reader), name: serverName(reader) }
     case CLIENT_TYPES.execute:
-      return { kind: 'execute', portal: reader.cstring(), rowsMax: reader.int32() }
+      return { kind: 'execute', portal: serverName(reader), rowsMax: reader.int32() }
     case CLIENT_TYPES.close:
-      return { kind: 'close', what: namedKind(reader), name: reader.cstring() }
+      return { kind: 'close', what: namedKind(reader), name: serverName(reader) }
     case CLIENT_TYPES.sync:
       return { kind: 'sync' }
     case CLIENT_TYPES.flush:
@@ -132,6 +136,21 @@ function list<T>(reader: Reader, itemBytesMin: number, item: () => T): T[] {
   const items: T[] = []
   for (let i = 0; i < count; i++) items.push(item())
   return items
+}
+
+/**
+ * The name of a statement or portal as the server knows it: by its first 63 bytes, whatever follows them (NAMEDATALEN;
+ * prepared statements and portals are kept in hash tables with keys of that size). A longer one with other characters
+ * than ASCII is refused: where it is cut depends on the encoding of the database.
+ */
+function serverName(reader: Reader): string {
+  const name = reader.cstring()
+  // At most three bytes stand behind each unit of a string.
+  if (name.length <= NAME_BYTES_MAX / 3 || Buffer.byteLength(name) <= NAME_BYTES_MAX) return name
+  if (!ASCII.test(name)) {
+    throw violation('The name of a statement or portal is longer than 63 bytes, and not all ASCII.')
+  }
+  return name.slice(0, NAME_BYTES_MAX)
 }
 
 function value(reader: Reader): Buffer | null {
