@@ -264,7 +264,12 @@ export class Conversation {
     this.#stalls--
     if (this.#stalls > 0) return
     if (this.#ending !== undefined && this.#rest === undefined) this.#finish(this.#ending)
+    const began = performance.now()
     while (this.#stalls === 0 && this.#ending === undefined) {
+      if (this.#waiting.length > 0 && performance.now() - began > LIMITS.turnMs) {
+        this.#stall(new Promise((resolve) => setImmediate(resolve)))
+        return
+      }
       const next = this.#waiting.shift()
       if (next === undefined) break
       this.#waitingBytes -= next.length

@@ -380,3 +380,25 @@ group('a session that ends', () => {
   })
 })
 void done
+
+group('many small messages in one write', () => {
+  it('share the event loop with everybody else', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    let turnsOfOthers = 0
+    let watching = true
+    const watch = (): void => {
+      turnsOfOthers++
+      if (watching) setImmediate(watch)
+    }
+    const many = Array.from({ length: 3000 }, (_, n) => parse(`SELECT ${n}`, `s${n}`))
+    const told = client.say([...many, sync])
+    const before = turnsOfOthers
+    watch()
+    const heard = await told
+    watching = false
+    expect(heard.filter((each) => each.kind === 'parseComplete')).toHaveLength(3000)
+    // Parsing alone takes a tenth of a second. In one go it would be a handful of turns.
+    expect(turnsOfOthers - before).toBeGreaterThan(20)
+  })
+})

@@ -15,6 +15,9 @@ import { NO_TEXT, readyBytes, Refusing } from './refusing.ts'
 import type { ConversationState } from '../state.ts'
 import { NO_PARAMETERS } from '../startup/upstream.ts'
 
+/** Asking for the time costs about as much as a small message. */
+const TIMED_EVERY = 4
+
 /**
  * Client to server: turns messages into commands, has each decided and recorded, forwards what is permitted, refuses
  * in the protocol's own way, and stalls while a command is held or still being read by the parser.
@@ -31,6 +34,10 @@ export class Requests implements FrameSink {
     bodyBytesMax: LIMITS.messageBytesMax,
     wholeBytesMax: LIMITS.messageBytesMax,
   })
+
+  /** When the work on the chunk in hand began, in milliseconds. */
+  #began = 0
+  #untimed = 0
 
   constructor(around: RequestSurroundings) {
     this.#around = around
@@ -49,6 +56,7 @@ export class Requests implements FrameSink {
 
   /** Returns how many bytes were taken; the rest must wait until the conversation goes on. */
   push(chunk: Buffer): number {
+    this.#began = performance.now()
     return this.#framer.push(chunk, this)
   }
 
@@ -79,6 +87,7 @@ export class Requests implements FrameSink {
   }
 
   whole(type: number, buffer: Buffer, start: number, end: number): void {
+    this.#takeTurns()
     if (this.#state.pending.length >= LIMITS.pendingMax) {
       throw new GatewayError(
         'limit_exceeded',
@@ -105,6 +114,15 @@ export class Requests implements FrameSink {
       default:
         this.#named(decodeClient(type, buffer, start, end), buffer, from, end)
     }
+  }
+
+  /** Many small messages take long in one go: after their share of a turn the others come first. */
+  #takeTurns(): void {
+    if (++this.#untimed < TIMED_EVERY) return
+    this.#untimed = 0
+    if (performance.now() - this.#began < LIMITS.turnMs) return
+    this.#framer.stop()
+    this.#around.stall(nextTurn())
   }
 
   /** A name whose meaning the server has yet to confirm cannot be judged: the message is looked at again then. */
@@ -248,4 +266,8 @@ export class Requests implements FrameSink {
     state.groupsSent++
     this.#around.follow()
   }
+}
+
+async function nextTurn(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve))
 }
