@@ -141,11 +141,33 @@ const PASSING: ReadonlySet<string> = new Set([
   'CheckPointStmt',
   'LockStmt',
   'VacuumStmt',
-  'CreateRoleStmt',
-  'AlterRoleStmt',
   'DropRoleStmt',
   'DropdbStmt',
 ])
+
+/** What may be said of a role without a change to what it may use; of a new one, that it is a superuser, too. */
+const RIGHTLESS: ReadonlySet<string> = new Set([
+  'password',
+  'validUntil',
+  'connectionlimit',
+  'canlogin',
+  'createdb',
+  'createrole',
+])
+const RIGHTS_OF_NEW: ReadonlySet<string> = new Set(['superuser', 'inherit', 'isreplication', 'bypassrls'])
+
+function changesRights(node: Node): boolean {
+  const isNew = 'CreateRoleStmt' in node
+  const options = isNew
+    ? node.CreateRoleStmt.options
+    : 'AlterRoleStmt' in node
+      ? node.AlterRoleStmt.options
+      : []
+  return (options ?? []).some((option) => {
+    const name = 'DefElem' in option ? (option.DefElem.defname ?? '') : ''
+    return !RIGHTLESS.has(name) && !(isNew && RIGHTS_OF_NEW.has(name))
+  })
+}
 
 class Statement {
   readonly #node: Node
@@ -211,6 +233,11 @@ class Statement {
     if ('GrantStmt' in node) {
       // Who may use a schema decides which schemas are searched.
       if (node.GrantStmt.objtype === 'OBJECT_SCHEMA') this.#unfollowed('GRANT on a schema')
+      return undefined
+    }
+    if ('CreateRoleStmt' in node || 'AlterRoleStmt' in node) {
+      // Rights decide which schemas are searched, also in the transaction that has just changed them.
+      if (changesRights(node)) this.#unfollowed('giving a role rights or members')
       return undefined
     }
     if ('ReindexStmt' in node || 'ClusterStmt' in node) {
