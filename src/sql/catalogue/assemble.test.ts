@@ -5,7 +5,7 @@ import { sampleCatalogue, sampleParts } from '../../testing/sample-catalogue.ts'
 import type { CatalogueParts } from './assemble.ts'
 import { assembleCatalogue } from './assemble.ts'
 import type { Catalogue } from './catalogue.ts'
-import { labelledReach } from './catalogue.ts'
+import { labelledReach, labelsOfColumn } from './catalogue.ts'
 
 function label(pattern: string, name = 'pii'): LabelAssignment {
   return { pattern, label: brand(name) }
@@ -125,6 +125,26 @@ describe('labels', () => {
     expect(
       labels(sampleCatalogue({ generated, columns }, [label('public.customers.email')]), 'customers'),
     ).toBe('email=pii plan=pii folded=pii')
+  })
+
+  it('of several columns go together to what is computed from them', () => {
+    const both = (order: readonly number[]) => {
+      const generated = order.map((from) => ({ relation: 20001, attribute: 3, from }))
+      const parts = sampleParts({ generated })
+      const columns = [...parts.columns, { relation: 20001, attribute: 3, name: 'folded', type: 25 }]
+      const given = [label('public.customers.email', 'a'), label('public.customers.plan', 'b')]
+      const { relations } = sampleCatalogue({ generated, columns }, given)
+      const folded = relations.get(20001)?.columns.find(({ name }) => name === 'folded')
+      return folded === undefined ? [] : labelsOfColumn(folded)
+    }
+    const attributes = new Map(
+      sampleParts()
+        .columns.filter((each) => each.relation === 20001)
+        .map((each) => [each.name, each.attribute]),
+    )
+    const [email, plan] = [attributes.get('email') ?? 0, attributes.get('plan') ?? 0]
+    expect(both([email, plan])).toEqual(['a', 'b'])
+    expect(both([plan, email])).toEqual(['a', 'b'])
   })
 })
 

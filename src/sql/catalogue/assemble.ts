@@ -162,6 +162,7 @@ function labelColumns(
       labels.set(column.attribute, together(before, givenBy(pattern)))
     }
   }
+  const computed = new Set<Given>()
   for (let changed = true; changed; ) {
     changed = false
     for (const { child, parent } of parts.inherits) {
@@ -170,14 +171,30 @@ function labelColumns(
     }
     for (const { relation, attribute, from } of parts.generated) {
       const given = byRelation.get(relation)?.get(from)
-      if (given === undefined || byRelation.get(relation)?.has(attribute) === true) continue
-      // Where it has put what lay at a path, nobody knows.
-      const paths = given.paths?.map(({ label }) => ({ path: ANYWHERE, label }))
-      entry(byRelation, relation).set(attribute, paths === undefined ? given : { ...given, paths })
+      if (given === undefined) continue
+      const before = byRelation.get(relation)?.get(attribute)
+      // A label that was assigned to it itself is what its owner says of it.
+      if (before !== undefined && !computed.has(before)) continue
+      const after = computedFrom(before, given)
+      if (after === before) continue
+      computed.add(after)
+      entry(byRelation, relation).set(attribute, after)
       changed = true
     }
   }
   return { byRelation, matched }
+}
+
+/** One more column that a generated one is computed from: all labels count, and where it has put what, nobody knows. */
+function computedFrom(before: Given | undefined, from: Given): Given {
+  if (before === undefined) {
+    const paths = from.paths?.map(({ label }) => ({ path: ANYWHERE, label }))
+    return paths === undefined ? { ...from } : { ...from, paths }
+  }
+  const known = labelsOfColumn(before)
+  const more = labelsOfColumn(from).filter((label) => !known.includes(label))
+  if (more.length === 0) return before
+  return { ...before, paths: [...(before.paths ?? []), ...more.map((label) => ({ path: ANYWHERE, label }))] }
 }
 
 function givenBy({ path, label }: ColumnPattern): Given {
