@@ -1,4 +1,4 @@
-import type { Deny, Reason, RequestId, Ticket } from '../core/index.ts'
+import type { Deny, Facts, Reason, RequestId, Ticket } from '../core/index.ts'
 import { assertNever, GatewayError } from '../core/index.ts'
 import type { WaitOutcome } from './ports.ts'
 
@@ -62,6 +62,26 @@ export function restError(
     default:
       return assertNever(outcome)
   }
+}
+
+/**
+ * The rest of a result is kept back, of a command that has run: to a client an error means that nothing has happened,
+ * and one that changes something must not be sent again.
+ */
+export function afterRunning(error: GatewayError, { class: commandClass }: Facts): GatewayError {
+  if (commandClass === 'read') return error
+  return new GatewayError(
+    error.code,
+    'Do not send it again: it has run and its changes stand, only the rest of its result is kept back.',
+    {
+      remedy: 'Look at what it changed with a SELECT. In an open transaction, ROLLBACK takes it back.',
+      retry: 'never',
+      ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
+      ...(error.ticket === undefined ? {} : { ticket: error.ticket }),
+      cause: error.cause,
+      facts: error.facts,
+    },
+  )
 }
 
 /** What a client is told whose held command was not approved in time, or not at all. */

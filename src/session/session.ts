@@ -24,7 +24,7 @@ import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
 import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
-import { approvalError, budgetError, deniedError, restError } from './refusals.ts'
+import { afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
 /** What a session shares with all others: the gateway, as it sees it. */
@@ -227,7 +227,8 @@ export class Session implements TurnMember {
 
   /** A budget is used up in the middle of a result: what the client is told in place of the rest. */
   budgetSpent(flight: Permitted): GatewayError {
-    return budgetError(this.spending.refusal().reason, requestIdOf(this.id, flight.n))
+    const spent = budgetError(this.spending.refusal().reason, requestIdOf(this.id, flight.n))
+    return afterRunning(spent, flight.command.facts)
   }
 
   /**
@@ -288,7 +289,9 @@ export class Session implements TurnMember {
   async holdRest(flight: Permitted, limit: string, observer: HoldObserver): Promise<void> {
     const { rules } = flight.judgement.decision
     const { outcome, ticket } = await this.#askPeople(flight, rules, limit, observer)
-    if (outcome !== 'approved') throw restError(outcome, limit, ticket, requestIdOf(this.id, flight.n))
+    if (outcome === 'approved') return
+    const error = restError(outcome, limit, ticket, requestIdOf(this.id, flight.n))
+    throw afterRunning(error, flight.command.facts)
   }
 
   async #askPeople(
@@ -444,11 +447,12 @@ export class Session implements TurnMember {
 
   /** The connection's limit is reached: what the client is told where the rest of the result would have been. */
   limitReached(flight: Permitted, limit: string): GatewayError {
-    return new GatewayError('limit_exceeded', `Ask for less: the result was cut off at ${limit}.`, {
+    const error = new GatewayError('limit_exceeded', `Ask for less: the result was cut off at ${limit}.`, {
       remedy: 'Add a LIMIT or a narrower condition.',
       retry: 'only-if-changed',
       requestId: requestIdOf(this.id, flight.n),
     })
+    return afterRunning(error, flight.command.facts)
   }
 
   requestId(n: number): RequestId {

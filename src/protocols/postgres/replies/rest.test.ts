@@ -128,6 +128,27 @@ group('the rest of a result beyond a limit that holds', () => {
     expect(await client.query('SELECT 1')).toHaveLength(4)
   })
 
+  it.each(['refuse', 'nobody answers'])(
+    'of a write says that the write stands: %s (P-09)',
+    async (answer) => {
+      const rules = RULES.replaceAll('[read]', '[read, write]')
+      const stage = await open({ rules })
+      const write = 'UPDATE numbers SET n = n RETURNING n'
+      stage.server.answer(write, numbers(20))
+      const client = await stage.client()
+      const from = client.heard.length
+      client.write(query(write))
+      const ticket = await held(stage, client, from)
+      if (answer === 'refuse') await stage.world.answer(ticket, 'refuse')
+      else stage.world.clock.advance(31_000)
+      const heard = script(await client.hear(from))
+      expect(rowsIn(heard)).toBe(10)
+      expect(words(heard).at(-2)).toMatch(
+        /^error SL\d+ Do not send it again: it has run and its changes stand/,
+      )
+    },
+  )
+
   it('ends as pending when nobody answers in time; the same command joins the ticket', async () => {
     const stage = await open()
     const client = await stage.client()
