@@ -72,9 +72,9 @@ async function run(flags: ProveFlags): Promise<void> {
   print(flags, signed, () => text(signed))
 }
 
-/** Something that the server itself gives away was refused or masked; else nothing was shown, one way or the other. */
+/** Something that the server itself gives away came back masked. Who may read nothing at all proves no mask. */
 function isProof({ counts }: Summary): boolean {
-  return counts.refused + counts.masked + counts.leaked > 0
+  return counts.masked + counts.leaked > 0
 }
 
 /** Not on the command line, where everybody on the machine could read its password. */
@@ -114,7 +114,7 @@ function text({ summary, publicKey }: Signed): string {
     counts.leaked > 0
       ? styleText('red', `${counts.leaked} LEAKED`)
       : !isProof(summary)
-        ? styleText('yellow', 'NOTHING PROVED: no probe that tells was answered')
+        ? styleText('yellow', 'NOTHING PROVED: no probe came back masked; take an identity that may read')
         : styleText('green', 'NONE LEAKED')
   const list = (name: string, all: readonly string[]): (readonly [string, string])[] =>
     all.length === 0 ? [] : [[name, all.map(safe).join(', ')]]
