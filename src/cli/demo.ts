@@ -91,20 +91,35 @@ async function enrolAda(gateway: RunningGateway): Promise<() => string> {
   return next
 }
 
+/** A code that was shown is good for this long at least: its own half minute and the one after. */
+const CODE_LASTS_MS = 2 * PERIOD_MS
+/** How often a ticket that nobody answers is shown again with a fresh code. */
+const FRESH_CODES = 10
+
 function announceHolds(flags: DemoFlags, gateway: RunningGateway, nextCode: () => string): void {
-  const told = new Set<string>()
-  gateway.parts.approvals.onChange((approval) => {
-    if (approval.state !== 'pending') {
-      if (told.delete(approval.ticket)) say(flags, `${approval.ticket} is ${approval.state}.`)
-      return
-    }
-    if (told.has(approval.ticket) || approval.answers.length > 0) return
-    told.add(approval.ticket)
+  const told = new Map<string, NodeJS.Timeout>()
+  const tell = (ticket: string, title: string, again: number): void => {
     say(
       flags,
-      `\n${styleText('yellow', 'Held')} ${approval.ticket}: answer it as ada from a second terminal:\n` +
-        `  npm run -s sluice -- approvals approve ${approval.ticket} --as ada --code ${nextCode()}`,
+      `\n${styleText('yellow', title)} ${ticket}: answer it as ada from a second terminal:\n` +
+        `  npm run -s sluice -- approvals approve ${ticket} --as ada --code ${nextCode()}`,
     )
+    const later = setTimeout(() => {
+      if (again > 0) tell(ticket, 'A fresh code for', again - 1)
+    }, CODE_LASTS_MS)
+    told.set(ticket, later.unref())
+  }
+  gateway.parts.approvals.onChange((approval) => {
+    if (approval.state !== 'pending') {
+      const later = told.get(approval.ticket)
+      if (later === undefined) return
+      clearTimeout(later)
+      told.delete(approval.ticket)
+      say(flags, `${approval.ticket} is ${approval.state}.`)
+      return
+    }
+    if (!told.has(approval.ticket) && approval.answers.length === 0)
+      tell(approval.ticket, 'Held', FRESH_CODES)
   })
 }
 
