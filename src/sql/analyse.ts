@@ -190,6 +190,7 @@ class Gathered {
   #lastEscaped: readonly LabelName[] | undefined
   #reason: string | undefined
   #reach = false
+  #ownTypes = false
   #unbounded = false
   #writesEverything = false
   #redefines = false
@@ -250,6 +251,7 @@ class Gathered {
     for (const label of result.escape?.labels ?? []) this.#escaping.add(label)
     this.#reason ??= result.escape?.reason
     this.#reach ||= result.reach
+    this.#ownTypes ||= result.ownTypes
     const { outputs, copy, copyIn } = result
     return {
       ...(outputs === undefined ? {} : { outputs }),
@@ -273,6 +275,7 @@ class Gathered {
     this.#reason ??= runs.escape?.reason
     if (runs.escape !== undefined) this.#lastEscaped = runs.escape.labels
     this.#reach ||= runs.attributes['reach'] === true
+    this.#ownTypes ||= runs.attributes['ownTypes'] === true
     this.#unbounded ||= 'FetchStmt' in node ? fetchesAll(node.FetchStmt) : runs.unbounded
     this.#writesEverything ||= runs.writesEverything
     this.#redefines ||= runs.redefines
@@ -301,7 +304,7 @@ class Gathered {
       unbounded: this.#unbounded,
       writesEverything: this.#writesEverything,
       redefines: this.#redefines,
-      attributes: { parsed: true, reach: this.#reach },
+      attributes: { parsed: true, reach: this.#reach, ...(this.#ownTypes ? { ownTypes: true } : {}) },
     }
   }
 }

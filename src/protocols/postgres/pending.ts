@@ -48,7 +48,8 @@ export type Portal = {
 /** What the server still owes an answer for, in order. */
 export type Pending =
   | PendingQuery
-  | { readonly kind: 'parse' | 'close'; readonly undo: (() => void) | undefined }
+  | { readonly kind: 'parse'; readonly of?: Statement; readonly undo: (() => void) | undefined }
+  | { readonly kind: 'close'; readonly undo: (() => void) | undefined }
   | { readonly kind: 'bind'; readonly of: Statement | undefined; readonly undo: (() => void) | undefined }
   /** `instead`: takes the place of the server's "no data". */
   | { readonly kind: 'describe'; readonly of: Statement | undefined; readonly instead?: Buffer | undefined }

@@ -21,7 +21,13 @@ import { LocalAnswers } from './local/local-answers.ts'
 import { MaskedResults } from './results/masked-notice.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './startup/upstream.ts'
-import { mayHoldValues, noticeWithoutValues, OwnSettings, withoutValues } from './replies/withheld.ts'
+import {
+  mayBeSaidInText,
+  mayHoldValues,
+  noticeWithoutValues,
+  OwnSettings,
+  withoutValues,
+} from './replies/withheld.ts'
 import { looksMasked, WriteBack } from './requests/write-back.ts'
 import { ConversationState } from './state.ts'
 import { cancelUpstream, openUpstream, UpstreamClient, UpstreamRefused } from './startup/upstream.ts'
@@ -195,12 +201,14 @@ export class PostgresServer {
       typeOf: () => knowledge.typeOf(),
       withholds: (of) => (of === 'anything' || mayHoldValues(of, false)) && !judge.seesAll,
       shownText: (kind, fields, of) => {
-        const may = of === 'anything' || mayHoldValues(of, knowledge.isInReach(fields.schema, fields.table))
+        const named = knowledge.isInReach(fields.schema, fields.table)
+        const may = of === 'anything' || state.ownTypes || mayHoldValues(of, named)
         if (!may || judge.seesAll) return fields
         const { catalogue } = knowledge
+        const inText = state.ownTypes || mayBeSaidInText(of)
         return kind === 'errorResponse'
-          ? withoutValues(fields, catalogue)
-          : noticeWithoutValues(fields, catalogue)
+          ? withoutValues(fields, catalogue, inText)
+          : noticeWithoutValues(fields, catalogue, inText)
       },
       settings: new OwnSettings(upstream.parameters),
       masked,

@@ -37,6 +37,8 @@ export class ConversationState {
   copyRefusal: GatewayError | undefined
   /** What the session has changed for itself. */
   overlay: Overlay = NO_OVERLAY
+  /** The client has named the number of a type with code of users: what it stands for in later texts is not followed. */
+  ownTypes = false
   /** The server has reported an error since the last ReadyForQuery. */
   failed = false
   /** The last group with a command in it that changes what statements behind it mean. */

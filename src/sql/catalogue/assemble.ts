@@ -6,6 +6,7 @@ import { functionsCompute, operatorsCompute } from '../builtins/extensions.ts'
 import { HARMLESS, QUIET } from '../builtins/functions.ts'
 import type { ColumnPattern } from './patterns.ts'
 import { bySpecificity, matches, readPattern } from './patterns.ts'
+import { userCodeOf } from './user-code.ts'
 import { GUARDED_COLUMNS, holdsDefinitionsOnly } from '../builtins/system.ts'
 
 /** What the upstream says about its definitions, one list per question. Oids are numbers. */
@@ -74,6 +75,21 @@ export type CatalogueParts = {
   readonly schemas?: readonly string[]
   /** Roles to act as; with a schema: one that it may not use. */
   readonly roles?: readonly { readonly name: string; readonly unusable: string | null }[]
+  /**
+   * What hangs on relations and refers to things of users: row policies, defaults, checks, indexes, keys of partitions.
+   * `of`: the system catalogue of what is referred to. `reading`: reading the relation runs it as well.
+   */
+  readonly hung?: readonly {
+    readonly relation: number
+    readonly reading: boolean
+    readonly of: string
+    readonly oid: number
+    readonly extension: string | null
+  }[]
+  /** Types with a default operator class of users. */
+  readonly compared?: readonly { readonly type: number; readonly extension: string | null }[]
+  /** A write to `to` may go on to `from`, which refers to it. */
+  readonly cascades?: readonly { readonly from: number; readonly to: number }[]
   /** Casts by functions of users. */
   readonly casts: readonly {
     readonly source: number
@@ -93,6 +109,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
   const labels = labelColumns(parts, patterns)
   const relations = relationsOf(parts, labels.byRelation)
   const reach = reachOf(parts, labels.byRelation)
+  const recast = recastOf(parts)
   const schemas = new Map<string, Map<string, Relation>>()
   for (const relation of relations.values()) entry(schemas, relation.schema).set(relation.name, relation)
   const system = new Map<string, Set<string>>()
@@ -115,7 +132,8 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
       parts.operators.filter((each) => !operatorsCompute(each.extension)).map((each) => each.name),
     ),
     types: typesOf(parts, reach),
-    recast: recastOf(parts),
+    recast,
+    userCode: userCodeOf(parts, reach, recast),
     builtinTypesRecast: isRecastUnseen(parts),
     schemaNames: new Set(parts.schemas),
     unusable: unusableOf(parts),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { PathLabel } from '../../core/command.ts'
 import type { LabelAssignment } from '../../core/connection.ts'
 import type { LabelName } from '../../core/ids.ts'
+import type { UserCode } from './user-code.ts'
 
 /**
  * What the analysis knows of one database: its names, what depends on what, and which columns carry labels. Immutable;
@@ -27,6 +28,8 @@ export type Catalogue = {
   readonly builtinTypesRecast: boolean
   /** Types of users that functions of users cast, and those made of them: a column of one brings the cast along. */
   readonly recast?: ReadonlySet<number>
+  /** Code of users that runs without being named. */
+  readonly userCode?: UserCode
   /** Every schema of users, also those without relations. */
   readonly schemaNames?: ReadonlySet<string>
   /** Roles that a session may act as, and the schemas each of them may not use: the server passes over those. */

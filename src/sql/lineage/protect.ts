@@ -3,6 +3,7 @@ import type { CopyForm, Output, StatementFacts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
 import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
+import { NO_USER_CODE } from '../catalogue/user-code.ts'
 import { checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from '../statement/classify.ts'
 import { copyForm, copyInForm } from '../statement/copy-form.ts'
@@ -41,6 +42,8 @@ export type Protection = {
   readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
   /** A relation in labelled reach is named, or one whose triggers or rules may reach any: errors may quote values. */
   readonly reach: boolean
+  /** Types with code of users are in play: it may run, and say what it likes, while the text itself is read. */
+  readonly ownTypes: boolean
 }
 
 export type SessionNames = {
@@ -73,6 +76,9 @@ export function protect(
   const statement = new Statement(node, found, names, findings, session, reach, means)
   const rows = statement.check()
   const { copyIn } = statement
+  const ownTypes =
+    found.types.some((type) => names.isCodedType(type)) ||
+    found.relations.some((relation) => bringsTypes(relation, names))
   const form = 'CopyStmt' in node ? copyForm(node.CopyStmt) : undefined
   const { escaped } = findings
   // Also where some labels escape: who may see those may not see the rest.
@@ -89,8 +95,31 @@ export function protect(
     stores: findings.stores,
     ...(escaped === undefined ? {} : { escape: escaped }),
     reach:
-      reach || found.relations.some((relation) => runsTriggers(relation, names) || isNear(relation, names)),
+      reach ||
+      ownTypes ||
+      (names.catalogue.userCode ?? NO_USER_CODE).comparing ||
+      found.relations.some(
+        (relation) =>
+          runsTriggers(relation, names) || isNear(relation, names) || runsUserCode(relation, names),
+      ),
+    ownTypes,
   }
+}
+
+/** What hangs on it may say anything. */
+function runsUserCode(relation: RelationRef, names: Names): boolean {
+  const { relations, copied } = names.catalogue.userCode ?? NO_USER_CODE
+  const meaning = names.relation(relation)
+  if (meaning.kind === 'own') return copied
+  const when = meaning.kind === 'relation' ? relations.get(meaning.relation.oid) : undefined
+  return when === 'any' || (when === 'write' && relation.role === 'write')
+}
+
+function bringsTypes(relation: RelationRef, names: Names): boolean {
+  const { types } = names.catalogue.userCode ?? NO_USER_CODE
+  const meaning = names.relation(relation)
+  if (meaning.kind === 'own') return types.size > 0
+  return meaning.kind === 'relation' && meaning.relation.columns.some(({ type }) => types.has(type))
 }
 
 function runsTriggers(relation: RelationRef, names: Names): boolean {

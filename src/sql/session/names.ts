@@ -188,6 +188,14 @@ export class Names {
     return this.own(name) !== undefined
   }
 
+  /** Whether code of users may stand behind a type of this name, whatever its schema. */
+  isCodedType({ name }: QualifiedName): boolean {
+    const coded = this.catalogue.userCode?.types
+    if (coded === undefined || coded.size === 0) return false
+    for (const types of this.catalogue.types.values()) if (coded.has(types.get(name)?.oid ?? 0)) return true
+    return this.own(name) !== undefined
+  }
+
   /** `undefined`: there is no such type there. */
   #typeIn(schema: string, name: string): boolean | undefined {
     return this.catalogue.types.get(schema)?.get(name)?.harmless

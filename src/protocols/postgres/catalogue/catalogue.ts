@@ -105,6 +105,40 @@ const CASTS = `
     SELECT FROM pg_catalog.pg_proc f
     WHERE f.oid = k.castfunc AND f.prolang = 12 AND f.prosrc = 'multirange_constructor1')`
 
+/**
+ * pg_depend leaves out what came with the server, which is of no interest here. Triggers are known of every relation. A
+ * policy also counts for the relations it reads.
+ */
+const HUNG = `
+  WITH hung AS (
+    SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass AS kind, p.oid, p.polrelid AS relation
+    FROM pg_catalog.pg_policy p
+    UNION ALL SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, d.oid, d.adrelid FROM pg_catalog.pg_attrdef d
+    UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid
+    FROM pg_catalog.pg_constraint k WHERE k.conrelid <> 0
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, i.indrelid FROM pg_catalog.pg_index i
+    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.partrelid, c.partrelid
+    FROM pg_catalog.pg_partitioned_table c)
+  SELECT DISTINCT h.relation,
+    h.kind = 'pg_catalog.pg_policy'::pg_catalog.regclass
+      OR x.refclassid = 'pg_catalog.pg_opclass'::pg_catalog.regclass,
+    r.relname, x.refobjid, (
+      SELECT e.extname FROM pg_catalog.pg_depend y JOIN pg_catalog.pg_extension e ON e.oid = y.refobjid
+      WHERE y.classid = x.refclassid AND y.objid = x.refobjid AND y.deptype = 'e'
+        AND y.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1)
+  FROM hung h JOIN pg_catalog.pg_depend x ON x.classid = h.kind AND x.objid = h.oid
+    JOIN pg_catalog.pg_class r ON r.oid = x.refclassid
+  WHERE x.refobjid <> h.relation AND (r.relname IN ('pg_proc', 'pg_operator', 'pg_opclass', 'pg_type')
+    OR r.relname = 'pg_class' AND h.kind = 'pg_catalog.pg_policy'::pg_catalog.regclass)`
+
+const COMPARED = `
+  SELECT o.opcintype, ${EXTENSION('pg_opclass', 'o.oid')} FROM pg_catalog.pg_opclass o
+  WHERE o.oid >= 16384 AND o.opcdefault`
+
+const CASCADES = `
+  SELECT DISTINCT k.conrelid, k.confrelid FROM pg_catalog.pg_constraint k
+  WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))`
+
 const CONSTRAINTS = `
   SELECT k.conrelid, k.conname FROM pg_catalog.pg_constraint k
     JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
@@ -155,6 +189,9 @@ export const catalogueQueries: readonly string[] = [
   OPERATORS,
   TYPES,
   CASTS,
+  HUNG,
+  COMPARED,
+  CASCADES,
   CONSTRAINTS,
   viewsQuery,
   SCHEMAS,
@@ -190,7 +227,13 @@ export const fingerprintQuery: string = `
       ['pg_cast', 't.oid >= 16384'],
       ['pg_trigger', 'NOT t.tgisinternal'],
       ['pg_extension', 'true'],
-      ['pg_constraint', 't.oid >= 16384 AND t.conbin IS NOT NULL'],
+      ['pg_constraint', "t.oid >= 16384 AND (t.conbin IS NOT NULL OR t.contype = 'f')"],
+      ['pg_opclass', 't.oid >= 16384'],
+      [
+        'pg_index',
+        `t.indexrelid >= 16384 AND (t.indexprs IS NOT NULL OR t.indpred IS NOT NULL
+          OR EXISTS (SELECT FROM pg_catalog.unnest(t.indclass) u WHERE u >= 16384::pg_catalog.oid))`,
+      ],
       ['pg_policy', 'true'],
       ['pg_db_role_setting', 'true'],
       ['pg_auth_members', 'true'],
@@ -278,6 +321,15 @@ export function buildCatalogue(
       target: number(row, 1),
       extension: row[2] ?? null,
     })),
+    hung: rows(HUNG).map((row) => ({
+      relation: number(row, 0),
+      reading: truth(row, 1),
+      of: text(row, 2),
+      oid: number(row, 3),
+      extension: row[4] ?? null,
+    })),
+    compared: rows(COMPARED).map((row) => ({ type: number(row, 0), extension: row[1] ?? null })),
+    cascades: rows(CASCADES).map((row) => ({ from: number(row, 0), to: number(row, 1) })),
     // One that was dropped meanwhile has none.
     views: rows(viewsQuery).flatMap((row) => {
       const definition = row[1]

@@ -61,6 +61,9 @@ export class Texts {
         return head.of === undefined ? 'anything' : { text: head.of.text, facts: head.of.judgement.facts }
       case 'parse':
       case 'describe':
+        return head.of?.judgement.facts.attributes['ownTypes'] === true
+          ? { text: head.of.text, facts: head.of.judgement.facts }
+          : undefined
       case 'close':
       case 'refusal':
         return undefined

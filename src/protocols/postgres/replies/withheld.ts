@@ -40,8 +40,17 @@ export function mayHoldValues(of: Reached | undefined, named: boolean): boolean 
   return attributes['reach'] !== false || SETTLES.test(of.text)
 }
 
-/** The same error without what could be a value. */
-export function withoutValues(fields: ErrorFields, catalogue: Catalogue | undefined): ErrorFields {
+/** Code of users behind a type runs while the text is read, and what it says there has a POSITION as well. */
+export function mayBeSaidInText(of: Reached | 'anything' | undefined): boolean {
+  return of !== undefined && of !== 'anything' && of.facts.attributes['ownTypes'] === true
+}
+
+/** The same error without what could be a value. `inText`: nor is anything told that was found in the text. */
+export function withoutValues(
+  fields: ErrorFields,
+  catalogue: Catalogue | undefined,
+  inText = false,
+): ErrorFields {
   const code = knownSqlstate(fields.code)
   const known = knownNames(fields, catalogue)
   const kept: Partial<Record<(typeof PLACES)[number], string>> = {}
@@ -50,7 +59,7 @@ export function withoutValues(fields: ErrorFields, catalogue: Catalogue | undefi
     if (value !== undefined) kept[field] = value
   }
   const { position, message } = fields
-  const found = position !== undefined && FOUND_IN_TEXT.has(code.slice(0, 2))
+  const found = !inText && position !== undefined && FOUND_IN_TEXT.has(code.slice(0, 2))
   return {
     ...kept,
     ...known,
@@ -69,11 +78,12 @@ const SILENT: ReadonlySet<string> = new Set(['00000', '01000'])
 export function noticeWithoutValues(
   fields: ErrorFields,
   catalogue: Catalogue | undefined,
+  inText = false,
 ): ErrorFields | undefined {
   const { code } = fields
   if (code === undefined || SILENT.has(code) || code.startsWith('P0') || knownSqlstate(code) !== code)
     return undefined
-  return withoutValues(fields, catalogue)
+  return withoutValues(fields, catalogue, inText)
 }
 
 /** Settings reported to the client whose values are text of somebody's choice: a trigger could put anything there. */

@@ -54,6 +54,8 @@ export interface KnowledgeSource {
   ready(): Promise<Knowledge>
   /** A statement may change what names mean in this session. */
   moves(): void
+  /** Whether code of users may stand behind the type of this number. */
+  runsUserCode(type: number): boolean
   /** What gives names their meaning now, for an approval to be bound to. Undefined: that is not known. */
   meaning(): string | undefined
 }
@@ -125,6 +127,10 @@ export class Judge {
 
   get labelled(): boolean {
     return this.#knowledge.labelled
+  }
+
+  runsUserCode(type: number): boolean {
+    return this.#knowledge.runsUserCode(type)
   }
 
   /** Whether this identity may see every label of the connection in clear, so that nothing is withheld from it. */

@@ -124,8 +124,10 @@ export class Extended {
     }
     this.#around.writeBack.check(judged)
     this.#forwardExtended(buffer, from, end)
-    const undo = this.#state.statements.set(name, { text, types, judgement, plan: plansFor(judgement)[0] })
-    this.#state.pending.push({ kind: 'parse', undo })
+    this.#noteTypes(types)
+    const of = { text, types, judgement, plan: plansFor(judgement)[0] }
+    const undo = this.#state.statements.set(name, of)
+    this.#state.pending.push({ kind: 'parse', of, undo })
     this.#around.follow()
   }
 
@@ -200,6 +202,7 @@ export class Extended {
     if (this.#state.portals.size >= LIMITS.namedObjectsMax) {
       throw new GatewayError('limit_exceeded', `A session keeps at most ${LIMITS.namedObjectsMax} portals.`)
     }
+    this.#noteTypes(portal.statement.types)
     this.#forwardExtended(buffer, from, end)
     const undo = this.#state.portals.set(name, portal)
     this.#state.pending.push({
@@ -295,6 +298,11 @@ export class Extended {
       undo,
     })
     this.#around.follow()
+  }
+
+  #noteTypes(types: readonly number[] = []): void {
+    const state = this.#state
+    state.ownTypes ||= types.some((type) => this.#judge.runsUserCode(type))
   }
 
   #forwardExtended(buffer: Buffer, from: number, end: number): void {

@@ -139,6 +139,17 @@ export class SessionKnowledge implements KnowledgeSource {
     return relation === undefined || known.reach.has(relation.oid)
   }
 
+  /** Whether code of users may stand behind the type of this number; one that is not known counts. */
+  runsUserCode(type: number): boolean {
+    const catalogue = this.#latest()?.catalogue
+    if (catalogue === undefined) return false
+    if (catalogue.userCode?.types.has(type) === true) return true
+    if (type < FIRST_USER_OID) return false
+    for (const types of catalogue.types.values())
+      for (const { oid } of types.values()) if (oid === type) return false
+    return true
+  }
+
   /** The catalogue as it was known last; for names in what the server says, not for judging. */
   get catalogue(): Catalogue | undefined {
     return (this.#keeper?.current() ?? this.#known)?.catalogue

@@ -1,0 +1,119 @@
+import type { CatalogueParts } from './assemble.ts'
+import { functionsCompute, operatorsCompute } from '../builtins/extensions.ts'
+
+/**
+ * Code of users that the server runs without anybody naming it: behind row policies, defaults, checks, indexes, triggers
+ * and types. It may read anything and say it in an error or a notice of a statement that is otherwise harmless.
+ */
+export type UserCode = {
+  /** Relations with such code: whether any use of one runs it, or a write only. */
+  readonly relations: ReadonlyMap<number, 'any' | 'write'>
+  /** Types, built-in ones included, whose values are read, compared or cast by such code. */
+  readonly types: ReadonlySet<number>
+  /** Of a table's code there is some that a definition takes over from it, as LIKE does. */
+  readonly copied: boolean
+  /** Of a user's is an operator that the server looks for by itself, as `=` in USING, or how a built-in type is ordered. */
+  readonly comparing: boolean
+}
+
+/** Without any. */
+export const NO_USER_CODE: UserCode = {
+  relations: new Map(),
+  types: new Set(),
+  copied: false,
+  comparing: false,
+}
+
+/** The first oid that the server gives to objects of users. */
+const FIRST_USER_OID = 16384
+
+/** Looked for where no operator is written: USING, NATURAL, IN, BETWEEN, CASE, NULLIF, DISTINCT, LIKE. */
+const COMPARING: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>='])
+
+export function userCodeOf(
+  parts: CatalogueParts,
+  reach: ReadonlySet<number>,
+  recast: ReadonlySet<number>,
+): UserCode {
+  const types = codedTypes(parts, recast)
+  const hung = (parts.hung ?? []).filter((each) => isUnknown(each, reach, types))
+  const ordered = (parts.compared ?? []).filter(({ extension }) => !operatorsCompute(extension))
+  const operators = parts.operators.filter(({ extension }) => !operatorsCompute(extension))
+  return {
+    types,
+    relations: codedRelations(parts, hung, reach, types),
+    copied: hung.length > 0,
+    comparing:
+      operators.some(({ name }) => COMPARING.has(name)) || ordered.some(({ type }) => type < FIRST_USER_OID),
+  }
+}
+
+type Hung = NonNullable<CatalogueParts['hung']>[number]
+
+function codedTypes(parts: CatalogueParts, recast: ReadonlySet<number>): Set<number> {
+  const types = new Set(recast)
+  for (const { type, extension } of parts.compared ?? []) if (!operatorsCompute(extension)) types.add(type)
+  for (const { oid, form, base, userChecks, extension } of parts.types) {
+    if (operatorsCompute(extension)) continue
+    const ownInput = base === 0 && (form === 'b' || form === 'r')
+    if (userChecks || ownInput) types.add(oid)
+  }
+  const fields = new Map<number, number[]>()
+  for (const { relation, type } of parts.columns)
+    fields.set(relation, [...(fields.get(relation) ?? []), type])
+  for (let before = -1; before !== types.size; ) {
+    before = types.size
+    for (const { oid, base, relation } of parts.types) {
+      const inside = relation === undefined ? [] : (fields.get(relation) ?? [])
+      if (types.has(base) || inside.some((type) => types.has(type))) types.add(oid)
+    }
+  }
+  return types
+}
+
+function codedRelations(
+  parts: CatalogueParts,
+  hung: readonly Hung[],
+  reach: ReadonlySet<number>,
+  types: ReadonlySet<number>,
+): Map<number, 'any' | 'write'> {
+  const any = new Set<number>()
+  const write = new Set<number>()
+  for (const { relation, reading } of hung) {
+    if (reading) any.add(relation)
+    else write.add(relation)
+  }
+  for (const { relation, type } of parts.columns) if (types.has(type)) any.add(relation)
+  for (const { oid, hasTriggers } of parts.relations) if (hasTriggers) write.add(oid)
+  const cascades = parts.cascades ?? []
+  for (let before = -1; before !== any.size + write.size; ) {
+    before = any.size + write.size
+    for (const { child, parent } of parts.inherits) {
+      if (any.has(child)) any.add(parent)
+      if (write.has(child)) write.add(parent)
+      // The key of a partitioned table is looked at where a row is put into a partition.
+      if (write.has(parent)) write.add(child)
+    }
+    for (const { relation, of } of parts.ruleReads) {
+      if (any.has(of)) any.add(relation)
+      if (write.has(of)) write.add(relation)
+    }
+    for (const { from, to } of cascades)
+      if (any.has(from) || write.has(from) || reach.has(from)) write.add(to)
+  }
+  const relations = new Map<number, 'any' | 'write'>()
+  for (const oid of write) relations.set(oid, 'write')
+  for (const oid of any) relations.set(oid, 'any')
+  return relations
+}
+
+function isUnknown(
+  { of, oid, extension }: Hung,
+  reach: ReadonlySet<number>,
+  types: ReadonlySet<number>,
+): boolean {
+  if (of === 'pg_class') return reach.has(oid)
+  if (of === 'pg_type') return types.has(oid)
+  if (oid < FIRST_USER_OID) return false
+  return of === 'pg_proc' ? !functionsCompute(extension) : !operatorsCompute(extension)
+}
