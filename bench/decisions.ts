@@ -146,7 +146,7 @@ function sourceOf(knowledge: Knowledge): KnowledgeSource {
     current: () => knowledge,
     ready: () => Promise.resolve(knowledge),
     moves: () => undefined,
-    runsUserCode: () => false,
+    userCode: () => undefined,
     meaning: () => knowledge.scope,
   }
 }

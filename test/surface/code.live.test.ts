@@ -55,7 +55,15 @@ CREATE TYPE word AS ENUM ('a');
 CREATE FUNCTION word_text(word) RETURNS text LANGUAGE sql STABLE AS $$SELECT seen()$$;
 CREATE CAST (word AS text) WITH FUNCTION word_text(word);
 CREATE TABLE words (w word); INSERT INTO words VALUES ('a');
+CREATE TABLE letters (w word); INSERT INTO letters VALUES ('a');
 CREATE VIEW words_view AS SELECT w::text AS w FROM words;
+`
+
+/** Does anything, and sees nothing. */
+const BUILDS = `  - name: builders build
+    who: { groups: [builders] }
+    on: [shop]
+    permit: { run: all, unreviewed: all, unlimited: true }
 `
 
 /** Statements that show the mark when the server is asked itself. */
@@ -91,28 +99,38 @@ const TRIES: readonly string[] = [
   'SELECT w::text FROM words',
   'SELECT CAST(w AS text) FROM words',
   'SELECT w FROM words_view',
+  'SELECT $$x$$ || w::text FROM words',
+  'CREATE TEMP TABLE mine (LIKE words); INSERT INTO mine VALUES ($$a$$); SELECT w::text FROM mine',
+  'CREATE TEMP TABLE mine () INHERITS (words); INSERT INTO mine VALUES ($$a$$); SELECT w::text FROM mine',
+  'CREATE TABLE mine AS SELECT w::text AS x FROM words; SELECT x FROM mine',
+  'ALTER TABLE letters ALTER w TYPE text USING w::text; SELECT w FROM letters',
 ]
 
 describe('P-02: code that runs without being named', () => {
   const later = teardown()
   let shop: Shop
   let writer: Target
+  let builder: Target
   let own: Target
   let types: Readonly<Record<string, number>>
 
   beforeAll(async () => {
-    shop = await startShop()
+    shop = await startShop({
+      identities: '    - { name: builder, kind: service, groups: [builders] }\n',
+      rules: BUILDS,
+    })
     later(() => shop.stop())
     const client = await shop.server.client('shop')
     await client.query('SET ROLE shop_app')
     await client.query(SAY)
     await client.query(OBJECTS)
     const { rows } = await client.query<{ typname: string; oid: number }>(
-      "SELECT typname, oid::int FROM pg_type WHERE typname IN ('dom', '_dom', 'pair')",
+      "SELECT typname, oid::int FROM pg_type WHERE typname IN ('dom', '_dom', 'pair', 'word')",
     )
     types = Object.fromEntries(rows.map(({ typname, oid }) => [typname, oid]))
     await client.end()
     writer = targetOf(await shop.gateway.dsn('shop', 'writer'))
+    builder = targetOf(await shop.gateway.dsn('shop', 'builder'))
     const { host, port } = shop.server
     own = { host, port, user: 'shop_app', password: 'shop-upstream-password', database: 'shop' }
   }, 120_000)
@@ -139,7 +157,7 @@ describe('P-02: code that runs without being named', () => {
     const forms = sql.includes(';') ? [query] : [query, extended]
     for (const form of forms) {
       expect(await heard(own, ...within(form(sql)))).toContain(MARK)
-      expect(await heard(writer, ...within(form(sql)))).not.toContain(MARK)
+      expect(await heard(builder, ...within(form(sql)))).not.toContain(MARK)
     }
   })
 

@@ -55,6 +55,8 @@ export type ShopOptions = {
   /** Further lines of the connection's block. */
   readonly connection?: string
   readonly rules?: string
+  /** Further lines of the local identities. */
+  readonly identities?: string
 }
 
 export async function startShop(options: ShopOptions = {}): Promise<Shop> {
@@ -74,7 +76,7 @@ identities:
     - { name: reader, kind: agent, groups: [readers] }
     - { name: writer, kind: service, groups: [writers] }
     - { name: boss, kind: person, groups: [bosses] }
-labels:
+${options.identities ?? ''}labels:
   pii.email: { mask: { kind: partial, of: email }, description: an e-mail address }
 connections:
   shop:

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { LabelAssignment } from '../../core/index.ts'
 import { brand } from '../../core/index.ts'
 import { sampleCatalogue, sampleParts } from '../../testing/sample-catalogue.ts'
-import type { CatalogueParts } from './assemble.ts'
+import type { CatalogueParts } from './parts.ts'
 import { assembleCatalogue } from './assemble.ts'
 import type { Catalogue } from './catalogue.ts'
 import { labelledReach, labelsOfColumn } from './catalogue.ts'
@@ -262,6 +262,71 @@ describe('types', () => {
     expect(catalogue.types.get('public')?.get('_mood')?.harmless).toBe(false)
     expect(catalogue.builtinTypesRecast).toBe(false)
     expect([...(catalogue.recast ?? [])]).toEqual([20101, 20102])
+  })
+})
+
+describe('code of users that runs without being named', () => {
+  const hung = (more: object = {}) => [
+    { relation: 20002, reading: false, of: 'pg_proc', oid: 30000, extension: null, ...more },
+  ]
+  const relations = (more: Partial<CatalogueParts>) =>
+    Object.fromEntries(sampleCatalogue(more).userCode?.relations ?? [])
+  const triggered = { 20008: 'write' }
+
+  it('is that of triggers, where there is none other', () => {
+    expect(sampleCatalogue().userCode).toMatchObject({ copied: false, comparing: false })
+    expect(relations({})).toEqual(triggered)
+  })
+
+  it.each([
+    ['a check', {}, 'write'],
+    ['a policy', { reading: true }, 'any'],
+    ['what came with the server', { oid: 1299 }, undefined],
+    ['a function of an extension known to be harmless', { extension: 'uuid-ossp' }, undefined],
+    [
+      'an operator of an extension known to be harmless',
+      { of: 'pg_operator', extension: 'postgis' },
+      undefined,
+    ],
+    ['an operator class', { of: 'pg_opclass', reading: true }, 'any'],
+    ['a harmless type', { of: 'pg_type', oid: 20101 }, undefined],
+    ['a type with code', { of: 'pg_type', oid: 20104 }, 'write'],
+    ['a policy that reads what is protected', { of: 'pg_class', oid: 20001, reading: true }, 'any'],
+    ['a policy that reads what is not', { of: 'pg_class', oid: 20003, reading: true }, undefined],
+  ])('hangs on a relation by %s, and shows through views of it', (_what, more, when) => {
+    const expected = when === undefined ? {} : { 20002: when, 20011: when }
+    expect(relations({ hung: hung(more) })).toEqual({ ...triggered, ...expected })
+  })
+
+  it('goes from partitions to their table, and where a write cascades', () => {
+    expect(relations({ hung: hung({ relation: 20005 }) })).toMatchObject({ 20004: 'write', 20005: 'write' })
+    expect(relations({ cascades: [{ from: 20008, to: 20003 }] })).toEqual({ ...triggered, 20003: 'write' })
+    expect(relations({ cascades: [{ from: 20001, to: 20003 }] })).toEqual({ ...triggered, 20003: 'write' })
+    expect(relations({ cascades: [{ from: 20002, to: 20003 }] })).toEqual(triggered)
+  })
+
+  it('stands behind types, those made of them, and relations with columns of them', () => {
+    const { columns } = sampleParts()
+    const withType = (type: number, more: Partial<CatalogueParts> = {}) =>
+      relations({
+        ...more,
+        columns: columns.map((each) =>
+          each.relation === 20015 && each.name === 'mood' ? { ...each, type } : each,
+        ),
+      })
+    for (const type of [20104, 20107]) expect(withType(type)).toEqual({ ...triggered, 20015: 'any' })
+    for (const type of [20101, 20102, 20103, 20106]) expect(withType(type)).toEqual(triggered)
+    const compared = [{ type: 20101, extension: null }]
+    for (const type of [20101, 20102]) expect(withType(type, { compared })).toHaveProperty('20015', 'any')
+    expect(withType(20101, { compared: [{ type: 20101, extension: 'hstore' }] })).toEqual(triggered)
+  })
+
+  it('may be looked for by the server itself', () => {
+    const operator = (name: string, extension: string | null = null) =>
+      sampleCatalogue({ operators: [{ name, extension }] }).userCode?.comparing
+    expect(['=', '<=', '<>'].map((name) => operator(name))).toEqual([true, true, true])
+    expect([operator('==='), operator('=', 'citext')]).toEqual([false, false])
+    expect(sampleCatalogue({ compared: [{ type: 600, extension: null }] }).userCode?.comparing).toBe(true)
   })
 })
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import type { PathLabel } from '../../core/command.ts'
 import type { LabelAssignment } from '../../core/connection.ts'
 import type { LabelName } from '../../core/ids.ts'
-import type { UserCode } from './user-code.ts'
 
 /**
  * What the analysis knows of one database: its names, what depends on what, and which columns carry labels. Immutable;
@@ -50,6 +49,29 @@ export type Catalogue = {
   readonly shadowed: ReadonlySet<string>
   /** Assignments that name no column there is: worth a warning. */
   readonly unmatched: readonly LabelAssignment[]
+}
+
+/**
+ * Code of users that the server runs without anybody naming it: behind row policies, defaults, checks, indexes, triggers
+ * and types. It may read anything and say it in an error or a notice of a statement that is otherwise harmless.
+ */
+export type UserCode = {
+  /** Relations with such code: whether any use of one runs it, or a write only. */
+  readonly relations: ReadonlyMap<number, 'any' | 'write'>
+  /** Types, built-in ones included, whose values are read, compared or cast by such code. */
+  readonly types: ReadonlySet<number>
+  /** Of a table's code there is some that a definition takes over from it, as LIKE does. */
+  readonly copied: boolean
+  /** Of a user's is an operator that the server looks for by itself, as `=` in USING, or how a built-in type is ordered. */
+  readonly comparing: boolean
+}
+
+/** Without any. */
+export const NO_USER_CODE: UserCode = {
+  relations: new Map(),
+  types: new Set(),
+  copied: false,
+  comparing: false,
 }
 
 /** As in pg_class: table, partitioned table, view, materialized view, foreign table, sequence, composite type. */

@@ -1,28 +1,6 @@
-import type { CatalogueParts } from './assemble.ts'
+import type { CatalogueParts } from './parts.ts'
+import type { UserCode } from './catalogue.ts'
 import { functionsCompute, operatorsCompute } from '../builtins/extensions.ts'
-
-/**
- * Code of users that the server runs without anybody naming it: behind row policies, defaults, checks, indexes, triggers
- * and types. It may read anything and say it in an error or a notice of a statement that is otherwise harmless.
- */
-export type UserCode = {
-  /** Relations with such code: whether any use of one runs it, or a write only. */
-  readonly relations: ReadonlyMap<number, 'any' | 'write'>
-  /** Types, built-in ones included, whose values are read, compared or cast by such code. */
-  readonly types: ReadonlySet<number>
-  /** Of a table's code there is some that a definition takes over from it, as LIKE does. */
-  readonly copied: boolean
-  /** Of a user's is an operator that the server looks for by itself, as `=` in USING, or how a built-in type is ordered. */
-  readonly comparing: boolean
-}
-
-/** Without any. */
-export const NO_USER_CODE: UserCode = {
-  relations: new Map(),
-  types: new Set(),
-  copied: false,
-  comparing: false,
-}
 
 /** The first oid that the server gives to objects of users. */
 const FIRST_USER_OID = 16384

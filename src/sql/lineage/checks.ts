@@ -3,7 +3,7 @@ import { isFollowed, setConfigEffects } from '../session/effects.ts'
 import type { Findings } from './findings.ts'
 import type { Names } from '../session/names.ts'
 import { changeOf } from '../builtins/settings.ts'
-import type { Survey } from '../statement/survey.ts'
+import type { RelationRef, Survey } from '../statement/survey.ts'
 import { guardedColumnRead } from '../builtins/system-columns.ts'
 import type { RulesOff } from './lineage-rules.ts'
 import { ruleHolds } from './lineage-rules.ts'
@@ -71,12 +71,7 @@ export function checkRelations(
   for (const [i, relation] of relations.entries()) {
     if (i === own) continue
     const meaning = names.relation(relation)
-    const { recast } = names.catalogue
-    if (meaning.kind === 'relation' && meaning.relation.columns.some(({ type }) => recast?.has(type))) {
-      findings.escapeAll(
-        `Leave ${relation.name} to who may see all protected values: a cast of its columns runs an unknown function.`,
-      )
-    }
+    checkCasts(relation, names, findings)
     if (meaning.kind === 'unknown') {
       findings.escapeAll(`Name a relation that exists: ${relation.name} is not known here.`)
     } else if (meaning.kind === 'own') {
@@ -98,6 +93,16 @@ export function checkRelations(
       }
     }
   }
+}
+
+/** A column of a type with such a cast brings it along, also into what is made of its relation. */
+export function checkCasts(relation: RelationRef, names: Names, findings: Findings): void {
+  const meaning = names.relation(relation)
+  const { recast } = names.catalogue
+  if (meaning.kind !== 'relation' || !meaning.relation.columns.some(({ type }) => recast?.has(type))) return
+  findings.escapeAll(
+    `Leave ${relation.name} to who may see all protected values: a cast of its columns runs an unknown function.`,
+  )
 }
 
 /** What is made of a query: SELECT INTO, CREATE TABLE AS, a view. */

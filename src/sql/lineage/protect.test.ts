@@ -223,6 +223,9 @@ describe('a cast by a function of a user', () => {
     "INSERT INTO feelings (mood) VALUES ('x')",
     'CREATE TABLE mine AS SELECT mood FROM feelings',
     'COPY feelings TO STDOUT',
+    'CREATE TABLE mine (LIKE feelings)',
+    'CREATE TEMP TABLE mine () INHERITS (feelings)',
+    'ALTER TABLE feelings ALTER mood TYPE text',
   ])('comes along with a column of its type: %s', async (text) => {
     expect((await factsOf(text, { catalogue: recast })).escape).toBeDefined()
     expect((await factsOf(text, { catalogue: sampleCatalogue({ columns }) })).escape).toBeUndefined()
@@ -230,6 +233,48 @@ describe('a cast by a function of a user', () => {
 
   it('leaves other tables alone', async () => {
     expect((await factsOf('SELECT * FROM orders', { catalogue: recast })).escape).toBeUndefined()
+  })
+})
+
+describe('code of users that nobody names', () => {
+  const hung = [{ relation: 20002, reading: false, of: 'pg_proc', oid: 30000, extension: null }]
+  const columns = sampleParts().columns.map((each) =>
+    each.relation === 20015 && each.name === 'mood' ? { ...each, type: 20104 } : each,
+  )
+  const coded = sampleCatalogue({ hung, columns })
+
+  it.each([
+    ['INSERT INTO orders (id) VALUES (1)', { reach: true }],
+    ['WITH x AS (UPDATE orders SET id = 1 RETURNING id) SELECT * FROM x', { reach: true }],
+    [
+      'CREATE TEMP TABLE mine (LIKE orders); INSERT INTO mine (id) VALUES (1)',
+      { reach: true, ownTypes: true },
+    ],
+    ['SELECT * FROM orders', { reach: false }],
+    ['SELECT id FROM feelings', { reach: true, ownTypes: true }],
+    ['INSERT INTO leads (id) VALUES (1)', { reach: false }],
+    ['PREPARE p AS INSERT INTO orders (id) VALUES (1); EXECUTE p', { reach: true }],
+  ])('may speak where it runs: %s', async (text, expected) => {
+    const facts = await factsOf(text, { catalogue: coded })
+    expect(facts.attributes).toEqual({ parsed: true, ...expected })
+    expect(facts.escape).toBeUndefined()
+  })
+
+  it('may stand behind a type that is named', async () => {
+    const catalogue = sampleCatalogue({ compared: [{ type: 20101, extension: null }] })
+    for (const text of ["SELECT 'x'::mood", "SELECT '{x}'::mood[]"])
+      expect((await factsOf(text, { catalogue })).attributes).toMatchObject({ reach: true, ownTypes: true })
+    expect((await factsOf("SELECT 'x'::posint", { catalogue })).attributes).toEqual({
+      parsed: true,
+      reach: false,
+    })
+  })
+
+  it('may be looked for by the server itself', async () => {
+    const catalogue = sampleCatalogue({ operators: [{ name: '=', extension: null }] })
+    const text = 'SELECT * FROM orders JOIN leads USING (id)'
+    expect((await factsOf(text, { catalogue })).attributes).toEqual({ parsed: true, reach: true })
+    expect((await factsOf(text)).attributes).toEqual({ parsed: true, reach: false })
   })
 })
 

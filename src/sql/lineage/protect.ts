@@ -2,9 +2,8 @@ import type { CopyStmt, Node } from 'libpg-query'
 import type { CopyForm, Output, StatementFacts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
-import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
-import { NO_USER_CODE } from '../catalogue/user-code.ts'
-import { checkParts, checkRelations, settingEscapes } from './checks.ts'
+import { isPlainTable, labelsOf, NO_USER_CODE } from '../catalogue/catalogue.ts'
+import { checkCasts, checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from '../statement/classify.ts'
 import { copyForm, copyInForm } from '../statement/copy-form.ts'
 import { checkDefinition } from './definitions.ts'
@@ -277,6 +276,8 @@ class Statement {
     if (classOfKind(kindOf(node)) === 'define' && !isQuery(node)) {
       // The server takes no subquery here; were there one, it would not be followed.
       if (this.#found.nested.has('SelectStmt') && !holdsQuery(node)) this.#unfollowed('this subquery')
+      for (const relation of this.#holds('types') ? this.#found.relations : [])
+        checkCasts(relation, this.#names, this.#findings)
       this.#derive(node)
       checkDefinition(node, this.#names, this.#findings)
       return undefined

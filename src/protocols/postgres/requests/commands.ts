@@ -54,8 +54,8 @@ export interface KnowledgeSource {
   ready(): Promise<Knowledge>
   /** A statement may change what names mean in this session. */
   moves(): void
-  /** Whether code of users may stand behind the type of this number. */
-  runsUserCode(type: number): boolean
+  /** The code of users behind the type of this number: it casts values to others, or can only say something. */
+  userCode(type: number): 'casts' | 'speaks' | undefined
   /** What gives names their meaning now, for an approval to be bound to. Undefined: that is not known. */
   meaning(): string | undefined
 }
@@ -129,8 +129,8 @@ export class Judge {
     return this.#knowledge.labelled
   }
 
-  runsUserCode(type: number): boolean {
-    return this.#knowledge.runsUserCode(type)
+  userCode(type: number): 'casts' | 'speaks' | undefined {
+    return this.#knowledge.userCode(type)
   }
 
   /** Whether this identity may see every label of the connection in clear, so that nothing is withheld from it. */

@@ -123,8 +123,8 @@ export class Extended {
       return
     }
     this.#around.writeBack.check(judged)
-    this.#forwardExtended(buffer, from, end)
     this.#noteTypes(types)
+    this.#forwardExtended(buffer, from, end)
     const of = { text, types, judgement, plan: plansFor(judgement)[0] }
     const undo = this.#state.statements.set(name, of)
     this.#state.pending.push({ kind: 'parse', of, undo })
@@ -300,9 +300,23 @@ export class Extended {
     this.#around.follow()
   }
 
+  /** What a parameter is of, the text does not say. */
   #noteTypes(types: readonly number[] = []): void {
-    const state = this.#state
-    state.ownTypes ||= types.some((type) => this.#judge.runsUserCode(type))
+    for (const type of types) {
+      const code = this.#judge.userCode(type)
+      if (code === undefined) continue
+      this.#state.ownTypes = true
+      if (code === 'casts' && !this.#judge.seesAll) {
+        throw new GatewayError(
+          'denied',
+          `Leave the type of number ${type} out: casts of it run an unknown function.`,
+          {
+            remedy: 'Declare the parameter as text.',
+            retry: 'only-if-changed',
+          },
+        )
+      }
+    }
   }
 
   #forwardExtended(buffer: Buffer, from: number, end: number): void {

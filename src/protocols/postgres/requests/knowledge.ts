@@ -139,15 +139,17 @@ export class SessionKnowledge implements KnowledgeSource {
     return relation === undefined || known.reach.has(relation.oid)
   }
 
-  /** Whether code of users may stand behind the type of this number; one that is not known counts. */
-  runsUserCode(type: number): boolean {
+  /** Whether code of users stands behind the type of this number, of which it is not known that it shows no value. */
+  userCode(type: number): 'casts' | 'speaks' | undefined {
     const catalogue = this.#latest()?.catalogue
-    if (catalogue === undefined) return false
-    if (catalogue.userCode?.types.has(type) === true) return true
-    if (type < FIRST_USER_OID) return false
+    if (catalogue === undefined) return undefined
+    if (catalogue.recast?.has(type) === true) return 'casts'
+    if (catalogue.userCode?.types.has(type) === true) return 'speaks'
+    if (type < FIRST_USER_OID) return undefined
     for (const types of catalogue.types.values())
-      for (const { oid } of types.values()) if (oid === type) return false
-    return true
+      for (const { oid } of types.values()) if (oid === type) return undefined
+    // Not known, or not yet.
+    return 'casts'
   }
 
   /** The catalogue as it was known last; for names in what the server says, not for judging. */

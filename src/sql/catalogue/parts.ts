@@ -1,0 +1,92 @@
+import type { RelationKind } from './catalogue.ts'
+
+/** What the upstream says about its definitions, one list per question. Oids are numbers. */
+export type CatalogueParts = {
+  readonly epoch: number
+  readonly database: string
+  readonly searchPath: string
+  readonly relations: readonly {
+    readonly oid: number
+    readonly schema: string
+    readonly name: string
+    readonly kind: RelationKind
+    readonly hasTriggers: boolean
+    readonly hasRules: boolean
+  }[]
+  /** In the order of relation and number. */
+  readonly columns: readonly {
+    readonly relation: number
+    readonly attribute: number
+    readonly name: string
+    readonly type: number
+  }[]
+  readonly inherits: readonly { readonly child: number; readonly parent: number }[]
+  /** Columns computed from other columns of their row. */
+  readonly generated: readonly {
+    readonly relation: number
+    readonly attribute: number
+    readonly from: number
+  }[]
+  /** Rules (a view is one) and the relations they name. */
+  readonly ruleReads: readonly { readonly relation: number; readonly of: number }[]
+  /** Rules and the functions they call, those behind operators included. */
+  readonly ruleCalls: readonly {
+    readonly relation: number
+    readonly schema: string
+    readonly name: string
+    readonly builtin: boolean
+    readonly operator: boolean
+    readonly extension: string | null
+  }[]
+  readonly system: readonly { readonly oid: number; readonly schema: string; readonly name: string }[]
+  readonly functions: readonly {
+    readonly schema: string
+    readonly name: string
+    readonly volatile: boolean
+    /** Can be called with a single argument; so it is where that is not told. */
+    readonly takesOne?: boolean
+    readonly extension: string | null
+  }[]
+  readonly operators: readonly { readonly name: string; readonly extension: string | null }[]
+  readonly types: readonly {
+    readonly oid: number
+    readonly schema: string
+    readonly name: string
+    /** As in pg_type.typtype: b base, c composite, d domain, e enumeration, r range, m multirange. */
+    readonly form: string
+    /** Of a domain, of an array's elements, or of a range without code of a user; 0 for none. */
+    readonly base: number
+    readonly userChecks: boolean
+    /** Of a composite type: the relation whose columns are its fields. */
+    readonly relation?: number
+    readonly extension: string | null
+  }[]
+  /** Constraints and unique indexes. */
+  readonly constraints?: readonly { readonly relation: number; readonly name: string }[]
+  readonly schemas?: readonly string[]
+  /** Roles to act as; with a schema: one that it may not use. */
+  readonly roles?: readonly { readonly name: string; readonly unusable: string | null }[]
+  /**
+   * What hangs on relations and refers to things of users: row policies, defaults, checks, indexes, keys of partitions.
+   * `of`: the system catalogue of what is referred to. `reading`: reading the relation runs it as well.
+   */
+  readonly hung?: readonly {
+    readonly relation: number
+    readonly reading: boolean
+    readonly of: string
+    readonly oid: number
+    readonly extension: string | null
+  }[]
+  /** Types with a default operator class of users. */
+  readonly compared?: readonly { readonly type: number; readonly extension: string | null }[]
+  /** A write to `to` may go on to `from`, which refers to it. */
+  readonly cascades?: readonly { readonly from: number; readonly to: number }[]
+  /** Casts by functions of users. */
+  readonly casts: readonly {
+    readonly source: number
+    readonly target: number
+    readonly extension: string | null
+  }[]
+  /** The queries of views and materialised views, every name in them in full. */
+  readonly views: readonly { readonly relation: number; readonly definition: string }[]
+}
