@@ -45,8 +45,12 @@ CREATE OPERATOR <! (leftarg = grade, rightarg = grade, function = grade_lt);
 CREATE OPERATOR =! (leftarg = grade, rightarg = grade, function = grade_lt);
 RESET ROLE;
 CREATE OPERATOR CLASS grades DEFAULT FOR TYPE grade USING btree AS OPERATOR 1 <!, OPERATOR 3 =!, FUNCTION 1 grade_cmp(grade, grade);
+CREATE FUNCTION on_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
+  IF tg_tag = 'DROP TABLE' THEN RAISE NOTICE 'saw %', public.seen(); END IF; END$$;
+CREATE EVENT TRIGGER dropped ON ddl_command_start EXECUTE FUNCTION on_drop();
 SET ROLE shop_app;
 CREATE TABLE graded (g grade); INSERT INTO graded VALUES ('a'), ('b');
+CREATE TABLE measured (id int, v text); INSERT INTO measured VALUES (1, 'row'); CREATE INDEX ON measured (says(v));
 CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
 CREATE FUNCTION on_child() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM says('fail'); RETURN OLD; END$$;
 CREATE TABLE child (id int REFERENCES parent ON DELETE CASCADE); INSERT INTO child VALUES (1);
@@ -95,6 +99,9 @@ const TRIES: readonly string[] = [
   'SELECT array_agg(g) AS a FROM graded GROUP BY g',
   "SELECT x FROM (VALUES ('a'::grade), ('b')) v (x) ORDER BY x",
   'DELETE FROM parent WHERE id = 1',
+  'DROP TABLE graded',
+  'ANALYZE',
+  'ANALYZE measured',
   'CREATE TEMP TABLE mine (LIKE checked INCLUDING ALL); INSERT INTO mine VALUES (1, $$fail$$)',
   'SELECT w::text FROM words',
   'SELECT CAST(w AS text) FROM words',

@@ -300,8 +300,8 @@ describe('code of users that runs without being named', () => {
 
   it('goes from partitions to their table, and where a write cascades', () => {
     expect(relations({ hung: hung({ relation: 20005 }) })).toMatchObject({ 20004: 'write', 20005: 'write' })
-    expect(relations({ cascades: [{ from: 20008, to: 20003 }] })).toEqual({ ...triggered, 20003: 'write' })
-    expect(relations({ cascades: [{ from: 20001, to: 20003 }] })).toEqual({ ...triggered, 20003: 'write' })
+    expect(relations({ cascades: [{ from: 20008, to: 20003 }] })).toEqual({ ...triggered, 20003: 'change' })
+    expect(relations({ cascades: [{ from: 20001, to: 20003 }] })).toEqual({ ...triggered, 20003: 'change' })
     expect(relations({ cascades: [{ from: 20002, to: 20003 }] })).toEqual(triggered)
   })
 

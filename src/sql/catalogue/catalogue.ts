@@ -56,8 +56,10 @@ export type Catalogue = {
  * and types. It may read anything and say it in an error or a notice of a statement that is otherwise harmless.
  */
 export type UserCode = {
-  /** Relations with such code: whether any use of one runs it, or a write only. */
-  readonly relations: ReadonlyMap<number, 'any' | 'write'>
+  /** Relations with such code: whether any use of one runs it, any write, or what changes or removes rows that others refer to. */
+  readonly relations: ReadonlyMap<number, 'any' | 'write' | 'change'>
+  /** Event triggers: any definition runs them. */
+  readonly definitions: boolean
   /** Types, built-in ones included, whose values are read, compared or cast by such code. */
   readonly types: ReadonlySet<number>
   /** Of a table's code there is some that a definition takes over from it, as LIKE does. */
@@ -69,6 +71,7 @@ export type UserCode = {
 /** Without any. */
 export const NO_USER_CODE: UserCode = {
   relations: new Map(),
+  definitions: false,
   types: new Set(),
   copied: false,
   comparing: false,

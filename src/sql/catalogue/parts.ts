@@ -81,6 +81,8 @@ export type CatalogueParts = {
   readonly compared?: readonly { readonly type: number; readonly extension: string | null }[]
   /** A write to `to` may go on to `from`, which refers to it. */
   readonly cascades?: readonly { readonly from: number; readonly to: number }[]
+  /** Event triggers and where their functions are from. */
+  readonly eventTriggers?: readonly { readonly extension: string | null }[]
   /** Casts by functions of users. */
   readonly casts: readonly {
     readonly source: number

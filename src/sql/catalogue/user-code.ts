@@ -20,6 +20,7 @@ export function userCodeOf(
   return {
     types,
     relations: codedRelations(parts, hung, reach, types),
+    definitions: (parts.eventTriggers ?? []).some(({ extension }) => !operatorsCompute(extension)),
     copied: hung.length > 0,
     comparing:
       operators.some(({ name }) => COMPARING.has(name)) || ordered.some(({ type }) => type < FIRST_USER_OID),
@@ -54,9 +55,10 @@ function codedRelations(
   hung: readonly Hung[],
   reach: ReadonlySet<number>,
   types: ReadonlySet<number>,
-): Map<number, 'any' | 'write'> {
+): Map<number, 'any' | 'write' | 'change'> {
   const any = new Set<number>()
   const write = new Set<number>()
+  const change = new Set<number>()
   for (const { relation, reading } of hung) {
     if (reading) any.add(relation)
     else write.add(relation)
@@ -64,22 +66,26 @@ function codedRelations(
   for (const { relation, type } of parts.columns) if (types.has(type)) any.add(relation)
   for (const { oid, hasTriggers } of parts.relations) if (hasTriggers) write.add(oid)
   const cascades = parts.cascades ?? []
-  for (let before = -1; before !== any.size + write.size; ) {
-    before = any.size + write.size
+  for (let before = -1; before !== any.size + write.size + change.size; ) {
+    before = any.size + write.size + change.size
     for (const { child, parent } of parts.inherits) {
       if (any.has(child)) any.add(parent)
       if (write.has(child)) write.add(parent)
+      if (change.has(child)) change.add(parent)
+      if (change.has(parent)) change.add(child)
       // The key of a partitioned table is looked at where a row is put into a partition.
       if (write.has(parent)) write.add(child)
     }
     for (const { relation, of } of parts.ruleReads) {
       if (any.has(of)) any.add(relation)
       if (write.has(of)) write.add(relation)
+      if (change.has(of)) change.add(relation)
     }
     for (const { from, to } of cascades)
-      if (any.has(from) || write.has(from) || reach.has(from)) write.add(to)
+      if (any.has(from) || write.has(from) || change.has(from) || reach.has(from)) change.add(to)
   }
-  const relations = new Map<number, 'any' | 'write'>()
+  const relations = new Map<number, 'any' | 'write' | 'change'>()
+  for (const oid of change) relations.set(oid, 'change')
   for (const oid of write) relations.set(oid, 'write')
   for (const oid of any) relations.set(oid, 'any')
   return relations

@@ -260,6 +260,32 @@ describe('code of users that nobody names', () => {
     expect(facts.escape).toBeUndefined()
   })
 
+  it.each([
+    ['ANALYZE', true],
+    ['VACUUM ANALYZE orders', false],
+    ['TRUNCATE feelings CASCADE', true],
+    ['TRUNCATE feelings', false],
+    ['DELETE FROM leads', true],
+    ['INSERT INTO leads (id) VALUES (1)', false],
+    ['INSERT INTO leads (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2', true],
+    ['WITH d AS (DELETE FROM leads RETURNING id) INSERT INTO orders (id) SELECT id FROM d', true],
+    ['DROP TABLE leads', false],
+  ])('may hang on what is not named: %s', async (text, reach) => {
+    const catalogue = sampleCatalogue({ cascades: [{ from: 20008, to: 20003 }] })
+    expect((await factsOf(text, { catalogue })).attributes).toMatchObject({ reach })
+  })
+
+  it('runs with definitions where there are event triggers', async () => {
+    for (const [extension, reach] of [
+      [null, true],
+      ['timescaledb', false],
+    ] as const) {
+      const catalogue = sampleCatalogue({ eventTriggers: [{ extension }] })
+      expect((await factsOf('DROP TABLE leads', { catalogue })).attributes).toMatchObject({ reach })
+      expect((await factsOf('DELETE FROM leads', { catalogue })).attributes).toMatchObject({ reach: false })
+    }
+  })
+
   it('may stand behind a type that is named', async () => {
     const catalogue = sampleCatalogue({ compared: [{ type: 20101, extension: null }] })
     for (const text of ["SELECT 'x'::mood", "SELECT '{x}'::mood[]"])

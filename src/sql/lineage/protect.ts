@@ -96,22 +96,41 @@ export function protect(
     reach:
       reach ||
       ownTypes ||
-      (names.catalogue.userCode ?? NO_USER_CODE).comparing ||
+      runsAnyCode(node, names) ||
       found.relations.some(
         (relation) =>
-          runsTriggers(relation, names) || isNear(relation, names) || runsUserCode(relation, names),
+          runsTriggers(relation, names) ||
+          isNear(relation, names) ||
+          runsUserCode(relation, names, insertsOnly(node, found)),
       ),
     ownTypes,
   }
 }
 
+/** Code of users that hangs on relations which are not named, or on none. */
+function runsAnyCode(node: Node, names: Names): boolean {
+  const { comparing, definitions } = names.catalogue.userCode ?? NO_USER_CODE
+  // ANALYZE computes what indexes and statistics are over.
+  if ('VacuumStmt' in node) return (node.VacuumStmt.rels ?? []).length === 0
+  if ('TruncateStmt' in node && node.TruncateStmt.behavior === 'DROP_CASCADE') return true
+  return comparing || (definitions && classOfKind(kindOf(node)) === 'define')
+}
+
+/** No row that others refer to is changed or removed. */
+function insertsOnly(node: Node, { changes, nested }: Survey): boolean {
+  if ('CopyStmt' in node) return node.CopyStmt.query === undefined
+  if (!('InsertStmt' in node) || node.InsertStmt.onConflictClause !== undefined) return false
+  return changes.length === 0 && !nested.has('InsertStmt') && !nested.has('MergeStmt')
+}
+
 /** What hangs on it may say anything. */
-function runsUserCode(relation: RelationRef, names: Names): boolean {
+function runsUserCode(relation: RelationRef, names: Names, inserts: boolean): boolean {
   const { relations, copied } = names.catalogue.userCode ?? NO_USER_CODE
   const meaning = names.relation(relation)
   if (meaning.kind === 'own') return copied
   const when = meaning.kind === 'relation' ? relations.get(meaning.relation.oid) : undefined
-  return when === 'any' || (when === 'write' && relation.role === 'write')
+  if (when === 'any' || when === undefined || relation.role === 'read') return when === 'any'
+  return when === 'write' || !inserts
 }
 
 function bringsTypes(relation: RelationRef, names: Names): boolean {

@@ -117,6 +117,8 @@ const HUNG = `
     UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conrelid
     FROM pg_catalog.pg_constraint k WHERE k.conrelid <> 0
     UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, i.indrelid FROM pg_catalog.pg_index i
+    UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, s.stxrelid
+    FROM pg_catalog.pg_statistic_ext s
     UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.partrelid, c.partrelid
     FROM pg_catalog.pg_partitioned_table c)
   SELECT DISTINCT h.relation,
@@ -138,6 +140,9 @@ const COMPARED = `
 const CASCADES = `
   SELECT DISTINCT k.conrelid, k.confrelid FROM pg_catalog.pg_constraint k
   WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))`
+
+const EVENT_TRIGGERS = `
+  SELECT ${EXTENSION('pg_proc', 't.evtfoid')} FROM pg_catalog.pg_event_trigger t WHERE t.evtenabled <> 'D'`
 
 const CONSTRAINTS = `
   SELECT k.conrelid, k.conname FROM pg_catalog.pg_constraint k
@@ -192,6 +197,7 @@ export const catalogueQueries: readonly string[] = [
   HUNG,
   COMPARED,
   CASCADES,
+  EVENT_TRIGGERS,
   CONSTRAINTS,
   viewsQuery,
   SCHEMAS,
@@ -229,6 +235,8 @@ export const fingerprintQuery: string = `
       ['pg_extension', 'true'],
       ['pg_constraint', "t.oid >= 16384 AND (t.conbin IS NOT NULL OR t.contype = 'f')"],
       ['pg_opclass', 't.oid >= 16384'],
+      ['pg_statistic_ext', 'true'],
+      ['pg_event_trigger', 'true'],
       [
         'pg_index',
         `t.indexrelid >= 16384 AND (t.indexprs IS NOT NULL OR t.indpred IS NOT NULL
@@ -330,6 +338,7 @@ export function buildCatalogue(
     })),
     compared: rows(COMPARED).map((row) => ({ type: number(row, 0), extension: row[1] ?? null })),
     cascades: rows(CASCADES).map((row) => ({ from: number(row, 0), to: number(row, 1) })),
+    eventTriggers: rows(EVENT_TRIGGERS).map((row) => ({ extension: row[0] ?? null })),
     // One that was dropped meanwhile has none.
     views: rows(viewsQuery).flatMap((row) => {
       const definition = row[1]
