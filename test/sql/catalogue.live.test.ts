@@ -136,6 +136,51 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     expect(catalogue.builtinTypesRecast).toBe(false)
   })
 
+  it('knows the code of users that nobody names', async () => {
+    const names = ({ relations, userCode }: Catalogue) =>
+      [...(userCode?.relations ?? [])].map(([oid, when]) => `${relations.get(oid)?.name} ${when}`).toSorted()
+    const before = names(catalogue)
+    expect(before).toEqual(['audited write'])
+    await client.query('BEGIN')
+    await client.query(`
+      CREATE FUNCTION says(v text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END';
+      CREATE TABLE c1 (id serial PRIMARY KEY, at timestamptz DEFAULT now(), v text CHECK (v ~ 'x'), g int GENERATED ALWAYS AS (1 + 1) STORED);
+      CREATE INDEX ON c1 (lower(v));
+      CREATE TABLE c2 (v text CHECK (says(v)));
+      CREATE TABLE c3 (v bool DEFAULT says('x'));
+      CREATE TABLE c4 (v text); CREATE INDEX ON c4 (says(v));
+      CREATE TABLE c5 (v text); CREATE INDEX ON c5 (v) WHERE says(v);
+      CREATE TABLE c6 (v text); CREATE POLICY p ON c6 USING (says(v));
+      CREATE TABLE c7 (v text) PARTITION BY LIST (says(v));
+      CREATE TABLE c8 (v checked);
+      CREATE TABLE c9 (v text, g bool GENERATED ALWAYS AS (says(v)) STORED);
+      CREATE TABLE d1 (v text); CREATE POLICY p ON d1 USING (v IN (SELECT email FROM customers));
+      CREATE TABLE d2 (v text); CREATE POLICY p ON d2 USING (v = current_user);
+      CREATE VIEW d3 AS SELECT v FROM c6;
+      CREATE TABLE d4 (v citext UNIQUE, m mood UNIQUE);
+      CREATE TABLE d5 (v text); CREATE STATISTICS d5_s ON v, (says(v)) FROM d5;
+      CREATE TABLE d6 (LIKE c1 INCLUDING ALL, UNIQUE (v)); ALTER TABLE c2 ADD w int PRIMARY KEY, ADD x int REFERENCES c1 ON DELETE CASCADE;
+      `)
+
+    const after = names(await loadCatalogue(client))
+    await client.query('ROLLBACK')
+    expect(after).toEqual([
+      'audited write',
+      'c1 change',
+      'c2 write',
+      'c3 write',
+      'c4 write',
+      'c5 write',
+      'c6 any',
+      'c7 write',
+      'c8 any',
+      'c9 write',
+      'd1 any',
+      'd3 any',
+      'd5 write',
+    ])
+  })
+
   describe('an output has the source the server tells', () => {
     it.each([
       'SELECT email, id FROM customers',
@@ -230,6 +275,16 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
       "ALTER ROLE somebody SET search_path = 'application'",
       'GRANT USAGE ON SCHEMA application TO somebody',
       'CREATE EXTENSION pg_trgm',
+      'CREATE INDEX ON fresh (abs(a))',
+      'CREATE INDEX ON fresh (a) WHERE a > 0',
+      'CREATE STATISTICS fresh_statistics ON a, g FROM fresh',
+      'CREATE TABLE refers (a int REFERENCES customers ON DELETE CASCADE)',
+      'ALTER TABLE refers DROP CONSTRAINT refers_a_fkey',
+      'ALTER TABLE refers ADD CHECK (a > 0)',
+      "CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+      'CREATE EVENT TRIGGER noticed ON ddl_command_end EXECUTE FUNCTION on_ddl()',
+      'ALTER EVENT TRIGGER noticed DISABLE',
+      'CREATE OPERATOR CLASS mood_hash DEFAULT FOR TYPE mood USING hash AS OPERATOR 1 pg_catalog.= (anyenum, anyenum), FUNCTION 1 hashenum(anyenum)',
       'DROP TABLE fresh CASCADE',
     ])('changes with %s', async (text) => {
       if (text.startsWith('CREATE CAST')) {

@@ -321,6 +321,20 @@ describe('code of users that runs without being named', () => {
     expect(withType(20101, { compared: [{ type: 20101, extension: 'hstore' }] })).toEqual(triggered)
   })
 
+  it('stands behind ranges over such a type, and behind multiranges then', () => {
+    const type = { schema: 'public', userChecks: false, extension: null }
+    const coded = (base: number) =>
+      sampleCatalogue({
+        types: [
+          ...sampleParts().types,
+          { ...type, oid: 20112, name: 'span', form: 'r', base },
+          { ...type, oid: 20113, name: 'spans', form: 'm', base: 0 },
+        ],
+      }).userCode?.types
+    for (const oid of [20112, 20113])
+      expect([coded(25)?.has(oid), coded(20104)?.has(oid), coded(0)?.has(oid)]).toEqual([false, true, true])
+  })
+
   it('may be looked for by the server itself', () => {
     const operator = (name: string, extension: string | null = null) =>
       sampleCatalogue({ operators: [{ name, extension }] }).userCode?.comparing

@@ -42,9 +42,12 @@ function codedTypes(parts: CatalogueParts, recast: ReadonlySet<number>): Set<num
     fields.set(relation, [...(fields.get(relation) ?? []), type])
   for (let before = -1; before !== types.size; ) {
     before = types.size
-    for (const { oid, base, relation } of parts.types) {
+    // Which range a multirange is of, is not known.
+    const ranges = parts.types.some(({ oid, form }) => form === 'r' && types.has(oid))
+    for (const { oid, form, base, relation } of parts.types) {
       const inside = relation === undefined ? [] : (fields.get(relation) ?? [])
-      if (types.has(base) || inside.some((type) => types.has(type))) types.add(oid)
+      if ((form === 'm' && ranges) || types.has(base) || inside.some((type) => types.has(type)))
+        types.add(oid)
     }
   }
   return types

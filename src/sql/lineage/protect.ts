@@ -135,8 +135,9 @@ function runsUserCode(relation: RelationRef, names: Names, inserts: boolean): bo
 
 function bringsTypes(relation: RelationRef, names: Names): boolean {
   const { types } = names.catalogue.userCode ?? NO_USER_CODE
+  if (types.size === 0) return false
   const meaning = names.relation(relation)
-  if (meaning.kind === 'own') return types.size > 0
+  if (meaning.kind === 'own') return true
   return meaning.kind === 'relation' && meaning.relation.columns.some(({ type }) => types.has(type))
 }
 

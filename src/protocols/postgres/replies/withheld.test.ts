@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Facts } from '../../../core/index.ts'
 import { sampleCatalogue } from '../../../testing/sample-catalogue.ts'
-import { mayHoldValues, noticeWithoutValues, OwnSettings, withoutValues } from './withheld.ts'
+import {
+  mayBeSaidInText,
+  mayHoldValues,
+  noticeWithoutValues,
+  OwnSettings,
+  withoutValues,
+} from './withheld.ts'
 
 const facts: Facts = {
   class: 'write',
@@ -24,6 +30,16 @@ const catalogue = sampleCatalogue({ constraints: [{ relation: 20001, name: 'cust
 const MARK = 'ada@example.com'
 
 describe('errors and notices in labelled reach (P-02)', () => {
+  it('lose also what is found in the text, where types with code of users are in play', () => {
+    const fields = { code: '22023', message: MARK, position: '9' }
+    const of = { text: '', facts: { ...facts, attributes: { ...facts.attributes, ownTypes: true } } }
+    expect(withoutValues(fields, catalogue).message).toBe(MARK)
+    expect(mayBeSaidInText({ text: '', facts })).toBe(false)
+    expect(mayBeSaidInText(of)).toBe(true)
+    expect(JSON.stringify(withoutValues(fields, catalogue, mayBeSaidInText(of)))).not.toContain(MARK)
+    expect(JSON.stringify(noticeWithoutValues(fields, catalogue, true))).not.toContain(MARK)
+  })
+
   it('keep names that the catalogue knows, and lose values', () => {
     const shown = withoutValues(
       {
