@@ -115,6 +115,21 @@ describe('a database that somebody has', () => {
     expect(await sluice('config', 'apply', config, '--data', 'sluice/data')).toMatchObject({ code: 0 })
     expect((await doctor()).said).toMatch(/public\.customers\.telephone means no column/)
 
+    // Code that copies from a labelled table by itself, and code that does not.
+    await server.sql(
+      `CREATE TABLE seen (id int, note text); CREATE TABLE stamped (id int, at timestamptz, key text DEFAULT now()::text);
+      CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN SELECT email INTO NEW.note FROM customers LIMIT 1; RETURN NEW; END$$;
+      CREATE FUNCTION stamp_it() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.at := now(); RETURN NEW; END$$;
+      CREATE TRIGGER notes BEFORE INSERT ON seen FOR EACH ROW EXECUTE FUNCTION note_it();
+      CREATE TRIGGER stamps BEFORE INSERT ON stamped FOR EACH ROW EXECUTE FUNCTION stamp_it()`,
+      [],
+      'warehouse',
+    )
+    const copying = (await doctor()).said
+    expect(copying).toMatch(/public\.seen runs note_it by itself, which names customers/)
+    expect(copying).not.toMatch(/stamp/)
+
     // A server that has gone.
     await server.sql('ALTER DATABASE warehouse RENAME TO elsewhere')
     const gone = await doctor()

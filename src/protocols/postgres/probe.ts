@@ -17,6 +17,17 @@ const COLUMNS = `SELECT n.nspname, c.relname, a.attname,
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f', 'm', 'v')`
 
+/** Functions of users that triggers, defaults and generated columns run by themselves, and their texts. */
+const FILLS = `SELECT DISTINCT n.nspname, c.relname, p.proname, p.prosrc
+  FROM (
+    SELECT t.tgrelid AS relation, t.tgfoid AS called FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal
+    UNION SELECT d.adrelid, x.refobjid FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend x
+      ON x.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND x.objid = d.oid
+      AND x.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass) f
+  JOIN pg_catalog.pg_proc p ON p.oid = f.called AND p.oid >= 16384
+  JOIN pg_catalog.pg_class c ON c.oid = f.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  ORDER BY 1, 2, 3`
+
 /** Logs in to each database of a connection and looks at what the role may do; reads definitions and no row. */
 export async function probePostgres(
   ports: ProbePorts,
@@ -78,7 +89,9 @@ async function probeDatabase(
       })
     }
     findings.push(...powers(user, (await client.query(ROLE))[0]))
-    findings.push(...labelled(connection, database, await client.query(COLUMNS)))
+    const columns = await client.query(COLUMNS)
+    findings.push(...labelled(connection, database, columns))
+    findings.push(...fills(connection, database, columns, await client.query(FILLS)))
     return findings
   } finally {
     client.close()
@@ -136,6 +149,33 @@ function labelled(
     message: `${database}: the role may read ${readable.size} of ${all.size} labelled columns; what nobody needs in clear can be revoked from it.`,
   })
   return findings
+}
+
+/** What such a function reads of a labelled table it may put where no label is. */
+function fills(
+  connection: Connection<PostgresSettings>,
+  database: string,
+  columns: readonly (readonly (string | null)[])[],
+  functions: readonly (readonly (string | null)[])[],
+): Finding[] {
+  const patterns = connection.labels.map(readPattern)
+  const tables = new Set<string>()
+  for (const [schema, table, column] of columns) {
+    if (patterns.some((each) => matches(each, database, schema ?? '', table ?? '', column ?? '')))
+      tables.add(table ?? '')
+  }
+  return functions.flatMap(([schema, table, name, source]) => {
+    const words = new Set((source ?? '').match(/[\p{L}\p{N}_$]+/gu))
+    const named = [...tables].filter((each) => each !== table && words.has(each)).sort()
+    if (named.length === 0) return []
+    return [
+      {
+        level: 'warning',
+        message: `${database}: ${schema}.${table} runs ${name} by itself, which names ${named.join(', ')}: what it copies from there is in clear.`,
+        remedy: 'Label the columns that it fills, unless they get nothing that is protected.',
+      },
+    ]
+  })
 }
 
 function failure(what: string, error: unknown): Finding {
