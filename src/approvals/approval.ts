@@ -47,7 +47,7 @@ export type ApprovalInput = {
   readonly connection: ConnectionName
   /** The whole statement or request: what the approver reads is what will run. */
   readonly text: string
-  /** Parameter values as text for the approver, already masked where they are protected; null is NULL. */
+  /** Parameter values as the approver reads them, a line for each (`parameterText`); null is NULL. */
   readonly parameters?: readonly (string | null)[]
   readonly class: CommandClass
   readonly reads: readonly string[]

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { safeText } from '../recording/index.ts'
+import { safe, safeText } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print, queryText } from './context.ts'
 import { freshClient } from './login.ts'
@@ -147,7 +147,7 @@ function describe(of: Approval): string {
     ),
   ])
   const parameters = (of.parameters ?? []).map(
-    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : safeText(value)}`,
+    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : safe(value)}`,
   )
   return [lines, '', safeText(of.text), ...parameters].join('\n')
 }

@@ -1,4 +1,5 @@
 import type { LabelName } from './ids.ts'
+import type { ParameterReading } from './parameters.ts'
 
 /**
  * What kind of thing a command does.
@@ -122,9 +123,14 @@ export type Command = {
   readonly text: string
   /** The text without what makes no difference; what an approval is bound to. Absent: the text itself. */
   readonly canonical?: string
-  /** What else gives the text its meaning (search path, role), for an approval to be bound to as well. */
+  /** What else gives the text its meaning (search path, role, how dates are read), for an approval to be bound to as well. */
   readonly meaning?: string
   /** Parameters in order, undecoded; `null` is SQL NULL. Sealed or shown by their own rules, never logged. */
   readonly parameters?: readonly (Uint8Array | null)[]
+  /**
+   * How each parameter is read, as far as that makes a difference: the same bytes read otherwise are another value. An
+   * approval is bound to it, and people are shown values by it. Absent: all are text of no declared type.
+   */
+  readonly readings?: readonly ParameterReading[]
   readonly facts: Facts
 }

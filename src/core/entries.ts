@@ -52,6 +52,8 @@ export type IntentHead = {
   readonly writes?: readonly string[]
   /** base64 of each parameter; null is NULL. */
   readonly parameters?: readonly (string | null)[]
+  /** How each of them is read: `text` or `binary`, and the declared type. Absent: all are text of no declared type. */
+  readonly readings?: readonly string[]
 }
 
 export type HoldHead = { readonly n: number; readonly ticket: string; readonly expiresAt: number }

@@ -74,6 +74,7 @@ const intent: Shape<IntentHead> = {
   reads: optional(listOf(text)),
   writes: optional(listOf(text)),
   parameters: optional(listOf((value) => value === null || typeof value === 'string')),
+  readings: optional(listOf(text)),
 }
 
 const hold: Shape<HoldHead> = { n: number, ticket: text, expiresAt: number }

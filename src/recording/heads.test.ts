@@ -22,6 +22,7 @@ const intents: fc.Arbitrary<Required<IntentHead>> = fc.record({
   reads: texts,
   writes: texts,
   parameters: fc.array(fc.option(text), { maxLength: 4 }),
+  readings: fc.array(text, { maxLength: 4 }),
 })
 
 const outcomes: fc.Arbitrary<Required<OutcomeHead>> = fc.record({

@@ -12,6 +12,7 @@ export function intentJson(head: IntentHead): string {
   if (head.reads !== undefined) json += `,"reads":${texts(head.reads)}`
   if (head.writes !== undefined) json += `,"writes":${texts(head.writes)}`
   if (head.parameters !== undefined) json += `,"parameters":${texts(head.parameters)}`
+  if (head.readings !== undefined) json += `,"readings":${texts(head.readings)}`
   return `${json}}`
 }
 

@@ -1,4 +1,11 @@
-import { assertNever, describeChain, type Entry, type Identity } from '../core/index.ts'
+import {
+  assertNever,
+  describeChain,
+  type Entry,
+  HIDDEN_CHARACTERS,
+  type Identity,
+  parameterLine,
+} from '../core/index.ts'
 import type { RecordedEntry } from './reader.ts'
 
 /**
@@ -36,7 +43,10 @@ function describe(entry: Entry): string[] {
       if (head.masked !== undefined && head.masked.length > 0)
         lines.push(safe(`masked: ${head.masked.join(', ')}`))
       lines.push(safeText(head.text))
-      head.parameters?.forEach((value, index) => lines.push(`$${index + 1} = ${parameter(value)}`))
+      head.parameters?.forEach((value, index) => {
+        const bytes = value === null ? null : Buffer.from(value, 'base64')
+        lines.push(safe(`$${index + 1} = ${parameterLine(bytes, head.readings?.[index])}`))
+      })
       return lines
     }
     case 'hold':
@@ -84,26 +94,9 @@ function instant(ms: number): string {
   return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : 'an unknown time'
 }
 
-/** A parameter as its text where it is text, else in hexadecimal. */
-function parameter(value: string | null): string {
-  if (value === null) return 'NULL'
-  const bytes = Buffer.from(value, 'base64')
-  const text = bytes.toString('utf8')
-  return Buffer.from(text, 'utf8').equals(bytes) && !text.includes('\0')
-    ? `'${safe(text)}'`
-    : `\\x${bytes.toString('hex')}`
-}
-
-/**
- * Control characters, and those that change direction, join, or show as nothing: whoever reads must see that they are
- * there. Spaces that are not the space, and unassigned, private and half characters too: no two terminals agree on them.
- */
-const HIDDEN =
-  /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]|(?! )\p{Zs}|\u034f|[\ufe00-\ufe0f]/gu
-
 /** One line of text in which everything shows: `\u{1b}` for an escape character, `\n` for a newline. */
 export function safe(text: string): string {
-  return text.replace(HIDDEN, (character) => {
+  return text.replace(HIDDEN_CHARACTERS, (character) => {
     if (character === '\n') return '\\n'
     if (character === '\r') return '\\r'
     if (character === '\t') return '\\t'

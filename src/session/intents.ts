@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Command, ConnectionName, IdentityChain, IntentHead, RuleRef } from '../core/index.ts'
+import { parameterText } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /** What the recording says of a command and its decision, before anything is forwarded. */
@@ -23,6 +24,7 @@ export function intentHead(n: number, command: Command, judgement: Judgement): I
           parameters: command.parameters.map((value) =>
             value === null ? null : Buffer.from(value).toString('base64'),
           ),
+          ...(command.readings === undefined ? {} : { readings: command.readings }),
         }),
   }
 }
@@ -40,7 +42,7 @@ function ruleNames(rules: readonly RuleRef[]): readonly string[] {
 }
 
 /**
- * What an approval is bound to: who, where, what with which parameters, and under which policy. Every part is preceded
+ * What an approval is bound to: who, where, what with which parameters and how they are read, and under which policy. Every part is preceded
  * by its length, so that no two commands run together to the same bytes.
  */
 export function fingerprintOf(input: {
@@ -63,19 +65,17 @@ export function fingerprintOf(input: {
   part(input.policyVersion)
   part(input.command.meaning ?? '')
   part(input.command.canonical ?? input.command.text)
-  for (const value of input.command.parameters ?? []) {
+  const { parameters = [], readings } = input.command
+  parameters.forEach((value, index) => {
+    part(readings?.[index] ?? 'text')
     if (value === null) hash.update('null;')
     else part(value)
-  }
+  })
   if (input.rest !== undefined) part(`the rest beyond ${input.rest}`)
   return hash.digest('hex')
 }
 
-/** Parameters as an approver reads them: text where they are text, their length where they are not. */
-export function parameterTexts(parameters: readonly (Uint8Array | null)[]): readonly (string | null)[] {
-  return parameters.map((value) => {
-    if (value === null) return null
-    const text = Buffer.from(value).toString('utf8')
-    return text.includes('\ufffd') ? `(${value.length} bytes)` : text
-  })
+/** Parameters as an approver reads them, a line for each; null is NULL. */
+export function parameterTexts({ parameters, readings }: Command): readonly (string | null)[] | undefined {
+  return parameters?.map((value, index) => (value === null ? null : parameterText(value, readings?.[index])))
 }

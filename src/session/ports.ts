@@ -21,7 +21,7 @@ export type ApprovalInput = {
   readonly chain: IdentityChain
   readonly connection: ConnectionName
   readonly text: string
-  /** Parameter values as an approver reads them; null is NULL. */
+  /** Parameter values as an approver reads them, a line for each (`parameterText`); null is NULL. */
   readonly parameters?: readonly (string | null)[]
   readonly class: CommandClass
   readonly reads: readonly string[]
@@ -35,7 +35,9 @@ export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'pending' | 'aban
 
 /** What the session needs of approvals: ask, wait, and take an approval exactly once. */
 export interface ApprovalDesk {
-  open(input: ApprovalInput): Promise<{ readonly ticket: Ticket; readonly expiresAt: number }>
+  open(
+    input: ApprovalInput,
+  ): Promise<{ readonly ticket: Ticket; readonly expiresAt: number; readonly state: string }>
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
   consume(ticket: Ticket): Promise<boolean>
 }

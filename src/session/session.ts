@@ -58,7 +58,7 @@ export type Opening = {
 
 /** How a hold is told to the client while it waits. */
 export type HoldObserver = {
-  /** Called once, before waiting: the ticket is known. */
+  /** Called once, before waiting, unless it is answered already: the ticket is known. */
   told(ticket: Ticket, expiresAt: number): void
   /** Aborts when the client has gone or has cancelled. */
   readonly signal: AbortSignal
@@ -304,6 +304,7 @@ export class Session implements TurnMember {
     const requestId = requestIdOf(this.id, flight.n)
     const policy = this.#policy
     const { command } = flight
+    const parameters = parameterTexts(command)
     const approval = await approvals.open({
       fingerprint: fingerprintOf({
         chain: this.chain,
@@ -318,7 +319,7 @@ export class Session implements TurnMember {
       chain: this.chain,
       connection: this.connection.name,
       text: rest === undefined ? command.text : `The rest of the result, beyond ${rest}: ${command.text}`,
-      ...(command.parameters === undefined ? {} : { parameters: parameterTexts(command.parameters) }),
+      ...(parameters === undefined ? {} : { parameters }),
       class: command.facts.class,
       reads: command.facts.reads,
       writes: command.facts.writes,
@@ -328,7 +329,8 @@ export class Session implements TurnMember {
     const { ticket } = approval
     journal.append(this.id, { kind: 'hold', head: { n: flight.n, ticket, expiresAt: approval.expiresAt } })
     this.#queue()
-    observer.told(ticket, approval.expiresAt)
+    // One that has its answer already waits for nobody.
+    if (approval.state === 'pending') observer.told(ticket, approval.expiresAt)
     let outcome = await approvals.wait(ticket, observer.patienceMs, observer.signal)
     if (observer.signal.aborted || this.#closed) outcome = 'abandoned'
     if (outcome === 'approved' && this.#gateway.policy !== policy) outcome = 'expired'

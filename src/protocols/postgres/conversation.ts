@@ -110,7 +110,10 @@ export class Conversation {
         parts.writeBack.copyBegins(flight.judgement.facts, statement, formats),
       wait: (work, then) => this.#wait(work, then),
       settled: () => this.#settled(),
-      parameter: (name, value) => parts.judge.parameter(name, value),
+      parameter: (name, value) => {
+        parts.judge.parameter(name, value)
+        parts.state.settings.report(name, value)
+      },
       redefined: (settled = false) => parts.onRedefine(settled ? 'settled' : 'ended'),
       aftermath,
       shownApplicationName: parts.shownApplicationName,
@@ -344,7 +347,7 @@ export class Conversation {
       noticeBytes(
         'SL002',
         `${what} for approval: ticket ${ticket}.`,
-        `Waiting up to ${Math.round(patienceMs / 1000)} s here; the ticket is open until ${until}.`,
+        `Waiting up to ${patienceMs < 1000 ? `${patienceMs} ms` : `${Math.round(patienceMs / 1000)} s`} here; the ticket is open until ${until}.`,
         `An approver answers with: sluice approvals approve ${ticket}`,
       ),
     )

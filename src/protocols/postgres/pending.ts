@@ -1,4 +1,4 @@
-import type { GatewayError } from '../../core/index.ts'
+import type { GatewayError, ParameterReading } from '../../core/index.ts'
 import type { Judgement, Permitted } from '../../session/index.ts'
 import type { LocalAnswer, LocalCursor, LocalQuestion } from './local/local-answers.ts'
 import type { QueryTree as Node } from '../../sql/index.ts'
@@ -9,6 +9,8 @@ export type Statement = {
   readonly text: string
   /** The types of its parameters that the client has declared. */
   readonly types?: readonly number[]
+  /** The settings it was read by: a date in it is what it was then. */
+  readonly settings: string
   /** What PREPARE or DECLARE holds: judged in place of the text. */
   readonly query?: Node | undefined
   judgement: Judgement
@@ -24,10 +26,13 @@ export type Statement = {
 export type Portal = {
   readonly statement: Statement
   readonly parameters: readonly (Uint8Array | null)[]
+  readonly readings?: readonly ParameterReading[] | undefined
   /** The formats its columns come in, as asked for at Bind. */
   readonly formats: Formats
   /** Approved at Bind, under this version of the policy: its executions need no second approval. */
   readonly approved: string | undefined
+  /** The settings it was bound by. */
+  readonly settings: string
   /** The permission its first execution uses up. */
   permit?: Permitted | undefined
   /** How many ReadyForQuery were outstanding or seen when it was bound: the one after may end it. */

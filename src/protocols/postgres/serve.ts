@@ -178,7 +178,10 @@ export class PostgresServer {
       },
       (planned, path) => estimateRows(this.#ports, connection, database, path, planned),
     )
-    for (const [parameter, value] of upstream.parameters) judge.parameter(parameter, value)
+    for (const [parameter, value] of upstream.parameters) {
+      judge.parameter(parameter, value)
+      state.settings.report(parameter, value)
+    }
     try {
       knowledge.follow()
     } catch (error) {

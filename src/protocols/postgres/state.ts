@@ -7,6 +7,7 @@ import { NO_OVERLAY } from '../../sql/index.ts'
 import type { CopySearch } from './requests/value-search.ts'
 import type { Portal, Statement } from './pending.ts'
 import { Names, PendingQueue } from './pending.ts'
+import { MeantSettings } from './requests/meant-settings.ts'
 
 /**
  * What both directions of one conversation share: what the server still owes, which statements and portals are known,
@@ -16,6 +17,8 @@ export class ConversationState {
   readonly pending = new PendingQueue()
   readonly statements = new Names<Statement>(this)
   readonly portals = new Names<Portal>(this)
+  /** By which settings statements are read. */
+  readonly settings = new MeantSettings(this)
   /** How many ReadyForQuery the messages sent so far ask for, and how many have come. */
   groupsSent = 0
   groupsEnded = 0

@@ -181,11 +181,11 @@ export class Judge {
   }
 
   /** The statements that a command runs by their names: what an approver has to see and an approval is bound to. */
-  behind(judgement: Judgement): string[] {
+  behind(judgement: Judgement): Statement[] {
     return this.effects(judgement).flatMap((each) =>
       each.flatMap((effect) => {
-        if (effect.kind === 'run') return this.#named.statement(effect.name)?.text ?? []
-        return effect.kind === 'fetch' ? (this.#named.cursor(effect.name)?.text ?? []) : []
+        if (effect.kind === 'run') return this.#named.statement(effect.name) ?? []
+        return effect.kind === 'fetch' ? (this.#named.cursor(effect.name) ?? []) : []
       }),
     )
   }

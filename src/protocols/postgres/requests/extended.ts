@@ -8,6 +8,7 @@ import type { Judge, Judged } from './commands.ts'
 import type { LocalAnswer } from '../local/local-answers.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { planFor, plansFor } from './plans.ts'
+import { readingsOf } from './readings.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
 import { NO_TEXT } from './refusing.ts'
 import type { ConversationState } from '../state.ts'
@@ -90,6 +91,7 @@ export class Extended {
       this.#forwardExtended(placeholder, 0, placeholder.length)
       const undo = this.#state.statements.set(message.statement, {
         text,
+        settings: this.#state.settings.now,
         judgement,
         plan: undefined,
         local: question,
@@ -125,7 +127,13 @@ export class Extended {
     this.#around.writeBack.check(judged)
     this.#noteTypes(types)
     this.#forwardExtended(buffer, from, end)
-    const of = { text, types, judgement, plan: plansFor(judgement)[0] }
+    const of = {
+      text,
+      types,
+      settings: this.#state.settings.now,
+      judgement,
+      plan: plansFor(judgement)[0],
+    }
     const undo = this.#state.statements.set(name, of)
     this.#state.pending.push({ kind: 'parse', of, undo })
     this.#around.follow()
@@ -155,7 +163,12 @@ export class Extended {
       })
       return
     }
-    const of = statement ?? { text: known.text, judgement: known.judgement, plan: undefined }
+    const of = statement ?? {
+      text: known.text,
+      settings: this.#state.settings.now,
+      judgement: known.judgement,
+      plan: undefined,
+    }
     this.#bound(message, of, known.judgement, buffer, from, end)
   }
 
@@ -175,6 +188,8 @@ export class Extended {
     const bare = {
       statement,
       parameters,
+      readings: readingsOf(parameters.length, message.parameterFormats, statement.types),
+      settings: this.#state.settings.now,
       formats: message.resultFormats,
       estimatedRows,
       group: this.#state.groupsSent,
@@ -186,7 +201,10 @@ export class Extended {
       this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
       return
     }
-    const command = { ...this.#refusing.command('execute', { text: statement.text, judgement }), parameters }
+    const command = commandOf(
+      this.#refusing.command('execute', { text: statement.text, judgement }, statement),
+      bare,
+    )
     const step = this.#session.step(command, judgement)
     if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
     const copy = Buffer.from(buffer.subarray(from, end))
@@ -241,12 +259,11 @@ export class Extended {
   }
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
-    const command: Command = {
-      ...this.#refusing.command('execute', judged),
-      ...(portal === undefined ? {} : { parameters: portal.parameters }),
-    }
+    const command = commandOf(this.#refusing.command('execute', judged, portal?.statement), portal)
     const approved =
-      portal?.approved === this.#session.policyVersion && judged.judgement.decision.kind !== 'deny'
+      portal?.approved === this.#session.policyVersion &&
+      portal.settings === this.#state.settings.now &&
+      judged.judgement.decision.kind !== 'deny'
     const permit = portal?.permit
     if (portal !== undefined && permit !== undefined && !permit.done) {
       portal.permit = undefined
@@ -254,7 +271,7 @@ export class Extended {
         this.#forwardExecute(permit, portal, buffer, from, end)
         return
       }
-      // Approved under another policy: what was approved has not run and does not run by that approval.
+      // Approved under another policy or other settings: what was approved has not run and does not run by that approval.
       this.#session.finish(permit, 'skipped', '')
     }
     const step = approved
@@ -323,6 +340,12 @@ export class Extended {
     this.#state.unsynced = true
     this.#session.forward(housekeeping, buffer, from, end)
   }
+}
+
+function commandOf(command: Command, portal: Pick<Portal, 'parameters' | 'readings'> | undefined): Command {
+  if (portal === undefined) return command
+  const { parameters, readings } = portal
+  return { ...command, parameters, ...(readings === undefined ? {} : { readings }) }
 }
 
 /** How an Execute of a question to the gateway itself is answered. */

@@ -146,6 +146,7 @@ export class Aftermath {
           parameters: [],
           formats: [],
           approved: undefined,
+          settings: state.settings.now,
           group,
           rows: 0,
           bytes: 0,
@@ -170,7 +171,7 @@ export class Aftermath {
 
   #statement(text: string, query: QueryTree): Statement {
     const judgement = this.#judge.query(query)
-    return { text, query, judgement, plan: plansFor(judgement)[0] }
+    return { text, settings: this.#state.settings.now, query, judgement, plan: plansFor(judgement)[0] }
   }
 
   /** Beyond the limits a name is not known: what it runs is not known either. */

@@ -50,16 +50,23 @@ export class Refusing {
     this.#stop = stop
   }
 
-  command(form: string, { text, judgement }: Judged): Command {
+  /** `of`: the statement, if the server has read it before. */
+  command(form: string, { text, judgement }: Judged, of?: Statement): Command {
     const { decision } = judgement
     if (decision.kind === 'deny' || (decision.kind === 'allow' && decision.pause === undefined))
       return { form, text, facts: judgement.facts }
     // Who is asked about EXECUTE has to see what it runs, and says yes to nothing else.
-    const behind = this.#around.judge.behind(judgement).map((each) => `\n/* ${each} */`)
-    const command = { form, text: text + behind.join(''), facts: judgement.facts }
+    const { judge, state } = this.#around
+    const behind = judge.behind(judgement)
+    const shown = behind.map((each) => `\n/* ${each.text} */`)
+    const command = { form, text: text + shown.join(''), facts: judgement.facts }
     // psql sends a semicolon that a driver leaves out: the same command all the same.
     const canonical = command.text.trim().replace(/[\s;]+$/, '')
-    return { ...command, canonical, meaning: this.#around.judge.meaning() }
+    const { now } = state.settings
+    const read = [...(of === undefined ? [] : [of]), ...behind].map(({ settings }) => settings)
+    // What was read under the same settings is the same command, however it was sent.
+    const settings = [now, ...read.filter((each) => each !== now)].join(', read by ')
+    return { ...command, canonical, meaning: `${judge.meaning()}, settings ${settings}` }
   }
 
   /** The message in hand is looked at again when more is known. */
@@ -72,6 +79,7 @@ export class Refusing {
   noteReading(permit: Permitted): void {
     const { judge, state } = this.#around
     if (judge.mayChangeReading(permit.judgement)) state.rereadIn = state.groupsSent
+    state.settings.sent(permit)
   }
 
   hold(held: Held, failFast: boolean): Promise<Permitted> {
