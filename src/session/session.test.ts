@@ -235,6 +235,8 @@ describe('what an approval is bound to', () => {
     ['other parameters', { command: { ...base.command, parameters: [Buffer.from('a'), Buffer.from('bc')] } }],
     ['NULL for empty', { command: { ...base.command, parameters: [Buffer.from('ab'), null] } }],
     ['one parameter more', { command: { ...base.command, parameters: [...base.command.parameters, null] } }],
+    ['the same bytes in binary', { command: { ...base.command, readings: ['binary', 'text'] } }],
+    ['another declared type', { command: { ...base.command, readings: ['text integer', 'text'] } }],
     ['another meaning of its names', { command: { ...base.command, meaning: 'other path' } }],
   ])('%s makes it another command (P-05)', (_name, change) => {
     expect(fingerprintOf({ ...base, ...change })).not.toBe(fingerprintOf(base))

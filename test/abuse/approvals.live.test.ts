@@ -15,12 +15,16 @@ import { marksIn, startWorld, targetOf } from './world.ts'
 const TICKET = /T-[0-9A-Z]{8}/
 
 /** May do anything once a person has looked, and sees nothing. */
-const CLERKS = ['clerk', 'flooder', 'reader', 'helper'] as const
+const CLERKS = ['clerk', 'flooder', 'reader', 'helper', 'traveller'] as const
 
 const RULE = `  - name: clerks do what a person has looked at
     who: { identities: [${CLERKS.map((name) => `"agent:${name}"`).join(', ')}] }
     on: [crm-super, crm-patient]
     permit: { run: all, unreviewed: [administer], unlimited: true, store: all }
+  - name: the traveller reads and sets what it likes
+    who: { identities: ["agent:traveller"] }
+    on: [crm-super]
+    permit: { run: [read], unreviewed: [read] }
   - name: and whom the helper helps is asked about as well
     who: { identities: ["person:ada"] }
     on: [crm-super]
@@ -212,6 +216,125 @@ describe('P-05 held is held: published attacks on approvals', () => {
     expect(wordsOf(await asked(client, run('harmless', '60')))).toContain('UPDATE 1')
     await client.close()
     await other.close()
+  })
+
+  test('J-03 an approval is for these values: not for the same bytes in another format or of another type', async () => {
+    const client = await opened('clerk')
+    await world.server.sql("INSERT INTO notes VALUES (300, 'nothing'), (808661040, 'nothing')", [], 'crm')
+    const sql = "UPDATE notes SET note = 'changed' WHERE id = $1"
+    const run = (given: readonly (0 | 1)[], types: readonly number[] = []) =>
+      Buffer.concat([parse('', sql, types), bind('', '', ['0300'], 0, given), execute(''), sync()])
+    const ticket = ticketIn(await asked(client, run([])))
+    await ada.approve(ticket)
+    const before = await changed()
+    const others = [run([1]), run([1], [23]), run([0], [23]), run([], [20])]
+    const tickets: string[] = []
+    for (const each of others) tickets.push(ticketIn(await asked(client, each)))
+    expect(new Set([ticket, '', ...tickets]).size).toBe(others.length + 2)
+    expect(await changed()).toBe(before)
+    // None, one and each are ways to write the same, and so is a type that is left open.
+    expect(wordsOf(await asked(client, run([0], [0])))).toContain('UPDATE 1')
+    const shown = await Promise.all(tickets.map((each) => world.gateway.cli(['approvals', 'show', each])))
+    const lines = shown.map(({ stdout }) => /\n(\$1 = .*)/.exec(stdout)?.[1])
+    expect(lines).toEqual([
+      '$1 = \\x30333030 (4 bytes, 808661040 if it is a whole number)',
+      '$1 = \\x30333030 (4 bytes, 808661040) as integer',
+      '$1 = "0300" as integer',
+      '$1 = "0300" as bigint',
+    ])
+    await client.close()
+  })
+
+  test('J-02 what was approved under one DateStyle or TimeZone does not run under another', async () => {
+    const sql =
+      "UPDATE notes SET note = 'changed' WHERE id = 50 + extract(month FROM '01/02/2026'::date)::int"
+    const [set, back] = ["SET DateStyle = 'SQL, DMY'", "SET DateStyle = 'ISO, MDY'"]
+    const extended = (text: string) => Buffer.concat([parse('', text), bind('', '', [], 0), execute('')])
+    const client = await opened('traveller')
+    const ticket = ticketIn(await say(client, sql))
+    await ada.approve(ticket)
+    const before = await changed()
+    const [other, named, piped, ended, behind] = [
+      await opened('traveller'),
+      await opened('traveller'),
+      await opened('traveller'),
+      await opened('traveller'),
+      await opened('traveller'),
+    ]
+    await say(other, set)
+    const seen = [await say(other, sql)]
+    await say(other, "SET DateStyle = 'ISO, MDY'; SET TimeZone = 'Asia/Tokyo'")
+    seen.push(await say(other, sql))
+    // Read under one, bound under the other: the date is what it was when it was read.
+    await say(named, set)
+    await asked(named, Buffer.concat([parse('late', sql), sync()]))
+    await say(named, back)
+    seen.push(await asked(named, Buffer.concat([bind('', 'late', [], 0), execute(''), sync()])))
+    // Changed before the server has told.
+    seen.push(await asked(piped, Buffer.concat([extended(set), extended(sql), sync()])))
+    await say(ended, `BEGIN; ${set}`)
+    const rolled = Buffer.concat([extended('ROLLBACK'), extended(sql), sync()])
+    seen.push(await asked(ended, rolled))
+    const startup = await RawClient.open(await targetFor('traveller'), { DateStyle: 'SQL, DMY' })
+    seen.push(await say(startup.client, sql))
+    const tickets = seen.map(ticketIn)
+    expect(tickets).not.toContain('')
+    expect(new Set([ticket, '', ...tickets]).size).toBeGreaterThan(4)
+    expect(tickets).not.toContain(ticket)
+    expect(tickets).not.toContain('')
+    // A prepared statement of SQL is what it was when it was prepared.
+    const prepare = `PREPARE p AS ${sql}`
+    const prepared = async (session: RawClient) => {
+      const asked = ticketIn(await say(session, prepare))
+      if (asked === '') return
+      await ada.approve(asked)
+      expect(ticketIn(await say(session, prepare))).toBe('')
+    }
+    await prepared(behind)
+    const executed = ticketIn(await say(behind, 'EXECUTE p'))
+    expect(executed).toMatch(TICKET)
+    await ada.approve(executed)
+    await say(other, `${set}; RESET TimeZone`)
+    await prepared(other)
+    await say(other, back)
+    expect(ticketIn(await say(other, 'EXECUTE p'))).toMatch(TICKET)
+    expect(ticketIn(await say(other, 'EXECUTE p'))).not.toBe(executed)
+    expect(await changed()).toBe(before)
+    expect(wordsOf(await say(await opened('traveller'), sql))).toContain('UPDATE 1')
+    for (const each of [client, other, named, piped, ended, behind, startup.client]) each.destroy()
+  })
+
+  test('J-04 what a person reads of parameters cannot be mistaken for anything else', async () => {
+    const client = await opened('clerk')
+    const sql = 'UPDATE notes SET note = $1 WHERE id = 70 OR note = $2 OR note = $3 OR note = $4'
+    const values = ['x\n$2 = 1', null, 'NULL', Buffer.from('a"\\\u202e\u0007')]
+    const ticket = ticketIn(
+      await asked(client, Buffer.concat([parse('', sql), bind('', '', values, 0), execute(''), sync()])),
+    )
+    const { stdout } = await world.gateway.cli(['approvals', 'show', ticket])
+    const lines = ['$1 = "x\\n$2 = 1"', '$2 = NULL', '$3 = "NULL"', '$4 = "a\\"\\\\\\u202e\\u0007"']
+    expect(stdout.trimEnd().split('\n').slice(-5)).toEqual([sql, ...lines])
+    const json = JSON.parse((await world.gateway.cli(['approvals', 'show', ticket, '--json'])).stdout)
+    expect(json.parameters).toEqual(lines.map((line, i) => (i === 1 ? null : line.slice(5))))
+    await client.close()
+  })
+
+  test('J-08 what is approved already runs without being called held', async () => {
+    const dsn = new URL(await mintDsn(world.gateway, 'crm-patient', 'clerk'))
+    const { client } = await RawClient.open(targetOf(dsn.href))
+    const { client: again } = await RawClient.open(targetOf(dsn.href))
+    const sql = write()
+    client.write(query(sql))
+    const ticket = await eventually('a ticket', async () => {
+      const waiting = (await approvals()).find(({ text, state }) => text === sql && state === 'pending')
+      return waiting?.ticket
+    })
+    client.destroy()
+    await ada.approve(ticket)
+    const seen = await say(again, sql)
+    expect(seen.map(({ type }) => type).join('')).toBe('CZ')
+    expect((await approvals()).find((each) => each.ticket === ticket)?.state).toBe('used')
+    again.destroy()
   })
 
   test('J-04 nothing hides from who has to look: no length, no direction, no control character', async () => {

@@ -198,7 +198,8 @@ function message(type: string, ...parts: readonly Buffer[]): Buffer {
 const text = (value: string) => Buffer.from(`${value}\0`)
 
 export const query = (sql: string) => message('Q', text(sql))
-export const parse = (statement: string, sql: string) => message('P', text(statement), text(sql), int16(0))
+export const parse = (statement: string, sql: string, types: readonly number[] = []) =>
+  message('P', text(statement), text(sql), int16(types.length), ...types.map(int32))
 export const describe = (what: 'S' | 'P', name: string) => message('D', Buffer.from(what), text(name))
 export const execute = (portal: string, rowsMax = 0) => message('E', text(portal), int32(rowsMax))
 export const closeNamed = (what: 'S' | 'P', name: string) => message('C', Buffer.from(what), text(name))
@@ -208,18 +209,20 @@ export const copyData = (data: string) => message('d', Buffer.from(data))
 export const copyDone = () => message('c')
 export const copyFail = (reason: string) => message('f', text(reason))
 
-/** Parameters as text; results all in `format`: 0 text, 1 binary. */
+/** Parameters in `given` formats, absent: text; results all in `format`: 0 text, 1 binary. */
 export function bind(
   portal: string,
   statement: string,
-  values: readonly (string | null)[],
+  values: readonly (string | Buffer | null)[],
   format: 0 | 1,
+  given: readonly (0 | 1)[] = [],
 ): Buffer {
   const parts = values.map((value) => {
     if (value === null) return int32(-1)
-    const bytes = Buffer.from(value)
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value
     return Buffer.concat([int32(bytes.length), bytes])
   })
   const formats = Buffer.concat([int16(1), int16(format)])
-  return message('B', text(portal), text(statement), int16(0), int16(values.length), ...parts, formats)
+  const asGiven = Buffer.concat([int16(given.length), ...given.map(int16)])
+  return message('B', text(portal), text(statement), asGiven, int16(values.length), ...parts, formats)
 }
