@@ -65,6 +65,12 @@ connections:
       "*: **.iban": pii.bank
       "*: **.key": secret
 
+budgets:
+  - name: an agent asks for so many protected values in a day # each value of an IN list is one
+    who: { kinds: [agent] }
+    on: [crm]
+    questions: 1000
+
 rules:
   - name: support agents read, masked
     who: { groups: [support-agents] }

@@ -4,6 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { makeCompany } from '../../src/sample/index.ts'
+import { psql } from '../support/psql.ts'
 import { teardown } from '../support/teardown.ts'
 import { CLIENT_NAMES, runClient } from './clients.ts'
 import type { Company } from './company.ts'
@@ -56,6 +57,21 @@ describe('the sample company through its rules', () => {
     for (const clear of [first?.email, first?.phone, second?.email, second?.phone, company.rolePassword]) {
       expect(text).not.toContain(clear)
     }
+  })
+
+  test('a list of thousands of values is not one question: salaries cannot be asked out bit by bit', async () => {
+    const dsn = await company.gateway.dsn('crm', AGENT)
+    const among = (amounts: readonly number[]) =>
+      `SELECT id FROM employees WHERE salary IN (${amounts.join(', ')})`
+    const possible = Array.from({ length: 4_096 }, (_, i) => 40_000 + i * 25)
+    const bits = [...Array(12).keys()].map((bit) => among(possible.filter((_, i) => (i >> bit) & 1)))
+    const ordinary = await psql(dsn, `${among([52_000, 60_000])};`)
+    expect(ordinary).toMatchObject({ code: 0, stderr: '' })
+    const asked = await psql(dsn, `${bits.join(';\n')};`, ['-v', 'VERBOSITY=verbose'])
+    expect(asked.stderr.match(/ERROR: {2}SL005: /g)).toHaveLength(12)
+    expect(asked.stdout).toBe('')
+    // What was refused was not asked, and does not count.
+    expect((await psql(dsn, `${among([52_000])};`)).stderr).toBe('')
   })
 
   test('none of the refused statements reached the server', async () => {

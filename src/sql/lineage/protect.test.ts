@@ -399,6 +399,7 @@ describe('ordinary work is left alone', () => {
 })
 
 describe('how much is asked about labelled columns', () => {
+  const listOf = (n: number) => Array.from({ length: n }, (_, i) => `'a${i}'`).join(', ')
   it.each([
     ["SELECT id FROM customers WHERE email = 'a'", 1],
     ["SELECT id FROM customers WHERE email IN ('a', $1, 'c')", 3],
@@ -409,6 +410,11 @@ describe('how much is asked about labelled columns', () => {
       "SELECT 1; SELECT id FROM customers WHERE email = 'a'; SELECT id FROM customers WHERE email IN ('b', 'c')",
       3,
     ],
+    ["SELECT id FROM customers WHERE email = ANY (ARRAY['a', $1, 'c'])", 3],
+    ["SELECT id FROM customers WHERE email = ANY (ARRAY['a', 'b']::text[])", 2],
+    [`SELECT id FROM customers WHERE email IN (${listOf(5_000)})`, 5_000],
+    [`SELECT id FROM customers WHERE email IN ($1, ${listOf(5_000)}, 'x'::text)`, 5_002],
+    [`SELECT id FROM customers WHERE email = ANY (ARRAY[${listOf(5_000)}])`, 5_000],
     ['SELECT count(email) FROM customers', 1],
     ['SELECT id FROM customers WHERE id = 5', undefined],
   ])('%s', async (text, values) => {

@@ -1,5 +1,5 @@
 import type { A_Expr, ColumnRef, Node } from 'libpg-query'
-import { stringsOf } from '../parse/tree.ts'
+import { constantsIn, stringsOf } from '../parse/tree.ts'
 
 /**
  * The shapes of conditions that the touch rule allows: a column compared for equality with values that the client
@@ -16,9 +16,18 @@ export function comparedWithValues(node: A_Expr): ColumnRef | undefined {
   return right !== undefined && isClientValue(lexpr) ? right : undefined
 }
 
-/** With how many values a column is compared. */
-export function valuesIn({ rexpr }: A_Expr): number {
-  return rexpr !== undefined && 'List' in rexpr ? (rexpr.List.items?.length ?? 1) : 1
+/** With how many values a column is compared. What is in an array that is one value is not known here. */
+export function valuesIn({ kind, lexpr, rexpr }: A_Expr): number {
+  const values = kind === 'AEXPR_OP' && columnOf(lexpr) === undefined ? lexpr : rexpr
+  return values === undefined ? 1 : Math.max(1, countOf(values))
+}
+
+function countOf(node: Node): number {
+  const all = (nodes: readonly Node[] = []): number => nodes.reduce((sum, each) => sum + countOf(each), 0)
+  if ('List' in node) return all(node.List.items)
+  if ('A_ArrayExpr' in node) return all(node.A_ArrayExpr.elements)
+  if ('TypeCast' in node) return node.TypeCast.arg === undefined ? 1 : countOf(node.TypeCast.arg)
+  return 'A_Const' in node ? constantsIn(node.A_Const) : 1
 }
 
 /** `(a, b) = ($1, $2)`: one comparison for each pair. */

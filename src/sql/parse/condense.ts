@@ -1,7 +1,7 @@
 /**
  * Makes the tree of a long statement small enough for the main thread, without changing what can be told from it.
  * A bulk INSERT of 10,000 rows is one row shape 10,000 times: rows of constants that look alike are kept once, so are
- * the constants of IN lists and arrays, long strings are cut, and fields that no fact looks at are dropped.
+ * the constants of IN lists and arrays (and how many they were), long strings are cut, and fields that no fact looks at are dropped.
  * Runs only in the parser worker, whose stack is deep enough for a recursive walk.
  */
 
@@ -40,7 +40,7 @@ export function condense(value: Json): Json {
   return small
 }
 
-/** Lists whose length and values no fact depends on: rows of VALUES, elements of IN (...) and ARRAY[...]. */
+/** Lists whose values no fact depends on: rows of VALUES, elements of IN (...) and ARRAY[...]. */
 function mayRepeat(key: string): boolean {
   return key === 'valuesLists' || key === 'items' || key === 'elements'
 }
@@ -48,9 +48,11 @@ function mayRepeat(key: string): boolean {
 function distinct(list: readonly Json[], key: string): Json[] {
   const seen = new Set<string>()
   const kept: Json[] = []
+  let constants = 0
   for (const each of list) {
     const isRow = key === 'valuesLists'
     if (isRow || isConstant(each)) {
+      if (!isRow) constants++
       const shape = isRow ? JSON.stringify(each, blindToConstants) : 'constant'
       if (seen.has(shape)) continue
       seen.add(shape)
@@ -58,7 +60,14 @@ function distinct(list: readonly Json[], key: string): Json[] {
     // The items of one row are its columns: their number is a fact, so a row keeps them all.
     kept.push(isRow ? keepRow(each) : condense(each))
   }
-  return kept
+  return constants > 1 ? kept.map((each) => standingFor(each, constants)) : kept
+}
+
+/** Where it stood is left out of the tree, so that this is free to say for how many it stands: see `constantsIn`. */
+function standingFor(each: Json, constants: number): Json {
+  if (!isObject(each)) return each
+  const constant = each['A_Const']
+  return isObject(constant) ? { A_Const: { ...constant, location: -constants } } : each
 }
 
 function keepRow(row: Json): Json {

@@ -1,4 +1,4 @@
-import type { Node } from 'libpg-query'
+import type { A_Const, Node } from 'libpg-query'
 
 /**
  * Reading the grammar's tree. A node is wrapped as `{ SelectStmt: {...} }`; fields that can only be of one kind hold the
@@ -84,4 +84,9 @@ export function constantText(node: Node | undefined): string | undefined {
   if (fval !== undefined) return fval.fval ?? ''
   if (boolval !== undefined) return boolval.boolval === true ? 'true' : 'false'
   return undefined
+}
+
+/** For how many a constant stands: in the condensed tree of a long statement those of one list are kept once. */
+export function constantsIn({ location = 0 }: A_Const): number {
+  return location < -1 ? -location : 1
 }
