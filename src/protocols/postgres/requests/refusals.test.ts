@@ -1,6 +1,6 @@
 import { afterEach, describe as group, expect, it } from 'vitest'
 import { done, fails, rows } from '../../../testing/fake-postgres-answers.ts'
-import { turns } from '../../../testing/pipe-pair.ts'
+import { MemoryPipe, turns } from '../../../testing/pipe-pair.ts'
 import type { StageOptions } from '../../../testing/postgres-stage.ts'
 import {
   answerUsual,
@@ -225,6 +225,7 @@ group('what cannot be read', () => {
   it('more messages than may wait end the session', async () => {
     const stage = await open()
     stage.server.answer('SELECT 9', { kind: 'wait', until: new Promise(() => undefined) })
+    takesEverything(stage)
     const client = await stage.client()
     client.write(query('SELECT 9'))
     const syncs = Buffer.from([0x53, 0, 0, 0, 4])
@@ -233,6 +234,21 @@ group('what cannot be read', () => {
     expect(errorOf(client.heard)).toMatchObject({ code: 'SL005', severity: 'FATAL' })
   })
 })
+
+/** The way to the server never gets full, or the gateway would stop to read long before. */
+function takesEverything({ server }: PostgresStage): void {
+  const { serve } = server
+  server.serve = (pipe) => {
+    if (!(pipe instanceof MemoryPipe)) throw new Error('a pipe in memory')
+    const { peer } = pipe
+    const write = peer.write.bind(peer)
+    peer.write = (bytes, done) => {
+      write(bytes, done)
+      return true
+    }
+    serve.call(server, pipe)
+  }
+}
 
 group('text that judge and server could read differently', () => {
   // In SJIS the bytes 83 5C are one letter; for who does not know that, the second is a backslash.
