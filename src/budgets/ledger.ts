@@ -59,7 +59,7 @@ export class Ledger {
   }
 
   /** Before a command: counts the questions in it. Tells why it may not run. */
-  admit(facts: Facts): BudgetRefusal | undefined {
+  admit(facts: Facts, listed = 0): BudgetRefusal | undefined {
     this.#follow()
     if (this.#accounts.length === 0) return undefined
     // What touches no data runs also when all is spent: a transaction has to be ended, a setting read.
@@ -73,7 +73,7 @@ export class Ledger {
       }
     }
     if (facts.touches.length === 0 && facts.filters.length === 0) return undefined
-    const asked = (account: Account): number => questionsIn(facts, account.budget.labels)
+    const asked = (account: Account): number => questionsIn(facts, account.budget.labels, listed)
     if (this.#askAll('questions', asked) === 'go') return undefined
     return this.refusal()
   }
@@ -189,10 +189,11 @@ export class Ledger {
 }
 
 /** Every value that a labelled column is compared with is a question; any other use is one in each statement of a batch. */
-function questionsIn(facts: Facts, labels: readonly LabelName[]): number {
+function questionsIn(facts: Facts, labels: readonly LabelName[], listed: number): number {
   const statements = Math.max(1, facts.statements.length)
   let asked = 0
-  for (const label of facts.touches) if (labels.includes(label)) asked += facts.asked?.[label] ?? statements
+  for (const label of facts.touches)
+    if (labels.includes(label)) asked += (facts.asked?.[label] ?? statements) + listed
   for (const label of facts.filters) if (labels.includes(label)) asked += statements
   return asked
 }

@@ -132,5 +132,7 @@ export type Command = {
    * approval is bound to it, and people are shown values by it. Absent: all are text of no declared type.
    */
   readonly readings?: readonly ParameterReading[]
+  /** How many more values there may be in arrays that are handed over as one value: each of them is a question. */
+  readonly listed?: number
   readonly facts: Facts
 }

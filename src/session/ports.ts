@@ -46,8 +46,8 @@ export interface ApprovalDesk {
 export interface Spending {
   /** Whether distinct values of labelled columns are counted. */
   readonly countsRecords: boolean
-  /** Before a command: counts the questions in it. Tells why it may not run. */
-  admit(facts: Facts): { readonly reason: Reason; readonly rule: RuleRef } | undefined
+  /** Before a command: counts the questions in it, `listed` of which its facts do not know. Tells why it may not run. */
+  admit(facts: Facts, listed?: number): { readonly reason: Reason; readonly rule: RuleRef } | undefined
   /** Before a row or a piece of a body: it may be shown, may be shown after `more`, or not any more today. */
   spend(rows: number, bytes: number): 'go' | 'wait' | 'spent'
   /** Resolves when it is worth asking again; rejects with GatewayError `limit_exceeded`. */

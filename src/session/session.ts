@@ -215,7 +215,7 @@ export class Session implements TurnMember {
    */
   #admit(n: number, command: Command, judgement: Judgement): void {
     if (judgement.decision.kind === 'deny') return
-    const refused = this.spending.admit(judgement.facts)
+    const refused = this.spending.admit(judgement.facts, command.listed)
     if (refused === undefined) return
     const { reason, rule } = refused
     const { observed } = judgement.decision

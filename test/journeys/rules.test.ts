@@ -2,6 +2,7 @@
  * An agent works with the sample company through the driver it knows: protected columns come back masked, what its
  * rules forbid is refused in the driver's own error, with reason and remedy, and the connection goes on.
  */
+import { Client } from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { makeCompany } from '../../src/sample/index.ts'
 import { psql } from '../support/psql.ts'
@@ -67,9 +68,20 @@ describe('the sample company through its rules', () => {
     const bits = [...Array(12).keys()].map((bit) => among(possible.filter((_, i) => (i >> bit) & 1)))
     const ordinary = await psql(dsn, `${among([52_000, 60_000])};`)
     expect(ordinary).toMatchObject({ code: 0, stderr: '' })
+    const array = (amounts: readonly number[]) =>
+      `SELECT id FROM employees WHERE salary = ANY ('{${amounts.join(',')}}')`
+    bits[0] = array(possible)
+    bits[1] = `SELECT id FROM employees WHERE salary = ANY (ARRAY[${possible.join(',')}])`
+    bits[2] = `PREPARE p (numeric[]) AS SELECT id FROM employees WHERE salary = ANY ($1)`
+    bits[3] = `EXECUTE p ('{${possible.join(',')}}')`
+    const client = new Client({ connectionString: dsn })
+    await client.connect()
+    const given = client.query('SELECT id FROM employees WHERE salary = ANY ($1)', [possible])
+    await expect(given).rejects.toMatchObject({ code: 'SL005' })
+    await client.end()
     const asked = await psql(dsn, `${bits.join(';\n')};`, ['-v', 'VERBOSITY=verbose'])
-    expect(asked.stderr.match(/ERROR: {2}SL005: /g)).toHaveLength(12)
-    expect(asked.stdout).toBe('')
+    expect(asked.stderr.match(/ERROR: {2}SL005: /g)).toHaveLength(11)
+    expect(asked.stdout).toBe('PREPARE\n')
     // What was refused was not asked, and does not count.
     expect((await psql(dsn, `${among([52_000])};`)).stderr).toBe('')
   })

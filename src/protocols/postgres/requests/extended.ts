@@ -8,7 +8,7 @@ import type { Judge, Judged } from './commands.ts'
 import type { LocalAnswer } from '../local/local-answers.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { planFor, plansFor } from './plans.ts'
-import { readingsOf } from './readings.ts'
+import { listedAmong, readingsOf } from './readings.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
 import { NO_TEXT } from './refusing.ts'
 import type { ConversationState } from '../state.ts'
@@ -345,7 +345,9 @@ export class Extended {
 function commandOf(command: Command, portal: Pick<Portal, 'parameters' | 'readings'> | undefined): Command {
   if (portal === undefined) return command
   const { parameters, readings } = portal
-  return { ...command, parameters, ...(readings === undefined ? {} : { readings }) }
+  const bound = { ...command, parameters, ...(readings === undefined ? {} : { readings }) }
+  if (command.facts.touches.length === 0) return bound
+  return { ...bound, listed: (command.listed ?? 0) + listedAmong(parameters, readings) }
 }
 
 /** How an Execute of a question to the gateway itself is answered. */

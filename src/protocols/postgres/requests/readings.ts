@@ -48,3 +48,48 @@ export function readingsOf(
     return type === 0 ? form : `${form} ${NAMES.get(type) ?? `type ${type}`}`
   })
 }
+
+/** `= ANY (array)`, and what may run it. */
+const LISTS = /\b(any|some|execute)\b/i
+
+/**
+ * At most how many values more than one there are in arrays that a statement holds as one value: `'{a,b}'`. What stands
+ * between two of them is a comma (a semicolon for boxes), written as it is or with a backslash.
+ */
+export function listedIn(text: string): number {
+  return LISTS.test(text) ? separatorsIn(Buffer.from(text, 'latin1')) : 0
+}
+
+/** The same for parameters. */
+export function listedAmong(
+  parameters: readonly (Uint8Array | null)[],
+  readings: readonly ParameterReading[] | undefined,
+): number {
+  return parameters.reduce((sum, value, i) => {
+    if (value === null) return sum
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
+    return sum + (readings?.[i]?.startsWith('binary') ? elementsIn(bytes) : separatorsOfArray(bytes))
+  }, 0)
+}
+
+/** An array as text begins with its first brace, or with its bounds: `[2:3]={a,b}`. */
+function separatorsOfArray(bytes: Buffer): number {
+  return /^\s*[{[]/.test(bytes.toString('latin1', 0, 64)) ? separatorsIn(bytes) : 0
+}
+
+function separatorsIn(bytes: Buffer): number {
+  let separators = 0
+  for (const byte of bytes) if (byte === 0x2c || byte === 0x3b || byte === 0x5c) separators++
+  return separators
+}
+
+/** The header of a binary array: dimensions, flags, type, and of each dimension its length and lower bound. */
+function elementsIn(bytes: Buffer): number {
+  if (bytes.length < 20) return 0
+  const dimensions = bytes.readInt32BE(0)
+  if (dimensions < 1 || dimensions > 6 || bytes.length < 12 + 8 * dimensions) return 0
+  let elements = 1
+  for (let i = 0; i < dimensions; i++) elements *= Math.max(0, bytes.readInt32BE(12 + 8 * i))
+  // None takes less than its length; what says otherwise is no array.
+  return elements * 4 <= bytes.length ? Math.max(0, elements - 1) : 0
+}

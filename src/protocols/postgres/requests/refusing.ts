@@ -7,6 +7,7 @@ import type { Estimating, Judge, Judged } from './commands.ts'
 import { errorBytes, positionOf } from '../errors.ts'
 import type { LocalAnswers } from '../local/local-answers.ts'
 import type { Statement } from '../pending.ts'
+import { listedIn } from './readings.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
 import type { Aftermath } from './named.ts'
 import type { ConversationState } from '../state.ts'
@@ -52,14 +53,15 @@ export class Refusing {
 
   /** `of`: the statement, if the server has read it before. */
   command(form: string, { text, judgement }: Judged, of?: Statement): Command {
-    const { decision } = judgement
-    if (decision.kind === 'deny' || (decision.kind === 'allow' && decision.pause === undefined))
-      return { form, text, facts: judgement.facts }
+    const { decision, facts } = judgement
+    const listed = facts.touches.length === 0 ? 0 : listedIn(text)
+    const asked = listed === 0 ? { form, text, facts } : { form, text, facts, listed }
+    if (decision.kind === 'deny' || (decision.kind === 'allow' && decision.pause === undefined)) return asked
     // Who is asked about EXECUTE has to see what it runs, and says yes to nothing else.
     const { judge, state } = this.#around
     const behind = judge.behind(judgement)
     const shown = behind.map((each) => `\n/* ${each.text} */`)
-    const command = { form, text: text + shown.join(''), facts: judgement.facts }
+    const command = { ...asked, text: text + shown.join('') }
     // psql sends a semicolon that a driver leaves out: the same command all the same.
     const canonical = command.text.trim().replace(/[\s;]+$/, '')
     const { now } = state.settings
