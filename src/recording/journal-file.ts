@@ -101,9 +101,7 @@ export class JournalFile {
       this.#files.sync(file)
       this.#files.syncDirectory(dirname(this.path))
     } catch (error) {
-      this.#files.close(file)
-      this.#files.remove(this.path)
-      throw error
+      takeAway(this.#files, file, this.path, error)
     }
     this.#replaceHandle(file)
     this.#syncedLength = this.#length
@@ -122,6 +120,12 @@ export class JournalFile {
     this.#closed = true
     // The file number belongs to the kernel's own thread until its sync has ended; that one closes it then.
     if (!this.#syncing) this.#files.close(this.#file)
+  }
+
+  /** Takes away a file that was begun and is not used, because of `error`, which is thrown. */
+  abandon(error: unknown): never {
+    this.#closed = true
+    return takeAway(this.#files, this.#file, this.path, error)
   }
 
   #writeSome(bytes: Uint8Array, done: number): number {
@@ -177,6 +181,25 @@ export class JournalFile {
       else if (length > this.#syncedLength) this.#syncedLength = length
     })
   }
+}
+
+/**
+ * Closes and removes. A file that is left would look like the newest one, so each step is tried whatever became of the
+ * one before; emptied first, it counts as one that a crash left when it cannot be removed.
+ */
+function takeAway(files: FileSystem, file: number, path: string, error: unknown): never {
+  const faults = [error]
+  for (const step of [() => files.truncate(file, 0), () => files.close(file), () => files.remove(path)]) {
+    try {
+      step()
+    } catch (fault) {
+      faults.push(fault)
+    }
+  }
+  if (faults.length === 1) throw error
+  throw new AggregateError(faults, 'a file of the journal could not be made, nor taken away without a fault', {
+    cause: error,
+  })
 }
 
 function isInterruption(error: unknown): boolean {

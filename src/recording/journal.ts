@@ -71,6 +71,8 @@ export class FileJournal implements Journal {
   #newFileAfter = 0
   #lookedAt = 0
   #leftBehind = 0
+  /** Where a file may lie that was begun and is not used. */
+  #leftover: string | undefined
   #closed = false
 
   constructor(options: JournalOptions) {
@@ -125,6 +127,7 @@ export class FileJournal implements Journal {
 
   flush(): void {
     const waiting = this.#buffer.length
+    this.#clearLeftover()
     if (waiting === 0) return
     try {
       this.#lookAfterFile()
@@ -275,6 +278,19 @@ export class FileJournal implements Journal {
     }
   }
 
+  /** A file that was begun and could not be taken away: whoever reads would find an empty one behind the one in use. */
+  #clearLeftover(): void {
+    if (this.#leftover === undefined) return
+    try {
+      this.#files.remove(this.#leftover)
+    } catch (error) {
+      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      // Tried again at the next flush, and used for the next file if it stays.
+      if (!isGone) return
+    }
+    this.#leftover = undefined
+  }
+
   #makeFile(number: number, open: FileHead['open']): JournalFile {
     const time = this.#clock.now()
     const path = join(this.#directory, journalFileName(number))
@@ -283,6 +299,7 @@ export class FileJournal implements Journal {
       if (this.#file === file) this.#doubtful = true
     })
     this.#leftBehind = number
+    this.#leftover = undefined
     try {
       const frames = new FrameBuffer()
       frames.push(
@@ -297,16 +314,8 @@ export class FileJournal implements Journal {
       file.sync()
       this.#files.syncDirectory(this.#directory)
     } catch (error) {
-      file.close()
-      // A file that was begun and is not used must not be found: it would look like the newest one.
-      try {
-        this.#files.remove(path)
-      } catch (second) {
-        throw new AggregateError([error, second], 'a file of the journal was left half made', {
-          cause: second,
-        })
-      }
-      throw error
+      this.#leftover = path
+      file.abandon(error)
     }
     this.#sequence++
     this.#flushedSequence = this.#sequence
