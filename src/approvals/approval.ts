@@ -38,7 +38,7 @@ export type Route = {
 
 export const DEFAULT_ROUTE: Route = { people: 1, ownPerson: false }
 
-/** What is asked for. Two commands with one fingerprint are the same command: see `fingerprintOf`. */
+/** What is asked for. Two commands with one fingerprint are the same command: see `fingerprintOf` of the session. */
 export type ApprovalInput = {
   readonly fingerprint: string
   readonly requestId: RequestId

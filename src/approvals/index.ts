@@ -7,6 +7,5 @@
  */
 export * from './approval.ts'
 export * from './approvals.ts'
-export * from './fingerprint.ts'
 export type { ApprovalStore } from './port.ts'
 export type { MayAnswer } from './transitions.ts'
