@@ -197,9 +197,13 @@ function takeAway(files: FileSystem, file: number, path: string, error: unknown)
     }
   }
   if (faults.length === 1) throw error
-  throw new AggregateError(faults, 'a file of the journal could not be made, nor taken away without a fault', {
-    cause: error,
-  })
+  throw new AggregateError(
+    faults,
+    'a file of the journal could not be made, nor taken away without a fault',
+    {
+      cause: error,
+    },
+  )
 }
 
 function isInterruption(error: unknown): boolean {
