@@ -42,8 +42,8 @@ function ruleNames(rules: readonly RuleRef[]): readonly string[] {
 }
 
 /**
- * What an approval is bound to: who, where, what with which parameters and how they are read, and under which policy. Every part is preceded
- * by its length, so that no two commands run together to the same bytes.
+ * What an approval is bound to: who, where, what with which parameters and how they are read, what was known of it, and
+ * under which policy. Every part is preceded by its length, so that no two commands run together to the same bytes.
  */
 export function fingerprintOf(input: {
   readonly chain: IdentityChain
@@ -65,6 +65,8 @@ export function fingerprintOf(input: {
   part(input.policyVersion)
   part(input.command.meaning ?? '')
   part(input.command.canonical ?? input.command.text)
+  // The planner's guess is another one each time.
+  part(JSON.stringify({ ...input.command.facts, estimatedRows: undefined }))
   const { parameters = [], readings } = input.command
   parameters.forEach((value, index) => {
     part(readings?.[index] ?? 'text')

@@ -237,6 +237,7 @@ describe('what an approval is bound to', () => {
     ['one parameter more', { command: { ...base.command, parameters: [...base.command.parameters, null] } }],
     ['the same bytes in binary', { command: { ...base.command, readings: ['binary', 'text'] } }],
     ['another declared type', { command: { ...base.command, readings: ['text integer', 'text'] } }],
+    ['reading something else', { command: { ...base.command, facts: { ...FACTS, reads: ['other'] } } }],
     ['another meaning of its names', { command: { ...base.command, meaning: 'other path' } }],
   ])('%s makes it another command (P-05)', (_name, change) => {
     expect(fingerprintOf({ ...base, ...change })).not.toBe(fingerprintOf(base))

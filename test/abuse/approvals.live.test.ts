@@ -147,7 +147,7 @@ describe('P-05 held is held: published attacks on approvals', () => {
     await client.close()
   })
 
-  test('J-02 a view that shows more when the answer comes shows it masked, or nothing', async () => {
+  test('J-02 a view that shows more when the answer comes shows nothing by that answer', async () => {
     const client = await opened('reader')
     const sql = 'SELECT id, note FROM told ORDER BY id LIMIT 5'
     client.write(parse('kept', sql), sync())
@@ -161,6 +161,7 @@ describe('P-05 held is held: published attacks on approvals', () => {
     const seen = await say(client, sql)
     seen.push(...(await asked(client, Buffer.concat([bind('', 'kept', [], 0), execute(''), sync()]))))
     expect(marksIn(Buffer.concat(seen.map(({ body }) => body)))).toEqual([])
+    expect(seen.filter(({ type }) => type === 'D')).toEqual([])
     await client.close()
   })
 
@@ -186,12 +187,10 @@ describe('P-05 held is held: published attacks on approvals', () => {
       [],
       'crm',
     )
-    // The gateway looks every two seconds whether definitions have changed.
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
     await ada.approve(ticket)
     const answer = await waiting
     expect(marksIn(Buffer.from(answer)), answer).toEqual([])
-    expect(answer).toMatch(/definitions changed while it ran/)
+    expect(answer).toMatch(/definitions changed while it waited/)
     await client.end()
   })
 

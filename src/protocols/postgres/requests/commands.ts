@@ -1,4 +1,4 @@
-import type { Command, Facts } from '../../../core/index.ts'
+import type { Facts } from '../../../core/index.ts'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
 import type { Judgement, Session } from '../../../session/index.ts'
 import type {
@@ -217,10 +217,10 @@ export class Judge {
     return this.#knowledge.isCalm(MOMENTS.get(judgement))
   }
 
-  /** Whether what was said of a command that runs would be said of it now; for results that are not shown yet. */
-  async holds(command: Command, judgement: Judgement, of: Statement | undefined): Promise<boolean> {
+  /** Whether what was said of a command would be said of it by the definitions as the server has them now. */
+  async holds(sql: string, judgement: Judgement, of: Statement | undefined): Promise<boolean> {
     const knowledge = await this.#knowledge.checked()
-    const text = Buffer.from(command.text)
+    const text = Buffer.from(sql)
     const now =
       of?.query === undefined
         ? (this.#bytes(text, 0, text.length, true, knowledge)?.judgement ??

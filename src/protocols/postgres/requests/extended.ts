@@ -210,7 +210,7 @@ export class Extended {
     const copy = Buffer.from(buffer.subarray(from, end))
     const failFast = this.#state.inTransaction || this.#state.executed
     this.#refusing.later('bind', NO_TEXT, async () => {
-      const permit = await this.#refusing.hold(step, failFast)
+      const permit = await this.#refusing.hold(step, statement.text, failFast, statement)
       const portal = { ...bare, approved: this.#session.policyVersion, permit }
       this.#forwardBind(message.portal, portal, copy, 0, copy.length)
     })
@@ -285,7 +285,8 @@ export class Extended {
     const copy = Buffer.from(buffer.subarray(from, end))
     const failFast = this.#state.inTransaction || this.#state.executed
     this.#refusing.later('execute', NO_TEXT, async () => {
-      this.#forwardExecute(await this.#refusing.hold(step, failFast), portal, copy, 0, copy.length)
+      const permit = await this.#refusing.hold(step, judged.text, failFast, portal?.statement)
+      this.#forwardExecute(permit, portal, copy, 0, copy.length)
     })
   }
 

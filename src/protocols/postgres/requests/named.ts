@@ -112,7 +112,7 @@ export class Aftermath {
       const of = each.kind === 'execute' ? each.portal?.statement : undefined
       if (flight.done || flight.judgement.facts.redefines) continue
       const { command, judgement } = flight
-      if (!(await this.#judge.holds(command, judgement, of))) DISTRUSTED.add(flight)
+      if (!(await this.#judge.holds(command.text, judgement, of))) DISTRUSTED.add(flight)
       SETTLED.set(flight, each.kind === 'query' ? each.statement : 0)
     }
   }

@@ -84,21 +84,35 @@ export class Refusing {
     state.settings.sent(permit)
   }
 
-  hold(held: Held, failFast: boolean): Promise<Permitted> {
-    return this.#around.hold(held, failFast ? 0 : this.#around.session.connection.patienceMs)
+  /**
+   * Waits for people, then holds what they approved against the definitions once more: it may mean something else by
+   * now than what they were shown. Throws GatewayError `approval_*`, `canceled` or `conflict`.
+   */
+  async hold(held: Held, text: string, failFast: boolean, of?: Statement): Promise<Permitted> {
+    const { session, judge } = this.#around
+    const permit = await this.#around.hold(held, failFast ? 0 : session.connection.patienceMs)
+    const same = !judge.labelled || (await judge.holds(text, permit.judgement, of))
+    if (this.#around.over()) throw gone()
+    if (same) return permit
+    session.finish(permit, 'skipped', '')
+    throw new GatewayError('conflict', 'Run it again: definitions changed while it waited.', {
+      remedy: 'It has not run: what was approved may mean something else now, and is asked about anew.',
+      retry: 'later',
+      requestId: session.requestId(permit.n),
+    })
   }
 
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
   async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
-    if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
+    if (this.#around.over()) throw gone()
     return judged
   }
 
   /** The same for what was judged before, under what is known now. */
   async readAgain(statement: Statement, estimating: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.anewLater(statement, estimating)
-    if (this.#around.over()) throw new GatewayError('canceled', 'The client went away.')
+    if (this.#around.over()) throw gone()
     return judged
   }
 
@@ -141,6 +155,10 @@ export class Refusing {
     }
     this.#around.follow()
   }
+}
+
+function gone(): GatewayError {
+  return new GatewayError('canceled', 'The client went away.')
 }
 
 /** What is recorded of an attempt that never became a command. */

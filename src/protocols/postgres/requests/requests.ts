@@ -227,7 +227,7 @@ export class Requests implements FrameSink {
     }
     const message = Buffer.from(buffer.subarray(from, end))
     this.#refusing.later('query', NO_TEXT, async () => {
-      const permit = await this.#refusing.hold(step, this.#state.inTransaction)
+      const permit = await this.#refusing.hold(step, judged.text, this.#state.inTransaction)
       this.#forwardQuery(permit, message, 0, message.length)
     })
   }
