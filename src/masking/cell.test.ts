@@ -6,6 +6,7 @@ import { anyCharacter } from '../testing/any-character.ts'
 import { cellMasker } from './cell.ts'
 import { maskedCell } from './masker.ts'
 import { OTHER, TEXT } from './types.ts'
+import { fewer } from '../../test/support/fewer.ts'
 
 function masked(rule: MaskingRule, value: string): string | null {
   const masker = cellMasker(rule, TEXT, 'text')
@@ -133,7 +134,7 @@ describe('any value under any rule (P-02)', () => {
         expect(kept).toBe(rule.keep)
         expect(kept * 2).toBeLessThanOrEqual([...value].length)
       }),
-      { numRuns: 2000 },
+      { numRuns: fewer(2000) },
     )
   })
 
@@ -144,7 +145,7 @@ describe('any value under any rule (P-02)', () => {
         const shown = maskedCell(masker, value.subarray(0, masker.keeps)) ?? new Uint8Array()
         expect(() => new TextDecoder('utf-8', { fatal: true }).decode(shown)).not.toThrow()
       }),
-      { numRuns: 2000 },
+      { numRuns: fewer(2000) },
     )
   })
 })

@@ -225,7 +225,7 @@ function model(from: readonly Rule[], by: IdentityChain, command: Facts): Outcom
   }
 }
 
-const numRuns = times({ small: 100, full: 20_000 })
+const numRuns = times({ small: 500, full: 20_000 })
 const runs = { numRuns, seed }
 
 describe('rules', () => {

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll } from 'vitest'
 import { approvalStoreContract } from '../testing/approval-store-contract.ts'
 import { budgetStoreContract } from '../testing/budget-store-contract.ts'
 import { credentialStoreContract } from '../testing/credential-store-contract.ts'
@@ -17,21 +18,28 @@ import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contra
 import { sessionIndexContract } from '../testing/session-index-contract.ts'
 import { Store } from './index.ts'
 
-const opened: (() => Promise<void>)[] = []
+let folder: string
+let store: Store
 
-afterEach(async () => {
-  for (const close of opened.splice(0)) await close()
-})
-
-async function openStore(): Promise<Store> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
-  const store = await Store.open(folder, (error) => {
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
+  store = await Store.open(folder, (error) => {
     throw error
   })
-  opened.push(async () => {
-    await store.close()
-    await rm(folder, { recursive: true })
-  })
+})
+
+afterAll(async () => {
+  await store.close()
+  await rm(folder, { recursive: true })
+})
+
+/** Starting a store takes long: all tests use one, emptied in between past its back. */
+async function openStore(): Promise<Store> {
+  const database = new DatabaseSync(join(folder, 'store.sqlite'), { enableForeignKeyConstraints: false })
+  const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all()
+  for (const { name } of tables)
+    if (!/^(kysely|sqlite)_/.test(String(name))) database.exec(`DELETE FROM "${String(name)}"`)
+  database.close()
   return store
 }
 

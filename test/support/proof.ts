@@ -3,6 +3,7 @@
  * to `docs/proofs/`. A test file that imports this is a proof; `tools/prove.ts` finds it by that.
  */
 import { appendFileSync } from 'node:fs'
+import { fewer } from './fewer.ts'
 
 function wholeNumber(name: string): number | undefined {
   const text = process.env[name]
@@ -18,7 +19,7 @@ export const proving: boolean = process.env['SLUICE_PROVE'] === '1'
 
 /** How often to repeat: `small` in `npm test`, `full` in `npm run prove`; SLUICE_COUNT overrides both. */
 export function times(counts: { readonly small: number; readonly full: number }): number {
-  return wholeNumber('SLUICE_COUNT') ?? (proving ? counts.full : counts.small)
+  return wholeNumber('SLUICE_COUNT') ?? (proving ? counts.full : fewer(counts.small))
 }
 
 /**

@@ -5,6 +5,7 @@ import { encodeClient, passwordBody, saslInitialBody } from './client-encode.ts'
 import type { ClientMessage } from './client-messages.ts'
 import { CLIENT_TYPES, decodeClient, decodePassword, decodeSaslInitial } from './client-messages.ts'
 import { Framer, HEADER_BYTES } from './frame.ts'
+import { fewer } from '../../../test/support/fewer.ts'
 
 const violation = expect.objectContaining({ name: 'GatewayError', code: 'protocol_violation' })
 
@@ -203,7 +204,7 @@ test('random bodies are a message or an error, and what is read is written the s
         expect(encodeClient(message).subarray(HEADER_BYTES)).toEqual(buffer)
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: fewer(2000) },
   )
 })
 
@@ -227,7 +228,7 @@ test('a changed byte never reads past the body', () => {
         }
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: fewer(2000) },
   )
 })
 

@@ -7,6 +7,7 @@ import { encodeError, encodeNotice, encodeServer } from './server-encode.ts'
 import type { ErrorFields } from './error-fields.ts'
 import type { ServerMessage } from './server-messages.ts'
 import { decodeServer, eachCell, rowsOfTag, SERVER_TYPES } from './server-messages.ts'
+import { fewer } from '../../../test/support/fewer.ts'
 
 const violation = expect.objectContaining({ name: 'GatewayError', code: 'protocol_violation' })
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
@@ -441,7 +442,7 @@ test('random bodies are a message or an error', () => {
         expect(error).toEqual(violation)
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: fewer(2000) },
   )
 })
 
@@ -464,7 +465,7 @@ test('a changed byte never reads past the body', () => {
         }
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: fewer(2000) },
   )
 })
 

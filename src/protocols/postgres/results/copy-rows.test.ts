@@ -4,6 +4,7 @@ import type { CopyForm } from '../../../core/index.ts'
 import type { CellMasker } from '../../../session/index.ts'
 import { cellMasker, maskedCell, NOTHING, TEXT } from '../../../session/index.ts'
 import { copyRows } from './copy-rows.ts'
+import { fewer } from '../../../../test/support/fewer.ts'
 
 type Row = readonly (string | null)[]
 
@@ -220,7 +221,7 @@ describe('rows of COPY', () => {
         if (as.kind === 'csv') expect(read(shown.toString(), as)).toEqual(read(expected.toString(), as))
         else expect(shown.toString('latin1')).toBe(expected.toString('latin1'))
       }),
-      { numRuns: 2000 },
+      { numRuns: fewer(2000) },
     )
   })
 
