@@ -21,12 +21,14 @@ export function intentHead(n: number, command: Command, judgement: Judgement): I
     ...(command.parameters === undefined || command.parameters.length === 0
       ? {}
       : {
-          parameters: command.parameters.map((value) =>
-            value === null ? null : Buffer.from(value).toString('base64'),
-          ),
+          parameters: command.parameters.map((value) => (value === null ? null : base64(value))),
           ...(command.readings === undefined ? {} : { readings: command.readings }),
         }),
   }
+}
+
+function base64(value: Uint8Array): string {
+  return (Buffer.isBuffer(value) ? value : Buffer.from(value)).toString('base64')
 }
 
 /** Rule names as the recording shows them; made once per decision, not once per command. */

@@ -44,6 +44,16 @@ describe('metrics', () => {
     expect(await metrics.text()).toContain('sluice_commands_masked_total 1')
   })
 
+  it('lose no write, however many there were since they were last read', async () => {
+    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0 })
+    for (let i = 0; i < 2_500; i++) metrics.flushed(i < 2_400 ? 0.00001 : 2)
+    for (let n = 0; n < 2; n++) {
+      const text = await metrics.text()
+      expect(text).toContain('sluice_journal_flush_seconds_bucket{le="0.00002"} 2400')
+      expect(text).toContain('sluice_journal_flush_seconds_count 2500')
+    }
+  })
+
   it('show no statement, identity or label', async () => {
     const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0 })
     meteredJournal(collecting(), metrics).append(SESSION, intent('allow', ['pii.email']))

@@ -2,7 +2,7 @@ import type { GatewayError, ParameterReading } from '../../core/index.ts'
 import type { Judgement, Permitted } from '../../session/index.ts'
 import type { LocalAnswer, LocalCursor, LocalQuestion } from './local/local-answers.ts'
 import type { QueryTree as Node } from '../../sql/index.ts'
-import type { Formats, ResultPlan } from './results/results.ts'
+import type { Formats, InReach, ResultPlan } from './results/results.ts'
 
 /** A prepared statement as this session knows it. `judgement` was made at Parse and is made again when it is stale. */
 export type Statement = {
@@ -20,6 +20,8 @@ export type Statement = {
   readonly local?: LocalQuestion | undefined
   /** Set once the server has described it: what that makes of a plan. */
   tighten?: ((plan: ResultPlan | undefined) => ResultPlan | undefined) | undefined
+  /** The description behind it: another with the same bytes, under what is still known, says nothing new. */
+  described?: { readonly body: Buffer; readonly judgement: Judgement; readonly inReach: InReach } | undefined
 }
 
 /** A portal: a statement with its parameters. */

@@ -12,6 +12,7 @@ import {
   STATUS_BYTES,
 } from '../../../wire/postgres/index.ts'
 import { errorBytes, positionOf, sqlstateOf } from '../errors.ts'
+import { isKnown, keepDescription } from './described.ts'
 import { Meter } from './meter.ts'
 import type { Pending, Portal, Statement } from '../pending.ts'
 import { asksForReady } from '../pending.ts'
@@ -352,10 +353,16 @@ export class Replies implements FrameSink {
   }
 
   #checkDescription(buffer: Buffer, start: number, end: number): void {
-    const message = decodeServer(SERVER_TYPES.rowDescription, buffer, start, end)
     const inReach = this.#around.inReach()
-    if (message.kind !== 'rowDescription' || inReach === undefined) return
+    if (inReach === undefined) return
     const head = this.#state.pending.first()
+    if (head?.kind === 'describe' && head.of !== undefined && isKnown(head.of, inReach, buffer, start, end)) {
+      this.#state.pending.shift()
+      this.follow()
+      return
+    }
+    const message = decodeServer(SERVER_TYPES.rowDescription, buffer, start, end)
+    if (message.kind !== 'rowDescription') return
     if (head?.kind === 'describe') {
       const { of } = head
       if (of !== undefined) {
@@ -364,6 +371,7 @@ export class Replies implements FrameSink {
             ? this.#hidden(of.judgement.facts, 0, message.fields)
             : tighten(plan, message.fields, inReach),
         )
+        keepDescription(of, inReach, buffer, start, end)
       }
       this.#state.pending.shift()
       this.follow()

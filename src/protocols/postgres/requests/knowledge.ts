@@ -36,6 +36,7 @@ export class SessionKnowledge implements KnowledgeSource {
   #connection: Connection<PostgresSettings> | undefined
   #keeper: CatalogueKeeper | undefined
   #known: Known | undefined
+  #reach: { readonly known: Known; readonly has: InReach } | undefined
   #knowledge: Knowledge | undefined
   #frame: Overlay['now'] | undefined
   #moved: boolean
@@ -81,10 +82,16 @@ export class SessionKnowledge implements KnowledgeSource {
 
   /**
    * Relations from which labelled values could come, and columns: only those of tables are sure to hold what is theirs.
-   * Undefined on a connection without labels.
+   * Undefined on a connection without labels. The same one as long as nothing else is known.
    */
   inReach(): InReach | undefined {
-    if (this.#latest() === undefined) return undefined
+    const latest = this.#latest()
+    if (latest === undefined) return undefined
+    if (this.#reach?.known !== latest) this.#reach = { known: latest, has: this.#hasInReach() }
+    return this.#reach.has
+  }
+
+  #hasInReach(): InReach {
     return (oid, attribute) => {
       const known = this.#latest()
       if (known === undefined) return true
