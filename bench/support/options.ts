@@ -1,6 +1,6 @@
 /** What a benchmark was asked for on the command line. */
 export type BenchOptions = {
-  /** Everything in under 45 seconds: fewer rounds, smaller counts, the same scenarios. */
+  /** Everything in under two minutes: fewer rounds, smaller counts, the same scenarios. */
   readonly quick: boolean
   /** Print the results as one line of JSON at the end. */
   readonly json: boolean
