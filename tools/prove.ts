@@ -95,7 +95,7 @@ function fromProgram({ name, command }: (typeof PROGRAMS)[number]): Proof {
 
 function allProofs(): Proof[] {
   const files = testFiles().filter((file) =>
-    /from '[./]+\/support\/proof\.ts'/.test(readFileSync(join(ROOT, file), 'utf8')),
+    /from '[./]+\/(?:test\/)?support\/proof\.ts'/.test(readFileSync(join(ROOT, file), 'utf8')),
   )
   return [...files.toSorted().map(fromTestFile), ...PROGRAMS.map(fromProgram)]
 }
