@@ -139,6 +139,8 @@ export const LIMITS = {
   sessionsListedMax: 1_000,
   /** One frame of the journal. */
   frameBytesMax: 128 * 1024 * 1024,
+  /** Either part of a chunk of a sealed session file: at least one frame has to fit, compressed or not. */
+  chunkBytesMax: 144 * 1024 * 1024,
   /** Entries of one decision cache; beyond it the oldest go. */
   decisionsCachedMax: 10_000,
   /** Shapes of statements whose relevant literals are known; each at most the size of an inline statement. */

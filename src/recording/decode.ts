@@ -5,6 +5,7 @@ import {
   type CloseHead,
   COMMAND_CLASSES,
   type Entry,
+  type EntryKind,
   type HoldHead,
   IDENTITY_KINDS,
   type Identity,
@@ -125,38 +126,40 @@ const admin: Shape<AdminHead> = {
 /** The entry in a frame, free of the scanner's memory; `undefined` for the journal's own frames. Throws on nonsense. */
 export function decodeEntry(frame: Frame): Entry | undefined {
   const { kind } = frame
+  if (kind === 'file' || kind === 'bind') return undefined
+  return entryOf(kind, JSON.parse(frame.head.toString('utf8')), frame.body)
+}
+
+/** An entry of its parts, which are held against what an entry must look like. Copies the body. Throws on nonsense. */
+export function entryOf(kind: EntryKind, head: unknown, body: Buffer): Entry {
   switch (kind) {
-    case 'file':
-    case 'bind':
-      return undefined
     case 'open':
-      return { kind, head: parse(frame, open) }
+      return { kind, head: checked(kind, head, open) }
     case 'intent':
-      return { kind, head: parse(frame, intent) }
+      return { kind, head: checked(kind, head, intent) }
     case 'hold':
-      return { kind, head: parse(frame, hold) }
+      return { kind, head: checked(kind, head, hold) }
     case 'answer':
-      return { kind, head: parse(frame, answer) }
+      return { kind, head: checked(kind, head, answer) }
     case 'result':
-      return { kind, head: parse(frame, result), body: Buffer.from(frame.body) }
+      return { kind, head: checked(kind, head, result), body: Buffer.from(body) }
     case 'outcome': {
-      const head = parse(frame, outcome)
-      return frame.body.length === 0 ? { kind, head } : { kind, head, body: Buffer.from(frame.body) }
+      const known = checked(kind, head, outcome)
+      return body.length === 0 ? { kind, head: known } : { kind, head: known, body: Buffer.from(body) }
     }
     case 'notice':
-      return { kind, head: parse(frame, notice) }
+      return { kind, head: checked(kind, head, notice) }
     case 'close':
-      return { kind, head: parse(frame, close) }
+      return { kind, head: checked(kind, head, close) }
     case 'admin':
-      return { kind, head: parse(frame, admin) }
+      return { kind, head: checked(kind, head, admin) }
     default:
       return assertNever(kind)
   }
 }
 
-function parse<Head>(frame: Frame, shape: Shape<Head>): Head {
-  const head: unknown = JSON.parse(frame.head.toString('utf8'))
-  if (!hasShape(head, shape)) throw new Error(`its head is not that of an entry of kind ${frame.kind}`)
+function checked<Head>(kind: EntryKind, head: unknown, shape: Shape<Head>): Head {
+  if (!hasShape(head, shape)) throw new Error(`its head is not that of an entry of kind ${kind}`)
   return head
 }
 

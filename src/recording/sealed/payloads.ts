@@ -1,0 +1,89 @@
+import type { Entry, EntryKind } from '../../core/index.ts'
+import { entryOf } from '../decode.ts'
+
+/** A part of an entry that may say something about data, and can be removed without the rest losing its proof. */
+export type Payload = { readonly name: PayloadName; readonly bytes: Uint8Array }
+export type PayloadName = 'text' | 'parameters' | 'body' | 'message' | 'reason'
+
+const NAMES: readonly string[] = ['text', 'parameters', 'body', 'message', 'reason'] satisfies PayloadName[]
+
+/** An entry in two: what everybody may read who verifies it, and its payloads, in the order of their commitments. */
+export type SplitEntry = { readonly head: object; readonly payloads: readonly Payload[] }
+
+/** What stands where a payload was removed, or cannot be read without the key. */
+export type Missing = 'removed' | 'locked'
+
+const EMPTY = Buffer.alloc(0)
+
+export function isPayloadName(name: unknown): name is PayloadName {
+  return typeof name === 'string' && NAMES.includes(name)
+}
+
+/**
+ * Takes an entry apart. Payloads are the text of a statement, its parameters as JSON, bytes of a result, the message of
+ * a notice, and what a person wrote to an answer; everything else says who, when, by which rule and how much.
+ */
+export function splitEntry(entry: Entry): SplitEntry {
+  switch (entry.kind) {
+    case 'intent': {
+      const { text, parameters, ...head } = entry.head
+      const payloads: Payload[] = [{ name: 'text', bytes: Buffer.from(text) }]
+      if (parameters !== undefined)
+        payloads.push({ name: 'parameters', bytes: Buffer.from(JSON.stringify(parameters)) })
+      return { head, payloads }
+    }
+    case 'result':
+      return { head: entry.head, payloads: [{ name: 'body', bytes: entry.body }] }
+    case 'outcome':
+      return {
+        head: entry.head,
+        payloads:
+          entry.body === undefined || entry.body.length === 0 ? [] : [{ name: 'body', bytes: entry.body }],
+      }
+    case 'notice': {
+      const { message, ...head } = entry.head
+      return { head, payloads: [{ name: 'message', bytes: Buffer.from(message) }] }
+    }
+    case 'answer': {
+      const { reason, ...head } = entry.head
+      return { head, payloads: reason === undefined ? [] : [{ name: 'reason', bytes: Buffer.from(reason) }] }
+    }
+    case 'open':
+    case 'hold':
+    case 'close':
+    case 'admin':
+      return { head: entry.head, payloads: [] }
+  }
+}
+
+/**
+ * The entry of its two parts. A payload that is missing leaves an empty text or body: who shows the entry says so.
+ * Throws on a head or a payload that is not one of this kind.
+ */
+export function joinEntry(
+  kind: EntryKind,
+  head: Readonly<Record<string, unknown>>,
+  payloads: ReadonlyMap<PayloadName, Uint8Array | Missing>,
+): Entry {
+  const text = (name: PayloadName): string => {
+    const bytes = payloads.get(name)
+    return bytes === undefined || typeof bytes === 'string' ? '' : Buffer.from(bytes).toString('utf8')
+  }
+  const body = payloads.get('body')
+  switch (kind) {
+    case 'intent': {
+      const parameters = payloads.get('parameters')
+      const known =
+        parameters === undefined || typeof parameters === 'string'
+          ? {}
+          : { parameters: JSON.parse(text('parameters')) }
+      return entryOf(kind, { ...head, text: text('text'), ...known }, EMPTY)
+    }
+    case 'notice':
+      return entryOf(kind, { ...head, message: text('message') }, EMPTY)
+    case 'answer':
+      return entryOf(kind, payloads.has('reason') ? { ...head, reason: text('reason') } : head, EMPTY)
+    default:
+      return entryOf(kind, head, body === undefined || typeof body === 'string' ? EMPTY : Buffer.from(body))
+  }
+}

@@ -1,0 +1,54 @@
+import type { Missing } from './payloads.ts'
+import { SALT_BYTES } from './public-part.ts'
+
+/** A payload as it lies in the private part of a chunk. */
+export type StoredPayload = { readonly salt: Uint8Array; readonly bytes: Uint8Array }
+
+const PRESENT = 0
+const REMOVED = 1
+/** State, three zeros, length. */
+const FIXED_BYTES = 8
+
+/** The bytes of one payload of a private part; undefined: removed, and its salt with it. */
+export function encodePayload(payload: StoredPayload | undefined): Buffer {
+  if (payload === undefined) {
+    const bytes = Buffer.alloc(FIXED_BYTES)
+    bytes.writeUInt8(REMOVED, 0)
+    return bytes
+  }
+  const head = Buffer.alloc(FIXED_BYTES)
+  head.writeUInt8(PRESENT, 0)
+  head.writeUInt32LE(payload.bytes.length, 4)
+  return Buffer.concat([head, payload.salt, payload.bytes])
+}
+
+/** Gives the payloads of a private part one after the other. Throws with the reason when there is no further one. */
+export class PrivateReader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  get atEnd(): boolean {
+    return this.#at === this.#bytes.length
+  }
+
+  next(): StoredPayload | Missing {
+    const bytes = this.#bytes
+    const at = this.#at
+    if (bytes.length - at < FIXED_BYTES) throw new Error('a payload is missing')
+    const state = bytes.readUInt32LE(at)
+    const length = bytes.readUInt32LE(at + 4)
+    if (state === REMOVED && length === 0) {
+      this.#at += FIXED_BYTES
+      return 'removed'
+    }
+    const end = at + FIXED_BYTES + SALT_BYTES + length
+    if (state !== PRESENT || end > bytes.length) throw new Error('a payload has an impossible length')
+    const salt = bytes.subarray(at + FIXED_BYTES, at + FIXED_BYTES + SALT_BYTES)
+    this.#at = end
+    return { salt, bytes: bytes.subarray(at + FIXED_BYTES + SALT_BYTES, end) }
+  }
+}
