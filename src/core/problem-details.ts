@@ -1,7 +1,7 @@
 import type { ErrorCode, GatewayError } from './errors.ts'
 
 /** Our codes as HTTP statuses. */
-export const HTTP_STATUSES = {
+const HTTP_STATUSES = {
   unauthenticated: 401,
   denied: 403,
   approval_pending: 428,
@@ -34,11 +34,16 @@ export type ProblemDetails = {
   readonly reason?: string
 }
 
+/** Too much of a request is no matter of time: 413 (RFC 9110, section 15.5.14), where waiting helps nobody. */
+function statusOf({ code, retry }: GatewayError): number {
+  return code === 'limit_exceeded' && retry === 'only-if-changed' ? 413 : HTTP_STATUSES[code]
+}
+
 export function problemOf(error: GatewayError): ProblemDetails {
   return {
     type: `urn:sluice:error:${error.code}`,
     title: error.code.replaceAll('_', ' '),
-    status: HTTP_STATUSES[error.code],
+    status: statusOf(error),
     detail: error.message,
     ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
     retry: error.retry,

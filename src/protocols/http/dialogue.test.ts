@@ -187,7 +187,7 @@ describe('an answer', () => {
     stage.json('GET /numbers', 'x'.repeat(20_000), 200, 'text/plain')
     const client = await stage.client()
     const reply = await client.request('GET /numbers')
-    expect(reply).toMatchObject({ status: 429, whole: true })
+    expect(reply).toMatchObject({ status: 413, whole: true })
     stage.answer('GET /numbers', (response) => {
       response.writeHead(200, { 'content-type': 'text/plain' })
       response.write('y'.repeat(10_000))

@@ -1,10 +1,16 @@
 import type { ServerResponse } from 'node:http'
-import type { GatewayError } from '../../core/index.ts'
+import type { GatewayError, ProblemDetails } from '../../core/index.ts'
 import { problemOf } from '../../core/index.ts'
 
 /** A refusal as RFC 9457 problem details. Never 408, 409, 429 or 5xx for a decision: clients retry those by themselves. */
 export function problemBytes(error: GatewayError): Buffer {
-  return Buffer.from(`${JSON.stringify(problemOf(error))}\n`)
+  return Buffer.from(`${JSON.stringify(decisionOf(error))}\n`)
+}
+
+/** A budget that is spent is a decision, too. */
+function decisionOf(error: GatewayError): ProblemDetails {
+  const problem = problemOf(error)
+  return problem.status === 429 ? { ...problem, status: 403 } : problem
 }
 
 export function sendProblem(response: ServerResponse, error: GatewayError): void {
@@ -14,7 +20,7 @@ export function sendProblem(response: ServerResponse, error: GatewayError): void
     return
   }
   const body = problemBytes(error)
-  const { status } = problemOf(error)
+  const { status } = decisionOf(error)
   response.writeHead(status, {
     'content-type': 'application/problem+json',
     'content-length': body.length,
