@@ -15,6 +15,7 @@ import type { ParseResult } from './parse/parser.ts'
 import type { RulesOff } from './lineage/lineage-rules.ts'
 import type { LineageMeans, SessionNames } from './lineage/protect.ts'
 import { protect } from './lineage/protect.ts'
+import { isClientValue } from './lineage/touch.ts'
 import type { Survey } from './statement/survey.ts'
 import { survey } from './statement/survey.ts'
 import { executedBy, kindOf, showName } from './parse/tree.ts'
@@ -268,8 +269,12 @@ class Gathered {
     for (const each of runs.calls) this.#calls.add(each)
     for (const each of runs.filters) this.#filters.add(each)
     // A cursor has asked its questions when it was declared.
-    for (const each of 'FetchStmt' in node ? [] : runs.touches)
-      this.#touches.set(each, (this.#touches.get(each) ?? 0) + (runs.asked?.[each] ?? 1))
+    for (const each of 'FetchStmt' in node ? [] : runs.touches) {
+      // How many values a computed argument holds, nobody knows before it runs.
+      if ('ExecuteStmt' in node && !(node.ExecuteStmt.params ?? []).every(isClientValue))
+        this.#filters.add(each)
+      else this.#touches.set(each, (this.#touches.get(each) ?? 0) + (runs.asked?.[each] ?? 1))
+    }
     for (const each of runs.stores) this.#stores.add(each)
     for (const each of runs.escape?.labels ?? []) this.#escaping.add(each)
     this.#reason ??= runs.escape?.reason

@@ -212,6 +212,32 @@ describe('prepared statements and cursors', () => {
   })
 
   it.each([
+    ["PREPARE p AS SELECT id FROM customers WHERE email = ANY ($1); EXECUTE p ('{a,b}')", 'touches'],
+    [
+      "PREPARE p AS SELECT id FROM customers WHERE email = ANY ($1); EXECUTE p (ARRAY['a', 'b']::text[])",
+      'touches',
+    ],
+    [
+      "PREPARE p AS SELECT id FROM customers WHERE email = ANY ($1); EXECUTE p (string_to_array('a b', ' '))",
+      'filters',
+    ],
+    ["PREPARE p AS SELECT id FROM customers WHERE email = ANY ($1); EXECUTE p ('{a' || ',b}')", 'filters'],
+    [
+      "PREPARE p AS SELECT id FROM customers WHERE email = ANY ($1); EXECUTE p ('1 2'::int2vector)",
+      'filters',
+    ],
+    [
+      "PREPARE p (int2vector) AS SELECT id FROM customers WHERE email = ANY ($1); EXECUTE p ('1 2')",
+      'filters',
+    ],
+    ["SELECT id FROM customers WHERE email = ANY ('1 2'::oidvector)", 'filters'],
+  ])('%s: how many values it asks for can be counted, or nobody may ask', async (text, way) => {
+    const { touches, filters } = await factsOf(text)
+    expect({ touches, filters }).toMatchObject({ [way]: ['pii.email'] })
+    if (way === 'touches') expect(filters).toEqual([])
+  })
+
+  it.each([
     'EXECUTE p',
     'FETCH ALL FROM c',
     'MOVE ALL FROM c',

@@ -18,6 +18,7 @@ import { isJudged } from './nodes.ts'
 import { QueryWalk } from './query.ts'
 import { changeOfStatement } from '../builtins/settings.ts'
 import type { RelationRef, Survey } from '../statement/survey.ts'
+import { isVector } from './touch.ts'
 import { executedBy, kindOf, stringsOf } from '../parse/tree.ts'
 import type { Views } from './views.ts'
 import type { Rows } from './walk.ts'
@@ -105,6 +106,11 @@ export function protect(
       ),
     ownTypes,
   }
+}
+
+/** COPY runs a program there, or uses a file: the tables themselves are files there, and the server's user reads all of them. */
+function leavesTheServer({ is_program: isProgram, filename }: CopyStmt): boolean {
+  return isProgram === true || filename !== undefined
 }
 
 /** Code of users that hangs on relations which are not named, or on none. */
@@ -323,6 +329,8 @@ class Statement {
     if ('ExplainStmt' in node && !returnsRows(node.ExplainStmt.query) && executedBy(node) === undefined)
       this.#unfollowed('this EXPLAIN')
     this.#unshadowed(node)
+    if ('CopyStmt' in node && leavesTheServer(node.CopyStmt))
+      this.#unfollowed('programs and files of the server')
     if (!this.#reach) return undefined
     const { views, off } = this.#means
     const walk = new QueryWalk(this.#names, this.#findings, views, off)
@@ -342,6 +350,8 @@ class Statement {
     }
     if ('PrepareStmt' in node) {
       this.#counted(walk.rows(node.PrepareStmt.query, undefined, undefined))
+      if (node.PrepareStmt.argtypes?.some((each) => 'TypeName' in each && isVector(each.TypeName)))
+        this.#findings.filter(this.#findings.touches)
       return undefined
     }
     const rows = walk.rows(node, undefined, undefined)

@@ -1,4 +1,4 @@
-import type { A_Expr, ColumnRef, Node } from 'libpg-query'
+import type { A_Expr, ColumnRef, Node, TypeName } from 'libpg-query'
 import { constantsIn, stringsOf } from '../parse/tree.ts'
 
 /**
@@ -74,11 +74,17 @@ function isText(node: Extract<Node, { TypeCast: unknown }>): boolean {
   return typmods === undefined && arrayBounds === undefined && (name === 'text' || name === 'varchar')
 }
 
+/** Arrays without commas, which are therefore not counted: nobody needs them to look a value up. */
+export function isVector(type: TypeName | undefined): boolean {
+  const name = stringsOf(type?.names)?.at(-1)
+  return name === 'int2vector' || name === 'oidvector'
+}
+
 /** A constant or parameter, a list or array of them, cast or in lower or upper case. */
 export function isClientValue(node: Node | undefined): boolean {
   if (node === undefined) return false
   if ('A_Const' in node || 'ParamRef' in node) return true
-  if ('TypeCast' in node) return isClientValue(node.TypeCast.arg)
+  if ('TypeCast' in node) return !isVector(node.TypeCast.typeName) && isClientValue(node.TypeCast.arg)
   if ('List' in node) return (node.List.items ?? []).every(isClientValue)
   if ('A_ArrayExpr' in node) return (node.A_ArrayExpr.elements ?? []).every(isClientValue)
   return foldedArgument(node, (argument) => isClientValue(argument) || undefined) === true

@@ -33,9 +33,12 @@ test('values in an array count, whatever it is written in, and others do not', (
   expect(among(binaryArray(7, 8, 9), 'binary')).toBe(2)
   expect(among(binaryArray(7, 8, 9), 'binary integer[]')).toBe(2)
   expect(among('a long text, and no array', 'binary')).toBe(0)
+  expect(among('1 2 3', 'text type 22')).toBe(2)
   expect(listedAmong([null, Buffer.from('{1,2}')], undefined)).toBe(1)
   expect(listedIn("SELECT id FROM t WHERE a = ANY ('{a,b,c}')")).toBe(2)
   expect(listedIn("SELECT id FROM t WHERE a = ANY (E'{a\\x2cb}')")).toBe(1)
   expect(listedIn("EXECUTE p ('{a,b}')")).toBe(1)
   expect(listedIn("SELECT id, a FROM t WHERE a = 'x,y'")).toBe(0)
+  const hidden = "SELECT id FROM t WHERE a = ANY (U&'{a!002cb}' UESCAPE '!')"
+  expect(listedIn(hidden)).toBe(hidden.length)
 })

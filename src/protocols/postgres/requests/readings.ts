@@ -51,13 +51,19 @@ export function readingsOf(
 
 /** `= ANY (array)`, and what may run it. */
 const LISTS = /\b(any|some|execute)\b/i
+/** `U&'...' UESCAPE '!'`. */
+const ESCAPED = /\bu&/i
+/** int2vector and oidvector, whose values stand apart by blanks. */
+const VECTORS: ReadonlySet<string> = new Set(['text type 22', 'text type 30'])
 
 /**
  * At most how many values more than one there are in arrays that a statement holds as one value: `'{a,b}'`. What stands
  * between two of them is a comma (a semicolon for boxes), written as it is or with a backslash.
  */
 export function listedIn(text: string): number {
-  return LISTS.test(text) ? separatorsIn(Buffer.from(text, 'latin1')) : 0
+  if (!LISTS.test(text)) return 0
+  // With escapes of its own a comma may look like anything.
+  return ESCAPED.test(text) ? text.length : separatorsIn(Buffer.from(text, 'latin1'))
 }
 
 /** The same for parameters. */
@@ -68,7 +74,9 @@ export function listedAmong(
   return parameters.reduce((sum, value, i) => {
     if (value === null) return sum
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
-    return sum + (readings?.[i]?.startsWith('binary') ? elementsIn(bytes) : separatorsOfArray(bytes))
+    const reading = readings?.[i] ?? 'text'
+    if (reading.startsWith('binary')) return sum + elementsIn(bytes)
+    return sum + (VECTORS.has(reading) ? separatorsIn(bytes, true) : separatorsOfArray(bytes))
   }, 0)
 }
 
@@ -77,9 +85,10 @@ function separatorsOfArray(bytes: Buffer): number {
   return /^\s*[{[]/.test(bytes.toString('latin1', 0, 64)) ? separatorsIn(bytes) : 0
 }
 
-function separatorsIn(bytes: Buffer): number {
+function separatorsIn(bytes: Buffer, spaced = false): number {
   let separators = 0
-  for (const byte of bytes) if (byte === 0x2c || byte === 0x3b || byte === 0x5c) separators++
+  for (const byte of bytes)
+    if (byte === 0x2c || byte === 0x3b || byte === 0x5c || (spaced && byte <= 0x20)) separators++
   return separators
 }
 
