@@ -33,6 +33,8 @@ export type Portal = {
   readonly formats: Formats
   /** Approved at Bind, under this version of the policy: its executions need no second approval. */
   readonly approved: string | undefined
+  /** What it ran by name when it was approved: another statement of that name was approved by nobody. */
+  readonly behind?: readonly Statement[] | undefined
   /** The settings it was bound by. */
   readonly settings: string
   /** The permission its first execution uses up. */

@@ -233,7 +233,7 @@ export class Judge {
   anew(statement: Statement, knowledge = this.#knowledge.current()): Judged | undefined {
     if (statement.local !== undefined) return statement
     if (knowledge === undefined) return undefined
-    if (this.#session.stands(knowledge.scope, statement.judgement)) return statement
+    if (this.#stands(statement.judgement, knowledge)) return statement
     if (statement.query !== undefined) {
       judgeAnew(statement, this.#query(statement.query, knowledge))
       return statement
@@ -366,10 +366,12 @@ export class Judge {
     }
   }
 
-  /** Whether what was decided at Parse still stands. */
-  stands(judgement: Judgement): boolean {
-    const knowledge = this.#knowledge.current()
-    return knowledge !== undefined && this.#session.stands(knowledge.scope, judgement)
+  /** What runs a statement or cursor by its name runs what has that name then: a portal does not keep it. */
+  #stands(judgement: Judgement, knowledge: Knowledge): boolean {
+    const runs = this.effects(judgement).some((each) =>
+      each.some(({ kind }) => kind === 'run' || kind === 'fetch'),
+    )
+    return !runs && this.#session.stands(knowledge.scope, judgement)
   }
 
   #scope(): string {
@@ -402,7 +404,7 @@ export class Judge {
 
   /** What is decided about a statement now, whatever the planner would say of it. */
   #standing(statement: Statement, knowledge: Knowledge): Judgement | undefined {
-    if (this.#session.stands(knowledge.scope, statement.judgement)) return statement.judgement
+    if (this.#stands(statement.judgement, knowledge)) return statement.judgement
     if (statement.query !== undefined) return this.#query(statement.query, knowledge)
     const sql = Buffer.from(statement.text)
     return this.#bytes(sql, 0, sql.length, true, knowledge)?.judgement

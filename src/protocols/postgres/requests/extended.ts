@@ -211,7 +211,8 @@ export class Extended {
     const failFast = this.#state.inTransaction || this.#state.executed
     this.#refusing.later('bind', NO_TEXT, async () => {
       const permit = await this.#refusing.hold(step, statement.text, failFast, statement)
-      const portal = { ...bare, approved: this.#session.policyVersion, permit }
+      const behind = this.#judge.behind(judgement)
+      const portal = { ...bare, approved: this.#session.policyVersion, behind, permit }
       this.#forwardBind(message.portal, portal, copy, 0, copy.length)
     })
   }
@@ -263,6 +264,7 @@ export class Extended {
     const approved =
       portal?.approved === this.#session.policyVersion &&
       portal.settings === this.#state.settings.now &&
+      isSame(portal.behind, this.#judge.behind(judged.judgement)) &&
       judged.judgement.decision.kind !== 'deny'
     const permit = portal?.permit
     if (portal !== undefined && permit !== undefined && !permit.done) {
@@ -341,6 +343,10 @@ export class Extended {
     this.#state.unsynced = true
     this.#session.forward(housekeeping, buffer, from, end)
   }
+}
+
+function isSame(before: readonly Statement[] = [], now: readonly Statement[]): boolean {
+  return before.length === now.length && before.every((each, i) => each === now[i])
 }
 
 function commandOf(command: Command, portal: Pick<Portal, 'parameters' | 'readings'> | undefined): Command {

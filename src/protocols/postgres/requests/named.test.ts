@@ -5,6 +5,7 @@ import {
   answerUsual,
   bind,
   CANARIES,
+  close,
   execute,
   FIELDS,
   flush,
@@ -52,6 +53,84 @@ const RULES = AGENT_RULES.replace('run: [read], unreviewed: [read]', 'run: all, 
   'run: [opaque]',
 )
 const REFUSED = expect.stringMatching(/^error SL001/)
+
+group('a portal that runs what has a name', () => {
+  const plain = 'SELECT n FROM numbers'
+  const emails = 'SELECT email FROM customers'
+
+  it.each([
+    [
+      'EXECUTE of a statement of the protocol',
+      [parse(plain, 'e'), parse('EXECUTE e', 'b'), bind({ statement: 'b', portal: 'p' })],
+      [close('statement', 'e'), parse(emails, 'e'), execute('p')],
+    ],
+    [
+      'EXECUTE of a statement of SQL',
+      [query(`PREPARE e AS ${plain}`), parse('EXECUTE e', 'b'), bind({ statement: 'b', portal: 'p' })],
+      [
+        parse('DEALLOCATE e', 'd'),
+        bind({ statement: 'd', portal: 'd' }),
+        execute('d'),
+        parse(`PREPARE e AS ${emails}`, 'd2'),
+        bind({ statement: 'd2', portal: 'd2' }),
+        execute('d2'),
+        execute('p'),
+      ],
+    ],
+    [
+      'FETCH from a portal',
+      [
+        parse(plain, 's'),
+        parse(emails, 't'),
+        bind({ statement: 's', portal: 'e' }),
+        parse('FETCH ALL FROM e', 'f'),
+        bind({ statement: 'f', portal: 'p' }),
+      ],
+      [close('portal', 'e'), bind({ statement: 't', portal: 'e' }), execute('p')],
+    ],
+    [
+      'a prepared FETCH',
+      [
+        parse(plain, 's'),
+        parse(emails, 't'),
+        bind({ statement: 's', portal: 'e' }),
+        parse('FETCH ALL FROM e', 'f'),
+      ],
+      [
+        close('portal', 'e'),
+        bind({ statement: 't', portal: 'e' }),
+        bind({ statement: 'f', portal: 'p' }),
+        execute('p'),
+      ],
+    ],
+  ])('runs what has it then, and is masked as that is: %s (P-02)', async (_what, before, after) => {
+    const stage = await open()
+    const client = await stage.client()
+    await client.query('BEGIN')
+    const simple = before.filter(({ kind }) => kind === 'query')
+    for (const each of simple) await client.say([each])
+    const heard = script(await client.say([...before.filter(({ kind }) => kind !== 'query'), ...after, sync]))
+    expect(heard).toContain('row c***@example.com')
+    expect(client.received().includes('canary')).toBe(false)
+  })
+
+  it('was approved for what had it when it was asked about (P-05)', async () => {
+    const stage = await open({ rules: REVIEWED_RULES })
+    const client = await stage.client()
+    const write = (id: number) => `UPDATE orders SET state = 'x' WHERE id = ${id}`
+    client.write(parse(write(1), 'e'), parse('EXECUTE e', 'b'), bind({ statement: 'b', portal: 'p' }), flush)
+    await until('it is held', () => stage.world.waiting().length > 0)
+    for (const ticket of stage.world.waiting()) await stage.world.answer(ticket, 'approve')
+    const from = client.heard.length
+    client.write(close('statement', 'e'), parse(write(2), 'e'), execute('p'), sync)
+    await until('it is held once more', () => stage.world.waiting().length > 0)
+    const texts = stage.world.entries('intent').map(({ head }) => head.text)
+    expect(texts).toEqual([`EXECUTE e\n/* ${write(1)} */`, `EXECUTE e\n/* ${write(2)} */`])
+    for (const ticket of stage.world.waiting()) await stage.world.answer(ticket, 'refuse')
+    expect(script(await client.hear(from))).toContainEqual(expect.stringMatching(/^error SL00/))
+    expect(stage.ran()).not.toContainEqual(expect.stringMatching(/^EXECUTE/))
+  })
+})
 
 group('a cursor of SQL', () => {
   it('is masked as its query is, in every message that reads it (P-02)', async () => {
