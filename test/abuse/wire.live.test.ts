@@ -29,6 +29,10 @@ const RULES = `  - name: both page through everything
     who: { identities: ["service:pager", "service:collector"] }
     on: [crm, crm-super]
     permit: { run: [read], unreviewed: [read] }
+  - name: the owner of the definitions
+    who: { identities: ["person:ada"] }
+    on: [crm-super]
+    permit: { run: all, unreviewed: all, see: all, filter: all, unlimited: true }
 `
 
 describe('P-02 and P-03: published attacks on the wire', () => {
@@ -270,6 +274,24 @@ describe('P-02 and P-03: published attacks on the wire', () => {
   const rowsIn = (messages: readonly Message[]) => messages.filter(({ type }) => type === 'D').length
   const stateIn = (messages: readonly Message[]) =>
     /\0C(\w{5})/.exec(`\0${messages.find(({ type }) => type === 'E')?.body.toString('latin1') ?? ''}`)?.[1]
+
+  test('a view that is redefined over another connection to the same database shows nothing in clear', async () => {
+    const view = (column: string) =>
+      `CREATE OR REPLACE VIEW shown AS SELECT id, ${column} AS x FROM customers`
+    await told('ada', 'crm-super', view('company'), 'GRANT SELECT ON shown TO PUBLIC')
+    const { client } = await RawClient.open(targetOf(await mintDsn(world.gateway, 'crm', 'support-agent')))
+    const look = async (): Promise<Message[]> => {
+      client.write(query('SELECT x FROM shown WHERE id = 1'))
+      return client.readUntilReady()
+    }
+    for (const column of ['company', 'email', 'company', 'email']) {
+      await told('ada', 'crm-super', view(column))
+      const seen = await look()
+      expect(rowsIn(seen), Buffer.concat(seen.map(({ body }) => body)).toString()).toBe(1)
+      expect(marksIn(Buffer.concat(seen.map(({ body }) => body))), column).toEqual([])
+    }
+    await client.close()
+  })
 
   test('A-27 many small pages, over both connections and ever new credentials, meet one budget of the day', async () => {
     let taken = 0

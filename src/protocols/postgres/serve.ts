@@ -6,6 +6,7 @@ import { changeOf } from '../../sql/index.ts'
 import type { Startup } from '../../wire/postgres/index.ts'
 import { encodeCancelRequest, encodeError, encodeServer } from '../../wire/postgres/index.ts'
 import type { KeeperPorts } from './catalogue/catalogue-keeper.ts'
+import { Databases } from './catalogue/database.ts'
 import { BEGINNING_QUERY, beginningOf, CatalogueKeeper } from './catalogue/catalogue-keeper.ts'
 import type { Admitted } from './startup/client.ts'
 import { admit } from './startup/client.ts'
@@ -41,6 +42,7 @@ export class PostgresServer {
   readonly #analyser: Promise<SqlAnalyser>
   readonly #keys: CancelKeys
   readonly #ports: KeeperPorts
+  readonly #databases = new Databases()
   readonly #keepers = new WeakMap<Connection<PostgresSettings>, Map<string, CatalogueKeeper>>()
 
   constructor(context: ProtocolContext, analyser: Promise<SqlAnalyser>) {
@@ -168,6 +170,7 @@ export class PostgresServer {
       state,
       moved: !labelled && [...startup.parameters].some(([key, value]) => mayMove(key, value)),
     })
+    const definitions = this.#databases.of(connection.settings, database)
     const judge = new Judge(
       session,
       analyser,
@@ -234,9 +237,10 @@ export class PostgresServer {
         ? (value) => (value === tagged ? name : value)
         : undefined,
       cancelUpstream: cancel,
-      onRedefine: (when) => knowledge.redefining(when),
+      onRedefine: (when) => definitions.redefine(knowledge, when),
       onClosed: () => {
         this.#keys.remove(key)
+        definitions.redefine(knowledge, 'settled')
         knowledge.close()
       },
       report: (error) => this.#context.report(error),
@@ -270,7 +274,12 @@ export class PostgresServer {
     }
     let keeper = keepers.get(database)
     if (keeper === undefined) {
-      keeper = new CatalogueKeeper(this.#ports, connection, database)
+      keeper = new CatalogueKeeper(
+        this.#ports,
+        connection,
+        database,
+        this.#databases.of(connection.settings, database),
+      )
       keepers.set(database, keeper)
     }
     return keeper

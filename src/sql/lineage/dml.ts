@@ -12,8 +12,21 @@ import type { Lineage } from './lineage.ts'
 import { CLEAR, computedFrom, hasLabels, samePaths, unionOf } from './lineage.ts'
 import type { Item, Scope } from './scope.ts'
 import { labelsOfItem } from './scope.ts'
+import { isClientValue } from './touch.ts'
 import type { Ctes, Rows, Star, Walk } from './walk.ts'
 import { cleared } from './walk.ts'
+
+/** The rows of VALUES, if the query is nothing else. */
+function valuesOf(query: Node | undefined): (readonly Node[])[] | undefined {
+  if (query === undefined || !('SelectStmt' in query)) return undefined
+  const { valuesLists: lists, withClause } = query.SelectStmt
+  if (lists === undefined || lists.length === 0 || withClause !== undefined) return undefined
+  return lists.map((each) => ('List' in each ? (each.List.items ?? []) : []))
+}
+
+function isGiven(value: Node): boolean {
+  return 'SetToDefault' in value || isClientValue(value)
+}
 
 const NOTHING: Rows = { columns: [], counted: true, rest: [] }
 
@@ -54,7 +67,7 @@ export class ChangeWalk {
       for (const value of [rest, ...rows.columns.slice(names.length)])
         if (value.labels.length > 0) this.#lost(computedFrom(value.labels))
     }
-    this.#conflict(insert.onConflictClause, target, proposed, ctes)
+    this.#conflict(insert, names, target, proposed, ctes)
     return this.#returning(insert.returningClause, target, NONE, [], ctes)
   }
 
@@ -75,20 +88,19 @@ export class ChangeWalk {
   }
 
   #conflict(
-    conflict: OnConflictClause | undefined,
+    insert: InsertStmt,
+    names: readonly string[],
     target: Item,
     proposed: ReadonlyMap<string, Lineage>,
     ctes: Ctes,
   ): void {
+    const conflict = insert.onConflictClause
     if (conflict === undefined || !this.#query.holds('on conflict')) return
-    const { expressions, findings } = this.#query
+    const { expressions } = this.#query
     const own: Scope = { items: [target], outer: undefined }
-    for (const node of conflict.infer?.indexElems ?? []) {
-      const element = 'IndexElem' in node ? node.IndexElem : {}
-      // Whether a value that the client gives is there already: no more than a comparison with it tells.
-      for (const column of target.columns) if (column.name === element.name) findings.touch(column.labels)
-      expressions.used(element.expr, own, ctes)
-    }
+    this.#lookedFor(insert, conflict, names, target)
+    for (const node of conflict.infer?.indexElems ?? [])
+      if ('IndexElem' in node) expressions.used(node.IndexElem.expr, own, ctes)
     expressions.predicate(conflict.infer?.whereClause, own, ctes)
     // The row that was to be inserted.
     const columns = target.columns.map(({ name }) => ({
@@ -99,6 +111,26 @@ export class ChangeWalk {
     const both: Scope = { items: [target, excluded], outer: undefined }
     this.#assignments(conflict.targetList, target, both, ctes)
     expressions.predicate(conflict.whereClause, both, ctes)
+  }
+
+  /**
+   * Whether a value is there already: no more than a comparison with it tells, where the client gives it, and once for
+   * each row. Without a list of columns any index may be meant.
+   */
+  #lookedFor(insert: InsertStmt, conflict: OnConflictClause, names: readonly string[], target: Item): void {
+    const { findings } = this.#query
+    const meant = conflict.infer?.indexElems?.flatMap((node) =>
+      'IndexElem' in node ? (node.IndexElem.name ?? []) : [],
+    )
+    const rows = valuesOf(insert.selectStmt)
+    for (const column of target.columns) {
+      const at = names.indexOf(column.name)
+      if (column.labels.length === 0 || !(meant ?? names).includes(column.name)) continue
+      const given = at >= 0 && rows?.every((row) => row[at] === undefined || isGiven(row[at]))
+      // Not set at all: it has its default, which the client has not chosen.
+      if (given === true || at < 0) findings.touch(column.labels, rows?.length ?? 1)
+      else findings.filter(column.labels)
+    }
   }
 
   #update(update: UpdateStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {

@@ -238,6 +238,26 @@ describe('prepared statements and cursors', () => {
   })
 
   it.each([
+    ["INSERT INTO customers (id, email) VALUES (1, 'a'), (2, 'b') ON CONFLICT (email) DO NOTHING", 2],
+    ['INSERT INTO customers (id, email) VALUES (1, $1) ON CONFLICT DO NOTHING', 1],
+    ['INSERT INTO customers (id, email) VALUES (1, DEFAULT) ON CONFLICT (email) DO UPDATE SET id = 2', 1],
+    ['INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO NOTHING', undefined],
+  ])('%s asks whether values are there: %s', async (text, asked) => {
+    const facts = await factsOf(text)
+    expect(facts.filters).toEqual([])
+    expect(facts.asked?.['pii.email' as never]).toBe(asked)
+  })
+
+  it.each([
+    "INSERT INTO customers (id, email) SELECT g, 'a' || g FROM generate_series(1, 9) g ON CONFLICT (email) DO NOTHING",
+    "INSERT INTO customers (id, email) SELECT g, 'a' || g FROM generate_series(1, 9) g ON CONFLICT DO NOTHING",
+    "INSERT INTO customers (id, email) VALUES (1, lower('A') || 'b') ON CONFLICT ON CONSTRAINT k DO NOTHING",
+    "INSERT INTO customers (id, email) (VALUES (1, 'a') UNION ALL VALUES (2, 'b')) ON CONFLICT (email) DO NOTHING",
+  ])('%s asks for values that the server makes', async (text) => {
+    expect((await factsOf(text)).filters).toEqual(['pii.email'])
+  })
+
+  it.each([
     'EXECUTE p',
     'FETCH ALL FROM c',
     'MOVE ALL FROM c',

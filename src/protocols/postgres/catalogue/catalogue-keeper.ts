@@ -5,6 +5,7 @@ import { readPath } from '../../../sql/index.ts'
 import { labelledReach } from './catalogue.ts'
 import { buildCatalogue, catalogueQueries, fingerprintQuery, viewsQuery } from './catalogue.ts'
 import type { TypeLookup } from '../results/result-types.ts'
+import { Database } from './database.ts'
 import { typeLookup, typesQuery } from '../results/result-types.ts'
 import type { PostgresSettings } from '../settings.ts'
 import type { UpstreamPorts } from '../startup/upstream.ts'
@@ -49,12 +50,11 @@ export function beginningOf(rows: readonly (readonly (string | null)[])[]): Begi
 export class CatalogueKeeper {
   readonly #ports: KeeperPorts
   readonly #connection: Connection<PostgresSettings>
-  readonly #database: string
+  readonly #name: string
+  readonly #database: Database
   #known: Known | undefined
   #epoch = 0
   #moment: object = {}
-  /** Sessions whose changes of definitions may be committed at any time. */
-  readonly #changing = new Set<object>()
   /** One question at a time: answers come in order, and say not to what. */
   #turn: Promise<unknown> = Promise.resolve()
   #loading: Promise<Known> | undefined
@@ -63,28 +63,30 @@ export class CatalogueKeeper {
   #users = 0
   #timer: Timer | undefined
 
-  constructor(ports: KeeperPorts, connection: Connection<PostgresSettings>, database: string) {
+  constructor(
+    ports: KeeperPorts,
+    connection: Connection<PostgresSettings>,
+    name: string,
+    database: Database = new Database(),
+  ) {
     this.#ports = ports
     this.#connection = connection
+    this.#name = name
     this.#database = database
   }
 
   /** Undefined: stale, or another session than `by` may change it at any time. */
   current(by?: object): Known | undefined {
-    return this.#isChangingFor(by) ? undefined : this.#known
+    return this.#database.isChangingFor(by) ? undefined : this.#known
   }
 
   /** Whether nothing has changed since, and nobody but `by` is about to change anything. */
   isCalm(moment: object | undefined, by: object): boolean {
-    return moment === this.#moment && !this.#isChangingFor(by)
+    return moment === this.#moment && !this.#database.isChangingFor(by)
   }
 
   momentFor(by: object): object | undefined {
-    return this.#isChangingFor(by) ? undefined : this.#moment
-  }
-
-  #isChangingFor(by: object | undefined): boolean {
-    return this.#changing.size > (by !== undefined && this.#changing.has(by) ? 1 : 0)
+    return this.#database.isChangingFor(by) ? undefined : this.#moment
   }
 
   /** The catalogue as the server has it now, whatever was read before. */
@@ -105,7 +107,7 @@ export class CatalogueKeeper {
 
   /** The catalogue, read anew if it is stale. Rejects when it cannot be read. */
   ready(by?: object): Promise<Known> {
-    if (this.#isChangingFor(by)) return this.checked()
+    if (this.#database.isChangingFor(by)) return this.checked()
     return this.#read()
   }
 
@@ -126,17 +128,6 @@ export class CatalogueKeeper {
     this.#known = undefined
   }
 
-  /** A definition command of this session is about to be forwarded. */
-  begin(by: object): void {
-    this.#changing.add(by)
-    this.invalidate()
-  }
-
-  /** Its transaction has ended, or the session has. */
-  settle(by: object): void {
-    if (this.#changing.delete(by)) this.invalidate()
-  }
-
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(work)
     this.#turn = done.catch(() => undefined)
@@ -146,6 +137,7 @@ export class CatalogueKeeper {
   /** A session begins to rely on this; `leave` when it ends. Polling goes on as long as anybody does. */
   join(): void {
     this.#users++
+    this.#database.join(this)
     if (this.#timer === undefined) this.#poll()
   }
 
@@ -157,6 +149,7 @@ export class CatalogueKeeper {
   #forget(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#database.leave(this)
     this.#drop()
     this.invalidate()
   }
@@ -186,7 +179,7 @@ export class CatalogueKeeper {
         this.#known = {
           catalogue,
           reach: labelledReach(catalogue),
-          fingerprint: `${this.#database} ${state}`,
+          fingerprint: `${this.#name} ${state}`,
           beginning,
           types,
           moment: this.#moment,
@@ -205,7 +198,7 @@ export class CatalogueKeeper {
       ['application_name', 'sluice catalogue'],
       ['client_encoding', 'UTF8'],
     ])
-    const open = await openUpstream(this.#ports, this.#connection.settings, this.#database, parameters, 0)
+    const open = await openUpstream(this.#ports, this.#connection.settings, this.#name, parameters, 0)
     this.#client = new UpstreamClient(open)
     return this.#client
   }

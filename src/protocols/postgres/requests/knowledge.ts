@@ -164,13 +164,6 @@ export class SessionKnowledge implements KnowledgeSource {
     return (this.#keeper?.current() ?? this.#known)?.catalogue
   }
 
-  /** Definitions are about to change, may have changed, or will not change any more. */
-  redefining(when: 'begun' | 'ended' | 'settled'): void {
-    if (when === 'begun') this.#keeper?.begin(this)
-    else if (when === 'settled') this.#keeper?.settle(this)
-    else this.#keeper?.invalidate()
-  }
-
   get moment(): object | undefined {
     return this.#keeper === undefined ? WITHOUT_LABELS : this.#keeper.momentFor(this)
   }
@@ -185,7 +178,6 @@ export class SessionKnowledge implements KnowledgeSource {
   }
 
   close(): void {
-    this.#keeper?.settle(this)
     this.#keeper?.leave()
     this.#keeper = undefined
   }
@@ -194,7 +186,6 @@ export class SessionKnowledge implements KnowledgeSource {
   #follow(): CatalogueKeeper | undefined {
     const connection = this.#parts.connection()
     if (connection === this.#connection) return this.#keeper
-    this.#keeper?.settle(this)
     this.#keeper?.leave()
     // What was made under other labels may hold what has one now.
     const { state } = this.#parts
