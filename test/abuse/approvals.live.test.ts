@@ -68,6 +68,15 @@ describe('P-05 held is held: published attacks on approvals', () => {
     eve = await enrolPerson(world.gateway, 'eve')
     await world.server.sql('CREATE TABLE notes (id integer PRIMARY KEY, note text)', [], 'crm')
     await world.server.sql("INSERT INTO notes SELECT g, 'nothing' FROM generate_series(1, 100) g", [], 'crm')
+    for (const each of [
+      'CREATE TABLE one (id integer)',
+      'CREATE TABLE two (id integer)',
+      'INSERT INTO two SELECT generate_series(1, 9)',
+      'CREATE TABLE head (id integer PRIMARY KEY)',
+      'CREATE TABLE tail (head integer)',
+      'CREATE TABLE filled (id integer, note text)',
+    ])
+      await world.server.sql(each, [], 'crm')
     await world.server.sql("CREATE VIEW told AS SELECT id, 'nothing'::text AS note FROM customers", [], 'crm')
   }, 120_000)
 
@@ -91,6 +100,11 @@ describe('P-05 held is held: published attacks on approvals', () => {
   const rowsIn = (messages: readonly Message[]) => messages.filter(({ type }) => type === 'D').length
   const stateIn = (messages: readonly Message[]) =>
     /\0C(\w{5})/.exec(`\0${messages.find(({ type }) => type === 'E')?.body.toString('latin1') ?? ''}`)?.[1]
+
+  /** The gateway looks every two seconds whether definitions have changed. */
+  const settled = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+  }
 
   async function approvals(): Promise<Approval[]> {
     const answer = await world.operator.call('GET', '/v1/approvals')
@@ -192,6 +206,70 @@ describe('P-05 held is held: published attacks on approvals', () => {
     expect(marksIn(Buffer.from(answer)), answer).toEqual([])
     expect(answer).toMatch(/definitions changed while it waited/)
     await client.end()
+  })
+
+  test.each([
+    [
+      'the name of another table',
+      'DELETE FROM one WHERE id > 0',
+      'ALTER TABLE one RENAME TO gone; ALTER TABLE two RENAME TO one',
+    ],
+    [
+      'a cascade behind it',
+      'DELETE FROM head WHERE id = 3',
+      'ALTER TABLE tail ADD FOREIGN KEY (head) REFERENCES head ON DELETE CASCADE',
+    ],
+    [
+      'a default',
+      'INSERT INTO filled (id) VALUES (50)',
+      "ALTER TABLE filled ALTER COLUMN note SET DEFAULT 'changed'",
+    ],
+  ])('J-02 %s that has changed since the answer makes it another command', async (_what, sql, change) => {
+    const client = await opened('clerk')
+    const ticket = ticketIn(await say(client, sql))
+    expect(ticket).toMatch(TICKET)
+    expect(await ada.approve(ticket)).toMatchObject({ code: 0 })
+    for (const each of change.split('; ')) await world.server.sql(each, [], 'crm')
+    const words = wordsOf(await say(client, sql))
+    expect(words).toMatch(/definitions changed while it waited|Held for approval/)
+    expect(words).not.toMatch(/DELETE \d|INSERT 0/)
+    await client.close()
+  })
+
+  test('J-02 what was approved under one setting of the application does not run under another', async () => {
+    const sql = `UPDATE notes SET note = 'changed' WHERE id = current_setting('app.row')::integer`
+    await settled()
+    const one = await opened('traveller')
+    await say(one, "SET app.row = '99'")
+    const ticket = ticketIn(await say(one, sql))
+    expect(await ada.approve(ticket)).toMatchObject({ code: 0 })
+    const other = await opened('traveller')
+    await say(other, "SET app.row = '98'")
+    expect(ticketIn(await say(other, sql))).not.toBe(ticket)
+    const { client: begun } = await RawClient.open(await targetFor('traveller'), { options: '-c app.row=97' })
+    expect(ticketIn(await say(begun, sql))).not.toBe(ticket)
+    // Somebody who comes again the same way gets it, and in a transaction that sets it for itself.
+    const same = await opened('traveller')
+    await say(same, "SET app.row = '99'")
+    expect(wordsOf(await say(same, sql))).toContain('UPDATE 1')
+    for (const client of [one, other, begun, same]) await client.close()
+  })
+
+  test('what a transaction sets for itself and takes back makes no difference to the next', async () => {
+    const client = await opened('traveller')
+    const sql = `UPDATE notes SET note = 'changed' WHERE id = current_setting('app.row')::integer`
+    const attempt = async (): Promise<Message[]> => {
+      await say(client, 'BEGIN')
+      await say(client, "SET LOCAL app.row = '96'")
+      return say(client, sql)
+    }
+    const ticket = ticketIn(await attempt())
+    expect(ticket).toMatch(TICKET)
+    await say(client, 'ROLLBACK')
+    expect(await ada.approve(ticket)).toMatchObject({ code: 0 })
+    expect(wordsOf(await attempt())).toContain('UPDATE 1')
+    await say(client, 'COMMIT')
+    await client.close()
   })
 
   test('J-03 an approval is for these arguments, this text and this identity', async () => {

@@ -163,6 +163,7 @@ export class PostgresServer {
       throw opening.ended ?? new Failure('canceled', 'The client went away.')
     }
     const state = new ConversationState()
+    state.settings.begin(startup.parameters)
     const knowledge = new SessionKnowledge({
       connection: () => this.#connection(connection.name),
       keeper: (now) => this.#keeper(now, database),

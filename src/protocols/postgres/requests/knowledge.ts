@@ -66,7 +66,9 @@ export class SessionKnowledge implements KnowledgeSource {
     const { overlay } = this.#parts.state
     const beginning = this.#parts.beginning ?? this.#latest()?.beginning
     if (beginning === undefined) return ''
-    return overlay.now.lost ? undefined : describe(beginning, overlay)
+    if (overlay.now.lost) return undefined
+    const definitions = this.#latest()?.fingerprint
+    return `${describe(beginning, overlay)}${definitions === undefined ? '' : `, definitions ${definitions}`}`
   }
 
   /** In labelled reach such a statement is refused; labels that come later find a session they cannot be held to. */

@@ -5,57 +5,95 @@ import type { Groups } from '../pending.ts'
 /** Settings that the server reports, and by which it reads dates, times and intervals: `'01/02/2026'::date`. */
 const MEANT = ['DateStyle', 'IntervalStyle', 'TimeZone'] as const
 
-/**
- * Statements that begin like this change no setting, unless they say so in other words. Of comments only those that
- * hold no other, and lines end as for the server.
- */
-const PLAIN =
-  /^(?:\s|--[^\r\n]*[\r\n]|\/\*[^*/]*\*\/)*(?:begin|start|select|insert|update|delete|merge|values|table|with|show)\b/i
+/** Blanks and comments in front of a statement. Of comments only those that hold no other; lines end as for the server. */
+const FRONT = String.raw`^(?:\s|--[^\r\n]*[\r\n]|/\*[^*/]*\*/)*`
+const beginsWith = (words: string): RegExp => new RegExp(`${FRONT}(?:${words})\\b`, 'i')
+
+/** Statements that begin like this change no setting, unless they say so in other words. */
+const PLAIN = beginsWith(
+  'begin|start|select|insert|update|delete|merge|values|table|with|show|explain|declare|fetch|move|close|copy|lock|' +
+    'prepare|execute|deallocate|savepoint|release|listen|unlisten|notify|analyze|vacuum|set\\s+transaction',
+)
+const COMMITS = beginsWith('commit|end')
+const ROLLS_BACK = beginsWith('rollback|abort')
+const TO_SAVEPOINT = /\bto\b/i
+/** Until the end of the transaction. */
+const LOCAL = beginsWith('set\\s+local')
+/** Settings are again what they were when the session began. */
+const RESETS = /\b(?:reset|discard)\s+all\s*;?\s*$/i
+/** What a client says of itself, and settles nothing. */
+const NO_SETTINGS: ReadonlySet<string> = new Set(['user', 'database', 'application_name'])
 
 const PLAINNESS = new WeakMap<Judgement, boolean>()
 
 /**
- * The settings under which the next statement would be read, in words, for an approval to be bound to. The server
- * reports changes with ReadyForQuery; before that, what was sent since the last one and may change them stands for them.
+ * The settings under which the next statement would be read and run, in words, for an approval to be bound to: those that the
+ * server reports, and whatever this session has sent that may have changed others, in that order. What a
+ * transaction has set for itself goes with it; what was sent in one that is rolled back has not been.
  */
 export class MeantSettings {
   readonly #groups: Groups
   readonly #reported = new Map<string, string>()
-  /** The last group with a command in it that may change settings, and all that were sent since one was settled. */
-  #changedIn = -1
-  #since = ''
   #words = wordsOf(this.#reported)
+  /** Digests of what was sent: all of it, what outlasts the transaction, and what did before it began. */
+  #now = ''
+  #kept = ''
+  #base = ''
+  #beginning = ''
 
   constructor(groups: Groups) {
     this.#groups = groups
   }
 
+  /** The session begins with settings of the client's. */
+  begin(parameters: ReadonlyMap<string, string>): void {
+    const own = [...parameters]
+      .filter(([name]) => !NO_SETTINGS.has(name))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+    this.#beginning = own.length === 0 ? '' : digest('', JSON.stringify(own))
+    this.#now = this.#kept = this.#base = this.#beginning
+  }
+
   /** The server reports a setting. */
   report(name: string, value: string): void {
-    if (MEANT.some((each) => each === name)) this.#reported.set(name, value)
+    if (!MEANT.some((each) => each === name)) return
+    this.#reported.set(name, value)
     this.#words = wordsOf(this.#reported)
   }
 
-  /** A command is sent, in the group that is sent now. */
+  /** A command is sent. */
   sent({ command, judgement }: Permitted): void {
-    if (isPlain(judgement, command.text)) return
-    const hash = createHash('sha256').update(this.#isSettled ? '' : this.#since)
-    hash.update(`${command.text.length}:${command.text}`)
-    for (const value of command.parameters ?? []) {
-      if (value === null) hash.update('null;')
-      else hash.update(`${value.length}:`).update(value)
+    const { text } = command
+    if (isPlain(judgement, text)) return
+    const isOne = judgement.facts.statements.length === 1
+    if (RESETS.test(text)) this.#now = this.#kept = this.#base = this.#beginning
+    else if (isOne && COMMITS.test(text)) this.#now = this.#kept
+    else if (isOne && ROLLS_BACK.test(text) && !TO_SAVEPOINT.test(text)) this.#now = this.#kept = this.#base
+    else {
+      const said = wholeOf(command)
+      this.#now = digest(this.#now, said)
+      if (!isOne || !LOCAL.test(text)) this.#kept = digest(this.#kept, said)
     }
-    this.#since = hash.update(JSON.stringify(command.readings ?? [])).digest('hex')
-    this.#changedIn = this.#groups.groupsSent
+  }
+
+  /** ReadyForQuery; `idle`: no transaction is open. */
+  ready(idle: boolean): void {
+    if (idle && this.#groups.groupsEnded === this.#groups.groupsSent) this.#now = this.#base = this.#kept
   }
 
   get now(): string {
-    return this.#isSettled ? this.#words : `${this.#words} after ${this.#since}`
+    return this.#now === '' ? this.#words : `${this.#words} after ${this.#now}`
   }
+}
 
-  get #isSettled(): boolean {
-    return this.#changedIn < this.#groups.groupsEnded
-  }
+/** Everything that tells one command from another. */
+function wholeOf({ text, parameters = [], readings = [] }: Permitted['command']): string {
+  const values = parameters.map((value) => (value === null ? null : Buffer.from(value).toString('base64')))
+  return JSON.stringify([text, values, readings])
+}
+
+function digest(before: string, said: string): string {
+  return createHash('sha256').update(before).update(said).digest('hex')
 }
 
 function wordsOf(reported: ReadonlyMap<string, string>): string {

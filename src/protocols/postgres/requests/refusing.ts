@@ -90,8 +90,10 @@ export class Refusing {
    */
   async hold(held: Held, text: string, failFast: boolean, of?: Statement): Promise<Permitted> {
     const { session, judge } = this.#around
+    const meaning = judge.meaning()
     const permit = await this.#around.hold(held, failFast ? 0 : session.connection.patienceMs)
-    const same = !judge.labelled || (await judge.holds(text, permit.judgement, of))
+    const same =
+      !judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)
     if (this.#around.over()) throw gone()
     if (same) return permit
     session.finish(permit, 'skipped', '')
