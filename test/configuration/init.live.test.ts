@@ -53,7 +53,11 @@ describe('a database that somebody has', () => {
     expect(told.labels.map((each: { column: string }) => each.column)).toEqual(
       expect.arrayContaining(['full_name', 'email', 'phone']),
     )
-    expect(await readFile(join(place, told.config), 'utf8')).not.toContain(PASSWORD)
+    const written = await readFile(join(place, told.config), 'utf8')
+    expect(written).not.toContain(PASSWORD)
+    expect(written).toContain('questions: 1000')
+    // The key lies beside it: no `git add .` takes it along.
+    expect(await readFile(join(place, told.config, '..', '.gitignore'), 'utf8')).toBe('*\n')
     // Two.
     const gateway = spawn(
       process.execPath,

@@ -91,6 +91,9 @@ async function init(flags: InitFlags): Promise<void> {
     report: reportFault,
   })
   writeFileSync(files.config, text, { mode: 0o600, flag: 'wx' })
+  // The key and what it opens lie here: they are not to be committed by accident.
+  const ignored = join(flags.dir, '.gitignore')
+  if (!existsSync(ignored)) writeFileSync(ignored, '*\n', { mode: 0o600 })
   const commands = nextCommands(files, connection, flags.agent, person, firstQuery(found, labels))
   print(
     flags,

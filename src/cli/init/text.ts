@@ -58,6 +58,12 @@ export function configurationText(wanted: Wanted): string {
       ? ['    labels: {}']
       : ['    labels:', ...labels.map((each) => `      ${key(patternOf(each))}: ${each.label}`)]),
     '',
+    'budgets:',
+    '  - name: agents ask for so many protected values in a day # each value of a list is one; guessing takes many',
+    '    who: { kinds: [agent] }',
+    `    on: [${connection}]`,
+    '    questions: 1000',
+    '',
     'rules:',
     '  - name: agents read, with protected values masked',
     '    who: { groups: [agents] }',
