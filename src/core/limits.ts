@@ -145,6 +145,23 @@ export const LIMITS = {
   decisionsCachedMax: 10_000,
   /** Shapes of statements whose relevant literals are known; each at most the size of an inline statement. */
   shapesLearnedMax: 10_000,
+  /** Entries of the log are at most what 16 bits count (C2SP tlog-tiles), and those appended together this many and large. */
+  logEntryBytesMax: 65_535,
+  logBatchEntriesMax: 10_000,
+  logBatchBytesMax: 16 * 1024 * 1024,
+  /** Names of logs and of keys: C2SP's cosignatures count them in 8 bits. */
+  keyNameBytesMax: 255,
+  /** A signed note: the 16 signatures that must be accepted, at the 5 KB of post-quantum ones, and room beside. */
+  noteBytesMax: 128 * 1024,
+  noteSignaturesMax: 64,
+  /** Hashes of a consistency proof that a witness takes (C2SP tlog-witness). */
+  consistencyProofHashesMax: 63,
+  /** Logs that one witness watches, and requests that it works on at once. */
+  witnessLogsMax: 1_000,
+  witnessRequestsMax: 64,
+  /** From a witness's first byte in to its last byte out, and the wait of a log for one witness. */
+  witnessRequestMs: 10_000,
+  witnessAnswerMs: 5_000,
   /** HTTP request head, and a JSON body that is masked in memory. */
   httpHeadBytesMax: 32 * 1024,
   httpMaskedBodyBytesMax: 8 * 1024 * 1024,

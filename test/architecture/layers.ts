@@ -13,6 +13,7 @@ const LAYERS: readonly Row[] = [
   { folder: 'policy', may: ['core'] },
   { folder: 'masking', may: ['core'] },
   { folder: 'recording', may: ['core'] },
+  { folder: 'evidence', may: ['core'] },
   { folder: 'telemetry', may: ['core'] },
   { folder: 'config', may: ['core'] },
   { folder: 'identity', may: ['core'], note: 'its storage is a port it declares' },
@@ -48,6 +49,7 @@ const LAYERS: readonly Row[] = [
       'policy',
       'sql',
       'recording',
+      'evidence',
       'sample',
       'api/client.ts',
       'main.ts',
@@ -77,7 +79,17 @@ const EFFECT_GLOBALS = [
   'XMLHttpRequest',
 ]
 
-export const PURE = ['core', 'wire', 'sql', 'policy', 'masking'] as const
+export const PURE = [
+  'core',
+  'wire',
+  'sql',
+  'policy',
+  'masking',
+  'evidence/tree',
+  'evidence/note',
+  'evidence/log',
+  'evidence/witness',
+] as const
 
 /** What a pure folder needs all the same. An exception that nothing uses any more is an error too. */
 export const EXCEPTIONS: readonly { readonly path: string; readonly what: string; readonly why: string }[] = [
