@@ -1,0 +1,18 @@
+/**
+ * Evidence: the log of a gateway as a Merkle tree that anybody can hold to its word, the signatures under it, and the
+ * witnesses that keep it from having two. Leaves what an entry says to others: here it is bytes. What decides (`tree`,
+ * `note`, `log`, `witness`) is pure, with SHA-256, Ed25519 and storage handed in, so that it runs in a browser as well;
+ * `system` is this machine. Promise: what is proved is proved by public keys alone, and absence of proof is failure.
+ */
+export { LogReader } from './log/reader.ts'
+export type { LogStorage } from './log/storage.ts'
+export { LogWriter } from './log/writer.ts'
+export { openCheckpoint } from './note/checkpoint.ts'
+export { cosign } from './note/cosignature.ts'
+export { formatSignerKey, parseSignerKey } from './note/keys.ts'
+export { formatNote, parseNote } from './note/note.ts'
+export { nodeEd25519 } from './system/ed25519.ts'
+export { nodeSha256 } from './system/sha256.ts'
+export { CompactRange } from './tree/compact-range.ts'
+export { treeHasher } from './tree/hasher.ts'
+export { verifyConsistency, verifyInclusion } from './tree/proofs.ts'
