@@ -22,6 +22,7 @@ import { addSessionCommands } from './sessions.ts'
 import { SqlError } from './sql-error.ts'
 import { addStartCommand } from './start.ts'
 import { programVersion } from './version.ts'
+import { addWitnessCommands } from './witness.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, later: 75 } as const
 
@@ -42,6 +43,7 @@ const COMMANDS = [
   addConfigCommands,
   addPolicyCommands,
   addDoctorCommand,
+  addWitnessCommands,
 ] as const
 
 function build(): Command {

@@ -9,10 +9,22 @@ export type { LogStorage } from './log/storage.ts'
 export { LogWriter } from './log/writer.ts'
 export { openCheckpoint } from './note/checkpoint.ts'
 export { cosign } from './note/cosignature.ts'
-export { formatSignerKey, parseSignerKey } from './note/keys.ts'
+export {
+  formatSignerKey,
+  formatVerifierKey,
+  parseSignerKey,
+  parseVerifierKey,
+  type SignerKey,
+} from './note/keys.ts'
 export { formatNote, parseNote } from './note/note.ts'
+export { DirectoryStorage, directorySource } from './system/directory-storage.ts'
 export { nodeEd25519 } from './system/ed25519.ts'
 export { nodeSha256 } from './system/sha256.ts'
+export { witnessPost } from './system/witness-post.ts'
+export { startWitnessServer } from './system/witness-server.ts'
+export { WitnessState } from './system/witness-state.ts'
 export { CompactRange } from './tree/compact-range.ts'
 export { treeHasher } from './tree/hasher.ts'
 export { verifyConsistency, verifyInclusion } from './tree/proofs.ts'
+export { collectCosignatures, WitnessClient } from './witness/client.ts'
+export { Witness, type Witnessed, type WitnessStorage } from './witness/witness.ts'
