@@ -1,5 +1,5 @@
 /**
- * `npm run check`: everything that needs no server, in under a minute. What a change must pass before it is shown to
+ * `npm run check`: everything that needs no server; the aim is under a minute. What a change must pass before it is shown to
  * anybody. Exits with 1 if anything failed.
  */
 import { fileURLToPath } from 'node:url'
