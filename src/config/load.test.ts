@@ -144,6 +144,7 @@ describe('a whole configuration', () => {
       labels: [],
       limit: { rowsMax: 1000, bytesMax: 10 * 1024 * 1024 },
       patienceMs: 45_000,
+      sessionsPerIdentity: 50,
       durability: 'written',
       resultBytesKept: 64 * 1024,
     })
@@ -169,6 +170,7 @@ connections:
         labels: [{ pattern: 'customers[].email', label: 'pii.email' }],
         limit: { rowsMax: 7, bytesMax: 1024 },
         patienceMs: 0,
+        sessionsPerIdentity: 50,
         durability: 'fsync',
         resultBytesKept: 0,
       },

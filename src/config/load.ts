@@ -32,6 +32,8 @@ export type ProtocolSchema = {
   readonly settings: z.ZodType
   /** The facts it adds to those every command has, for the conditions of rules. */
   readonly attributes?: Readonly<Record<string, AttributeType>>
+  /** Sessions that one identity may have on a connection that does not say how many; absent: as for a database. */
+  readonly sessionsPerIdentity?: number
   /** What is wrong with a pattern under `labels`, and what to write; undefined when nothing is. */
   readonly labelFault?: (
     pattern: string,
@@ -103,8 +105,7 @@ class Loader {
         const at = [...path, 'labels', pattern]
         this.problems.push(this.#tree.problem(this.#tree.keyAt(at), at, fault.expected, fault.fix))
       }
-      const attributes = protocol.attributes ?? {}
-      found.set(brand<ConnectionName>(name), { common, settings: settings.value, attributes })
+      found.set(brand<ConnectionName>(name), { common, settings: settings.value, protocol })
     }
     return this.problems.length === 0 ? found : undefined
   }
@@ -131,9 +132,7 @@ class Loader {
       labels.set(brand<LabelName>(name), maskingRule(mask, ['labels', name, 'mask'], references))
     }
     const connections = new Map<ConnectionName, Connection>()
-    for (const [name, { common, settings }] of read) {
-      connections.set(name, connectionOf(name, common, settings, references))
-    }
+    for (const [name, each] of read) connections.set(name, connectionOf(name, each, references))
     const rules = this.#rules(root.rules, [...read.keys()], [...labels.keys()], references)
     const version = configVersion(this.#tree.content)
     const cedar = root.cedar === undefined ? undefined : this.#tree.sourceAt(['cedar'])
@@ -141,12 +140,12 @@ class Loader {
       version,
       rules,
       ...(cedar === undefined ? {} : { cedar }),
-      connections: [...read].map(([name, { common, attributes }]) => ({
+      connections: [...read].map(([name, { common, protocol }]) => ({
         name,
         protocol: common.protocol,
         limit: limitOf(common),
         ...(common.tenant === undefined ? {} : { tenant: common.tenant }),
-        attributes,
+        attributes: protocol.attributes ?? {},
       })),
       labels,
     }
@@ -432,15 +431,14 @@ const NO_AGENTS = 'remove it: agents never use the control API'
 type ConnectionRead = {
   readonly common: ConnectionBlock
   readonly settings: unknown
-  readonly attributes: Readonly<Record<string, AttributeType>>
+  readonly protocol: ProtocolSchema
 }
 
 const COMMON: ReadonlySet<string> = new Set(['protocol', ...Object.keys(CONNECTION_FIELDS)])
 
 function connectionOf(
   name: ConnectionName,
-  common: ConnectionBlock,
-  settings: unknown,
+  { common, settings, protocol }: ConnectionRead,
   references: References,
 ): Connection {
   return {
@@ -453,6 +451,8 @@ function connectionOf(
     })),
     limit: limitOf(common),
     patienceMs: common.patience,
+    sessionsPerIdentity:
+      common.sessionsPerIdentity ?? protocol.sessionsPerIdentity ?? LIMITS.sessionsPerIdentity,
     durability: common.durability,
     resultBytesKept: common.resultBytesKept,
   }

@@ -121,6 +121,14 @@ export const CONNECTION_FIELDS = {
   patience: duration({ min: 0, max: LIMITS.patienceMsMax })
     .default(LIMITS.patienceMs)
     .describe('How long a held command waits before it ends as pending. Default 45s.'),
+  sessionsPerIdentity: z
+    .int()
+    .min(1)
+    .max(LIMITS.sessionsMax)
+    .optional()
+    .describe(
+      'Sessions that one identity may have open on this connection at once. Default 50 for PostgreSQL, 1000 for HTTP.',
+    ),
   durability: z
     .enum(['written', 'fsync'])
     .default('written')

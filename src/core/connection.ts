@@ -16,6 +16,8 @@ export type Connection<Settings = unknown> = {
   readonly limit: ResultLimit
   /** How long a held command waits inline before it ends as pending, in milliseconds. */
   readonly patienceMs: number
+  /** Sessions that one identity chain may have open on it at once. */
+  readonly sessionsPerIdentity: number
   readonly durability: Durability
   /** Result bytes kept in the recording per command; beyond it only counted. */
   readonly resultBytesKept: number

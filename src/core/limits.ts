@@ -69,6 +69,10 @@ export const LIMITS = {
   outboxBytesMax: 1024 * 1024,
   /** Sessions of one gateway, and unauthenticated sockets of one source address. */
   sessionsMax: 20_000,
+  /** Of one identity on one database connection: enough for a pool, and less than a server's usual hundred. */
+  sessionsPerIdentity: 50,
+  /** The same for HTTP, where a session costs the upstream nothing and clients open sockets as they please. */
+  httpSessionsPerIdentity: 1_000,
   handshakesPerSourceMax: 2_000,
   /** The shortest and longest life of a minted credential. */
   credentialTtlMsMin: 1_000,

@@ -1,5 +1,5 @@
 import type { Clock, ConfigVersion, Journal, Network, RandomBytes, SessionId } from '../core/index.ts'
-import { GatewayError, LIMITS, newSessionId } from '../core/index.ts'
+import { describeChain, GatewayError, LIMITS, newSessionId } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { JudgementCache } from './judgements.ts'
 import type { ApprovalDesk, BudgetDesk } from './ports.ts'
@@ -33,6 +33,8 @@ export class Gateway {
   readonly judgements = new JudgementCache()
   readonly #random: RandomBytes
   readonly #live = new Map<SessionId, { session: Session; openedAt: number }>()
+  /** How many live sessions each identity chain has on each connection. */
+  readonly #perIdentity = new Map<string, number>()
   #policy: Policy
   #config: ConfigVersion
   #draining = false
@@ -85,6 +87,15 @@ export class Gateway {
         retry: 'later',
       })
     }
+    const place = placeOf(opening)
+    const there = this.#perIdentity.get(place) ?? 0
+    const { name, sessionsPerIdentity } = opening.connection
+    if (there >= sessionsPerIdentity) {
+      throw new GatewayError('limit_exceeded', `Close a session first: you have ${there} open on ${name}.`, {
+        remedy: 'Share sessions in a pool. An administrator may raise sessionsPerIdentity of the connection.',
+        retry: 'later',
+      })
+    }
     const now = this.clock.now()
     const id = newSessionId(now, this.#random)
     this.journal.append(id, {
@@ -104,6 +115,7 @@ export class Gateway {
     this.journal.flush()
     const session = new Session(this, id, opening)
     this.#live.set(id, { session, openedAt: now })
+    this.#perIdentity.set(place, there + 1)
     this.#onChange?.('open', { id, opening, openedAt: now, commands: 0 })
     return session
   }
@@ -156,6 +168,10 @@ export class Gateway {
     const live = this.#live.get(session.id)
     if (live === undefined) return
     this.#live.delete(session.id)
+    const place = placeOf(session.opening)
+    const others = (this.#perIdentity.get(place) ?? 1) - 1
+    if (others === 0) this.#perIdentity.delete(place)
+    else this.#perIdentity.set(place, others)
     this.#onChange?.('close', {
       id: session.id,
       opening: session.opening,
@@ -164,4 +180,8 @@ export class Gateway {
     })
     if (this.#live.size === 0) this.#onEmpty?.()
   }
+}
+
+function placeOf({ chain, connection }: Opening): string {
+  return `${connection.name} ${describeChain(chain)}`
 }

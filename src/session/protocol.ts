@@ -25,6 +25,8 @@ export type Protocol = {
   readonly settings: ZodType
   /** Facts that this protocol adds to those every command has. */
   readonly attributes: Readonly<Record<string, AttributeType>>
+  /** Sessions that one identity may have on a connection that does not say how many; absent: as for a database. */
+  readonly sessionsPerIdentity?: number
   /** What is wrong with a pattern that gives a label on such a connection, and what to write instead. */
   readonly labelFault: (
     pattern: string,

@@ -256,6 +256,20 @@ describe('the gateway', () => {
     expect(world.gateway.sessions()).toEqual([])
   })
 
+  it('gives one identity no more sessions on a connection than the connection says, and each back that ends', async () => {
+    const { world, session } = await open()
+    const { sessionsPerIdentity } = session.opening.connection
+    const more = Array.from({ length: sessionsPerIdentity - 1 }, () => world.gateway.open(session.opening))
+    expect(() => world.gateway.open(session.opening)).toThrow(
+      expect.objectContaining({ code: 'limit_exceeded', retry: 'later' }),
+    )
+    const [first] = session.opening.chain
+    world.gateway.open({ ...session.opening, chain: [{ ...first, name: 'another' }] }).close('client left')
+    more[0]?.close('client left')
+    expect(() => world.gateway.open(session.opening)).not.toThrow()
+    expect(() => world.gateway.open(session.opening)).toThrow()
+  })
+
   it('ends those who idle at once, and those who work when they have come to rest', async () => {
     const { world, session } = await open()
     let busy = true

@@ -3,7 +3,7 @@
  * judged, JSON is masked by path. Leaves framing to node:http and undici, decisions and evidence to the session.
  * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld.
  */
-import type { Connection } from '../../core/index.ts'
+import { type Connection, LIMITS } from '../../core/index.ts'
 import type { Protocol } from '../../session/index.ts'
 import { HttpServer } from './client.ts'
 import { labelFault } from './labels.ts'
@@ -15,6 +15,7 @@ export const http: Protocol = {
   name: 'http',
   settings: httpSettings,
   attributes: { method: 'string', path: 'string', route: 'string', query: 'string' },
+  sessionsPerIdentity: LIMITS.httpSessionsPerIdentity,
   labelFault,
   async probe(ports, connection) {
     return isOurs(connection) ? await probeHttp(ports, connection) : []
