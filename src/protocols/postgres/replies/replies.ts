@@ -501,11 +501,13 @@ export class Replies implements FrameSink {
   /** An error in the extended protocol: the server discards everything up to the next Sync. */
   #failExtended(outcome: OutcomeHead['outcome'], tag: string): void {
     const taken = this.#state.pending.takeToSync()
+    // What failed may be the Parse or the Bind of a command that was to follow: its record says with what.
+    const told = taken.findIndex(({ kind }) => kind === 'execute')
     for (const [i, each] of [...taken.entries()].toReversed()) {
       if ('undo' in each) each.undo?.()
       // Skipped with the rest: it will not be answered.
       if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
-      this.#end(each, i === 0 ? outcome : 'skipped', i === 0 ? tag : '')
+      this.#end(each, i === 0 ? outcome : 'skipped', i === told ? tag : '')
     }
     if (this.#state.pending.length === 0) this.#state.skipping = true
     this.#wake()

@@ -360,6 +360,17 @@ group('what nobody asked for', () => {
 })
 
 group('errors of the server', () => {
+  it('at Parse are in the record of the command that was to follow: not run, and why', async () => {
+    const stage = await open()
+    const answer = fails('42P01', 'no such relation')
+    stage.server.answer('SELECT 7', { ...answer, at: 'parse' } as typeof answer)
+    const client = await stage.client()
+    const one = [parse('SELECT 1'), bind(), execute()]
+    await client.say([parse('SELECT 7'), bind(), execute(), ...one, sync], 1)
+    const outcomes = stage.world.entries('outcome').map(({ head }) => `${head.n} ${head.outcome} ${head.tag}`)
+    expect(outcomes.toSorted()).toEqual(['1 skipped 42P01', '2 skipped '])
+  })
+
   it('in a pipeline discard to Sync and leave the other groups alone', async () => {
     const stage = await open()
     stage.server.answer('SELECT 7', fails('22012', 'division by zero'))
