@@ -52,6 +52,8 @@ export type Portal = {
   restApproved?: true
   /** A cursor WITH HOLD: it stays when its transaction is committed. */
   readonly hold?: boolean
+  /** What a portal of EXECUTE or FETCH ran when it began: its rows are those, whatever has the name later. */
+  begun?: Judgement
 }
 
 /** What the server still owes an answer for, in order. */

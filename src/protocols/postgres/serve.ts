@@ -178,7 +178,7 @@ export class PostgresServer {
       knowledge,
       {
         statement: (name) => state.statements.get(name),
-        cursor: (name) => state.portals.get(name)?.statement,
+        cursor: (name) => state.portals.get(name),
       },
       (planned, path) => estimateRows(this.#ports, connection, database, path, planned),
     )

@@ -203,8 +203,9 @@ export class CatalogueKeeper {
     return this.#client
   }
 
+  /** With it what sessions begin with: a server may be given another search path while they are there. */
   async #readFingerprint(client: UpstreamClient): Promise<string> {
-    return JSON.stringify(await client.query(fingerprintQuery))
+    return JSON.stringify([await client.query(fingerprintQuery), await client.query(BEGINNING_QUERY)])
   }
 
   #poll(): void {
@@ -214,10 +215,12 @@ export class CatalogueKeeper {
         .catch((error: unknown) => {
           this.#drop()
           this.invalidate()
-          this.#ports.report(error)
+          // Whoever left last has ended the session over which it was being asked.
+          if (this.#users > 0) this.#ports.report(error)
         })
         .finally(() => {
-          if (this.#users > 0 && this.#timer === undefined) this.#poll()
+          if (this.#users === 0) this.#drop()
+          else if (this.#timer === undefined) this.#poll()
         })
     })
   }

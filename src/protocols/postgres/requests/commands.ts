@@ -12,7 +12,7 @@ import type {
 import { NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
 import type { Planned } from './estimate.ts'
 import { explained } from './estimate.ts'
-import type { Statement } from '../pending.ts'
+import type { Portal, Statement } from '../pending.ts'
 import { judgeAnew } from './plans.ts'
 import type { BoundParameters } from '../startup/upstream.ts'
 
@@ -26,6 +26,10 @@ export type Knowledge = {
   readonly context: AnalysisContext
   /** Between which changes of definitions it was so; absent: without labels it does not matter. */
   readonly moment?: object
+  /** The labels it was found by: another object when they are configured anew. */
+  readonly labelling?: object
+  /** The session has changed nothing that gives names their meaning. */
+  readonly asBegun?: boolean
 }
 
 /**
@@ -63,7 +67,7 @@ export interface KnowledgeSource {
 /** What this session has prepared and opened, by name. */
 export type NamedStatements = {
   statement(name: string): Statement | undefined
-  cursor(name: string): Statement | undefined
+  cursor(name: string): Portal | undefined
 }
 
 /**
@@ -82,6 +86,10 @@ const HIDDEN: ParseResult = {
 const EFFECTS = new WeakMap<Judgement, readonly (readonly Effect[])[]>()
 /** When they were made. */
 const MOMENTS = new WeakMap<Judgement, object>()
+/** By which labels they were made. */
+const LABELLINGS = new WeakMap<Judgement, object>()
+/** Those of sessions in which names mean what they did at the beginning. */
+const AS_BEGUN = new WeakSet<Judgement>()
 const NO_EFFECTS: readonly (readonly Effect[])[] = []
 
 const BACKSLASH = 0x5c
@@ -185,16 +193,19 @@ export class Judge {
     return this.effects(judgement).flatMap((each) =>
       each.flatMap((effect) => {
         if (effect.kind === 'run') return this.#named.statement(effect.name) ?? []
-        return effect.kind === 'fetch' ? (this.#named.cursor(effect.name) ?? []) : []
+        return effect.kind === 'fetch' ? (this.#named.cursor(effect.name)?.statement ?? []) : []
       }),
     )
   }
 
-  /** What is decided about a query that PREPARE or DECLARE holds. */
-  query(query: QueryTree): Judgement {
+  /**
+   * What is decided about a query that PREPARE or DECLARE holds, when the server has made its name. Undefined: what it
+   * means to the server is not known, because definitions may have changed since the command was judged.
+   */
+  query(query: QueryTree, by: Judgement): Judgement | undefined {
     const knowledge = this.#knowledge.current()
-    // Not known at the moment: whoever uses it has it judged again.
-    if (knowledge === undefined) return this.#session.judge('', undefined, opaqueFacts())
+    // What its own session changes is followed by its effects.
+    if (knowledge === undefined || !(by.facts.redefines || this.isCalm(by))) return undefined
     return this.#query(query, knowledge)
   }
 
@@ -203,8 +214,10 @@ export class Judge {
     return this.#noted(this.#session.judge(knowledge.scope, undefined, facts), knowledge)
   }
 
-  #noted(judgement: Judgement, { moment }: Knowledge): Judgement {
+  #noted(judgement: Judgement, { moment, labelling, asBegun }: Knowledge): Judgement {
+    if (asBegun === true) AS_BEGUN.add(judgement)
     if (moment !== undefined) MOMENTS.set(judgement, moment)
+    if (labelling !== undefined) LABELLINGS.set(judgement, labelling)
     return judgement
   }
 
@@ -229,19 +242,22 @@ export class Judge {
     return sameJudgement(now, judgement)
   }
 
-  /** What was decided about a statement of this session, or is decided now. Undefined: it has to be read again. */
+  /**
+   * What was decided about a statement of this session, or is decided now. Undefined: it has to be read again. Throws
+   * `conflict` when its names mean something else by now: the server may run it by either meaning.
+   */
   anew(statement: Statement, knowledge = this.#knowledge.current()): Judged | undefined {
     if (statement.local !== undefined) return statement
     if (knowledge === undefined) return undefined
     if (this.#stands(statement.judgement, knowledge)) return statement
     if (statement.query !== undefined) {
-      judgeAnew(statement, this.#query(statement.query, knowledge))
+      this.#replace(statement, this.#query(statement.query, knowledge))
       return statement
     }
     const sql = Buffer.from(statement.text)
     const judged = this.bytes(sql, 0, sql.length, true, undefined, knowledge)
     if (judged === undefined) return undefined
-    if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
+    this.#replace(statement, judged.judgement)
     return judged
   }
 
@@ -250,8 +266,31 @@ export class Judge {
     const known =
       statement.query === undefined ? undefined : this.anew(statement, await this.#knowledge.ready())
     const judged = known ?? (await this.later(Buffer.from(statement.text), true, estimating))
-    if (judged.judgement !== statement.judgement) judgeAnew(statement, judged.judgement)
+    this.#replace(statement, judged.judgement)
     return judged
+  }
+
+  #replace(statement: Statement, judgement: Judgement): void {
+    if (judgement === statement.judgement) return
+    if (this.#hasMoved(statement.judgement, judgement)) throw movedOn('26000')
+    judgeAnew(statement, judgement)
+  }
+
+  /**
+   * The server keeps what the names of a statement, cursor or portal meant when it was made, or finds it anew, by rules of
+   * its own (https://www.postgresql.org/docs/current/sql-prepare.html, "Notes"): only where both come to the same is it
+   * known what its rows are. What runs others by their names keeps nothing before it runs.
+   */
+  #hasMoved(before: Judgement, now: Judgement): boolean {
+    if (!this.labelled || before.facts.class === 'opaque' || this.#runsNames(before)) return false
+    return !meansTheSame(before, now)
+  }
+
+  /** A portal of EXECUTE or FETCH begins to run: from now on its rows are those of what had the name. Throws `conflict`. */
+  begin(portal: Portal, judgement: Judgement): void {
+    if (!this.labelled || !this.#runsNames(judgement)) return
+    if (portal.begun !== undefined && !meansTheSame(portal.begun, judgement)) throw movedOn('34000')
+    portal.begun ??= judgement
   }
 
   /**
@@ -332,8 +371,11 @@ export class Judge {
     // It is about the same command: what is known of that one is known of this.
     const moment = MOMENTS.get(judgement)
     const effects = EFFECTS.get(judgement)
+    const labelling = LABELLINGS.get(judgement)
     if (moment !== undefined) MOMENTS.set(estimated, moment)
     if (effects !== undefined) EFFECTS.set(estimated, effects)
+    if (labelling !== undefined) LABELLINGS.set(estimated, labelling)
+    if (AS_BEGUN.has(judgement)) AS_BEGUN.add(estimated)
     return { text, judgement: estimated }
   }
 
@@ -368,10 +410,11 @@ export class Judge {
 
   /** What runs a statement or cursor by its name runs what has that name then: a portal does not keep it. */
   #stands(judgement: Judgement, knowledge: Knowledge): boolean {
-    const runs = this.effects(judgement).some((each) =>
-      each.some(({ kind }) => kind === 'run' || kind === 'fetch'),
-    )
-    return !runs && this.#session.stands(knowledge.scope, judgement)
+    return !this.#runsNames(judgement) && this.#session.stands(knowledge.scope, judgement)
+  }
+
+  #runsNames(judgement: Judgement): boolean {
+    return this.effects(judgement).some((each) => each.some(({ kind }) => kind === 'run' || kind === 'fetch'))
   }
 
   #scope(): string {
@@ -411,11 +454,26 @@ export class Judge {
   }
 
   #factsOfNames(knowledge: Knowledge): NamedFacts {
-    const factsOf = (statement: Statement | undefined): Facts | undefined =>
-      statement === undefined ? undefined : this.#standing(statement, knowledge)?.facts
+    const known = (statement: Statement): Judgement | undefined => {
+      const now = this.#standing(statement, knowledge)
+      return now === undefined || this.#hasMoved(statement.judgement, now) ? undefined : now
+    }
     return {
-      prepared: (name) => factsOf(this.#named.statement(name)),
-      cursor: (name) => factsOf(this.#named.cursor(name)),
+      prepared: (name) => {
+        const statement = this.#named.statement(name)
+        return statement === undefined ? undefined : known(statement)?.facts
+      },
+      cursor: (name) => {
+        const portal = this.#named.cursor(name)
+        const now = portal === undefined ? undefined : known(portal.statement)
+        if (portal === undefined || now === undefined) return undefined
+        if (this.#runsNames(now)) {
+          // Fetching from it may be what begins to run it.
+          if (portal.begun !== undefined && !meansTheSame(portal.begun, now)) return undefined
+          portal.begun ??= now
+        }
+        return now.facts
+      },
     }
   }
 
@@ -449,6 +507,26 @@ const CHANGES_MEANING = /search_path|\brole\b|session\s+authorization|set_config
 
 function sameJudgement(a: Judgement, b: Judgement): boolean {
   return a === b || inWords(a) === inWords(b)
+}
+
+/**
+ * Under other labels than before, it is the relations and functions that have to be the same. Without any labels it was not
+ * looked what names meant; sessions that had changed it by then are ended, and it must not have changed since.
+ */
+function meansTheSame(before: Judgement, now: Judgement): boolean {
+  if (!LABELLINGS.has(before)) return AS_BEGUN.has(now)
+  if (LABELLINGS.get(before) === LABELLINGS.get(now)) return sameJudgement(before, now)
+  const used = ({ facts }: Judgement): string => JSON.stringify([facts.reads, facts.writes, facts.calls])
+  return used(before) === used(now)
+}
+
+function movedOn(sqlstate: '26000' | '34000'): GatewayError {
+  return new GatewayError('conflict', 'Prepare it again: its names mean something else now.', {
+    remedy:
+      'It was made under other definitions, or another search path, and the server may run it by either.',
+    retry: 'only-if-changed',
+    facts: { sqlstate },
+  })
 }
 
 /** What the planner said is no definition; masks follow from labels. */

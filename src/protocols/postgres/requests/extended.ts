@@ -260,6 +260,7 @@ export class Extended {
   }
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
+    if (portal !== undefined) this.#judge.begin(portal, judged.judgement)
     const command = commandOf(this.#refusing.command('execute', judged, portal?.statement), portal)
     const approved =
       portal?.approved === this.#session.policyVersion &&

@@ -40,6 +40,8 @@ export class SessionKnowledge implements KnowledgeSource {
   #knowledge: Knowledge | undefined
   #frame: Overlay['now'] | undefined
   #moved: boolean
+  /** What a session would have begun with when this one was first looked at. */
+  #defaults: string | undefined
 
   constructor(parts: KnowledgeParts) {
     this.#parts = parts
@@ -205,6 +207,10 @@ export class SessionKnowledge implements KnowledgeSource {
 
   #from(known: Known): Knowledge {
     if (this.#moved) throw beganBefore()
+    const defaults = JSON.stringify(known.beginning)
+    this.#defaults ??= defaults
+    // Sessions that are there may have the new ones or keep the old ones: it depends on where they were changed.
+    if (defaults !== this.#defaults) throw begunOtherwise()
     const { overlay } = this.#parts.state
     if (known === this.#known && overlay.now === this.#frame && this.#knowledge !== undefined)
       return this.#knowledge
@@ -216,9 +222,16 @@ export class SessionKnowledge implements KnowledgeSource {
       scope: `epoch ${catalogue.epoch} of ${fingerprint}, ${describe(beginning, overlay)}`,
       context: { catalogue, overlay, ...beginning },
       moment: known.moment,
+      ...(this.#connection === undefined ? {} : { labelling: this.#connection }),
+      asBegun: isAsBegun(overlay),
     }
     return this.#knowledge
   }
+}
+
+function isAsBegun({ now }: Overlay): boolean {
+  const set = [now.path, now.pathLocal, now.role, now.roleLocal]
+  return set.every((each) => each === undefined) && now.made.size === 0 && !now.lost
 }
 
 /** Everything about a session that facts depend on, in words: sessions of the same description share decisions. */
@@ -231,6 +244,14 @@ function describe(beginning: Beginning, overlay: Overlay): string {
     .update(JSON.stringify([...made]))
     .digest('hex')
   return `${words}, made ${all}${lost ? ', lost' : ''}`
+}
+
+function begunOtherwise(): GatewayError {
+  return new GatewayError('denied', 'Connect again: the search path that sessions begin with has changed.', {
+    remedy:
+      'What names mean in this session is not known any more, so protected columns could not be told from others.',
+    retry: 'only-if-changed',
+  })
 }
 
 function beganBefore(): GatewayError {

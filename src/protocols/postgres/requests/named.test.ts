@@ -132,6 +132,20 @@ group('a portal that runs what has a name', () => {
   })
 })
 
+group('where a cursor stands', () => {
+  it('is in no approval: nobody is asked about CURRENT OF, in whatever form it comes (P-05)', async () => {
+    const stage = await open({ rules: REVIEWED_RULES })
+    const client = await stage.client()
+    const update = "UPDATE orders SET state = 'x' WHERE CURRENT OF c"
+    expect(script(await client.say([query(update)]))).toContainEqual(REFUSED)
+    expect(script(await client.say([parse(update), bind(), execute(), sync]))).toContainEqual(REFUSED)
+    await client.say([parse(update, 'u'), sync])
+    expect(script(await client.say([query('EXECUTE u')]))).toContainEqual(REFUSED)
+    expect(stage.world.waiting()).toEqual([])
+    expect(stage.ran()).toEqual([])
+  })
+})
+
 group('a cursor of SQL', () => {
   it('is masked as its query is, in every message that reads it (P-02)', async () => {
     const stage = await open()
@@ -406,7 +420,10 @@ group('a change of what names mean', () => {
     await client.query('SET search_path = pg_catalog')
     await client.query('SELECT 1')
     const heard = await client.say([bind({ statement: 's' }), execute(), sync])
-    expect(script(heard)).toEqual([REFUSED, 'ready idle'])
+    expect(script(heard)).toEqual([
+      'error 26000 Prepare it again: its names mean something else now.',
+      'ready idle',
+    ])
   })
 
   it('counts at once in its own group', async () => {

@@ -60,9 +60,7 @@ export class Aftermath {
     const kept = effects.filter((effect) => this.#isKept(effect))
     if (kept.length === 0) return undefined
     const failed = this.#state.status === STATUS_BYTES.failed
-    const undo = kept.map((effect) =>
-      this.#apply(effect, permit.command.text, this.#state.groupsSent, failed),
-    )
+    const undo = kept.map((effect) => this.#apply(effect, permit, this.#state.groupsSent, failed))
     return () => {
       for (const each of undo.toReversed()) each()
     }
@@ -72,7 +70,7 @@ export class Aftermath {
   acknowledged(permit: Permitted, statement: number, tag: string): void {
     for (const effect of this.#judge.effects(permit.judgement)[statement] ?? []) {
       // COMMIT of a failed transaction is answered as what it comes to.
-      this.#apply(effect, permit.command.text, this.#state.groupsEnded, tag === 'ROLLBACK')
+      this.#apply(effect, permit, this.#state.groupsEnded, tag === 'ROLLBACK')
     }
   }
 
@@ -133,16 +131,20 @@ export class Aftermath {
     return undefined
   }
 
-  #apply(effect: Effect, text: string, group: number, failed: boolean): () => void {
+  #apply(effect: Effect, by: Permitted, group: number, failed: boolean): () => void {
     const state = this.#state
     switch (effect.kind) {
-      case 'prepare':
-        if (!this.#isRoomFor(text)) return state.statements.delete(effect.name)
-        return state.statements.set(effect.name, this.#statement(text, effect.query))
-      case 'declare':
-        if (!this.#isRoomFor(text)) return state.portals.delete(effect.name)
+      case 'prepare': {
+        const statement = this.#statement(by, effect.query)
+        return statement === undefined
+          ? state.statements.delete(effect.name)
+          : state.statements.set(effect.name, statement)
+      }
+      case 'declare': {
+        const statement = this.#statement(by, effect.query)
+        if (statement === undefined) return state.portals.delete(effect.name)
         return state.portals.set(effect.name, {
-          statement: this.#statement(text, effect.query),
+          statement,
           parameters: [],
           formats: [],
           approved: undefined,
@@ -152,6 +154,7 @@ export class Aftermath {
           bytes: 0,
           hold: effect.hold,
         })
+      }
       case 'deallocate':
         return effect.name === undefined ? state.statements.clear() : state.statements.delete(effect.name)
       case 'close':
@@ -169,8 +172,10 @@ export class Aftermath {
     }
   }
 
-  #statement(text: string, query: QueryTree): Statement {
-    const judgement = this.#judge.query(query)
+  /** Undefined: nobody knows what it will run, so the name is not known. */
+  #statement({ command: { text }, judgement: by }: Permitted, query: QueryTree): Statement | undefined {
+    const judgement = this.#isRoomFor(text) ? this.#judge.query(query, by) : undefined
+    if (judgement === undefined) return undefined
     return { text, settings: this.#state.settings.now, query, judgement, plan: plansFor(judgement)[0] }
   }
 

@@ -4,6 +4,7 @@ import type { Held, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping } from '../../../session/index.ts'
 import { encodeServer, STATUS_BYTES } from '../../../wire/postgres/index.ts'
 import type { Estimating, Judge, Judged } from './commands.ts'
+import { saysCurrentOf } from './current-of.ts'
 import { errorBytes, positionOf } from '../errors.ts'
 import type { LocalAnswers } from '../local/local-answers.ts'
 import type { Statement } from '../pending.ts'
@@ -61,6 +62,7 @@ export class Refusing {
     const { judge, state } = this.#around
     const behind = judge.behind(judgement)
     const shown = behind.map((each) => `\n/* ${each.text} */`)
+    if ([text, ...shown].some(saysCurrentOf)) throw standsOnCursor()
     const command = { ...asked, text: text + shown.join('') }
     // psql sends a semicolon that a driver leaves out: the same command all the same.
     const canonical = command.text.trim().replace(/[\s;]+$/, '')
@@ -157,6 +159,13 @@ export class Refusing {
     }
     this.#around.follow()
   }
+}
+
+function standsOnCursor(): GatewayError {
+  return new GatewayError('denied', 'Name the row by its key: CURRENT OF cannot wait for approval.', {
+    remedy: 'An approval is for a text and its values. Where a cursor stands is in neither.',
+    retry: 'only-if-changed',
+  })
 }
 
 function gone(): GatewayError {
