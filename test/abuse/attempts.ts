@@ -26,6 +26,14 @@ const blind = (id: string, technique: string, ...sql: string[]): Attempt => ({
   blind: true,
 })
 
+const MANY_SETTINGS = [
+  "('app.a', 'b')",
+  "('standard_conforming_strings', 'off')",
+  ...Array.from({ length: 300 }, (_, i) => `('app.a', 'c${i}')`),
+]
+  .map((each) => `(set_config(${each.slice(1, -1)}, false))`)
+  .join(', ')
+
 const NAMES: readonly Attempt[] = [
   one('plain', 'names', `SELECT email FROM ${C} LIMIT 3`),
   one('star', 'names', `SELECT * FROM ${C} LIMIT 3`),
@@ -887,6 +895,20 @@ const NAMED: readonly Attempt[] = [
           query('FETCH ALL FROM c'),
         ]),
         readies: 1,
+      },
+    ],
+  },
+  {
+    id: 'setting-in-many-rows',
+    technique: 'prepared',
+    // Behind it a backslash hides a quote from who has not seen it.
+    raw: [
+      {
+        bytes: Buffer.concat([
+          query(`SELECT count(*) FROM (VALUES ${MANY_SETTINGS}) z`),
+          query(`SELECT '\\', ' || email, upper(company) -- ' AS x --\n FROM ${C} ORDER BY id LIMIT 3`),
+        ]),
+        readies: 2,
       },
     ],
   },

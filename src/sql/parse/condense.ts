@@ -1,7 +1,7 @@
 /**
  * Makes the tree of a long statement small enough for the main thread, without changing what can be told from it.
- * A bulk INSERT of 10,000 rows is one row shape 10,000 times: rows of constants that look alike are kept once, so are
- * the constants of IN lists and arrays (and how many they were), long strings are cut, and fields that no fact looks at are dropped.
+ * A bulk INSERT of 10,000 rows is one row shape 10,000 times: rows of plain values that look alike are kept once, so are
+ * the constants of IN lists and arrays (and how many they were), long strings are cut, and where something stood is dropped.
  * Runs only in the parser worker, whose stack is deep enough for a recursive walk.
  */
 
@@ -20,12 +20,6 @@ const DROPPED = new Set([
   'rexpr_list_start',
   'rexpr_list_end',
   'funcformat',
-  'relpersistence',
-  'inh',
-  'limitOption',
-  'defaction',
-  'row_format',
-  'is_local',
 ])
 
 export function condense(value: Json): Json {
@@ -46,33 +40,80 @@ function mayRepeat(key: string): boolean {
 }
 
 function distinct(list: readonly Json[], key: string): Json[] {
-  const seen = new Set<string>()
-  const kept: Json[] = []
-  let constants = 0
-  for (const each of list) {
-    const isRow = key === 'valuesLists'
-    if (isRow || isConstant(each)) {
-      if (!isRow) constants++
-      const shape = isRow ? JSON.stringify(each, blindToConstants) : 'constant'
-      if (seen.has(shape)) continue
-      seen.add(shape)
+  return key === 'valuesLists' ? distinctRows(list) : distinctConstants(list)
+}
+
+function distinctConstants(list: readonly Json[]): Json[] {
+  const constants = list.filter(isConstant).length
+  const first = list.findIndex(isConstant)
+  const kept = list.filter((each, i) => i === first || !isConstant(each)).map(condense)
+  return constants > 1 ? kept.map((each) => (isConstant(each) ? standingFor(each, constants) : each)) : kept
+}
+
+/** A row with anything but plain values in it is kept, wherever it stands: what it asks or sets may be its own. */
+function distinctRows(rows: readonly Json[]): Json[] {
+  const kept: { readonly row: Json; times: number }[] = []
+  const seen = new Map<string, { times: number }>()
+  for (const each of rows) {
+    const items = itemsOf(each)
+    const shape = items?.every(isPlain) === true ? JSON.stringify(each, blindToConstants) : undefined
+    const same = shape === undefined ? undefined : seen.get(shape)
+    if (same !== undefined) {
+      same.times++
+      continue
     }
     // The items of one row are its columns: their number is a fact, so a row keeps them all.
-    kept.push(isRow ? keepRow(each) : condense(each))
+    const row = items === undefined ? condense(each) : { List: { items: items.map(condense) } }
+    const one = { row, times: 1 }
+    kept.push(one)
+    if (shape !== undefined) seen.set(shape, one)
   }
-  return constants > 1 ? kept.map((each) => standingFor(each, constants)) : kept
+  return kept.map(({ row, times }) => (times === 1 ? row : standingFor(row, times)))
+}
+
+/** A value that comes from nowhere but the text and the clock, and sets nothing. */
+function isPlain(value: Json): boolean {
+  if (!isObject(value)) return false
+  const { TypeCast: cast, A_ArrayExpr: array, A_Expr: expression, FuncCall: call } = value
+  if (isObject(cast)) return isPlain(cast['arg'] ?? null)
+  if (isObject(array)) return arePlain(array['elements'])
+  if (isObject(expression))
+    return [expression['lexpr'], expression['rexpr']].every((each) => each === undefined || isPlain(each))
+  if (isObject(call)) {
+    const { funcname, args, funcformat: _format, location: _location, ...others } = call
+    return Object.keys(others).length === 0 && lastOf(funcname) !== 'set_config' && arePlain(args)
+  }
+  return ['A_Const', 'ParamRef', 'SetToDefault', 'SQLValueFunction'].some((kind) => kind in value)
+}
+
+function arePlain(list: Json | undefined): boolean {
+  return list === undefined || (isList(list) && list.every(isPlain))
+}
+
+function lastOf(name: Json | undefined): Json | undefined {
+  const last = isList(name) ? name.at(-1) : undefined
+  return isObject(last) && isObject(last['String']) ? last['String']['sval'] : undefined
 }
 
 /** Where it stood is left out of the tree, so that this is free to say for how many it stands: see `constantsIn`. */
-function standingFor(each: Json, constants: number): Json {
-  if (!isObject(each)) return each
-  const constant = each['A_Const']
-  return isObject(constant) ? { A_Const: { ...constant, location: -constants } } : each
+function standingFor(value: Json, times: number): Json {
+  if (isList(value)) return value.map((each) => standingFor(each, times))
+  if (!isObject(value)) return value
+  const made: Record<string, Json> = {}
+  for (const key of Object.keys(value)) {
+    const child = value[key] ?? null
+    if (key !== 'A_Const' || !isObject(child)) made[key] = standingFor(child, times)
+    else {
+      const before = typeof child['location'] === 'number' ? -child['location'] : 1
+      made[key] = { ...child, location: -before * times }
+    }
+  }
+  return made
 }
 
-function keepRow(row: Json): Json {
+function itemsOf(row: Json): readonly Json[] | undefined {
   const items = isObject(row) && isObject(row['List']) ? row['List']['items'] : undefined
-  return isList(items) ? { List: { items: items.map(condense) } } : condense(row)
+  return isList(items) ? items : undefined
 }
 
 function blindToConstants(key: string, value: Json): Json | undefined {

@@ -86,7 +86,7 @@ export function constantText(node: Node | undefined): string | undefined {
   return undefined
 }
 
-/** For how many a constant stands: in the condensed tree of a long statement those of one list are kept once. */
+/** For how many a constant stands: in the condensed tree of a long statement those of one list are kept once, and so are rows. */
 export function constantsIn({ location = 0 }: A_Const): number {
   return location < -1 ? -location : 1
 }
