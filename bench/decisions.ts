@@ -147,6 +147,7 @@ function sourceOf(knowledge: Knowledge): KnowledgeSource {
     ready: () => Promise.resolve(knowledge),
     moves: () => undefined,
     userCode: () => undefined,
+    isExact: () => true,
     meaning: () => knowledge.scope,
   }
 }

@@ -39,6 +39,8 @@ export type Output = {
   readonly labels?: readonly LabelName[]
   /** The value is more than an untouched copy of one labelled source: it is hidden whole or not at all. */
   readonly computed?: true
+  /** Some of the values may come from where nothing is protected: no mask may show what would tell that they are the same. */
+  readonly mixed?: true
   /** All of its labels are of what lies at these paths inside the JSON that it holds; the rest of it has none. */
   readonly paths?: readonly PathLabel[]
   /** The type of an untouched copy by its number, where it is known. */

@@ -31,6 +31,15 @@ function masked(
   return Buffer.from(maskedCell(cellMasker(rule, type, format), Buffer.from(value)) ?? [])
 }
 
+describe('a document', () => {
+  it('is known by what is hidden whole in it', () => {
+    const written = (text: string) => recognises(Buffer.from(text), undefined, key)
+    expect(written('{"city":"B","contact":{"email":"[masked]"}}')).toBe(true)
+    expect(written('\u0001{"cards": ["[masked]"]}')).toBe(true)
+    expect(written('{"note":"nothing is [masked] here"}')).toBe(false)
+  })
+})
+
 describe('a hash', () => {
   it('is the same for the same value and key, and never for others', () => {
     const values = ['', 'ada@example.com', 'Ada@example.com', 'x'.repeat(60_000)]

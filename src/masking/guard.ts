@@ -27,7 +27,8 @@ export function recognises(value: Uint8Array, rule: MaskingRule | undefined, key
     .replace(/^\u0001/, '')
     .trim()
   const unquoted = text.replace(/^"(.*)"$/s, '$1')
-  if (unquoted === '[masked]' || text === '\\x5b6d61736b65645d') return true
+  // Also somewhere in a document.
+  if (unquoted === '[masked]' || text.includes('"[masked]"') || text === '\\x5b6d61736b65645d') return true
   if (rule?.kind === 'constant' && rule.text !== '' && unquoted === rule.text) return true
   if (rule?.kind === 'partial' && text.includes('***')) return true
   if (rule?.kind === 'pseudonym' && isOfPseudonym(text, rule.of, key)) return true

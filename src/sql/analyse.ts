@@ -271,7 +271,7 @@ class Gathered {
     // A cursor has asked its questions when it was declared.
     for (const each of 'FetchStmt' in node ? [] : runs.touches) {
       // How many values a computed argument holds, nobody knows before it runs.
-      if ('ExecuteStmt' in node && !(node.ExecuteStmt.params ?? []).every(isClientValue))
+      if ('ExecuteStmt' in node && !(node.ExecuteStmt.params ?? []).every((value) => this.#isGiven(value)))
         this.#filters.add(each)
       else this.#touches.set(each, (this.#touches.get(each) ?? 0) + (runs.asked?.[each] ?? 1))
     }
@@ -289,6 +289,10 @@ class Gathered {
     if (executedBy(node) !== undefined) return undefined
     for (const each of runs.labels) this.#labels.add(each)
     return runs.statements[0]?.outputs
+  }
+
+  #isGiven(value: Node): boolean {
+    return this.#names !== undefined && isClientValue(value, this.#names)
   }
 
   facts(): Facts {

@@ -107,6 +107,51 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     expect(relation('customer_list')).toMatchObject({ kind: 'v', hasRules: false })
   })
 
+  it('knows which columns tell whether a value is there already', async () => {
+    for (const text of [
+      'CREATE TABLE once (a int PRIMARY KEY, b text, c text, d int, e text, f int4range, g text, h text GENERATED ALWAYS AS (lower(g)) STORED, i int)',
+      'CREATE UNIQUE INDEX ON once (lower(b)) INCLUDE (c) WHERE d > 0',
+      'CREATE INDEX ON once (e)',
+      'ALTER TABLE once ADD EXCLUDE USING gist (f WITH &&)',
+      'CREATE UNIQUE INDEX ON once (h)',
+      'CREATE TABLE parted (x int, y text, z text) PARTITION BY LIST (x)',
+      'CREATE TABLE parted_1 (z text, y text, x int)',
+      'CREATE UNIQUE INDEX ON parted_1 (y)',
+      'ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES IN (1)',
+      'CREATE TABLE rows_once (a int, b int)',
+      'CREATE UNIQUE INDEX ON rows_once (hash_record_extended(rows_once, 0))',
+    ].filter((text) => major >= 14 || !text.includes('hash_record')))
+      await client.query(text)
+    const { relations } = await loadCatalogue(client)
+    const once = (name: string) =>
+      [...relations.values()]
+        .find((each) => each.name === name)
+        ?.columns.flatMap((column) => (column.unique === true ? column.name : []))
+        .join('')
+    expect(once('once')).toBe('abdfgh')
+    expect([once('parted'), once('parted_1')]).toEqual(['y', 'y'])
+    if (major >= 14) expect(once('rows_once')).toBe('ab')
+    await client.query('DROP TABLE once, parted, rows_once')
+  })
+
+  it('knows types of which more than one value is equal to another', async () => {
+    for (const text of [
+      "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
+      'CREATE DOMAIN folded AS text COLLATE ci',
+      'CREATE DOMAIN refolded AS folded',
+      'CREATE DOMAIN sorted AS text COLLATE "C"',
+      'CREATE DOMAIN many AS oidvector',
+    ])
+      await client.query(text)
+    const types = (await loadCatalogue(client)).types.get('public')
+    const exact = (name: string) => types?.get(name)?.exact
+    expect(
+      ['folded', 'refolded', '_refolded', 'many', '_many'].filter((name) => exact(name) !== false),
+    ).toEqual([])
+    expect(['sorted', '_sorted', 'mood'].filter((name) => exact(name) !== true)).toEqual([])
+    await client.query('DROP DOMAIN refolded, folded, sorted, many; DROP COLLATION ci')
+  })
+
   it('knows every schema, and which of them a role may not use', async () => {
     await client.query('CREATE SCHEMA empty; CREATE SCHEMA closed; CREATE ROLE reader')
     await client.query('GRANT USAGE ON SCHEMA app, empty TO reader')
@@ -277,6 +322,9 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
       'CREATE EXTENSION pg_trgm',
       'CREATE INDEX ON fresh (abs(a))',
       'CREATE INDEX ON fresh (a) WHERE a > 0',
+      'CREATE UNIQUE INDEX fresh_once ON fresh (a)',
+      'DROP INDEX fresh_once',
+      'ALTER TABLE fresh ADD UNIQUE (a)',
       'CREATE STATISTICS fresh_statistics ON a, g FROM fresh',
       'CREATE TABLE refers (a int REFERENCES customers ON DELETE CASCADE)',
       'ALTER TABLE refers DROP CONSTRAINT refers_a_fkey',
@@ -303,6 +351,8 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
       'VACUUM',
       'VACUUM FREEZE pg_class',
       'CREATE TEMP TABLE passing AS SELECT 1 AS a',
+      'DROP TABLE passing',
+      'CREATE TEMP TABLE passing (a int PRIMARY KEY)',
       'DROP TABLE passing',
       "SELECT nextval('orders_id_seq')",
       'TRUNCATE leads',

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TestServer } from '../../../test/support/postgres.ts'
 import { MAJORS, startTestServer } from '../../../test/support/postgres.ts'
-import { HARMLESS, QUIET } from './functions.ts'
+import { HARMLESS, QUIET, SETS } from './functions.ts'
 import { OPERATOR_FUNCTIONS } from './operator-functions.ts'
 
-type Row = { name: string; volatility: string; behind: boolean; arguments: string }
+type Row = { name: string; volatility: string; behind: boolean; sets: boolean; arguments: string }
 
 /**
  * Those that no statement can call (`internal`, `cstring`), support functions for aggregates, and the few below are
@@ -12,7 +12,7 @@ type Row = { name: string; volatility: string; behind: boolean; arguments: strin
  */
 const FUNCTIONS = `
   SELECT p.proname AS name, string_agg(DISTINCT p.provolatile::text, '') AS volatility,
-    bool_or(EXISTS (SELECT 1 FROM pg_operator o WHERE o.oprcode = p.oid)) AS behind,
+    bool_or(EXISTS (SELECT 1 FROM pg_operator o WHERE o.oprcode = p.oid)) AS behind, bool_or(p.proretset) AS sets,
     string_agg(DISTINCT oidvectortypes(p.proargtypes), ' | ') AS arguments
   FROM pg_proc p
   WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.oid < 16384 AND p.prokind <> 'p'
@@ -70,6 +70,12 @@ describe.each(MAJORS)('the built-in functions of PostgreSQL %i', (major) => {
           (/refcursor|regclass/.test(each.arguments) && !each.name.endsWith('send'))),
     )
     expect(wrong).toEqual([])
+  })
+
+  it('that return sets are known to, where they may be used beside protected columns', () => {
+    const sets = functions.filter(({ name, sets: returns }) => returns && HARMLESS.has(name))
+    expect(sets.length).toBeGreaterThan(20)
+    expect(sets.filter(({ name }) => !SETS.has(name))).toEqual([])
   })
 
   it('that reach rows, files, cursors or text to be run are on no list', () => {

@@ -153,6 +153,19 @@ export const QUIET: ReadonlySet<string> = new Set(
   pg_stat_have_stats`),
 )
 
+/** Of those that are harmless: one call may return several rows. */
+export const SETS: ReadonlySet<string> = new Set(
+  words(`
+  aclexplode generate_series generate_subscripts json_array_elements json_array_elements_text json_each json_each_text
+  json_object_keys json_populate_recordset json_to_recordset jsonb_array_elements jsonb_array_elements_text jsonb_each
+  jsonb_each_text jsonb_object_keys jsonb_path_query jsonb_path_query_tz jsonb_populate_recordset jsonb_to_recordset
+  pg_available_extension_versions pg_available_extensions pg_extension_update_paths pg_get_catalog_foreign_keys
+  pg_get_keywords pg_get_publication_tables pg_listening_channels pg_options_to_table pg_partition_ancestors
+  pg_partition_tree pg_show_all_settings pg_snapshot_xip pg_tablespace_databases pg_timezone_abbrevs
+  pg_timezone_abbrevs_abbrevs pg_timezone_abbrevs_zone pg_timezone_names regexp_matches regexp_split_to_table
+  string_to_table ts_debug ts_parse ts_token_type txid_snapshot_xip unnest`),
+)
+
 /** Change rows, sequences, large objects, or speak to other sessions. */
 const WRITES = words(`
   lo_creat lo_create lo_from_bytea lo_open lo_put lo_truncate lo_truncate64 lo_unlink lowrite nextval pg_notify setval`)

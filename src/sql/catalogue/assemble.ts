@@ -1,7 +1,7 @@
 import type { LabelAssignment } from '../../core/connection.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Catalogue, Column, Relation, UserFunction, UserType } from './catalogue.ts'
-import { labelsOfColumn } from './catalogue.ts'
+import { isTextType, labelsOfColumn } from './catalogue.ts'
 import { functionsCompute, operatorsCompute } from '../builtins/extensions.ts'
 import { HARMLESS, QUIET } from '../builtins/functions.ts'
 import type { ColumnPattern } from './patterns.ts'
@@ -12,6 +12,9 @@ import { GUARDED_COLUMNS, holdsDefinitionsOnly } from '../builtins/system.ts'
 
 /** The first oid that the server gives to objects of users. */
 const FIRST_USER_OID = 16384
+
+/** int2vector, oidvector and arrays of them: many values with blanks between them. */
+const VECTORS: ReadonlySet<number> = new Set([22, 30, 1006, 1013])
 
 /** Puts the parts together: labels on columns, what depends on them, what of the users' code is known. */
 export function assembleCatalogue(parts: CatalogueParts, assignments: readonly LabelAssignment[]): Catalogue {
@@ -43,6 +46,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     ),
     types: typesOf(parts, reach),
     recast,
+    texts: textsOf(parts),
     userCode: userCodeOf(parts, reach, recast),
     builtinTypesRecast: isRecastUnseen(parts),
     schemaNames: new Set(parts.schemas),
@@ -165,12 +169,43 @@ function spread(
   return changed
 }
 
+/** By relation, the attributes that something unique looks at: its own, those of partitions, and what they are computed from. */
+function uniqueOf(parts: CatalogueParts): Map<number, Set<number>> {
+  const unique = new Map<number, Set<number>>()
+  const add = (relation: number, attribute: number): boolean => {
+    const known = unique.get(relation) ?? new Set()
+    unique.set(relation, known)
+    return known.size !== known.add(attribute).size
+  }
+  const named = new Map<number, Map<string, number>>()
+  for (const { relation, attribute, name } of parts.columns) entry(named, relation).set(name, attribute)
+  for (const { relation, attribute } of parts.unique ?? []) {
+    const all = attribute === 0 ? [...(named.get(relation)?.values() ?? [])] : [attribute]
+    for (const each of all) add(relation, each)
+  }
+  for (let changed = true; changed; ) {
+    changed = false
+    for (const { child, parent } of parts.inherits) {
+      for (const [name, attribute] of named.get(child) ?? []) {
+        const above = named.get(parent)?.get(name)
+        if (above !== undefined && unique.get(child)?.has(attribute) === true)
+          changed = add(parent, above) || changed
+      }
+    }
+    for (const { relation, attribute, from } of parts.generated)
+      if (unique.get(relation)?.has(attribute) === true) changed = add(relation, from) || changed
+  }
+  return unique
+}
+
 function relationsOf(parts: CatalogueParts, labels: ColumnLabels): Map<number, Relation> {
   const columns = new Map<number, Column[]>()
+  const unique = uniqueOf(parts)
   for (const { relation, attribute, name, type } of parts.columns) {
     const given = labels.get(relation)?.get(attribute)
     const list = columns.get(relation) ?? []
-    list.push({ name, attribute, type, ...given })
+    const isUnique = unique.get(relation)?.has(attribute) === true
+    list.push({ name, attribute, type, ...given, ...(isUnique ? { unique: true } : {}) })
     columns.set(relation, list)
   }
   const definitions = new Map(parts.views.map((each) => [each.relation, each.definition]))
@@ -277,6 +312,18 @@ function isRecastUnseen(parts: CatalogueParts): boolean {
   )
 }
 
+function textsOf(parts: CatalogueParts): Set<number> {
+  const texts = new Set<number>()
+  for (let before = -1; before !== texts.size; ) {
+    before = texts.size
+    for (const { oid, name, form, base, extension } of parts.types) {
+      const isDomain = form === 'd' && isTextType(base, { texts })
+      if (isDomain || (name === 'citext' && extension === 'citext')) texts.add(oid)
+    }
+  }
+  return texts
+}
+
 function typesOf(parts: CatalogueParts, reach: ReadonlySet<number>): Map<string, Map<string, UserType>> {
   const recast = new Set(untrustedCasts(parts).flatMap((cast) => [cast.source, cast.target]))
   const byOid = new Map(parts.types.map((each) => [each.oid, each]))
@@ -296,9 +343,16 @@ function typesOf(parts: CatalogueParts, reach: ReadonlySet<number>): Map<string,
     // A domain over, an array or a range of, what is harmless itself.
     return (form === 'd' || form === 'b' || form === 'r') && isHarmless(base)
   }
+  const isExact = (oid: number): boolean => {
+    if (oid < FIRST_USER_OID) return !VECTORS.has(oid)
+    const type = byOid.get(oid)
+    if (type === undefined || type.loose !== false) return false
+    const inside = type.relation === undefined ? [] : (fields.get(type.relation) ?? [])
+    return (type.base === 0 || isExact(type.base)) && inside.every(isExact)
+  }
   const types = new Map<string, Map<string, UserType>>()
   for (const { schema, name, oid } of parts.types)
-    entry(types, schema).set(name, { oid, harmless: isHarmless(oid) })
+    entry(types, schema).set(name, { oid, harmless: isHarmless(oid), exact: isExact(oid) })
   return types
 }
 

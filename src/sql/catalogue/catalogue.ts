@@ -27,6 +27,8 @@ export type Catalogue = {
   readonly builtinTypesRecast: boolean
   /** Types of users that functions of users cast, and those made of them: a column of one brings the cast along. */
   readonly recast?: ReadonlySet<number>
+  /** Types of users whose values are text: domains over it, and citext. */
+  readonly texts?: ReadonlySet<number>
   /** Code of users that runs without being named. */
   readonly userCode?: UserCode
   /** Every schema of users, also those without relations. */
@@ -101,6 +103,15 @@ export type Column = {
   readonly label?: LabelName
   /** Labels of what lies at paths inside its JSON. */
   readonly paths?: readonly PathLabel[]
+  /** Writing a value there tells whether it is there already: a unique index or an exclusion constraint looks at it. */
+  readonly unique?: true
+}
+
+/** text, varchar, char(n) and name: a cast to text changes nothing of a value but blanks at its end. */
+const TEXTS: ReadonlySet<number> = new Set([25, 1043, 1042, 19])
+
+export function isTextType(oid: number | undefined, { texts }: Pick<Catalogue, 'texts'>): boolean {
+  return oid !== undefined && (TEXTS.has(oid) || texts?.has(oid) === true)
 }
 
 /** All labels of a column, of the whole or of a part. */
@@ -123,6 +134,8 @@ export type UserType = {
   readonly oid: number
   /** Enumerations, domains over built-in types without code of a user, and types of harmless extensions. */
   readonly harmless: boolean
+  /** A value of it is one value, and equal to itself alone: no vector, and no collation that takes others for equal. */
+  readonly exact: boolean
 }
 
 /** Its rows are just what they are: a table, partitioned or not. */

@@ -59,8 +59,15 @@ export type CatalogueParts = {
     readonly userChecks: boolean
     /** Of a composite type: the relation whose columns are its fields. */
     readonly relation?: number
+    /** Its collation takes different values for equal; so it does where that is not told. */
+    readonly loose?: boolean
     readonly extension: string | null
   }[]
+  /**
+   * Columns that unique indexes, keys and exclusion constraints look at, also in expressions and conditions; 0 is the
+   * whole row.
+   */
+  readonly unique?: readonly { readonly relation: number; readonly attribute: number }[]
   /** Constraints and unique indexes. */
   readonly constraints?: readonly { readonly relation: number; readonly name: string }[]
   readonly schemas?: readonly string[]

@@ -3,29 +3,28 @@ import type {
   InsertStmt,
   MergeStmt,
   Node,
-  OnConflictClause,
   RangeVar,
   ReturningClause,
   UpdateStmt,
 } from 'libpg-query'
-import type { Lineage } from './lineage.ts'
+import type { Lineage, OutputColumn } from './lineage.ts'
 import { CLEAR, computedFrom, hasLabels, samePaths, unionOf } from './lineage.ts'
 import type { Item, Scope } from './scope.ts'
 import { labelsOfItem } from './scope.ts'
-import { isClientValue } from './touch.ts'
+import { countOf, isClientValue } from './touch.ts'
+import { stringsOf } from '../parse/tree.ts'
 import type { Ctes, Rows, Star, Walk } from './walk.ts'
 import { cleared } from './walk.ts'
 
-/** The rows of VALUES, if the query is nothing else. */
-function valuesOf(query: Node | undefined): (readonly Node[])[] | undefined {
-  if (query === undefined || !('SelectStmt' in query)) return undefined
-  const { valuesLists: lists, withClause } = query.SelectStmt
-  if (lists === undefined || lists.length === 0 || withClause !== undefined) return undefined
-  return lists.map((each) => ('List' in each ? (each.List.items ?? []) : []))
-}
-
-function isGiven(value: Node): boolean {
-  return 'SetToDefault' in value || isClientValue(value)
+/** The rows of VALUES, or the one of a SELECT without FROM, if the query is nothing else; none for DEFAULT VALUES. */
+function valuesOf(query: Node | undefined): readonly (readonly (Node | undefined)[])[] | undefined {
+  if (query === undefined) return []
+  if (!('SelectStmt' in query)) return undefined
+  const { valuesLists: lists, withClause, fromClause, op, targetList = [] } = query.SelectStmt
+  if (withClause !== undefined || fromClause !== undefined) return undefined
+  if (lists !== undefined) return lists.map((each) => ('List' in each ? (each.List.items ?? []) : []))
+  if (op !== undefined && op !== 'SETOP_NONE') return undefined
+  return [targetList.map((each) => ('ResTarget' in each ? each.ResTarget.val : undefined))]
 }
 
 const NOTHING: Rows = { columns: [], counted: true, rest: [] }
@@ -67,7 +66,8 @@ export class ChangeWalk {
       for (const value of [rest, ...rows.columns.slice(names.length)])
         if (value.labels.length > 0) this.#lost(computedFrom(value.labels))
     }
-    this.#conflict(insert, names, target, proposed, ctes)
+    this.#lookedFor(insert, names, target)
+    this.#conflict(insert, target, proposed, ctes)
     return this.#returning(insert.returningClause, target, NONE, [], ctes)
   }
 
@@ -87,18 +87,11 @@ export class ChangeWalk {
     return new Map(pairs)
   }
 
-  #conflict(
-    insert: InsertStmt,
-    names: readonly string[],
-    target: Item,
-    proposed: ReadonlyMap<string, Lineage>,
-    ctes: Ctes,
-  ): void {
+  #conflict(insert: InsertStmt, target: Item, proposed: ReadonlyMap<string, Lineage>, ctes: Ctes): void {
     const conflict = insert.onConflictClause
     if (conflict === undefined || !this.#query.holds('on conflict')) return
     const { expressions } = this.#query
     const own: Scope = { items: [target], outer: undefined }
-    this.#lookedFor(insert, conflict, names, target)
     for (const node of conflict.infer?.indexElems ?? [])
       if ('IndexElem' in node) expressions.used(node.IndexElem.expr, own, ctes)
     expressions.predicate(conflict.infer?.whereClause, own, ctes)
@@ -109,34 +102,50 @@ export class ChangeWalk {
     }))
     const excluded: Item = { ...target, alias: 'excluded', columns }
     const both: Scope = { items: [target, excluded], outer: undefined }
-    this.#assignments(conflict.targetList, target, both, ctes)
+    this.#assignments(conflict.targetList, target, both, ctes, excluded)
     expressions.predicate(conflict.whereClause, both, ctes)
   }
 
   /**
    * Whether a value is there already: no more than a comparison with it tells, where the client gives it, and once for
-   * each row. Without a list of columns any index may be meant.
+   * each row. A unique index says so of what is written, ON CONFLICT of the columns it names, or else of any.
    */
-  #lookedFor(insert: InsertStmt, conflict: OnConflictClause, names: readonly string[], target: Item): void {
-    const { findings } = this.#query
-    const meant = conflict.infer?.indexElems?.flatMap((node) =>
+  #lookedFor(insert: InsertStmt, names: readonly string[], target: Item): void {
+    const conflict = this.#query.holds('on conflict') ? insert.onConflictClause : undefined
+    const named = conflict?.infer?.indexElems?.flatMap((node) =>
       'IndexElem' in node ? (node.IndexElem.name ?? []) : [],
     )
+    const meant = conflict === undefined ? [] : (named ?? names)
     const rows = valuesOf(insert.selectStmt)
     for (const column of target.columns) {
       const at = names.indexOf(column.name)
-      if (column.labels.length === 0 || !(meant ?? names).includes(column.name)) continue
-      const given = at >= 0 && rows?.every((row) => row[at] === undefined || isGiven(row[at]))
+      const isMeant = meant.includes(column.name)
+      if (!isMeant && (at < 0 || column.unique !== true)) continue
       // Not set at all: it has its default, which the client has not chosen.
-      if (given === true || at < 0) findings.touch(column.labels, rows?.length ?? 1)
-      else findings.filter(column.labels)
+      if (at < 0) this.#query.findings.touch(column.labels)
+      else
+        this.#guessed(
+          column,
+          rows?.map((row) => row[at]),
+        )
     }
+  }
+
+  /** Values are written to a column that shall have each of them once. Undefined: nobody knows how many. */
+  #guessed({ labels }: OutputColumn, values: readonly (Node | undefined)[] | undefined): void {
+    const { findings, names } = this.#query
+    if (labels.length === 0 || !this.#query.holds('unique')) return
+    const given = values?.flatMap((each) => each ?? [])
+    if (given?.every((each) => 'SetToDefault' in each || isClientValue(each, names)) !== true)
+      return findings.filter(labels)
+    const asked = given.reduce((sum, each) => sum + countOf(each), 0)
+    if (asked > 0) findings.touch(labels, asked)
   }
 
   #update(update: UpdateStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
     const ctes = this.#query.with(update.withClause, outer, outerCtes)
     const target = this.#target(update.relation)
-    const from = this.#query.from.all(update.fromClause, { items: [target], outer }, ctes)
+    const from = this.#query.from.all(update.fromClause, { items: [target], outer, hidden: true }, ctes)
     const scope: Scope = { items: [target, ...from.items], outer }
     this.#assignments(update.targetList, target, scope, ctes)
     this.#condition(update.whereClause, scope, ctes)
@@ -146,7 +155,7 @@ export class ChangeWalk {
   #delete(statement: DeleteStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
     const ctes = this.#query.with(statement.withClause, outer, outerCtes)
     const target = this.#target(statement.relation)
-    const from = this.#query.from.all(statement.usingClause, { items: [target], outer }, ctes)
+    const from = this.#query.from.all(statement.usingClause, { items: [target], outer, hidden: true }, ctes)
     const scope: Scope = { items: [target, ...from.items], outer }
     if (this.#query.holds('delete')) this.#condition(statement.whereClause, scope, ctes)
     return this.#returning(statement.returningClause, target, from, from.items, ctes)
@@ -171,6 +180,7 @@ export class ChangeWalk {
       const names = namesOf(targetList) ?? target.columns.map((column) => column.name)
       for (const [i, value] of (values ?? []).entries()) {
         this.#flow(query.expressions.value(value, scope, ctes), target, names[i] ?? '')
+        this.#put(value, target, names[i] ?? '')
       }
     }
     // Those of the source come first in a star.
@@ -187,13 +197,28 @@ export class ChangeWalk {
     if (this.#query.holds('condition')) this.#query.expressions.predicate(condition, scope, ctes)
   }
 
-  #assignments(targets: readonly Node[] | undefined, target: Item, scope: Scope, ctes: Ctes): void {
+  /** One value goes into the column of this name. */
+  #put(value: Node | undefined, target: Item, name: string): void {
+    for (const column of target.columns)
+      if (column.name === name && column.unique === true) this.#guessed(column, [value])
+  }
+
+  /** `excluded`: the row of an INSERT, whose values have been counted. */
+  #assignments(
+    targets: readonly Node[] | undefined,
+    target: Item,
+    scope: Scope,
+    ctes: Ctes,
+    excluded?: Item,
+  ): void {
     const { expressions } = this.#query
     for (const node of targets ?? []) {
       const assigned = 'ResTarget' in node ? node.ResTarget : {}
       expressions.usedAll(assigned.indirection, scope, ctes)
       const value = this.#assigned(assigned.val, scope, ctes)
       if (this.#query.holds('update')) this.#flow(value, target, assigned.name ?? '')
+      if (excluded === undefined || !isOf(excluded, assigned.val, assigned.name))
+        this.#put(partOf(assigned.val), target, assigned.name ?? '')
     }
   }
 
@@ -275,6 +300,19 @@ export class ChangeWalk {
       }),
     )
   }
+}
+
+/** What one column gets of `SET (a, b) = (x, y)`. */
+function partOf(value: Node | undefined): Node | undefined {
+  if (value === undefined || !('MultiAssignRef' in value)) return value
+  const { source, colno = 1 } = value.MultiAssignRef
+  return source !== undefined && 'RowExpr' in source ? source.RowExpr.args?.[colno - 1] : value
+}
+
+/** `excluded.name`. */
+function isOf({ alias }: Item, value: Node | undefined, name: string | undefined): boolean {
+  const parts = value !== undefined && 'ColumnRef' in value ? stringsOf(value.ColumnRef.fields) : undefined
+  return parts?.length === 2 && parts[0] === alias && parts[1] === name
 }
 
 const NONE: Star = { star: [], starCounted: true, starRest: [] }

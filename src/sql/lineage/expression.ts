@@ -9,11 +9,12 @@ import type {
   TypeName,
 } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
+import { isTextType } from '../catalogue/catalogue.ts'
 import type { Lineage } from './lineage.ts'
-import { CLEAR, computedFrom, LITERAL, unionOf } from './lineage.ts'
+import { CLEAR, computedFrom, LITERAL, NULL, unionOf } from './lineage.ts'
 import { fieldRoles, isComputed } from './nodes.ts'
 import type { Reference, Scope } from './scope.ts'
-import { fieldOf, findItem, labelsOfItem, resolveName, resolveQualified } from './scope.ts'
+import { fieldOf, findItem, isAlone, labelsOfItem, resolveName, resolveQualified } from './scope.ts'
 import { comparedWithValues, pairsOf, valuesIn } from './touch.ts'
 import type { Fields } from '../parse/tree.ts'
 import { isFields, kindOf, stringsOf } from '../parse/tree.ts'
@@ -33,8 +34,8 @@ export class ExpressionWalk implements Expressions {
   value(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): Lineage {
     if (node === undefined) return CLEAR
     if ('ColumnRef' in node) return this.#column(node.ColumnRef, scope)
-    if ('A_Const' in node)
-      return node.A_Const.isnull === true || node.A_Const.sval !== undefined ? LITERAL : CLEAR
+    if (isNull(node)) return 'TypeCast' in node ? { ...CLEAR, isNull: true } : NULL
+    if ('A_Const' in node) return node.A_Const.sval !== undefined ? LITERAL : CLEAR
     if ('ParamRef' in node) return LITERAL
     if ('FuncCall' in node) return this.#call(node.FuncCall, scope, ctes)
     if ('NullTest' in node && this.#isColumnTouched(node.NullTest.arg, 'null test', scope)) return CLEAR
@@ -81,18 +82,30 @@ export class ExpressionWalk implements Expressions {
 
   /** A column compared with what the client gives. */
   #lookedUp(node: A_Expr, scope: Scope | undefined): readonly LabelName[] | undefined {
-    const column = comparedWithValues(node)
+    const column = comparedWithValues(node, this.#query.names)
     if (column === undefined) return undefined
     const found = this.reference({ ColumnRef: column }, scope)
     if (found.kind === 'unknown') return []
     const labels = found.kind === 'row' ? found.labels : found.column.labels
     if (labels.length === 0 || !this.#query.holds('equality with values')) return []
-    if (found.kind === 'column' && !found.column.computed) {
-      this.#query.findings.touch(labels, valuesIn(node))
+    if (found.kind === 'column' && this.#isItself(found.column, column, node)) {
+      this.#query.findings.touch(labels, valuesIn(node, this.#query.names))
       return []
     }
     this.#query.findings.filter(labels)
     return labels
+  }
+
+  /**
+   * The column as it is: after a set operation it may have another collation, and a cast of a number to text, or
+   * lower() of a range, is a part of it.
+   */
+  #isItself({ computed, source, type }: Lineage, column: ColumnRef, { lexpr, rexpr }: A_Expr): boolean {
+    if (computed || source === undefined) return false
+    const isBare = [lexpr, rexpr].some(
+      (each) => each !== undefined && 'ColumnRef' in each && each.ColumnRef === column,
+    )
+    return isBare || isTextType(type, this.#query.names.catalogue)
   }
 
   /** What a column reference means; a name that means nothing is an escape. */
@@ -167,7 +180,8 @@ export class ExpressionWalk implements Expressions {
     const names = stringsOf(call.funcname)
     const counts =
       names?.at(-1) === 'count' && (names.length === 1 || names[0] === 'pg_catalog') && args?.length === 1
-    const fields: unknown = counts && this.#isColumnTouched(args?.[0], 'count', scope) ? others : call
+    const once = call.agg_distinct !== true || (scope?.single === true && isAlone(scope))
+    const fields: unknown = counts && once && this.#isColumnTouched(args?.[0], 'count', scope) ? others : call
     if (isFields(fields)) labels.push(this.#computed('FuncCall', fields, scope, ctes))
     // The window it names stands elsewhere in the query.
     if (call.over !== undefined && (call.over.name !== undefined || call.over.refname !== undefined)) {
@@ -188,8 +202,9 @@ export class ExpressionWalk implements Expressions {
         const [column] = rows.columns
         if (!query.holds('subquery as value')) return CLEAR
         if (column === undefined || rows.columns.length > 1 || !rows.counted) return this.#all(rows)
-        const { labels, computed, type } = column
-        return { labels, computed, ...(type === undefined ? {} : { type }) }
+        const { labels, computed, type, mixed } = column
+        const also = mixed === true ? { mixed } : {}
+        return { labels, computed, ...also, ...(type === undefined ? {} : { type }) }
       }
       case 'ARRAY_SUBLINK':
         return query.holds('array of a subquery') ? this.#all(rows) : CLEAR
@@ -261,6 +276,12 @@ export class ExpressionWalk implements Expressions {
       ? this.#all(this.#query.rows(field, scope, ctes)).labels
       : this.used(field, scope, ctes)
   }
+}
+
+/** NULL, whatever type it is given. */
+function isNull(node: Node | undefined): boolean {
+  if (node === undefined) return false
+  return 'TypeCast' in node ? isNull(node.TypeCast.arg) : 'A_Const' in node && node.A_Const.isnull === true
 }
 
 const TEXT = 25

@@ -68,8 +68,9 @@ export class FromWalk implements Sources {
     if ('RangeVar' in node) return single(this.#relationOrCte(node.RangeVar, ctes))
     if ('JoinExpr' in node) return this.#join(node.JoinExpr, before, ctes)
     if ('RangeSubselect' in node) {
-      const { subquery, alias } = node.RangeSubselect
-      const found = this.#query.rows(subquery, before, ctes)
+      const { subquery, alias, lateral } = node.RangeSubselect
+      const around: Scope = lateral === true ? before : { ...before, hidden: true }
+      const found = this.#query.rows(subquery, around, ctes)
       const rows = this.#query.holds('subquery in from') ? found : cleared(found)
       const item = derivedItem(rows, alias?.aliasname ?? '', stringsOf(alias?.colnames) ?? [])
       return { items: [item], star: item.columns, starCounted: rows.counted, starRest: labelsOfItem(item) }
@@ -100,8 +101,9 @@ export class FromWalk implements Sources {
     switch (meaning.kind) {
       case 'relation': {
         const { schema } = meaning.relation
-        const columns = this.#columnsOf(meaning.relation)
-        return aliased({ alias, schema, columns, open: false, rest: [], certain: false }, relation.alias)
+        const { columns, single } = this.#columnsOf(meaning.relation)
+        const item: Item = { alias, schema, columns, open: false, rest: [], certain: false }
+        return aliased(single ? { ...item, single: true } : item, relation.alias)
       }
       case 'system':
         if (!meaning.plain && this.#query.holds('known relations'))
@@ -116,7 +118,7 @@ export class FromWalk implements Sources {
     }
   }
 
-  #columnsOf(relation: Relation): OutputColumn[] {
+  #columnsOf(relation: Relation): { readonly columns: OutputColumn[]; readonly single: boolean } {
     const { findings, names } = this.#query
     const { oid, columns } = relation
     const derives = (relation.kind === 'v' || relation.kind === 'm') && this.#query.holds('view')
@@ -125,18 +127,23 @@ export class FromWalk implements Sources {
     else if (derives && names.catalogue.reach.has(oid)) {
       findings.escapeAll(`Select from the tables behind ${relation.name}: what it derives is not followed.`)
     }
-    return columns.map((column, i) => {
+    const isView = relation.kind === 'v' || relation.kind === 'm'
+    const all = columns.map((column, i): OutputColumn => {
       const { name, attribute, type } = column
       const own = this.#query.holds('relation') ? labelsOfColumn(column) : []
       const paths = column.label === undefined && column.paths !== undefined ? { paths: column.paths } : {}
       const source = { relation: oid, attribute, type }
       const inner = view?.columns[i]
-      if (inner === undefined) return { name, source, type, labels: own, computed: false, ...paths }
+      const unique = column.unique === true ? { unique: column.unique } : {}
+      if (inner === undefined)
+        return { name, source, type, labels: own, computed: false, ...paths, ...unique }
       const labels = this.#query.holds('label of a view') ? unionOf([{ labels: own }, inner]) : inner.labels
       const both = own.length === 0 ? inner : inner.labels.length === 0 ? paths : {}
       const parts = both.paths === undefined ? {} : { paths: both.paths }
-      return { name, source, type, labels, computed: inner.computed, ...parts }
+      const mixed = inner.mixed === true ? { mixed: inner.mixed } : {}
+      return { name, source, type, labels, computed: inner.computed, ...parts, ...mixed }
     })
+    return { columns: all, single: !isView || view?.single === true }
   }
 
   /** Its columns are those of its type: known by name only where the statement says them. */

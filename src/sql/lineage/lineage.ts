@@ -15,11 +15,19 @@ export type Lineage = {
   readonly paths?: readonly PathLabel[]
   /** What the server will name as its origin: a column through any number of subqueries, but for set operations. */
   readonly source?: Source
+  /** It may as well be a value from elsewhere that is not protected: what is shown of it is shown beside its value. */
+  readonly mixed?: true
+  /** NULL, wherever it goes. */
+  readonly isNull?: true
   /** The oid of its type, where it is known. */
   readonly type?: number
 }
 
-export type OutputColumn = Lineage & { readonly name: string }
+export type OutputColumn = Lineage & {
+  readonly name: string
+  /** Of a table: writing a value there tells whether it is there already. */
+  readonly unique?: true
+}
 
 const NO_LABELS: readonly LabelName[] = []
 
@@ -29,6 +37,7 @@ export const CLEAR: Lineage = { labels: NO_LABELS, computed: false }
 /** `unknown`, the type of a literal in quotes and of NULL: it becomes whatever it stands beside. */
 const UNKNOWN_TYPE = 705
 export const LITERAL: Lineage = { labels: NO_LABELS, computed: false, type: UNKNOWN_TYPE }
+export const NULL: Lineage = { ...LITERAL, isNull: true }
 
 export function hasLabels(lineage: Lineage): boolean {
   return lineage.labels.length > 0
@@ -62,12 +71,21 @@ export function eitherOf(all: readonly Lineage[]): Lineage {
   if (types.size > 1) types.delete(UNKNOWN_TYPE)
   const [type = 0] = types.size === 1 ? types : []
   const paths = pathsOfAll(all.filter(hasLabels))
+  const values = all.filter((each) => each.isNull !== true)
   return {
     ...(paths === undefined ? {} : { paths }),
+    ...(isMixed(values) ? { mixed: true } : {}),
+    ...(values.length === 0 ? { isNull: true } : {}),
     labels: unionOf(all),
     computed: all.some((each) => each.computed && hasLabels(each)),
     ...(type === 0 ? {} : { type }),
   }
+}
+
+/** Labelled values and others in one place. */
+export function isMixed(values: readonly Lineage[]): boolean {
+  const labelled = values.filter(hasLabels).length
+  return values.some((each) => each.mixed === true) || (labelled > 0 && labelled < values.length)
 }
 
 /** Those of every one; undefined as soon as one of them is protected as a whole. */
@@ -93,6 +111,8 @@ export function samePaths(a: readonly PathLabel[] | undefined, b: readonly PathL
 export function sameLineage(a: Lineage, b: Lineage): boolean {
   return (
     a.computed === b.computed &&
+    a.mixed === b.mixed &&
+    a.isNull === b.isNull &&
     samePaths(a.paths, b.paths) &&
     a.labels.length === b.labels.length &&
     a.labels.every((label) => b.labels.includes(label))

@@ -18,7 +18,7 @@ import { isJudged } from './nodes.ts'
 import { QueryWalk } from './query.ts'
 import { changeOfStatement } from '../builtins/settings.ts'
 import type { RelationRef, Survey } from '../statement/survey.ts'
-import { isVector } from './touch.ts'
+import { isExact } from './touch.ts'
 import { executedBy, kindOf, stringsOf } from '../parse/tree.ts'
 import type { Views } from './views.ts'
 import type { Rows } from './walk.ts'
@@ -171,12 +171,13 @@ function labelsIn(outputs: readonly Output[] | undefined): LabelName[] {
 
 const UNKNOWN_TYPE = 705
 
-function outputOf({ name, labels, computed, source, type, paths }: OutputColumn): Output {
+function outputOf({ name, labels, computed, source, type, paths, mixed }: OutputColumn): Output {
   return {
     name,
     ...(labels.length === 0 ? {} : { labels: [...labels].sort() }),
     ...(labels.length > 0 && computed ? { computed } : {}),
     ...(labels.length > 0 && !computed && paths !== undefined ? { paths } : {}),
+    ...(labels.length > 0 && !computed && mixed === true ? { mixed } : {}),
     ...(source === undefined ? {} : { source }),
     ...(labels.length === 0 || computed || type === undefined || type === UNKNOWN_TYPE ? {} : { type }),
   }
@@ -350,7 +351,11 @@ class Statement {
     }
     if ('PrepareStmt' in node) {
       this.#counted(walk.rows(node.PrepareStmt.query, undefined, undefined))
-      if (node.PrepareStmt.argtypes?.some((each) => 'TypeName' in each && isVector(each.TypeName)))
+      if (
+        node.PrepareStmt.argtypes?.some(
+          (each) => !('TypeName' in each) || !isExact(each.TypeName, this.#names),
+        )
+      )
         this.#findings.filter(this.#findings.touches)
       return undefined
     }
@@ -445,6 +450,8 @@ class Statement {
     const labels = unionOf(columns)
     const form = copyInForm(copy)
     this.#findings.store(labels)
+    // How many rows come, nobody knows.
+    this.#findings.filter(unionOf(columns.filter((column) => column.unique === true)))
     if (form !== undefined && labels.length > 0) {
       this.copyIn = {
         form,

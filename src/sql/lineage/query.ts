@@ -16,6 +16,7 @@ import { derivedItem, findItem, labelsOfItem, openItem, resolveName } from './sc
 import { stringsOf } from '../parse/tree.ts'
 import type { Ctes, Rows, Star, ViewLineage, ViewReader, Walk } from './walk.ts'
 import { ruleHolds } from './lineage-rules.ts'
+import { isSingle } from './single.ts'
 import { cleared } from './walk.ts'
 
 const NOTHING: Rows = { columns: [], counted: true, rest: [] }
@@ -75,7 +76,8 @@ export class QueryWalk implements Walk {
     if (select.valuesLists !== undefined) return this.#values(select, outer, ctes)
 
     const from = this.from.all(select.fromClause, outer, ctes)
-    const inside: Scope = { items: from.items, outer }
+    const single = isSingle(from.items, select, this.names)
+    const inside: Scope = { items: from.items, outer, ...(single ? { single } : {}) }
     const windows = this.expressions.usedAll(select.windowClause, inside, ctes)
     const scope: Scope = windows.length === 0 ? inside : { ...inside, windows }
     if (this.holds('condition')) {
@@ -87,7 +89,7 @@ export class QueryWalk implements Walk {
     if (this.holds('group')) for (const each of select.groupClause ?? []) this.#key(each, rows, scope, ctes)
     this.#order(select, rows, scope, ctes)
     this.#limit(select, scope, ctes)
-    return rows
+    return single ? { ...rows, single } : rows
   }
 
   #order(select: SelectStmt, rows: Rows, scope: Scope | undefined, ctes: Ctes): void {

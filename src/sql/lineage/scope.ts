@@ -1,6 +1,6 @@
 import type { LabelName } from '../../core/ids.ts'
 import type { Lineage, OutputColumn } from './lineage.ts'
-import { CLEAR, computedFrom, unionOf } from './lineage.ts'
+import { CLEAR, computedFrom, isMixed, unionOf } from './lineage.ts'
 
 /** One thing in FROM that columns may be taken from. */
 export type Item = {
@@ -14,6 +14,8 @@ export type Item = {
   readonly rest: readonly LabelName[]
   /** The statement itself names all the columns, so that nothing done to a table can give their names to others. */
   readonly certain: boolean
+  /** Its rows are those of one table, and none of them comes twice. */
+  readonly single?: true
   /** OLD and NEW: their columns go by their alias only. */
   readonly qualifiedOnly?: true
 }
@@ -24,6 +26,10 @@ export type Scope = {
   readonly outer: Scope | undefined
   /** What the windows that the query names depend on. */
   readonly windows?: readonly LabelName[]
+  /** Each row that is looked at here is one of a single table, and none of them comes twice. */
+  readonly single?: true
+  /** What stands around a subquery in FROM without LATERAL: nothing in it can name these items. */
+  readonly hidden?: true
 }
 
 /** What a column reference means. */
@@ -37,6 +43,13 @@ export type Reference =
   /** All columns of an item taken as one value. */
   | { readonly kind: 'row'; readonly labels: readonly LabelName[]; readonly item: Item | undefined }
   | { readonly kind: 'unknown' }
+
+/** Whether what stands in this query is computed once: nothing around it can be named in it. */
+export function isAlone(scope: Scope): boolean {
+  for (let level = scope.outer; level !== undefined; level = level.outer)
+    if (level.hidden !== true && level.items.length > 0) return false
+  return true
+}
 
 /** Every table has them; they tell where a row is, not what is in it. */
 const SYSTEM_COLUMNS = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
@@ -52,21 +65,23 @@ export function derivedItem(
     readonly counted: boolean
     readonly rest: readonly LabelName[]
     readonly starred?: boolean
+    readonly single?: true
   },
   alias: string,
   names: readonly string[],
 ): Item {
   const { columns, counted, rest } = rows
+  const single = rows.single === true ? { single: rows.single } : {}
   if (counted && names.length >= columns.length) {
     const all = columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
-    return { alias, columns: all, open: false, rest: [], certain: rows.starred !== true }
+    return { alias, columns: all, open: false, rest: [], certain: rows.starred !== true, ...single }
   }
   const unnamed = columns.filter((column, i) => (names[i] ?? column.name) === '')
   const open = !counted || unnamed.length > 0
   const certain = !open && rows.starred !== true
   if (counted) {
     const all = columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
-    return { alias, columns: all, open, rest: unionOf(unnamed), certain }
+    return { alias, columns: all, open, rest: unionOf(unnamed), certain, ...single }
   }
   return renamed({ alias, columns, open, rest, certain }, alias, names)
 }
@@ -115,7 +130,8 @@ export function resolveName(name: string, scope: Scope | undefined): Reference {
     const labels = unionOf([...found, { labels: row }])
     const computed = row.length > 0 || found.some((each) => each.computed)
     const { paths: _one, ...first } = nearest
-    const column = { ...first, labels, computed }
+    const mixed = found.length > 1 && isMixed(found) ? { mixed: true as const } : {}
+    const column = { ...first, ...mixed, labels, computed }
     return row.length > 0 ? { kind: 'column', column, row } : { kind: 'column', column }
   }
   const labels = unionOf([...asRows, ...rests])
@@ -170,8 +186,11 @@ export function fieldOf(item: Item, name: string): Reference {
 /** The same item under other names: `AS alias (first, second)`. */
 export function renamed(item: Item, alias: string | undefined, names: readonly string[]): Item {
   const { open, certain } = item
+  const single = item.single === true ? { single: item.single } : {}
   if (names.length === 0) {
-    return alias === undefined ? item : { alias, columns: item.columns, open, rest: item.rest, certain }
+    return alias === undefined
+      ? item
+      : { alias, columns: item.columns, open, rest: item.rest, certain, ...single }
   }
   const named = alias ?? item.alias
   if (open) {
@@ -182,5 +201,5 @@ export function renamed(item: Item, alias: string | undefined, names: readonly s
   }
   const columns = item.columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
   const extra = names.slice(columns.length).map((name) => ({ ...CLEAR, name }))
-  return { alias: named, columns: [...columns, ...extra], open, rest: item.rest, certain }
+  return { alias: named, columns: [...columns, ...extra], open, rest: item.rest, certain, ...single }
 }

@@ -1,32 +1,38 @@
 import type { A_Expr, ColumnRef, Node, TypeName } from 'libpg-query'
-import { constantsIn, stringsOf } from '../parse/tree.ts'
+import type { Names } from '../session/names.ts'
+import { constantsIn, qualifiedName, stringsOf } from '../parse/tree.ts'
+
+/** What names of types mean. */
+type TypeNames = Pick<Names, 'typeMeant'>
 
 /**
  * The shapes of conditions that the touch rule allows: a column compared for equality with values that the client
  * gives, `col = $1`, `col IN ($1, $2)`, `col = ANY ($1)`, `lower(col) = lower($1)`. They tell no more than whether a
  * value that the client knows already is there.
  */
-export function comparedWithValues(node: A_Expr): ColumnRef | undefined {
+export function comparedWithValues(node: A_Expr, names: TypeNames): ColumnRef | undefined {
   if (!isEquality(node)) return undefined
   const { lexpr, rexpr } = node
-  const left = columnOf(lexpr)
-  if (left !== undefined && isClientValue(rexpr)) return left
+  const left = columnOf(lexpr, names)
+  if (left !== undefined && isClientValue(rexpr, names)) return left
   // Only `=` reads the same from right to left.
-  const right = node.kind === 'AEXPR_OP' ? columnOf(rexpr) : undefined
-  return right !== undefined && isClientValue(lexpr) ? right : undefined
+  const right = node.kind === 'AEXPR_OP' ? columnOf(rexpr, names) : undefined
+  return right !== undefined && isClientValue(lexpr, names) ? right : undefined
 }
 
 /** With how many values a column is compared. What is in an array that is one value is not known here. */
-export function valuesIn({ kind, lexpr, rexpr }: A_Expr): number {
-  const values = kind === 'AEXPR_OP' && columnOf(lexpr) === undefined ? lexpr : rexpr
+export function valuesIn({ kind, lexpr, rexpr }: A_Expr, names: TypeNames): number {
+  const values = kind === 'AEXPR_OP' && columnOf(lexpr, names) === undefined ? lexpr : rexpr
   return values === undefined ? 1 : Math.max(1, countOf(values))
 }
 
-function countOf(node: Node): number {
+/** How many values of the client stand here. */
+export function countOf(node: Node): number {
   const all = (nodes: readonly Node[] = []): number => nodes.reduce((sum, each) => sum + countOf(each), 0)
   if ('List' in node) return all(node.List.items)
   if ('A_ArrayExpr' in node) return all(node.A_ArrayExpr.elements)
   if ('TypeCast' in node) return node.TypeCast.arg === undefined ? 1 : countOf(node.TypeCast.arg)
+  if ('FuncCall' in node) return all(node.FuncCall.args)
   return 'A_Const' in node ? constantsIn(node.A_Const) : 1
 }
 
@@ -60,34 +66,43 @@ function isEquality({ kind, name }: A_Expr): boolean {
 }
 
 /** The column itself, in lower or upper case, or cast between types of text as the server's views spell it. */
-function columnOf(node: Node | undefined): ColumnRef | undefined {
+function columnOf(node: Node | undefined, names: TypeNames): ColumnRef | undefined {
   if (node === undefined) return undefined
   if ('ColumnRef' in node) return isStar(node) ? undefined : node.ColumnRef
-  if ('TypeCast' in node) return isText(node) ? columnOf(node.TypeCast.arg) : undefined
-  return foldedArgument(node, columnOf)
+  if ('TypeCast' in node) return isText(node, names) ? columnOf(node.TypeCast.arg, names) : undefined
+  return foldedArgument(node, (argument) => columnOf(argument, names))
 }
 
-function isText(node: Extract<Node, { TypeCast: unknown }>): boolean {
-  const names = stringsOf(node.TypeCast.typeName?.names)
+function isText(node: Extract<Node, { TypeCast: unknown }>, names: TypeNames): boolean {
+  const type = qualifiedName(node.TypeCast.typeName?.names)
   const { typmods, arrayBounds } = node.TypeCast.typeName ?? {}
-  const name = names?.at(-1) ?? ''
-  return typmods === undefined && arrayBounds === undefined && (name === 'text' || name === 'varchar')
+  if (type === undefined || typmods !== undefined || arrayBounds !== undefined) return false
+  return (type.name === 'text' || type.name === 'varchar') && names.typeMeant(type) === 'builtin'
 }
 
-/** Arrays without commas, which are therefore not counted: nobody needs them to look a value up. */
-export function isVector(type: TypeName | undefined): boolean {
-  const name = stringsOf(type?.names)?.at(-1)
-  return name === 'int2vector' || name === 'oidvector'
+/**
+ * Whether a value of this type is one value, and equal to itself alone. Not so: arrays without commas, which could not be
+ * counted; types that are not known; domains whose collation takes other values for equal.
+ */
+export function isExact(type: TypeName | undefined, names: TypeNames): boolean {
+  const name = qualifiedName(type?.names)
+  if (name === undefined) return false
+  const meant = names.typeMeant(name)
+  if (meant === 'builtin') return !VECTORS.has(name.name)
+  return meant?.exact === true
 }
+
+const VECTORS: ReadonlySet<string> = new Set(['int2vector', 'oidvector', '_int2vector', '_oidvector'])
 
 /** A constant or parameter, a list or array of them, cast or in lower or upper case. */
-export function isClientValue(node: Node | undefined): boolean {
+export function isClientValue(node: Node | undefined, names: TypeNames): boolean {
   if (node === undefined) return false
   if ('A_Const' in node || 'ParamRef' in node) return true
-  if ('TypeCast' in node) return !isVector(node.TypeCast.typeName) && isClientValue(node.TypeCast.arg)
-  if ('List' in node) return (node.List.items ?? []).every(isClientValue)
-  if ('A_ArrayExpr' in node) return (node.A_ArrayExpr.elements ?? []).every(isClientValue)
-  return foldedArgument(node, (argument) => isClientValue(argument) || undefined) === true
+  const is = (each: Node | undefined): boolean => isClientValue(each, names)
+  if ('TypeCast' in node) return isExact(node.TypeCast.typeName, names) && is(node.TypeCast.arg)
+  if ('List' in node) return (node.List.items ?? []).every(is)
+  if ('A_ArrayExpr' in node) return (node.A_ArrayExpr.elements ?? []).every(is)
+  return foldedArgument(node, (argument) => is(argument) || undefined) === true
 }
 
 /** That of `lower(x)` or `upper(x)`, as `read` understands it. */

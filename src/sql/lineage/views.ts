@@ -59,7 +59,7 @@ export class Views implements ViewReader {
       checkRelations(node, found, names, findings, off)
       const rows = new QueryWalk(names, findings, this, off).rows(node, undefined, undefined)
       return rows.counted && rows.columns.length === columns.length
-        ? { columns: rows.columns, findings }
+        ? { columns: rows.columns, findings, ...(rows.single === true ? { single: rows.single } : {}) }
         : undefined
     } finally {
       this.#following.delete(oid)

@@ -26,7 +26,11 @@ export interface Walk {
 }
 
 /** What a view hands out, and what its own conditions, joins and expressions do with labelled values. */
-export type ViewLineage = { readonly columns: readonly OutputColumn[]; readonly findings: Findings }
+export type ViewLineage = {
+  readonly columns: readonly OutputColumn[]
+  readonly findings: Findings
+  readonly single?: true
+}
 
 /** Follows the definitions of views. */
 export interface ViewReader {
@@ -70,6 +74,8 @@ export type Rows = {
   readonly rest: readonly LabelName[]
   /** A star was among the outputs: their positions and names rest on the catalogue. */
   readonly starred?: boolean
+  /** Each is made of one row of one table, and of another one each. */
+  readonly single?: true
 }
 
 /** The queries of WITH that are in sight, innermost first. */

@@ -1,4 +1,4 @@
-import type { Catalogue, Relation } from '../catalogue/catalogue.ts'
+import type { Catalogue, Relation, UserType } from '../catalogue/catalogue.ts'
 import { stateOfReach } from '../catalogue/catalogue.ts'
 import type { Effect, Own } from './effect.ts'
 import { HARMLESS, QUIET, SIGNALS, WRITES_QUIETLY } from '../builtins/functions.ts'
@@ -186,6 +186,20 @@ export class Names {
       if (harmless !== undefined) return harmless
     }
     return this.own(name) !== undefined
+  }
+
+  /** Which type this is; `undefined`: none that is known, such as one that this session has just made. */
+  typeMeant({ database, schema, name }: QualifiedName): 'builtin' | UserType | undefined {
+    if (database !== undefined) return undefined
+    for (const each of schema === undefined ? this.#path : [schema]) {
+      const builtin =
+        each === 'pg_catalog'
+          ? isBuiltinType(name)
+          : each === 'information_schema' && isInformationSchemaType(name)
+      const meant = builtin ? 'builtin' : this.catalogue.types.get(each)?.get(name)
+      if (meant !== undefined) return meant
+    }
+    return undefined
   }
 
   /** Whether code of users may stand behind a type of this name, whatever its schema. */

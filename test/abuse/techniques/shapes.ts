@@ -16,6 +16,28 @@ export const SHAPE_ATTACKS = [
     ['s', "SELECT * FROM ts_stat($$SELECT to_tsvector('simple', key) FROM api_keys$$)"],
     ['e', "SELECT o FROM customers c CROSS JOIN LATERAL concat(c.name, '') WITH ORDINALITY AS o(v, n)"],
   ]),
+  ...technique(
+    'distinct values counted',
+    [
+      [
+        's',
+        'SELECT e.id, g FROM employees e, generate_series(48151623.00, 48151623.50, 0.01) g WHERE (SELECT count(DISTINCT s.v) FROM (SELECT e.salary UNION ALL SELECT g) s(v)) = 1',
+      ],
+      [
+        'e',
+        'SELECT e.id, g FROM employees e CROSS JOIN generate_series(48151623.00, 48151623.50, 0.01) g, LATERAL (SELECT count(DISTINCT v) n FROM (VALUES (e.salary), (g)) s(v)) x WHERE n = 1',
+      ],
+      [
+        'b',
+        "SELECT c.id, g.v FROM customers c, (SELECT 'c.qzvmail'||lpad(n::text,4,'0')||'@orchardworks.example' v FROM generate_series(1,400) n) g WHERE c.company='Orchard Works' AND (SELECT count(DISTINCT s.v) FROM (SELECT c.email UNION ALL SELECT g.v) s(v)) = 1",
+      ],
+      [
+        's',
+        'SELECT g FROM generate_series(48151623.01, 48151623.02, 0.01) g GROUP BY g HAVING (SELECT count(DISTINCT v) FROM (SELECT salary v FROM employees UNION ALL SELECT g) s) > 0',
+      ],
+    ],
+    { predicate: true },
+  ),
   ...technique('JSON_TABLE', [
     ['s', "SELECT j.* FROM customers c, JSON_TABLE(to_jsonb(c), '$' COLUMNS (v text PATH '$.email')) j"],
     [

@@ -94,7 +94,8 @@ const TYPES = `
         CROSS JOIN LATERAL pg_catalog.regexp_matches(
           k.conbin::pg_catalog.text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
       WHERE k.contypid = t.oid AND m[1]::pg_catalog.oid >= 16384::pg_catalog.oid),
-    ${EXTENSION('pg_type', 't.oid')}, t.typrelid
+    ${EXTENSION('pg_type', 't.oid')}, t.typrelid, EXISTS (
+      SELECT FROM pg_catalog.pg_collation l WHERE l.oid = t.typcollation AND NOT l.collisdeterministic)
   FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   WHERE t.oid >= 16384 AND ${USER_SCHEMA('n')}`
 
@@ -153,6 +154,21 @@ const CONSTRAINTS = `
     JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace AND ${USER_SCHEMA('n')}
   WHERE i.indisunique`
 
+/** Column 0 of an expression is the whole row; in the list of columns it stands for an expression. */
+const UNIQUE = `
+  SELECT DISTINCT i.indrelid, k.attribute
+  FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND ${USER_SCHEMA('n')}
+    CROSS JOIN LATERAL (
+      SELECT u.attribute::pg_catalog.int4
+      FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY u (attribute, place)
+      WHERE u.place <= i.indnkeyatts AND u.attribute > 0
+      UNION ALL SELECT m[1]::pg_catalog.int4
+      FROM pg_catalog.regexp_matches(
+        pg_catalog.concat(i.indexprs::pg_catalog.text, i.indpred::pg_catalog.text), ':varattno (-?[0-9]+)', 'g') m
+    ) k (attribute)
+  WHERE i.indisunique OR i.indisexclusion`
+
 /**
  * With an empty search path the server writes every name in full. To write down a view it locks what the view reads, and
  * a session with an uncommitted ALTER TABLE may be waiting for this very catalogue: so it gives up soon, and what views
@@ -199,6 +215,7 @@ export const catalogueQueries: readonly string[] = [
   CASCADES,
   EVENT_TRIGGERS,
   CONSTRAINTS,
+  UNIQUE,
   viewsQuery,
   SCHEMAS,
   ROLES,
@@ -240,7 +257,10 @@ export const fingerprintQuery: string = `
       [
         'pg_index',
         `t.indexrelid >= 16384 AND (t.indexprs IS NOT NULL OR t.indpred IS NOT NULL
-          OR EXISTS (SELECT FROM pg_catalog.unnest(t.indclass) u WHERE u >= 16384::pg_catalog.oid))`,
+          OR EXISTS (SELECT FROM pg_catalog.unnest(t.indclass) u WHERE u >= 16384::pg_catalog.oid)
+          OR (t.indisunique OR t.indisexclusion) AND EXISTS (
+            SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.oid = t.indexrelid AND n.nspname !~ '^pg_(toast|temp)'))`,
       ],
       ['pg_enum', 'true'],
       ['pg_range', 't.rngtypid >= 16384'],
@@ -332,8 +352,10 @@ export function buildCatalogue(
       userChecks: truth(row, 5),
       extension: row[6] ?? null,
       ...(number(row, 7) === 0 ? {} : { relation: number(row, 7) }),
+      loose: row[8] !== 'f',
     })),
     constraints: rows(CONSTRAINTS).map((row) => ({ relation: number(row, 0), name: text(row, 1) })),
+    unique: rows(UNIQUE).map((row) => ({ relation: number(row, 0), attribute: number(row, 1) })),
     schemas: rows(SCHEMAS).map((row) => text(row, 0)),
     roles: rows(ROLES).map((row) => ({ name: text(row, 0), unusable: row[1] ?? null })),
     casts: rows(CASTS).map((row) => ({

@@ -60,6 +60,8 @@ export interface KnowledgeSource {
   moves(): void
   /** The code of users behind the type of this number: it casts values to others, or can only say something. */
   userCode(type: number): 'casts' | 'speaks' | undefined
+  /** Whether a value of the type of this number is one value, and equal to itself alone. */
+  isExact(type: number): boolean
   /** What gives names their meaning now, for an approval to be bound to. Undefined: that is not known. */
   meaning(): string | undefined
 }
@@ -139,6 +141,10 @@ export class Judge {
 
   userCode(type: number): 'casts' | 'speaks' | undefined {
     return this.#knowledge.userCode(type)
+  }
+
+  isExact(type: number): boolean {
+    return this.#knowledge.isExact(type)
   }
 
   /** Whether this identity may see every label of the connection in clear, so that nothing is withheld from it. */

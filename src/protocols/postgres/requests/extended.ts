@@ -1,4 +1,4 @@
-import type { Command } from '../../../core/index.ts'
+import type { Command, Facts } from '../../../core/index.ts'
 import { GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
 import type { Judgement, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping, isHeld } from '../../../session/index.ts'
@@ -8,7 +8,7 @@ import type { Judge, Judged } from './commands.ts'
 import type { LocalAnswer } from '../local/local-answers.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { planFor, plansFor } from './plans.ts'
-import { listedAmong, readingsOf } from './readings.ts'
+import { listedAmong, mayList, readingsOf } from './readings.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
 import { NO_TEXT } from './refusing.ts'
 import type { ConversationState } from '../state.ts'
@@ -125,7 +125,7 @@ export class Extended {
       return
     }
     this.#around.writeBack.check(judged)
-    this.#noteTypes(types)
+    this.#noteTypes(judgement.facts, types)
     this.#forwardExtended(buffer, from, end)
     const of = {
       text,
@@ -221,7 +221,7 @@ export class Extended {
     if (this.#state.portals.size >= LIMITS.namedObjectsMax) {
       throw new GatewayError('limit_exceeded', `A session keeps at most ${LIMITS.namedObjectsMax} portals.`)
     }
-    this.#noteTypes(portal.statement.types)
+    this.#noteTypes(portal.statement.judgement.facts, portal.statement.types)
     this.#forwardExtended(buffer, from, end)
     const undo = this.#state.portals.set(name, portal)
     this.#state.pending.push({
@@ -322,8 +322,18 @@ export class Extended {
   }
 
   /** What a parameter is of, the text does not say. */
-  #noteTypes(types: readonly number[] = []): void {
+  #noteTypes(facts: Facts, types: readonly number[] = []): void {
     for (const type of types) {
+      if (facts.touches.length > 0 && !this.#judge.isExact(type) && !this.#judge.seesAll) {
+        throw new GatewayError(
+          'denied',
+          `Leave the type of number ${type} out: more than one value may be equal to one of it.`,
+          {
+            remedy: 'Declare the parameter as text.',
+            retry: 'only-if-changed',
+          },
+        )
+      }
       const code = this.#judge.userCode(type)
       if (code === undefined) continue
       this.#state.ownTypes = true
@@ -354,7 +364,7 @@ function commandOf(command: Command, portal: Pick<Portal, 'parameters' | 'readin
   if (portal === undefined) return command
   const { parameters, readings } = portal
   const bound = { ...command, parameters, ...(readings === undefined ? {} : { readings }) }
-  if (command.facts.touches.length === 0) return bound
+  if (command.facts.touches.length === 0 || !mayList(command.text)) return bound
   return { ...bound, listed: (command.listed ?? 0) + listedAmong(parameters, readings) }
 }
 

@@ -163,6 +163,15 @@ export class SessionKnowledge implements KnowledgeSource {
     return 'casts'
   }
 
+  /** Whether a value of the type of this number is one value, and equal to itself alone. */
+  isExact(type: number): boolean {
+    const catalogue = this.#latest()?.catalogue
+    if (catalogue === undefined || type < FIRST_USER_OID) return true
+    for (const types of catalogue.types.values())
+      for (const { oid, exact } of types.values()) if (oid === type) return exact
+    return false
+  }
+
   /** The catalogue as it was known last; for names in what the server says, not for judging. */
   get catalogue(): Catalogue | undefined {
     return (this.#keeper?.current() ?? this.#known)?.catalogue

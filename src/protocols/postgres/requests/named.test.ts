@@ -292,6 +292,47 @@ group('a statement prepared by SQL', () => {
   })
 })
 
+group('a parameter that is declared to be of a type of users', () => {
+  const TYPES = catalogueQueries.find((each) => each.includes('FROM pg_catalog.pg_type t')) ?? ''
+  const type = (oid: number, name: string, base: number, loose: 't' | 'f') => [
+    String(oid),
+    'public',
+    name,
+    'd',
+    String(base),
+    'f',
+    null,
+    '0',
+    loose,
+  ]
+  const LOOK_UP = 'SELECT id FROM customers WHERE email = $1'
+
+  it('stands for one value, or may not be compared with protected ones', async () => {
+    const stage = await open({ rules: RULES })
+    const types = [
+      type(20001, 'address', 25, 'f'),
+      type(20002, 'folded', 25, 't'),
+      type(20003, 'many', 30, 'f'),
+    ]
+    const names = ['oid', 'schema', 'name', 'form', 'base', 'checks', 'extension', 'relation', 'loose']
+    stage.server.answer(TYPES, rows(names, types))
+    stage.server.answer(LOOK_UP, rows([FIELDS.id], NUMBERS))
+    const client = await stage.client()
+    const said = async (text: string, oid: number) => {
+      const declared = {
+        kind: 'parse' as const,
+        statement: '',
+        sql: Buffer.from(text),
+        parameterTypes: [oid],
+      }
+      return script(await client.say([declared, bind({ values: ['1'] }), execute(), sync]))
+    }
+    for (const oid of [0, 25, 20001]) expect(await said(LOOK_UP, oid)).toContain('row 1')
+    for (const oid of [20002, 20003]) expect((await said(LOOK_UP, oid))[0]).toEqual(REFUSED)
+    expect((await said('SELECT n FROM numbers WHERE n = $1', 20003))[0]).not.toEqual(REFUSED)
+  })
+})
+
 group('definitions that another session changes', () => {
   /** `numbers` becomes a view of what is protected. */
   function unveil(stage: PostgresStage): void {

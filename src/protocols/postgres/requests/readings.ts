@@ -56,12 +56,17 @@ const ESCAPED = /\bu&/i
 /** int2vector and oidvector, whose values stand apart by blanks. */
 const VECTORS: ReadonlySet<string> = new Set(['text type 22', 'text type 30'])
 
+/** Whether an array in this statement may be one of values that are asked about, one by one. */
+export function mayList(text: string): boolean {
+  return LISTS.test(text)
+}
+
 /**
  * At most how many values more than one there are in arrays that a statement holds as one value: `'{a,b}'`. What stands
  * between two of them is a comma (a semicolon for boxes), written as it is or with a backslash.
  */
 export function listedIn(text: string): number {
-  if (!LISTS.test(text)) return 0
+  if (!mayList(text)) return 0
   // With escapes of its own a comma may look like anything.
   return ESCAPED.test(text) ? text.length : separatorsIn(Buffer.from(text, 'latin1'))
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { Facts, LabelName, MaskingRule, Output } from '../../../core/index.ts'
-import { brand } from '../../../core/index.ts'
+import { brand, MaskingKey } from '../../../core/index.ts'
 import { maskedCell, OTHER } from '../../../session/index.ts'
 import type { FieldDescription } from '../../../wire/postgres/index.ts'
 import { builtinType, typeLookup } from './result-types.ts'
 import type { ResultPlan } from './results.ts'
-import { fit, planResults, tighten } from './results.ts'
+import { fit, maskOf, planResults, tighten } from './results.ts'
 
 const email = brand<LabelName>('pii.email')
 const birth = brand<LabelName>('pii.birth')
@@ -16,22 +16,24 @@ const MASKS = new Map<LabelName, MaskingRule>([
 const TEXT = 25
 const DATE = 1082
 
+const FACTS: Facts = {
+  class: 'read',
+  statements: [],
+  reads: [],
+  writes: [],
+  calls: [],
+  labels: [],
+  touches: [],
+  filters: [],
+  stores: [],
+  unbounded: false,
+  writesEverything: false,
+  redefines: false,
+  attributes: {},
+}
+
 function planOf(...outputs: Output[]): ResultPlan {
-  const facts: Facts = {
-    class: 'read',
-    statements: [{ class: 'read', outputs }],
-    reads: [],
-    writes: [],
-    calls: [],
-    labels: [],
-    touches: [],
-    filters: [],
-    stores: [],
-    unbounded: false,
-    writesEverything: false,
-    redefines: false,
-    attributes: {},
-  }
+  const facts: Facts = { ...FACTS, statements: [{ class: 'read', outputs }] }
   const [plan] = planResults(facts, MASKS)
   if (plan === undefined) throw new Error('outputs make a plan')
   return plan
@@ -55,6 +57,38 @@ const copied = (label: LabelName, type: number): Output => ({
   source: { relation: 7, attribute: 2, type },
 })
 const computed: Output = { name: 'c', labels: [email], computed: true }
+
+describe('values among which there are some of the client', () => {
+  const key = new MaskingKey('pii.email', Buffer.alloc(32, 1), Buffer.alloc(32, 2))
+  const hash: MaskingRule = { kind: 'hash', prefix: 'h_', key }
+  const alone = copied(email, TEXT)
+  const mixed: Output = { ...alone, mixed: true }
+
+  it.each([hash, { kind: 'pseudonym', of: 'email', key } satisfies MaskingRule])(
+    'are hidden whole where a key makes the mask',
+    (rule) => {
+      const masks = new Map([[email, rule]])
+      expect(maskOf(alone, masks)).toEqual(rule)
+      expect(maskOf(mixed, masks)).toEqual({ kind: 'full' })
+    },
+  )
+
+  it('are masked as anybody could mask them otherwise', () => {
+    expect(maskOf(mixed, MASKS)).toEqual(MASKS.get(email))
+  })
+
+  it('are hidden at their paths in a document', () => {
+    const output: Output = { name: 'c', labels: [email], paths: [{ path: 'a', label: email }], type: 3802 }
+    const shownOf = (each: Output) => {
+      const facts = { ...FACTS, statements: [{ class: 'read' as const, outputs: [each] }] }
+      const [plan] = planResults(facts, new Map([[email, hash]]))
+      if (plan === undefined) throw new Error('outputs make a plan')
+      return shown(fit(plan, [], builtinType), '{"a": "x", "b": 1}')
+    }
+    expect(shownOf(output)).toContain('h_')
+    expect(JSON.parse(shownOf({ ...output, mixed: true }) ?? '')).toEqual({ a: '[masked]', b: 1 })
+  })
+})
 
 describe('a plan', () => {
   it('hides everything until the formats are known', () => {

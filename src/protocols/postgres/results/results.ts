@@ -91,7 +91,7 @@ function ruleFor(output: Output, masks: ReadonlyMap<LabelName, MaskingRule>): Co
   if (output.paths === undefined || output.computed === true) return maskOf(output, masks)
   const paths = output.paths.flatMap(({ path, label }) => {
     const rule = masks.get(label)
-    return rule === undefined ? [] : [{ path, rule }]
+    return rule === undefined ? [] : [{ path, rule: among(output, rule) }]
   })
   return { kind: 'paths', paths }
 }
@@ -102,7 +102,13 @@ export function maskOf(output: Output, masks: ReadonlyMap<LabelName, MaskingRule
   const rules = (output.labels ?? []).flatMap((label) => masks.get(label) ?? [])
   const [rule, ...others] = rules
   const agree = others.every((other) => JSON.stringify(other) === JSON.stringify(rule))
-  return rule !== undefined && agree ? rule : { kind: 'null' }
+  return rule !== undefined && agree ? among(output, rule) : { kind: 'null' }
+}
+
+/** Whoever puts values of its own beside protected ones would learn what a key makes of them. */
+function among(output: Output, rule: MaskingRule): MaskingRule {
+  const isKeyed = rule.kind === 'hash' || rule.kind === 'pseudonym'
+  return isKeyed && output.mixed === true ? { kind: 'full' } : rule
 }
 
 const FITTED = new WeakMap<ResultPlan, Map<string, ResultPlan>>()
