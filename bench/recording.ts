@@ -17,6 +17,7 @@ import {
   readJournal,
   systemFiles,
 } from '../src/recording/index.ts'
+import { keysOf } from '../src/testing/recording-keys.ts'
 import type { BenchOptions } from './support/options.ts'
 import { commit, keep, machine, table } from './support/report.ts'
 import { median, rounded } from './support/statistics.ts'
@@ -28,6 +29,8 @@ const RULES = ['support agents read what is theirs (sluice.yaml:41)']
 const READS = ['public.pgbench_accounts']
 /** The answer to one pgbench SELECT, from BindComplete to ReadyForQuery. */
 const RESULT = Buffer.alloc(66, 'r')
+
+const keys = keysOf(randomBytes(32))
 
 /** Files that take everything and keep nothing: what is left is our own work. */
 const nowhere: FileSystem = {
@@ -43,7 +46,9 @@ function begin(
 ): { journal: FileJournal; sessions: readonly SessionId[] } {
   const journal = openJournal({
     directory,
+    keys,
     clock: systemClock,
+    random: (length) => randomBytes(length),
     files,
     onFault: (error) => {
       throw error
@@ -155,6 +160,7 @@ async function cutAndRead(
     const { journal, sessions } = begin(directory, systemFiles)
     const cutter = new Cutter({
       directory,
+      keys,
       journal,
       clock: systemClock,
       onFault: (error) => {
@@ -172,7 +178,7 @@ async function cutAndRead(
     const cutUs = processorUs(before)
     before = process.cpuUsage()
     let entries = 0
-    for await (const _ of readJournal(directory)) entries++
+    for await (const _ of readJournal(directory, keys)) entries++
     const readUs = processorUs(before)
     if (entries < count * 2) throw new Error(`${entries} entries of ${count} transactions were read`)
     await cutter.stop()

@@ -15,7 +15,14 @@ import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
-import { deriveKey, loadMasterKeys, maskingKeys, SealedSecrets, SecretResolver } from './connections/index.ts'
+import {
+  deriveKey,
+  loadMasterKeys,
+  maskingKeys,
+  recordingKeys,
+  SealedSecrets,
+  SecretResolver,
+} from './connections/index.ts'
 import type { Clock, Identity, RandomBytes, SecretRef } from './core/index.ts'
 import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
@@ -81,7 +88,9 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   const config = (): Config => configurations.current.config
   const recording = await openRecording({
     directory: dataDirectory,
+    keys: recordingKeys(keys),
     clock,
+    random,
     index: store.sessions,
     onFault: report,
   })

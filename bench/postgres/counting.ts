@@ -45,10 +45,10 @@ async function loggedStatements(server: TestServer): Promise<number> {
   return (await server.statementsLogged()).filter((each) => each.text.includes(`FROM ${TABLE} `)).length
 }
 
-async function recordedCommands({ name, dataDirectory }: Target): Promise<number> {
-  if (dataDirectory === undefined) throw new Error(`${name} keeps no recording`)
+async function recordedCommands({ name, recording }: Target): Promise<number> {
+  if (recording === undefined) throw new Error(`${name} keeps no recording`)
   let count = 0
-  for await (const { entry } of readJournal(dataDirectory)) {
+  for await (const { entry } of readJournal(recording.directory, recording.keys)) {
     if (
       entry.kind === 'intent' &&
       entry.head.decision === 'allow' &&

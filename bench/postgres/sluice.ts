@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { RecordingKeys } from '../../src/core/index.ts'
 import { createCertificates, writeCertificates } from '../../src/net/index.ts'
+import { keysOf } from '../../src/testing/recording-keys.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { run, start } from '../support/processes.ts'
 import { DATABASE, ROLE_PASSWORD } from './data.ts'
@@ -14,8 +16,8 @@ const SLUICE = join(BENCH, '..', 'tools', 'sluice.ts')
 
 export type RunningSluice = {
   readonly pid: number
-  /** Where it keeps its recordings and everything else. */
-  readonly dataDirectory: string
+  /** Where it keeps its recordings and everything else, and what they are read with. */
+  readonly recording: { readonly directory: string; readonly keys: RecordingKeys }
   /** What it wrote to standard error, Node's own words included. */
   complaints(): string
   /** Mints a credential, as anyone would. */
@@ -44,17 +46,18 @@ export async function runSluice(options: SluiceOptions): Promise<RunningSluice> 
   await writeFile(config, text)
   const names = ['localhost', '127.0.0.1'] as const
   await writeCertificates(join(directory, 'tls'), await createCertificates({ names, now: Date.now() }))
+  const masterKey = randomBytes(32).toString('base64')
   const child = start(
     process.execPath,
     [...(options.nodeArguments ?? []), SLUICE, 'start', '--config', config, '--data', data, '--json'],
     {
-      env: { BENCH_UPSTREAM_PASSWORD: ROLE_PASSWORD, SLUICE_KEY: randomBytes(32).toString('base64') },
+      env: { BENCH_UPSTREAM_PASSWORD: ROLE_PASSWORD, SLUICE_KEY: masterKey },
     },
   )
   await child.line()
   return {
     pid: child.pid,
-    dataDirectory: data,
+    recording: { directory: data, keys: keysOf(masterKey) },
     complaints: () => child.complaints(),
     async coordinates(connection, database) {
       const asked = ['--as', 'bench-agent', '--ttl', '4h', '--database', database, '--data', data]
@@ -82,7 +85,7 @@ export async function startSluice(server: TestServer): Promise<Target> {
     at: await sluice.coordinates('bench', DATABASE),
     pid: sluice.pid,
     version: `node ${process.version}`,
-    dataDirectory: sluice.dataDirectory,
+    recording: sluice.recording,
     stop: () => sluice.stop(),
   }
 }

@@ -1,4 +1,5 @@
 /** Something pgbench can be pointed at. */
+import type { RecordingKeys } from '../../src/core/index.ts'
 import type { TestServer } from '../../test/support/postgres.ts'
 import { DATABASE, ROLE, ROLE_PASSWORD } from './data.ts'
 
@@ -19,8 +20,8 @@ export type Target = {
   /** The process in between; none for `direct`. */
   readonly pid: number | undefined
   readonly version: string
-  /** Where Sluice keeps its recordings; nobody else has any. */
-  readonly dataDirectory?: string
+  /** Where Sluice keeps its recordings, and what they are read with; nobody else has any. */
+  readonly recording?: { readonly directory: string; readonly keys: RecordingKeys }
   stop(): Promise<void>
 }
 

@@ -16,7 +16,7 @@ afterAll(() => api.stop())
 
 async function recorded(): Promise<string[]> {
   const actions: string[] = []
-  for await (const { entry } of readJournal(api.dataDirectory)) {
+  for await (const { entry } of readJournal(api.dataDirectory, api.recordingKeys)) {
     if (entry.kind === 'admin')
       actions.push(`${entry.head.action} ${entry.head.target ?? ''} by ${entry.head.by}`)
   }

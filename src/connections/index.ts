@@ -8,6 +8,7 @@
 export * from './masking-keys.ts'
 export * from './master-key.ts'
 export * from './port.ts'
+export * from './recording-keys.ts'
 export * from './resolve.ts'
 export * from './sealed.ts'
 export type { Warn } from './secret-file.ts'

@@ -29,6 +29,7 @@ import { Cutter } from './cutter.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { dayOf } from './names.ts'
 import { type RecordedEntry, readJournal, readSession } from './reader.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 let clock: FakeClock
@@ -38,8 +39,16 @@ let cutter: Cutter
 
 async function start(fileBytesMax = 1024 * 1024): Promise<void> {
   const onFault = (error: unknown): unknown => faults.push(error)
-  journal = openJournal({ directory, clock, files: unsyncedFiles, fileBytesMax, onFault })
-  cutter = new Cutter({ directory, journal, clock, onFault })
+  journal = openJournal({
+    directory,
+    keys: testKeys,
+    random,
+    clock,
+    files: unsyncedFiles,
+    fileBytesMax,
+    onFault,
+  })
+  cutter = new Cutter({ directory, keys: testKeys, journal, clock, onFault })
   await cutter.start()
 }
 
@@ -89,7 +98,7 @@ function files(suffix: string): string[] {
 }
 
 async function fromJournal(session: SessionId): Promise<RecordedEntry[]> {
-  return (await collect(readJournal(directory))).filter((each) => each.session === session)
+  return (await collect(readJournal(directory, testKeys))).filter((each) => each.session === session)
 }
 
 /** Texts are compared at once, bytes one by one: with megabytes of them that is seconds. */
@@ -104,7 +113,7 @@ async function expectCut(session: SessionId): Promise<void> {
   const expected = await fromJournal(session)
   renameSync(join(directory, 'journal'), join(directory, 'hidden'))
   try {
-    const cut = await collect(readSession(directory, session))
+    const cut = await collect(readSession(directory, testKeys, session))
     expect(cut.map(bodyAsText)).toEqual(expected.map(bodyAsText))
   } finally {
     renameSync(join(directory, 'hidden'), join(directory, 'journal'))
@@ -179,7 +188,7 @@ test('a restart goes on where the last process stopped', async () => {
   expect(files('slr')).toEqual([early, late, never].sort())
   expect(files('part')).toEqual([])
   for (const each of [early, late, never]) await expectCut(each)
-  expect((await collect(readSession(directory, never))).at(-1)?.entry).toEqual(
+  expect((await collect(readSession(directory, testKeys, never))).at(-1)?.entry).toEqual(
     closeEntry(2, 'gateway stopped'),
   )
 })
@@ -221,7 +230,7 @@ test('a draft torn at any byte by a crash is gone on with', async () => {
     writeFileSync(join(directory, 'sessions', 'cut'), '1')
     await start(1024 * 1024)
     await cutter.catchUp()
-    const cut = await collect(readSession(directory, session))
+    const cut = await collect(readSession(directory, testKeys, session))
     expect(cut.slice(0, expected.length)).toEqual(expected)
     expect(cut.at(-1)?.entry.kind).toBe('close')
     await stop()
@@ -293,7 +302,7 @@ test('over damage it stops and says so; the journal goes on', async () => {
   clock.advance(60_000)
   expect(faults).toHaveLength(1)
   expect(files('slr')).toEqual([])
-  await expect(collect(readSession(directory, session))).rejects.toThrow(/00000002\.slj, byte \d+/)
+  await expect(collect(readSession(directory, testKeys, session))).rejects.toThrow(/00000002\.slj, byte \d+/)
 })
 
 test('after a fault of the disk it tries again', async () => {
@@ -323,5 +332,5 @@ test('a draft that was damaged is not built on', async () => {
   await start(3000)
   await expect(cutter.catchUp()).rejects.toEqual(expect.objectContaining({ code: 'invalid' }))
   expect(files('slr')).toEqual([])
-  expect((await collect(readSession(directory, session))).length).toBeGreaterThan(60)
+  expect((await collect(readSession(directory, testKeys, session))).length).toBeGreaterThan(60)
 })

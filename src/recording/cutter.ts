@@ -1,10 +1,9 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Clock, SessionId, Timer } from '../core/index.ts'
+import type { Clock, RecordingKeys, SessionId, Timer } from '../core/index.ts'
 import { isGatewayError } from '../core/index.ts'
 import { Drafts, type Known } from './drafts.ts'
 import { isMissing, listIfThere, syncDirectory } from './files.ts'
-import { FILE_HEADER_BYTES } from './format.ts'
 import type { SessionSummary } from './index-port.ts'
 import type { FileJournal, JournalObserver, Place } from './journal.ts'
 import { journalDirectory, journalFileName, journalNumbers, sessionsDirectory } from './names.ts'
@@ -13,6 +12,7 @@ import { damaged, FileReading } from './reader.ts'
 export type CutterOptions = {
   /** The data directory. */
   readonly directory: string
+  readonly keys: RecordingKeys
   readonly journal: FileJournal
   readonly clock: Clock
   /** Told when a pass failed. After a fault of the disk it is tried again; over damage the cutter stops. */
@@ -48,7 +48,7 @@ export class Cutter implements JournalObserver {
     const { journal, directory } = this.#options
     this.#mark = await readMark(directory)
     for (const session of journal.sessionsRepaired) {
-      this.#closed.set(session, { file: journal.fileNumber, offset: FILE_HEADER_BYTES })
+      this.#closed.set(session, { file: journal.fileNumber, offset: 0 })
     }
     journal.observe(this)
     this.#schedule(0)
@@ -123,7 +123,7 @@ export class Cutter implements JournalObserver {
 
   /** Hands out all frames of a file that is full. */
   async #cutFile(number: number): Promise<void> {
-    const sealed = await this.#pass(number, FILE_HEADER_BYTES, undefined)
+    const sealed = await this.#pass(number, 0, undefined)
     // Their frames end in this file; should one more come, the sealed file is looked at again.
     for (const session of sealed) this.#lastKnown.delete(session)
   }
@@ -145,10 +145,10 @@ export class Cutter implements JournalObserver {
     offset: number,
     only: ReadonlyMap<SessionId, Place> | undefined,
   ): Promise<readonly SessionId[]> {
-    const { directory } = this.#options
+    const { directory, keys } = this.#options
     const path = join(journalDirectory(directory), journalFileName(number))
-    const drafts = new Drafts(directory, this.#lastKnown)
-    const reading = new FileReading(path, 'journal', await open(path, 'r'), offset)
+    const drafts = new Drafts(directory, keys, this.#lastKnown)
+    const reading = new FileReading(path, 'journal', keys, await open(path, 'r'), offset)
     try {
       if ((await reading.header()) === undefined) throw damaged(path, 0, reading.problem)
       for await (const frames of reading.batches()) {

@@ -1,8 +1,8 @@
 import { copyFile, mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { SessionId } from '../core/index.ts'
+import type { RecordingKeys, SessionId } from '../core/index.ts'
 import { openIfThere, syncDirectory } from './files.ts'
-import { fileHeader } from './journal-file.ts'
+import { fileHeader } from './file-header.ts'
 import { sessionFile } from './names.ts'
 import { damaged, FileReading, type OwnedFrame } from './reader.ts'
 
@@ -30,13 +30,15 @@ type Draft = {
  */
 export class Drafts {
   readonly #directory: string
+  readonly #keys: RecordingKeys
   /** The last frame of each draft and of what was sealed lately, so that the files need not be read for it. */
   readonly #lastKnown: Map<SessionId, Known>
   readonly #drafts = new Map<SessionId, Draft>()
   #held = 0
 
-  constructor(directory: string, lastKnown: Map<SessionId, Known>) {
+  constructor(directory: string, keys: RecordingKeys, lastKnown: Map<SessionId, Known>) {
     this.#directory = directory
+    this.#keys = keys
     this.#lastKnown = lastKnown
   }
 
@@ -90,7 +92,8 @@ export class Drafts {
   }
 
   async #find(session: SessionId): Promise<Draft> {
-    const known = this.#lastKnown.get(session) ?? (await lookUp(sessionFile(this.#directory, session)))
+    const known =
+      this.#lastKnown.get(session) ?? (await lookUp(sessionFile(this.#directory, session), this.#keys))
     const draft: Draft = {
       session,
       ...known,
@@ -130,17 +133,17 @@ function draftOf(path: string): string {
 }
 
 /** What is on the disk of a session: sealed, a draft (cut back to its last whole frame if need be), or nothing. */
-async function lookUp(path: string): Promise<Known> {
-  const sealed = await lastSequence(path)
+async function lookUp(path: string, keys: RecordingKeys): Promise<Known> {
+  const sealed = await lastSequence(path, keys)
   if (sealed !== undefined) return { last: sealed, base: 'sealed' }
-  const draft = await lastSequence(draftOf(path))
+  const draft = await lastSequence(draftOf(path), keys)
   return draft === undefined ? { last: 0, base: 'none' } : { last: draft, base: 'draft' }
 }
 
-async function lastSequence(path: string): Promise<number | undefined> {
+async function lastSequence(path: string, keys: RecordingKeys): Promise<number | undefined> {
   const file = await openIfThere(path, 'r+')
   if (file === undefined) return undefined
-  const reading = new FileReading(path, 'session', file)
+  const reading = new FileReading(path, 'session', keys, file)
   try {
     // A draft that ends inside its header was never added to: it is begun again.
     if ((await reading.header()) === undefined) return undefined

@@ -2,9 +2,17 @@ import type { EntryKind } from '../core/index.ts'
 
 /**
  * The layout of recording files, byte for byte as `docs/formats/journal.md` describes it. Integers are little-endian.
- * A file is a header of 32 bytes and frames one after the other, nothing between them.
+ * A file of format 1 is a header of 32 bytes and frames one after the other, nothing between them. One of format 2 has
+ * a longer header, with the key of the file in it, and blocks: each the frames of one write, encrypted.
  */
 export const FILE_HEADER_BYTES = 32
+/** Of format 2. */
+export const SEALED_HEADER_BYTES = 100
+export const BLOCK_HEADER_BYTES = 20
+/** What AES-GCM adds to each block. */
+export const TAG_BYTES = 16
+/** `SLB2`: where a block begins; found again after damage by looking for it. */
+export const BLOCK_MAGIC = 0x32424c53
 export const FRAME_HEADER_BYTES = 40
 /** `SLF1`: where a frame begins; found again after damage by looking for it. */
 export const FRAME_MAGIC = 0x31464c53
@@ -15,6 +23,8 @@ export const FILE_MAGIC = {
   session: 'SLUICER1',
 } as const satisfies Record<string, string>
 export type FileKind = keyof typeof FILE_MAGIC
+/** A journal file of format 2. */
+export const SEALED_MAGIC = 'SLUICEJ2'
 
 /** Frames that are not entries: `file` begins a journal file, `bind` gives a session its number within the file. */
 export type FrameKind = EntryKind | 'file' | 'bind'
@@ -68,6 +78,12 @@ export const FRAME = {
 
 /** Offsets inside a file header. */
 export const FILE = { magic: 0, crc: 8, number: 12, firstSequence: 16, time: 24 } as const
+
+/** Offsets of what the header of format 2 has beyond that. */
+export const SEALED = { keyId: 32, nonce: 40, wrapped: 52, tag: 84 } as const
+
+/** Offsets inside a block header. The counter and how often it was tried make up the nonce. */
+export const BLOCK = { magic: 0, length: 4, counter: 8, attempt: 16 } as const
 
 const TWO_32 = 0x1_0000_0000
 

@@ -18,6 +18,7 @@ import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import type { SessionSummary } from './index-port.ts'
 import { catchUpIndex, Indexer, listSessions } from './index.ts'
 import { type FileJournal, openJournal } from './journal.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 let clock: FakeClock
@@ -29,12 +30,21 @@ let faults: unknown[]
 function openAgain(): void {
   journal = openJournal({
     directory,
+    keys: testKeys,
+    random,
     clock,
     files: unsyncedFiles,
     fileBytesMax: 3000,
     onFault: (error) => faults.push(error),
   })
-  indexer = new Indexer({ directory, journal, index, clock, onFault: (error) => faults.push(error) })
+  indexer = new Indexer({
+    directory,
+    keys: testKeys,
+    journal,
+    index,
+    clock,
+    onFault: (error) => faults.push(error),
+  })
 }
 
 beforeEach(() => {
@@ -67,7 +77,7 @@ const ids = (list: readonly SessionSummary[]): SessionId[] => list.map((each) =>
 
 /** What reading the whole journal into an empty index gives. */
 async function counted(): Promise<readonly SessionSummary[]> {
-  return await listSessions(directory, new MemorySessionIndex(), { limit: 1000 })
+  return await listSessions(directory, testKeys, new MemorySessionIndex(), { limit: 1000 })
 }
 
 test('figures are the same counted as they happen, and read back from the journal', async () => {
@@ -133,7 +143,8 @@ test('catching up in any number of steps gives the same', async () => {
   const last = journal.flushedSequence
   for (const step of [1, 2, 7, 50]) {
     const stepped = new MemorySessionIndex()
-    for (let upTo = 0; upTo <= last + step; upTo += step) await catchUpIndex(directory, stepped, upTo)
+    for (let upTo = 0; upTo <= last + step; upTo += step)
+      await catchUpIndex(directory, testKeys, stepped, upTo)
     expect(await stepped.list({ limit })).toEqual(await counted())
   }
 })
@@ -143,7 +154,7 @@ test('more sessions than are held at once', async () => {
   for (const id of open) journal.append(id, openEntry())
   for (const id of open) journal.append(id, intentEntry(1))
   journal.flush()
-  const list = await listSessions(directory, index, { limit: 10_000 })
+  const list = await listSessions(directory, testKeys, index, { limit: 10_000 })
   expect(list).toHaveLength(LIMITS.sessionsListedMax)
   expect(list.every(({ commands }) => commands === 1)).toBe(true)
 })

@@ -1,4 +1,4 @@
-import type { Clock, SessionId, Timer } from '../core/index.ts'
+import type { Clock, RecordingKeys, SessionId, Timer } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
 import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
 import type { FileJournal, JournalObserver } from './journal.ts'
@@ -14,7 +14,12 @@ const BATCH_SESSIONS_MAX = 1000
  * Counts everything that the journal holds beyond the index's position into the index, up to `upTo` or to its end.
  * Works on a data directory that nobody writes to, too.
  */
-export async function catchUpIndex(directory: string, index: SessionIndex, upTo?: number): Promise<void> {
+export async function catchUpIndex(
+  directory: string,
+  keys: RecordingKeys,
+  index: SessionIndex,
+  upTo?: number,
+): Promise<void> {
   const from = (await index.position()) + 1
   if (upTo !== undefined && from > upTo) return
   const touched = new Map<SessionId, SessionSummary | undefined>()
@@ -24,7 +29,9 @@ export async function catchUpIndex(directory: string, index: SessionIndex, upTo?
     await index.upsert(summaries, position)
     touched.clear()
   }
-  for await (const { sequence, time, session, entry } of readJournal(directory, { fromSequence: from })) {
+  for await (const { sequence, time, session, entry } of readJournal(directory, keys, {
+    fromSequence: from,
+  })) {
     if (upTo !== undefined && sequence > upTo) break
     if (session !== undefined) {
       if (!touched.has(session) && touched.size >= BATCH_SESSIONS_MAX) await store()
@@ -39,10 +46,11 @@ export async function catchUpIndex(directory: string, index: SessionIndex, upTo?
 /** The sessions of a data directory that match: brings the index up to date first. */
 export async function listSessions(
   directory: string,
+  keys: RecordingKeys,
   index: SessionIndex,
   filter: SessionFilter,
 ): Promise<readonly SessionSummary[]> {
-  await catchUpIndex(directory, index)
+  await catchUpIndex(directory, keys, index)
   return await index.list(limited(filter))
 }
 
@@ -52,6 +60,7 @@ function limited(filter: SessionFilter): SessionFilter {
 
 export type IndexerOptions = {
   readonly directory: string
+  readonly keys: RecordingKeys
   readonly journal: FileJournal
   readonly index: SessionIndex
   readonly clock: Clock
@@ -85,7 +94,7 @@ export class Indexer implements JournalObserver {
   }
 
   async #catchUp(): Promise<void> {
-    const { directory, journal, index } = this.#options
+    const { directory, keys, journal, index } = this.#options
     journal.flush()
     // Taken together with the attachment: what comes later is counted as it happens, what was before is read.
     const upTo = journal.flushedSequence
@@ -94,7 +103,7 @@ export class Indexer implements JournalObserver {
     // A machine that lost power may have kept the index and lost the end of the journal.
     const position = await index.position()
     if (position > journal.sequenceFound) await index.upsert([], journal.sequenceFound)
-    await catchUpIndex(directory, index, upTo)
+    await catchUpIndex(directory, keys, index, upTo)
     await this.#endLost(new Set(before.map(({ session }) => session)), upTo)
   }
 

@@ -12,6 +12,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { type Fault, FaultyFiles, type FileCall, systemError } from '../testing/faulty-files.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 let files: FaultyFiles
@@ -27,7 +28,15 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
 function start(fileBytesMax = 1024 * 1024): FileJournal {
-  return openJournal({ directory, clock, files, fileBytesMax, onFault: (error) => faults.push(error) })
+  return openJournal({
+    directory,
+    keys: testKeys,
+    random,
+    clock,
+    files,
+    fileBytesMax,
+    onFault: (error) => faults.push(error),
+  })
 }
 
 function only(name: FileCall['name'], fault: Fault): (call: FileCall) => Fault {
@@ -46,7 +55,7 @@ function failsWith(work: () => void): string | undefined {
 /** Entries without a torn tail anywhere: reading must not meet one. */
 async function all(): Promise<RecordedEntry[]> {
   return await collect(
-    readJournal(directory, {
+    readJournal(directory, testKeys, {
       onTornTail: (tail) => {
         throw new Error(`torn at ${tail.offset}`)
       },
@@ -144,7 +153,9 @@ test('when even cutting back fails, nothing is written behind the torn frame', a
   files.fault = only('truncate', systemError('EIO'))
   expect(failsWith(() => journal.flush())).toBe('recording_unavailable')
   const torn: unknown[] = []
-  expect(await collect(readJournal(directory, { onTornTail: (tail) => torn.push(tail) }))).toEqual([])
+  expect(await collect(readJournal(directory, testKeys, { onTornTail: (tail) => torn.push(tail) }))).toEqual(
+    [],
+  )
   expect(torn).toHaveLength(1)
   files.fault = () => undefined
   journal.flush()
@@ -360,7 +371,7 @@ test('any operation may fail at any time: what was flushed is there, in order, i
         }
         const seen: number[] = []
         // A torn tail at the very end is what a fault may leave until the next flush.
-        for await (const { entry } of readJournal(directory))
+        for await (const { entry } of readJournal(directory, testKeys))
           if (entry.kind === 'intent') seen.push(entry.head.n)
         expect(seen).toEqual(Array.from({ length: seen.length }, (_, index) => index + 1))
         expect(seen.length).toBeGreaterThanOrEqual(acked)

@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
-import { crc32 } from 'node:zlib'
-import { FILE, FILE_HEADER_BYTES, FILE_MAGIC, type FileKind, putUint64 } from './format.ts'
 import { type FileSystem, writeWhole } from './file-system.ts'
+import type { BlockSealer } from './sealing.ts'
 
 /** A signal or a full queue of the kernel may interrupt a write; more often than this in a row it is a fault. */
 const RETRIES_MAX = 16
@@ -11,25 +10,14 @@ const SYNC_AHEAD_BYTES = 8 * 1024 * 1024
 /** At a time, when a file has to be copied. */
 const COPY_BYTES = 1024 * 1024
 
-/** The header every recording file begins with. */
-export function fileHeader(kind: FileKind, number: number, firstSequence: number, time: number): Buffer {
-  const bytes = Buffer.alloc(FILE_HEADER_BYTES)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  bytes.write(FILE_MAGIC[kind], 0, 'latin1')
-  view.setUint32(FILE.number, number, true)
-  putUint64(view, FILE.firstSequence, firstSequence)
-  putUint64(view, FILE.time, time)
-  view.setUint32(FILE.crc, crc32(bytes.subarray(FILE.number)), true)
-  return bytes
-}
-
 /**
- * One file that only grows, by whole pieces: a piece is in it from its first byte to its last, or not at all. After a
- * write that failed halfway the file is cut back to its last whole piece before anything else happens to it.
+ * One file that only grows, by whole blocks: a block is in it from its first byte to its last, or not at all. After a
+ * write that failed halfway the file is cut back to its last whole block before anything else happens to it.
  */
 export class JournalFile {
   readonly path: string
   readonly #files: FileSystem
+  readonly #sealer: BlockSealer
   readonly #onSyncFault: (error: Error) => void
   #file: number
   #length = 0
@@ -39,9 +27,16 @@ export class JournalFile {
   #closed = false
 
   /** Makes the file; it must not exist, unless `again` says that an attempt of our own left it behind. */
-  constructor(files: FileSystem, path: string, again: boolean, onSyncFault: (error: Error) => void) {
+  constructor(
+    files: FileSystem,
+    path: string,
+    again: boolean,
+    sealer: BlockSealer,
+    onSyncFault: (error: Error) => void,
+  ) {
     this.#files = files
     this.path = path
+    this.#sealer = sealer
     this.#onSyncFault = onSyncFault
     this.#file = files.open(path, again ? 'w+' : 'wx+')
   }
@@ -55,9 +50,14 @@ export class JournalFile {
     return this.#syncedLength
   }
 
-  /** Appends one piece with one call of the operating system. Throws what went wrong; the piece is not in then. */
-  write(bytes: Uint8Array): void {
+  /**
+   * Appends frames as one block, the first one behind the header, with one call of the operating system. Throws what
+   * went wrong; they are not in then.
+   */
+  write(frames: Uint8Array): void {
     if (this.#torn) this.#heal()
+    const block = this.#sealer.seal(frames)
+    const bytes = this.#length === 0 ? Buffer.concat([this.#sealer.header, block]) : block
     let done = 0
     let retries = 0
     try {
@@ -79,6 +79,7 @@ export class JournalFile {
       throw error
     }
     this.#length += bytes.length
+    this.#sealer.written()
     this.#syncAhead()
   }
 

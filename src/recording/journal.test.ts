@@ -16,6 +16,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { FaultyFiles } from '../testing/faulty-files.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 let files: FaultyFiles
@@ -30,6 +31,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 function start(fileBytesMax?: number): FileJournal {
   return openJournal({
     directory,
+    keys: testKeys,
+    random,
     clock,
     files,
     onFault: (error) => {
@@ -40,7 +43,7 @@ function start(fileBytesMax?: number): FileJournal {
 }
 
 async function all(): Promise<RecordedEntry[]> {
-  return await collect(readJournal(directory))
+  return await collect(readJournal(directory, testKeys))
 }
 
 const every: Entry[] = [
@@ -134,7 +137,7 @@ test('sequence numbers go on over files and restarts', async () => {
   const sequences = read.map(({ sequence }) => sequence)
   expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b))
   const from = sequences[30] ?? 0
-  const later = await collect(readJournal(directory, { fromSequence: from }))
+  const later = await collect(readJournal(directory, testKeys, { fromSequence: from }))
   expect(later).toEqual(read.slice(30))
 })
 

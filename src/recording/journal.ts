@@ -1,21 +1,33 @@
 import { basename, join } from 'node:path'
-import type { AdminHead, Clock, Entry, Journal, SessionId } from '../core/index.ts'
+import type {
+  AdminHead,
+  Clock,
+  Entry,
+  Journal,
+  RandomBytes,
+  RecordingKeys,
+  SessionId,
+} from '../core/index.ts'
 import { GatewayError, LIMITS } from '../core/index.ts'
 import { type FileSystem, systemFiles } from './file-system.ts'
 import { FRAME_CODES } from './format.ts'
 import { FrameBuffer } from './frame-buffer.ts'
 import { intentJson, outcomeJson } from './heads.ts'
 import type { SessionSummary } from './index-port.ts'
-import { fileHeader, JournalFile } from './journal-file.ts'
+import { JournalFile } from './journal-file.ts'
 import { fold, type LiveSession } from './live-sessions.ts'
 import { journalDirectory, journalFileName } from './names.ts'
 import type { FileHead } from './own-frames.ts'
 import { type Cut, recover } from './repair.ts'
+import { BlockSealer } from './sealing.ts'
 
 export type JournalOptions = {
   /** The data directory of the gateway; the journal is in `journal/` below it. */
   readonly directory: string
+  readonly keys: RecordingKeys
   readonly clock: Clock
+  /** Makes the key of each file. */
+  readonly random: RandomBytes
   /** Told of faults that no caller can be told of: a sync in the background, a new file that could not be begun. */
   readonly onFault: (error: unknown) => void
   readonly files?: FileSystem
@@ -24,13 +36,13 @@ export type JournalOptions = {
 
 /** Who follows the journal within the process. Called while it is written: must only take note. */
 export interface JournalObserver {
-  /** `place`: where its frames begin in the file that holds its close. */
+  /** `place`: where to begin in the file that holds its close, to come by all frames that it has there. */
   sessionClosed(session: SessionId, summary: SessionSummary | undefined, place: Place): void
   /** No frame will be added any more to the file that was written until now. */
   fileEnded(): void
 }
 
-/** A byte offset in the journal file of a number. */
+/** In the journal file of a number, the byte offset at which a block begins; 0: the beginning of the file. */
 export type Place = { readonly file: number; readonly offset: number }
 
 /** How long to stay with a file that is full, or whose sync failed, before trying again to begin a new one. */
@@ -54,6 +66,8 @@ export class FileJournal implements Journal {
   readonly sequenceFound: number
   readonly #files: FileSystem
   readonly #directory: string
+  readonly #keys: RecordingKeys
+  readonly #random: RandomBytes
   readonly #clock: Clock
   readonly #fileBytesMax: number
   readonly #onFault: (error: unknown) => void
@@ -78,11 +92,13 @@ export class FileJournal implements Journal {
   constructor(options: JournalOptions) {
     this.#files = options.files ?? systemFiles
     this.#directory = journalDirectory(options.directory)
+    this.#keys = options.keys
+    this.#random = options.random
     this.#clock = options.clock
     this.#fileBytesMax = options.fileBytesMax ?? LIMITS.journalFileBytesMax
     this.#onFault = options.onFault
     this.#files.makeDirectory(this.#directory)
-    const found = recover(this.#files, this.#directory)
+    const found = recover(this.#files, this.#directory, this.#keys)
     this.#sequence = found.lastSequence
     this.#flushedSequence = found.lastSequence
     this.#fileNumber = found.nextFile
@@ -205,7 +221,8 @@ export class FileJournal implements Journal {
   /** Gives a session its number in the current file. */
   #bind(live: LiveSession, time: number): void {
     const number = ++this.#lastNumber
-    live.offset = this.#file.length + this.#buffer.length
+    // What waits goes into one block, and that to the end of this file.
+    live.offset = this.#file.length
     this.#push(FRAME_CODES.bind, number, time, JSON.stringify({ session: live.session }), undefined)
     live.file = this.#fileNumber
     live.number = number
@@ -294,7 +311,9 @@ export class FileJournal implements Journal {
   #makeFile(number: number, open: FileHead['open']): JournalFile {
     const time = this.#clock.now()
     const path = join(this.#directory, journalFileName(number))
-    const file = new JournalFile(this.#files, path, this.#leftBehind === number, (error) => {
+    const firstSequence = this.#sequence + 1
+    const sealer = new BlockSealer(this.#keys, this.#random, { number, firstSequence, time })
+    const file = new JournalFile(this.#files, path, this.#leftBehind === number, sealer, (error) => {
       this.#onFault(error)
       if (this.#file === file) this.#doubtful = true
     })
@@ -305,12 +324,12 @@ export class FileJournal implements Journal {
       frames.push(
         FRAME_CODES.file,
         0,
-        this.#sequence + 1,
+        firstSequence,
         time,
         JSON.stringify({ open } satisfies FileHead),
         undefined,
       )
-      file.write(Buffer.concat([fileHeader('journal', number, this.#sequence + 1, time), frames.waiting]))
+      file.write(frames.waiting)
       file.sync()
       this.#files.syncDirectory(this.#directory)
     } catch (error) {

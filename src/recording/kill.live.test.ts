@@ -10,6 +10,7 @@ import { collect } from '../testing/entries.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { openRecording } from './recording.ts'
 import { type RecordedEntry, readJournal, readSession } from './reader.ts'
+import { random as randomBytes, testKeys } from '../testing/recording-keys.ts'
 
 const script = join(import.meta.dirname, '..', 'testing', 'journal-writer.ts')
 const kills = times({ small: 10, full: 200 })
@@ -49,6 +50,8 @@ test(`killed ${kills} times while it writes: what was flushed is there, and it s
       expect(acked.every((n, at) => n === at + 1)).toBe(true)
       const recording = await openRecording({
         directory,
+        keys: testKeys,
+        random: randomBytes,
         clock: systemClock,
         index,
         onFault: (error) => expect.fail(String(error)),
@@ -57,7 +60,7 @@ test(`killed ${kills} times while it writes: what was flushed is there, and it s
       await recording.stop()
       const intents: number[] = []
       const ends = new Map<unknown, string>()
-      for await (const { sequence, session, entry } of readJournal(directory, {
+      for await (const { sequence, session, entry } of readJournal(directory, testKeys, {
         onTornTail: () => expect.fail('torn'),
       })) {
         if (sequence <= before) continue
@@ -76,7 +79,7 @@ test(`killed ${kills} times while it writes: what was flushed is there, and it s
     let commands = 0
     for (const summary of listed) {
       let counted = 0
-      for await (const { entry } of readSession(directory, summary.session))
+      for await (const { entry } of readSession(directory, testKeys, summary.session))
         if (entry.kind === 'intent') counted++
       expect(counted).toBe(summary.commands)
       commands += counted
@@ -101,6 +104,8 @@ test(`killed ${kills} times while it cuts: every session that ended has a whole 
       readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.part'))
     const recording = await openRecording({
       directory,
+      keys: testKeys,
+      random: randomBytes,
       clock: systemClock,
       index,
       onFault: (error) => expect.fail(String(error)),
@@ -109,7 +114,7 @@ test(`killed ${kills} times while it cuts: every session that ended has a whole 
     await recording.stop()
     expect(drafts()).toEqual([])
     const entries = new Map<SessionId, RecordedEntry[]>()
-    for await (const each of readJournal(directory)) {
+    for await (const each of readJournal(directory, testKeys)) {
       if (each.session === undefined) continue
       const all = entries.get(each.session) ?? []
       entries.set(each.session, all)
@@ -119,7 +124,7 @@ test(`killed ${kills} times while it cuts: every session that ended has a whole 
     renameSync(join(directory, 'journal'), join(directory, 'hidden'))
     for (const [session, expected] of entries) {
       expect(expected.at(-1)?.entry.kind).toBe('close')
-      expect(await collect(readSession(directory, session))).toEqual(expected)
+      expect(await collect(readSession(directory, testKeys, session))).toEqual(expected)
     }
   } finally {
     rmSync(directory, { recursive: true, force: true })

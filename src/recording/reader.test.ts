@@ -28,6 +28,8 @@ import { FILE_HEADER_BYTES, FRAME } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { dayOf } from './names.ts'
 import { readJournal, readSession } from './index.ts'
+import { toFormat1 } from '../testing/journal-files.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 let journal: FileJournal
@@ -42,6 +44,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 function start(fileBytesMax: number): FileJournal {
   return openJournal({
     directory,
+    keys: testKeys,
+    random,
     clock,
     files: unsyncedFiles,
     fileBytesMax,
@@ -69,9 +73,9 @@ function change(path: string, work: (bytes: Buffer) => Buffer | undefined): void
   writeFileSync(path, work(bytes) ?? bytes)
 }
 
-const all = (): Promise<unknown[]> => collect(readJournal(directory))
+const all = (): Promise<unknown[]> => collect(readJournal(directory, testKeys))
 
-describe('damage is an error that names file and byte', () => {
+describe('damage to a file of format 1 is an error that names file and byte', () => {
   const damages: [string, () => void, RegExp][] = [
     [
       'a changed byte',
@@ -96,7 +100,7 @@ describe('damage is an error that names file and byte', () => {
     [
       'a header that is none',
       () => change(file(2), (bytes) => void bytes.write('X', 0)),
-      /00000002\.slj, byte 0: the file does not begin with SLUICEJ1/,
+      /00000002\.slj, byte 0: the file does not begin with SLUICEJ1 or SLUICEJ2/,
     ],
     [
       'a changed header',
@@ -176,7 +180,9 @@ describe('damage is an error that names file and byte', () => {
       while (journal.fileNumber < 4) fill(1)
       fill(2)
       journal.flush()
-      await all()
+      const whole = await all()
+      toFormat1(directory)
+      expect(await all()).toEqual(whole)
       damage()
       await expect(all()).rejects.toThrow(message)
       await expect(all()).rejects.toEqual(expect.objectContaining({ code: 'invalid' }))
@@ -228,14 +234,22 @@ test('the newest file may end inside a frame: that is the end, and said', async 
   journal.flush()
   change(newest, (bytes) => bytes.subarray(0, length + 20))
   const torn: unknown[] = []
-  expect(await collect(readJournal(directory, { onTornTail: (tail) => torn.push(tail) }))).toEqual(whole)
+  expect(await collect(readJournal(directory, testKeys, { onTornTail: (tail) => torn.push(tail) }))).toEqual(
+    whole,
+  )
   expect(torn).toEqual([{ file: `0000000${journal.fileNumber}.slj`, offset: length }])
 })
 
 test('a newest file that is only begun is an end, too', async () => {
   fill(2)
   const whole = await all()
-  for (const bytes of ['', 'SLUICEJ1', 'SLUICEJ1'.padEnd(32, '\0')]) {
+  for (const bytes of [
+    '',
+    'SLUICEJ1',
+    'SLUICEJ1'.padEnd(32, '\0'),
+    'SLUICEJ2',
+    'SLUICEJ2'.padEnd(100, '\0'),
+  ]) {
     writeFileSync(file(journal.fileNumber + 1), bytes)
     expect(await all()).toEqual(whole)
   }
@@ -244,7 +258,7 @@ test('a newest file that is only begun is an end, too', async () => {
 test('nothing recorded is nothing read', async () => {
   rmSync(join(directory, 'journal'), { recursive: true })
   expect(await all()).toEqual([])
-  await expect(collect(readSession(directory, sessionId()))).rejects.toEqual(
+  await expect(collect(readSession(directory, testKeys, sessionId()))).rejects.toEqual(
     expect.objectContaining({ code: 'not_found' }),
   )
 })
@@ -253,7 +267,7 @@ test('what is written while it is read is read as well, over the end of a file',
   fill(1)
   const seen: number[] = []
   let n = 0
-  for await (const { sequence } of readJournal(directory)) {
+  for await (const { sequence } of readJournal(directory, testKeys)) {
     seen.push(sequence)
     if (n++ < 100) {
       journal.append(undefined, adminEntry({ target: 'x'.repeat(n) }))
@@ -277,7 +291,7 @@ test('a frame half written when it was seen first, and whole and followed by oth
   const expected = await all()
   writeFileSync(newest, whole.subarray(0, bytes.length + 50))
   const read: unknown[] = []
-  for await (const each of readJournal(directory)) {
+  for await (const each of readJournal(directory, testKeys)) {
     read.push(each)
     // The reader has its piece of the file in memory by now.
     if (read.length === 1) writeFileSync(newest, whole)
@@ -287,23 +301,31 @@ test('a frame half written when it was seen first, and whole and followed by oth
 
 describe('one session', () => {
   test('is read from the journal while it is open, and from its own file afterwards', async () => {
-    const cutter = new Cutter({ directory, journal, clock, onFault: (error) => expect.fail(String(error)) })
+    const cutter = new Cutter({
+      directory,
+      keys: testKeys,
+      journal,
+      clock,
+      onFault: (error) => expect.fail(String(error)),
+    })
     await cutter.start()
     const [a, b] = [fill(20), fill(20)]
-    const before = await collect(readSession(directory, a))
+    const before = await collect(readSession(directory, testKeys, a))
     expect(before).toHaveLength(41)
     journal.append(a, closeEntry(20))
     journal.flush()
     await cutter.catchUp()
-    const after = await collect(readSession(directory, a))
+    const after = await collect(readSession(directory, testKeys, a))
     expect(after.slice(0, -1)).toEqual(before)
     expect(after.at(-1)?.entry).toEqual(closeEntry(20))
-    expect(await collect(readSession(directory, b))).toHaveLength(41)
+    expect(await collect(readSession(directory, testKeys, b))).toHaveLength(41)
     for (const session of [a, b]) {
-      const entries = await collect(readSession(directory, session))
+      const entries = await collect(readSession(directory, testKeys, session))
       const fromSequence = entries[30]?.sequence ?? 0
-      expect(await collect(readSession(directory, session, { fromSequence }))).toEqual(entries.slice(30))
-      expect(await collect(readSession(directory, session, { fromSequence: 1e9 }))).toEqual([])
+      expect(await collect(readSession(directory, testKeys, session, { fromSequence }))).toEqual(
+        entries.slice(30),
+      )
+      expect(await collect(readSession(directory, testKeys, session, { fromSequence: 1e9 }))).toEqual([])
     }
     await cutter.stop()
   })
@@ -314,15 +336,21 @@ describe('one session', () => {
     journal = start(3000)
     const session = fill(3)
     change(file(2), (bytes) => void bytes.fill(0))
-    expect(await collect(readSession(directory, session))).toHaveLength(7)
+    expect(await collect(readSession(directory, testKeys, session))).toHaveLength(7)
     expect(
-      await collect(readJournal(directory, { fromSequence: journal.sequenceFound + 1 })),
+      await collect(readJournal(directory, testKeys, { fromSequence: journal.sequenceFound + 1 })),
     ).not.toHaveLength(0)
     await expect(all()).rejects.toThrow(/00000002/)
   })
 
   test('a file of its own must be whole', async () => {
-    const cutter = new Cutter({ directory, journal, clock, onFault: (error) => expect.fail(String(error)) })
+    const cutter = new Cutter({
+      directory,
+      keys: testKeys,
+      journal,
+      clock,
+      onFault: (error) => expect.fail(String(error)),
+    })
     await cutter.start()
     const session = fill(2)
     journal.append(session, closeEntry(2))
@@ -333,20 +361,22 @@ describe('one session', () => {
     const bytes = readFileSync(path)
     for (let length = 0; length < bytes.length; length += 11) {
       writeFileSync(path, bytes.subarray(0, length))
-      const entries = collect(readSession(directory, session))
+      const entries = collect(readSession(directory, testKeys, session))
       // Between two frames the file reads well; that frames are missing is for whoever proves it to find.
       await entries.catch((error: unknown) =>
         expect(error).toMatchObject({ code: expect.stringMatching(/^(invalid|not_found)$/) }),
       )
     }
     writeFileSync(path, Buffer.concat([bytes, bytes.subarray(FILE_HEADER_BYTES)]))
-    await expect(collect(readSession(directory, session))).rejects.toThrow(/the frame is out of order/)
+    await expect(collect(readSession(directory, testKeys, session))).rejects.toThrow(
+      /the frame is out of order/,
+    )
   })
 
   test('is asked for by a session id and by nothing else', async () => {
     writeFileSync(join(directory, 'secret.slr'), 'secret')
     for (const id of ['../../secret', '', 'x', `${sessionId()}/..`, sessionId().toLowerCase()]) {
-      await expect(collect(readSession(directory, brand<SessionId>(id)))).rejects.toEqual(
+      await expect(collect(readSession(directory, testKeys, brand<SessionId>(id)))).rejects.toEqual(
         expect.objectContaining({ code: 'not_found' }),
       )
     }

@@ -1,10 +1,19 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { brand, type Entry, GatewayError, isGatewayError, type SessionId } from '../core/index.ts'
+import {
+  brand,
+  type Entry,
+  GatewayError,
+  isGatewayError,
+  type RecordingKeys,
+  type SessionId,
+} from '../core/index.ts'
+import { type Container, containerOf, KEY_DAMAGED } from './container.ts'
 import { decodeEntry } from './decode.ts'
+import { type FileHeader, readFileHeader } from './file-header.ts'
 import { systemFiles } from './file-system.ts'
 import { listIfThere, openIfThere } from './files.ts'
-import { FILE_HEADER_BYTES, type FileKind } from './format.ts'
+import { type FileKind, SEALED_HEADER_BYTES } from './format.ts'
 import {
   isSessionId,
   journalDirectory,
@@ -15,7 +24,7 @@ import {
 } from './names.ts'
 import { bindOf } from './own-frames.ts'
 import { countFrames } from './repair.ts'
-import { type Damage, type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
+import type { Damage, Frame, Scanner } from './scan.ts'
 
 /** One entry with where it stands: `sequence` counts the frames of the whole journal, without a gap. */
 export type RecordedEntry = {
@@ -26,7 +35,7 @@ export type RecordedEntry = {
   readonly entry: Entry
 }
 
-/** The newest file ends inside a frame: it is being written, or was when the process died. */
+/** The newest file ends inside a frame, or a block: it is being written, or was when the process died. */
 export type TornTail = { readonly file: string; readonly offset: number }
 
 export type ReadOptions = {
@@ -40,15 +49,16 @@ const CLOCK_DOUBT_MS = 24 * 60 * 60 * 1000
 
 /**
  * Every entry of the journal of a data directory, oldest first, up to where it ends at that moment. Memory is one
- * frame. A torn tail is the end; anything else that is not as it was written throws GatewayError `invalid`, with file
- * and offset.
+ * frame, or block. A torn tail is the end; anything else that is not as it was written throws GatewayError `invalid`,
+ * with file and offset; so does a file whose key is not among `keys`, with its id.
  */
 export async function* readJournal(
   directory: string,
+  keys: RecordingKeys,
   options: ReadOptions = {},
 ): AsyncGenerator<RecordedEntry> {
   const from = options.fromSequence ?? 0
-  for await (const { file, frames } of journalFrames(directory, options)) {
+  for await (const { file, frames } of journalFrames(directory, keys, options)) {
     for (const { frame, session } of frames) {
       if (frame.sequence < from) continue
       const entry = entryOf(file, frame)
@@ -63,6 +73,7 @@ export async function* readJournal(
  */
 export async function* readSession(
   directory: string,
+  keys: RecordingKeys,
   session: SessionId,
   options: Pick<ReadOptions, 'fromSequence'> = {},
 ): AsyncGenerator<RecordedEntry> {
@@ -70,7 +81,8 @@ export async function* readSession(
   let found = false
   const path = sessionFile(directory, session)
   const own = await openIfThere(path)
-  const source = own === undefined ? journalFrames(directory, { session }) : sessionFrames(path, own)
+  const source =
+    own === undefined ? journalFrames(directory, keys, { session }) : sessionFrames(path, keys, own)
   for await (const { file, frames } of source) {
     for (const { frame, session: whose } of frames) {
       if (whose !== session) continue
@@ -92,15 +104,19 @@ type Batch = { readonly file: string; readonly frames: readonly OwnedFrame[] }
 type FrameOptions = ReadOptions & { readonly session?: SessionId }
 
 /** All frames of the journal in order, checked to be complete: no file and no frame between them is missing. */
-async function* journalFrames(directory: string, options: FrameOptions): AsyncGenerator<Batch> {
+async function* journalFrames(
+  directory: string,
+  keys: RecordingKeys,
+  options: FrameOptions,
+): AsyncGenerator<Batch> {
   const folder = journalDirectory(directory)
   let numbers = journalNumbers(await listIfThere(folder))
-  let index = await firstNeeded(folder, numbers, options)
+  let index = await firstNeeded(folder, keys, numbers, options)
   let expected: number | undefined
   for (; index < numbers.length; index++) {
     const number = numbers[index] ?? 0
     const path = join(folder, journalFileName(number))
-    const reading = new FileReading(path, 'journal', await open(path, 'r'))
+    const reading = new FileReading(path, 'journal', keys, await open(path, 'r'))
     let suspect: number | undefined
     try {
       for (;;) {
@@ -152,6 +168,7 @@ async function* journalFrames(directory: string, options: FrameOptions): AsyncGe
 /** The first file that can hold what is asked for. */
 async function firstNeeded(
   folder: string,
+  keys: RecordingKeys,
   numbers: readonly number[],
   options: FrameOptions,
 ): Promise<number> {
@@ -160,9 +177,9 @@ async function firstNeeded(
   if (fromSequence === 0 && session === undefined) return 0
   for (let index = numbers.length - 1; index > 0; index--) {
     const path = join(folder, journalFileName(numbers[index] ?? 0))
-    const reading = new FileReading(path, 'journal', await open(path, 'r'))
+    const reading = new FileReading(path, 'journal', keys, await open(path, 'r'))
     try {
-      const header = await reading.header()
+      const header = await reading.plainHeader()
       if (header !== undefined && header.firstSequence <= fromSequence && fromSequence > 0) return index
       if (header !== undefined && header.time < since) return index
     } finally {
@@ -173,8 +190,8 @@ async function firstNeeded(
 }
 
 /** The frames of a session file: nothing in it may be torn. Closes the file. */
-async function* sessionFrames(path: string, file: FileHandle): AsyncGenerator<Batch> {
-  const reading = new FileReading(path, 'session', file)
+async function* sessionFrames(path: string, keys: RecordingKeys, file: FileHandle): AsyncGenerator<Batch> {
+  const reading = new FileReading(path, 'session', keys, file)
   try {
     const header = await reading.header()
     if (header === undefined) throw damaged(path, 0, reading.problem)
@@ -196,21 +213,26 @@ async function* sessionFrames(path: string, file: FileHandle): AsyncGenerator<Ba
 export class FileReading {
   readonly path: string
   readonly #kind: FileKind
+  readonly #keys: RecordingKeys
   readonly #file: FileHandle
+  readonly #offset: number
   readonly #names = new Map<number, SessionId>()
-  readonly #fromStart: boolean
   #header: FileHeader | undefined
-  #scanner: FrameScanner
+  #container: Container | undefined
+  #scanner: Scanner | undefined
   #problem = ''
   #fresh = true
 
-  /** `offset`: where the first frame to read begins. Beyond the first, sessions named before it stay unknown. */
-  constructor(path: string, kind: FileKind, file: FileHandle, offset: number = FILE_HEADER_BYTES) {
+  /**
+   * `offset`: where the first frame to read begins, or the block that it is in; 0: where the first of the file does.
+   * Beyond that, sessions named before it stay unknown.
+   */
+  constructor(path: string, kind: FileKind, keys: RecordingKeys, file: FileHandle, offset: number = 0) {
     this.path = path
     this.#kind = kind
+    this.#keys = keys
     this.#file = file
-    this.#scanner = new FrameScanner(offset)
-    this.#fromStart = offset === FILE_HEADER_BYTES
+    this.#offset = offset
   }
 
   /** Whether no frame has been read yet. */
@@ -220,21 +242,38 @@ export class FileReading {
 
   /** Where the first frame not read begins, how many bytes were seen from there on, and why they are no frame. */
   get offset(): number {
-    return this.#header === undefined ? 0 : this.#scanner.offset
+    return this.#scanner?.offset ?? 0
   }
 
   get rest(): number {
-    return this.#scanner.rest
+    return this.#scanner?.rest ?? 0
   }
 
   get problem(): string {
     return this.#problem
   }
 
-  /** The header; undefined, with `problem` set, while there is no whole and right one. */
+  /**
+   * The header; undefined, with `problem` set, while there is no whole and right one. Throws GatewayError `invalid`
+   * when the key that the file needs is not given.
+   */
   async header(): Promise<FileHeader | undefined> {
+    const header = await this.plainHeader()
+    if (header === undefined || this.#scanner !== undefined) return header
+    const container = containerOf(this.#keys, basename(this.path), header)
+    if (container === undefined) {
+      this.#problem = KEY_DAMAGED
+      return undefined
+    }
+    this.#container = container
+    this.#scanner = container.scanner(Math.max(this.#offset, container.begin))
+    return header
+  }
+
+  /** The same of a file whose frames are not wanted: takes no key. */
+  async plainHeader(): Promise<FileHeader | undefined> {
     if (this.#header !== undefined) return this.#header
-    const bytes = Buffer.alloc(FILE_HEADER_BYTES)
+    const bytes = Buffer.alloc(SEALED_HEADER_BYTES)
     let length = 0
     while (length < bytes.length) {
       const { bytesRead } = await this.#file.read(bytes, length, bytes.length - length, length)
@@ -253,7 +292,8 @@ export class FileReading {
    */
   async *batches(): AsyncGenerator<readonly OwnedFrame[]> {
     // What was an unfinished frame may have been finished, or cut off and written anew.
-    const scanner = new FrameScanner(this.#scanner.offset)
+    const scanner = this.#scanner?.again()
+    if (scanner === undefined) throw new Error('the header has to be read first')
     this.#scanner = scanner
     let position = scanner.offset
     for (;;) {
@@ -267,7 +307,7 @@ export class FileReading {
       const room = scanner.room()
       const { bytesRead } = await this.#file.read(room, 0, room.length, position)
       if (bytesRead === 0) {
-        this.#problem = 'the file ends inside a frame'
+        this.#problem = `the file ends inside a ${this.#container?.unit}`
         return
       }
       scanner.filled(bytesRead)
@@ -276,7 +316,7 @@ export class FileReading {
   }
 
   /** What can be had without reading on, and why there is no more of it. */
-  #batch(scanner: FrameScanner): {
+  #batch(scanner: Scanner): {
     readonly batch: OwnedFrame[]
     readonly end: 'more' | Damage | GatewayError
   } {
@@ -291,10 +331,10 @@ export class FileReading {
     }
   }
 
-  /** How many whole frames follow the first place where none begins: what is torn off by a crash has none. */
+  /** How many whole frames there are from the first place on where none begins: what is torn by a crash has none. */
   wholeFramesAfter(): number {
     const file = this.#file.fd
-    return countFrames(systemFiles, file, this.offset + 1, systemFiles.size(file))
+    return countFrames(systemFiles, file, this.#container, this.offset, systemFiles.size(file))
   }
 
   async close(): Promise<void> {
@@ -311,7 +351,7 @@ export class FileReading {
     }
     if (frame.session === 0) return undefined
     const session = this.#names.get(frame.session)
-    if (session === undefined && this.#fromStart) {
+    if (session === undefined && this.#offset <= (this.#container?.begin ?? 0)) {
       return damaged(this.path, frame.offset, 'the frame belongs to a session without a name')
     }
     return session

@@ -15,6 +15,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { FaultyFiles, systemError } from '../testing/faulty-files.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { openRecording, type Recording } from './recording.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 let recording: Recording
@@ -24,7 +25,15 @@ const clock = new FakeClock()
 const index = new MemorySessionIndex()
 
 async function start(): Promise<Recording> {
-  return await openRecording({ directory, clock, index, files, onFault: (error) => faults.push(error) })
+  return await openRecording({
+    directory,
+    keys: testKeys,
+    random,
+    clock,
+    index,
+    files,
+    onFault: (error) => faults.push(error),
+  })
 }
 
 beforeEach(async () => {

@@ -1,4 +1,4 @@
-import type { Clock, SessionId } from '../core/index.ts'
+import type { Clock, RandomBytes, RecordingKeys, SessionId } from '../core/index.ts'
 import { Cutter } from './cutter.ts'
 import { type FileSystem, systemFiles } from './file-system.ts'
 import { Indexer } from './indexer.ts'
@@ -9,7 +9,10 @@ import { type RecordedEntry, readSession } from './reader.ts'
 export type RecordingOptions = {
   /** The data directory. */
   readonly directory: string
+  /** What its files are encrypted under: the first for new ones, each for reading. */
+  readonly keys: RecordingKeys
   readonly clock: Clock
+  readonly random: RandomBytes
   readonly index: SessionIndex
   /** Told of faults in the background; the recording goes on where it can and refuses where it cannot. */
   readonly onFault: (error: unknown) => void
@@ -32,10 +35,10 @@ export type Recording = {
 
 /** Opens the journal, repairs what a crash left, and keeps session files and the list up to date behind it. */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
-  const { directory, clock, index, onFault, files = systemFiles } = options
-  const journal = openJournal({ directory, clock, onFault, files })
-  const cutter = new Cutter({ directory, journal, clock, onFault })
-  const indexer = new Indexer({ directory, journal, index, clock, onFault })
+  const { directory, keys, clock, random, index, onFault, files = systemFiles } = options
+  const journal = openJournal({ directory, keys, clock, random, onFault, files })
+  const cutter = new Cutter({ directory, keys, journal, clock, onFault })
+  const indexer = new Indexer({ directory, keys, journal, index, clock, onFault })
   await indexer.start()
   await cutter.start()
   return {
@@ -49,7 +52,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       } catch (error) {
         onFault(error)
       }
-      return readSession(directory, session, { fromSequence })
+      return readSession(directory, keys, session, { fromSequence })
     },
     async settle() {
       await cutter.catchUp()

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { everyday } from '../../test/support/fewer.ts'
-import type { SessionId } from '../core/index.ts'
+import type { RecordingKeys, SessionId } from '../core/index.ts'
 import {
   adminEntry,
   closeEntry,
@@ -24,9 +24,12 @@ import {
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { unsyncedFiles } from '../testing/faulty-files.ts'
-import { FRAME_HEADER_BYTES } from './format.ts'
+import { checkHeader } from './file-header.ts'
+import { SEALED_HEADER_BYTES } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
+import { blockOffsets, frameOffsets, toFormat1 } from '../testing/journal-files.ts'
+import { keysOf, random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
 const clock = new FakeClock()
@@ -39,6 +42,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 function start(data = directory, fileBytesMax = 1024 * 1024): FileJournal {
   return openJournal({
     directory: data,
+    keys: testKeys,
+    random,
     clock,
     files: unsyncedFiles,
     fileBytesMax,
@@ -53,7 +58,7 @@ const file = (number: number, data = directory): string => join(data, 'journal',
 /** Everything in the journal, in which nothing may be torn. */
 async function all(data = directory): Promise<RecordedEntry[]> {
   return await collect(
-    readJournal(data, {
+    readJournal(data, testKeys, {
       onTornTail: (tail) => {
         throw new Error(`torn at ${tail.offset}`)
       },
@@ -66,8 +71,10 @@ function leave(journal: FileJournal, commands: number): SessionId {
   const session = sessionId()
   journal.append(session, openEntry())
   for (let n = 1; n <= commands; n++) {
-    journal.append(session, intentEntry(n))
-    journal.append(session, outcomeEntry(n, {}, Buffer.from('row')))
+    for (const entry of [intentEntry(n), outcomeEntry(n, {}, Buffer.from('row'))]) {
+      journal.flush()
+      journal.append(session, entry)
+    }
   }
   journal.flush()
   return session
@@ -100,10 +107,23 @@ test('sessions without an end get one, wherever they began (P-07)', async () => 
   expect(start().sessionsRepaired).toEqual([])
 })
 
-test('cut at any byte, the last file keeps its whole frames, and the rest is put aside (P-07)', async () => {
+test('cut at any byte, the last file keeps its whole blocks, and the rest is put aside (P-07)', async () => {
+  await cutAnywhere(() => blockOffsets(readFileSync(file(1))))
+})
+
+test('cut at any byte, a last file of format 1 keeps its whole frames, and the rest is put aside (P-07)', async () => {
+  await cutAnywhere(() => {
+    toFormat1(directory)
+    return frameOffsets(readFileSync(file(1)))
+  })
+})
+
+/** `ends`: where the file may end; called when it is written. */
+async function cutAnywhere(ends: () => readonly number[]): Promise<void> {
   const journal = start()
   leave(journal, 1)
   journal.close()
+  const clean = ends()
   const whole = await all()
   const bytes = readFileSync(file(1))
   for (let length = 0; length < bytes.length; length += everyday ? 7 : 1) {
@@ -131,12 +151,12 @@ test('cut at any byte, the last file keeps its whole frames, and the rest is put
         },
       })
     }
-    // Each whole frame is kept: what is put aside is less than one.
+    // Each whole frame, or block, is kept: what is put aside begins behind the last one.
     const offset = notes.length === 0 ? length : length - Number(cutBytes(notes[0]))
-    expect(length - offset).toBeLessThan(FRAME_HEADER_BYTES + 400)
+    expect(offset).toBe(clean.findLast((end) => end <= length) ?? 0)
     rmSync(data, { recursive: true })
   }
-})
+}
 
 function cutBytes(note: RecordedEntry | undefined): unknown {
   return note?.entry.kind === 'admin' ? note.entry.head.details?.bytes : undefined
@@ -146,8 +166,12 @@ for (const [name, tail] of [
   ['zeros, as after a loss of power', Buffer.alloc(5000)],
   ['noise', Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919) % 251))],
   [
-    'the beginning of a frame of an impossible length',
-    Buffer.from('SLF1\xff\xff\xff\xff'.padEnd(64, '\0'), 'latin1'),
+    'the beginning of a block of an impossible length',
+    Buffer.from('SLB2\xff\xff\xff\xff'.padEnd(64, '\0'), 'latin1'),
+  ],
+  [
+    'the beginning of a block of a possible length',
+    Buffer.from('SLB2\xff\0\0\0'.padEnd(255, '\0'), 'latin1'),
   ],
 ] as const) {
   test(`${name} at the end is cut off`, async () => {
@@ -171,47 +195,130 @@ for (const [name, tail] of [
   })
 }
 
-test('a changed byte in the middle of the last file: what follows is put aside, whole, and counted', async () => {
+for (const format of [1, 2]) {
+  test(`a changed byte in the middle of a last file of format ${format}: what follows is put aside, whole, and counted`, async () => {
+    const journal = start()
+    leave(journal, 5)
+    journal.close()
+    const whole = await all()
+    if (format === 1) toFormat1(directory)
+    const bytes = readFileSync(file(1))
+    const at = format === 1 ? bytes.indexOf('SELECT 2') : (blockOffsets(bytes)[4] ?? 0) + 70
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+    writeFileSync(file(1), bytes)
+    // Not something a reader passes over in silence.
+    await expect(all()).rejects.toThrow(
+      format === 1
+        ? /00000001\.slj, byte \d+: the checksum of the frame is wrong/
+        : /00000001\.slj, byte \d+: the block is not what was written here/,
+    )
+    start().close()
+    const read = await all()
+    expect(read.slice(0, 3)).toEqual(whole.slice(0, 3))
+    expect(read[3]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 7 } } })
+    const [aside] = readdirSync(join(directory, 'journal')).filter((name) => name.includes('.cut-'))
+    expect(readFileSync(join(directory, 'journal', aside ?? '')).length).toBe(
+      bytes.length - statSync(file(1)).size,
+    )
+  })
+}
+
+test('a last file whose blocks are not in their places is cut back to those that are', async () => {
   const journal = start()
-  leave(journal, 5)
+  leave(journal, 3)
   journal.close()
   const whole = await all()
   const bytes = readFileSync(file(1))
-  const damaged = Buffer.from(bytes)
-  const at = bytes.indexOf('SELECT 2')
-  damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at)
-  writeFileSync(file(1), damaged)
-  // Not something a reader passes over in silence.
-  await expect(all()).rejects.toThrow(/00000001\.slj, byte \d+: the checksum of the frame is wrong/)
+  const at = blockOffsets(bytes)
+  // The last but one is gone: the last opens, and does not belong where it is.
+  writeFileSync(file(1), Buffer.concat([bytes.subarray(0, at.at(-3)), bytes.subarray(at.at(-2))]))
+  await expect(all()).rejects.toThrow(
+    /00000001\.slj, byte \d+: it is block 8 of the file where block 7 belongs/,
+  )
   start().close()
   const read = await all()
-  expect(read.slice(0, 3)).toEqual(whole.slice(0, 3))
-  expect(read[3]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 7 } } })
-  const [aside] = readdirSync(join(directory, 'journal')).filter((name) => name.includes('.cut-'))
-  expect(readFileSync(join(directory, 'journal', aside ?? '')).length).toBe(
-    bytes.length - statSync(file(1)).size,
-  )
+  expect(read.slice(0, 5)).toEqual(whole.slice(0, 5))
+  expect(read[5]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 1 } } })
 })
 
-test('a file whose header is damaged is put aside with all that is in it', async () => {
-  const journal = start()
-  leave(journal, 2)
-  journal.close()
+for (const [name, damage] of [
+  ['header', (bytes: Buffer) => void bytes.writeUInt8(0, 3)],
+  [
+    'key',
+    (bytes: Buffer) => {
+      bytes.writeUInt8(bytes.readUInt8(60) ^ 1, 60)
+      checkHeader(bytes.subarray(0, SEALED_HEADER_BYTES))
+    },
+  ],
+] as const) {
+  test(`a file whose ${name} is damaged is put aside with all that is in it`, async () => {
+    const journal = start()
+    leave(journal, 2)
+    journal.close()
+    start().close()
+    const bytes = readFileSync(file(2))
+    damage(bytes)
+    writeFileSync(file(2), bytes)
+    await expect(all()).rejects.toThrow(
+      /00000002\.slj, byte 0: the (file does not begin|key in the file header)/,
+    )
+    start().close()
+    const read = await all()
+    // Two blocks, which nothing can open now.
+    expect(read.at(-2)?.entry).toMatchObject({
+      head: { target: '00000002.slj', details: { offset: 0, frames: 2 } },
+    })
+    expect(read.at(-1)?.entry).toEqual(closeEntry(2, 'gateway stopped'))
+    expect(readdirSync(join(directory, 'journal'))).toEqual([
+      '00000001.slj',
+      '00000002.slj.cut-0',
+      '00000003.slj',
+    ])
+  })
+}
+
+test('a last file of format 1 is gone on behind in format 2, and a whole one of format 1 is put aside by its header', async () => {
+  leave(start(), 2)
+  toFormat1(directory)
+  const whole = await all()
   start().close()
+  expect(readFileSync(file(1)).toString('latin1', 0, 8)).toBe('SLUICEJ1')
+  expect(readFileSync(file(2)).toString('latin1', 0, 8)).toBe('SLUICEJ2')
+  expect(await all()).toEqual([
+    ...whole,
+    expect.objectContaining({ entry: closeEntry(2, 'gateway stopped') }),
+  ])
+  toFormat1(directory)
   const bytes = readFileSync(file(2))
   bytes.writeUInt8(0, 3)
   writeFileSync(file(2), bytes)
   start().close()
-  const read = await all()
-  expect(read.at(-2)?.entry).toMatchObject({
-    head: { target: '00000002.slj', details: { offset: 0, frames: 3 } },
+  expect((await all()).at(-2)?.entry).toMatchObject({ head: { details: { offset: 0, frames: 3 } } })
+})
+
+test('without the key of the last file nothing is begun, and the error names the key; with both all is well', async () => {
+  const journal = start()
+  leave(journal, 1)
+  journal.close()
+  const whole = await all()
+  const fresh = keysOf(Buffer.alloc(32, 9))
+  const names = readdirSync(join(directory, 'journal'))
+  const open = (keys: RecordingKeys): FileJournal =>
+    openJournal({ directory, keys, random, clock, files: unsyncedFiles, onFault: () => {} })
+  const missing = expect.objectContaining({
+    code: 'invalid',
+    message: `The recording cannot be read: 00000001.slj needs the key ${testKeys[0].id}, which is not given.`,
+    remedy: 'Add that key after the present one, in the key file or in SLUICE_KEY.',
   })
-  expect(read.at(-1)?.entry).toEqual(closeEntry(2, 'gateway stopped'))
-  expect(readdirSync(join(directory, 'journal'))).toEqual([
-    '00000001.slj',
-    '00000002.slj.cut-0',
-    '00000003.slj',
-  ])
+  expect(() => open(fresh)).toThrow(missing)
+  await expect(collect(readJournal(directory, fresh))).rejects.toEqual(missing)
+  expect(readdirSync(join(directory, 'journal'))).toEqual(names)
+  // The first key is for new files, each for reading.
+  const both: RecordingKeys = [fresh[0], testKeys[0]]
+  open(both).close()
+  expect((await collect(readJournal(directory, both))).slice(0, whole.length)).toEqual(whole)
+  expect(await collect(readJournal(directory, fresh, { fromSequence: 7 }))).toHaveLength(1)
+  await expect(all()).rejects.toThrow(`00000002.slj needs the key ${fresh[0].id}`)
 })
 
 test('a file under another name is put aside too', () => {

@@ -1,10 +1,13 @@
 import { join } from 'node:path'
-import { brand, type SessionId } from '../core/index.ts'
+import { brand, type RecordingKeys, type SessionId } from '../core/index.ts'
+import { BLOCK_BYTES_MAX } from './block-scanner.ts'
+import { BLOCK_MAGIC_BYTES, type Container, containerOf, plainContainer } from './container.ts'
+import { type FileHeader, readFileHeader } from './file-header.ts'
 import { type FileSystem, writeWhole } from './file-system.ts'
-import { FILE_HEADER_BYTES } from './format.ts'
+import { BLOCK, BLOCK_HEADER_BYTES, SEALED_HEADER_BYTES } from './format.ts'
 import { journalFileName, journalNumbers } from './names.ts'
 import { bindOf, fileHeadOf } from './own-frames.ts'
-import { type Damage, type FileHeader, type Frame, FrameScanner, readFileHeader } from './scan.ts'
+import type { Damage, Frame } from './scan.ts'
 
 /** Files are copied and searched in pieces of this size. */
 const PIECE_BYTES = 256 * 1024
@@ -17,7 +20,10 @@ export type Cut = {
   readonly file: string
   readonly offset: number
   readonly bytes: number
-  /** Whole frames among them: none after a crash; some when the disk lost or changed bytes in the middle. */
+  /**
+   * Whole frames among them: none after a crash; some when the disk lost or changed bytes in the middle. Blocks, where
+   * the file's header is damaged and nothing can open them.
+   */
   readonly frames: number
   readonly keptAs: string
 }
@@ -33,14 +39,14 @@ export type Recovered = {
 /**
  * Brings the journal into order after a stop of any kind: finds the clean prefix of the newest file, moves what
  * follows it aside, and says which sessions have no end. Only the newest file can be torn: each earlier one was on
- * the disk, whole, before its successor was made.
+ * the disk, whole, before its successor was made. Throws GatewayError `invalid` when the key that opens it is not given.
  */
-export function recover(files: FileSystem, directory: string): Recovered {
+export function recover(files: FileSystem, directory: string, keys: RecordingKeys): Recovered {
   const numbers = journalNumbers(files.list(directory))
   const cuts: Cut[] = []
   const nextFile = (numbers.at(-1) ?? 0) + 1
   for (const number of numbers.toReversed()) {
-    const scanned = scanFile(files, directory, number)
+    const scanned = scanFile(files, directory, number, keys)
     if (scanned.cut !== undefined) cuts.push(scanned.cut)
     // A crash while the file was being made leaves one without a header: then the one before it is the last.
     if (scanned.header === undefined) continue
@@ -56,18 +62,19 @@ type Scanned = {
   readonly cut: Cut | undefined
 }
 
-function scanFile(files: FileSystem, directory: string, number: number): Scanned {
+function scanFile(files: FileSystem, directory: string, number: number, keys: RecordingKeys): Scanned {
   const name = journalFileName(number)
   const path = join(directory, name)
   const file = files.open(path, 'r+')
   try {
     const size = files.size(file)
-    const headerBytes = Buffer.alloc(Math.min(size, FILE_HEADER_BYTES))
+    const headerBytes = Buffer.alloc(Math.min(size, SEALED_HEADER_BYTES))
     readWhole(files, file, headerBytes, 0)
     const header = readFileHeader(headerBytes, 'journal')
-    if (typeof header === 'string' || header.number !== number) {
+    const container = typeof header === 'string' ? undefined : containerOf(keys, name, header)
+    if (typeof header === 'string' || container === undefined || header.number !== number) {
       const keptAs = `${name}.cut-0`
-      const frames = size > FILE_HEADER_BYTES ? countFrames(files, file, 0, size) : 0
+      const frames = countFrames(files, file, container, 0, size)
       files.rename(path, join(directory, keptAs))
       files.syncDirectory(directory)
       const cut = { file: name, offset: 0, bytes: size, frames, keptAs }
@@ -75,13 +82,13 @@ function scanFile(files: FileSystem, directory: string, number: number): Scanned
     }
     const book = new SessionBook()
     let lastSequence = header.firstSequence - 1
-    const end = scanFrames(files, file, size, FILE_HEADER_BYTES, (frame) => {
+    const end = scanFrames(files, file, container, container.begin, size, (frame) => {
       if (frame.sequence !== lastSequence + 1) return false
       lastSequence = frame.sequence
       book.take(frame)
       return true
     })
-    const cut = end === size ? undefined : cutOff(files, directory, name, file, end, size)
+    const cut = end === size ? undefined : cutOff(files, directory, name, file, container, end, size)
     return { header, lastSequence, open: book.open(), cut }
   } finally {
     files.close(file)
@@ -94,6 +101,7 @@ function cutOff(
   directory: string,
   name: string,
   file: number,
+  container: Container,
   offset: number,
   size: number,
 ): Cut {
@@ -112,38 +120,66 @@ function cutOff(
     files.close(aside)
   }
   files.syncDirectory(directory)
-  const frames = countFrames(files, file, offset + 1, size)
+  const frames = countFrames(files, file, container, offset, size)
   files.truncate(file, offset)
   files.sync(file)
   return { file: name, offset, bytes: size - offset, frames, keptAs }
 }
 
-/** Whole frames from `offset` on, looking for the next one after each piece of damage. */
-export function countFrames(files: FileSystem, file: number, offset: number, size: number): number {
+/**
+ * Whole frames from `offset` on, looking for the next one after each piece of damage; in blocks, those of all that can
+ * be opened. Without a container, because of a damaged header: frames, or what looks like blocks.
+ */
+export function countFrames(
+  files: FileSystem,
+  file: number,
+  container: Container | undefined,
+  offset: number,
+  size: number,
+): number {
+  if (container === undefined) {
+    return countFrames(files, file, plainContainer, offset, size) + countBlocks(files, file, offset, size)
+  }
   let frames = 0
-  let at = offset
-  while (at < size) {
-    const end = scanFrames(files, file, size, at, () => {
+  for (let at: number | undefined = offset; at !== undefined && at < size; ) {
+    const end = scanFrames(files, file, container, at, size, () => {
       frames++
       return true
     })
-    const next = findMagic(files, file, end === at ? at + 1 : end, size)
-    if (next === undefined) break
-    at = next
+    at = findMagic(files, file, container.magic, end === at ? at + 1 : end, size)
   }
   return frames
 }
 
-const MAGIC_TEXT = Buffer.from('SLF1', 'latin1')
+/** How many blocks there are by their first bytes and their length. */
+function countBlocks(files: FileSystem, file: number, offset: number, size: number): number {
+  let blocks = 0
+  const header = Buffer.alloc(BLOCK_HEADER_BYTES)
+  for (let at = findMagic(files, file, BLOCK_MAGIC_BYTES, offset, size); at !== undefined; ) {
+    if (at + header.length > size) break
+    readWhole(files, file, header, at)
+    const length = header.readUInt32LE(BLOCK.length)
+    const whole = length > header.length && length <= BLOCK_BYTES_MAX && at + length <= size
+    if (whole) blocks++
+    at = findMagic(files, file, BLOCK_MAGIC_BYTES, whole ? at + length : at + 1, size)
+  }
+  return blocks
+}
 
-function findMagic(files: FileSystem, file: number, from: number, size: number): number | undefined {
+function findMagic(
+  files: FileSystem,
+  file: number,
+  magic: Buffer,
+  from: number,
+  size: number,
+): number | undefined {
   const piece = Buffer.allocUnsafe(Math.max(0, Math.min(PIECE_BYTES, size - from)))
   for (let at = from; at < size; ) {
     const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
-    const found = piece.subarray(0, read).indexOf(MAGIC_TEXT)
+    const found = piece.subarray(0, read).indexOf(magic)
     if (found >= 0) return at + found
-    if (read < MAGIC_TEXT.length) return undefined
-    at += read - MAGIC_TEXT.length + 1
+    if (read < magic.length) return undefined
+    at += read - magic.length + 1
   }
   return undefined
 }
@@ -152,11 +188,12 @@ function findMagic(files: FileSystem, file: number, from: number, size: number):
 function scanFrames(
   files: FileSystem,
   file: number,
-  size: number,
+  container: Container,
   offset: number,
+  size: number,
   take: (frame: Frame) => boolean,
 ): number {
-  const scanner = new FrameScanner(offset, size - offset)
+  const scanner = container.scanner(offset, size - offset)
   let position = offset
   for (;;) {
     const next: Frame | Damage | 'more' = scanner.next()

@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { isGatewayError } from '../core/index.ts'
 import { collect } from '../testing/entries.ts'
-import { sessions, writeVectors } from '../testing/recording-vectors.ts'
+import { damagedVectors, sessions, writeVectors } from '../testing/recording-vectors.ts'
 import { type RecordedEntry, readJournal, readSession } from './reader.ts'
+import { testKeys } from '../testing/recording-keys.ts'
 
 /*
- * Files of the format as it is written down in docs/formats/journal.md, for any reader: `whole/` is a data directory,
+ * Files of the formats as they are written down in docs/formats/journal.md, for any reader: `whole/` is a data directory,
  * `whole.jsonl` what is in it, `damaged/*.slj` a first journal file each, with what a reader must say of it beside it.
  */
 const vectors = join(import.meta.dirname, 'vectors')
+const format2 = join(vectors, 'format-2')
 let directory: string
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'sluice-vectors-'))
@@ -37,50 +39,71 @@ function line({ sequence, time, session, entry }: RecordedEntry): string {
   })
 }
 
+/** What a reader says of a first journal file. */
+async function readingOf(file: Buffer): Promise<unknown> {
+  mkdirSync(join(directory, 'journal'), { recursive: true })
+  writeFileSync(join(directory, 'journal', '00000001.slj'), file)
+  const found: { entries: number; torn?: number; damaged?: unknown; needs?: unknown } = { entries: 0 }
+  try {
+    const onTornTail = ({ offset }: { offset: number }): void => {
+      found.torn = offset
+    }
+    for await (const _ of readJournal(directory, testKeys, { onTornTail })) found.entries++
+  } catch (error) {
+    if (!isGatewayError(error)) throw error
+    const { offset, keyId } = error.facts
+    if (keyId !== undefined) found.needs = keyId
+    else found.damaged = { offset, reason: /byte \d+: (.*)\.$/.exec(error.message)?.[1] }
+  }
+  return found
+}
+
 test('what is written today is, byte for byte, what the vectors hold', async () => {
   await writeVectors(directory)
-  const whole = join(vectors, 'whole')
+  const whole = join(format2, 'whole')
   expect(files(directory)).toEqual(files(whole))
   for (const name of files(whole)) {
     expect(readFileSync(join(directory, name)).equals(readFileSync(join(whole, name))), name).toBe(true)
   }
 })
 
-test('the vectors are read as they say', async () => {
-  const expected = readFileSync(join(vectors, 'whole.jsonl'), 'utf8').trim().split('\n')
-  const whole = join(vectors, 'whole')
-  expect((await collect(readJournal(whole))).map(line)).toEqual(expected)
-  for (const session of sessions) {
-    const own = expected.filter((each) => each.includes(`"session":"${session}"`))
-    expect((await collect(readSession(whole, session))).map(line)).toEqual(own)
+for (const format of ['format-1', 'format-2']) {
+  test(`the vectors are read as they say: ${format}`, async () => {
+    const expected = readFileSync(join(vectors, format, 'whole.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+    const whole = join(vectors, format, 'whole')
+    expect((await collect(readJournal(whole, testKeys))).map(line)).toEqual(expected)
+    for (const session of sessions) {
+      const own = expected.filter((each) => each.includes(`"session":"${session}"`))
+      expect((await collect(readSession(whole, testKeys, session))).map(line)).toEqual(own)
+    }
+  })
+
+  const damaged = files(join(vectors, format, 'damaged')).filter((name) => name.endsWith('.slj'))
+
+  test(`there are vectors of damage: ${format}`, () => {
+    expect(damaged.length).toBeGreaterThan(25)
+  })
+
+  for (const name of damaged) {
+    test(`damaged: ${format}/${name}`, async () => {
+      const path = join(vectors, format, 'damaged', name)
+      const says: unknown = JSON.parse(readFileSync(path.replace('.slj', '.json'), 'utf8'))
+      expect(await readingOf(readFileSync(path))).toEqual(says)
+    })
+  }
+}
+
+test('the vectors of damage are made from the whole ones', () => {
+  const journal = join(format2, 'whole', 'journal')
+  const made = damagedVectors(
+    readFileSync(join(journal, '00000001.slj')),
+    readFileSync(join(journal, '00000002.slj')),
+  )
+  const names = files(join(format2, 'damaged')).filter((name) => name.endsWith('.slj'))
+  expect(names).toEqual([...made.keys()].map((name) => `${name}.slj`).sort())
+  for (const [name, bytes] of made) {
+    expect(readFileSync(join(format2, 'damaged', `${name}.slj`)).equals(bytes), name).toBe(true)
   }
 })
-
-const damaged = files(join(vectors, 'damaged')).filter((name) => name.endsWith('.slj'))
-
-test('there are vectors of damage', () => {
-  expect(damaged.length).toBeGreaterThan(10)
-})
-
-for (const name of damaged) {
-  test(`damaged: ${name}`, async () => {
-    const says: unknown = JSON.parse(
-      readFileSync(join(vectors, 'damaged', name.replace('.slj', '.json')), 'utf8'),
-    )
-    mkdirSync(join(directory, 'journal'))
-    writeFileSync(join(directory, 'journal', '00000001.slj'), readFileSync(join(vectors, 'damaged', name)))
-    const found: { entries: number; torn?: number; damaged?: { offset: unknown; reason: unknown } } = {
-      entries: 0,
-    }
-    try {
-      const onTornTail = ({ offset }: { offset: number }): void => {
-        found.torn = offset
-      }
-      for await (const _ of readJournal(directory, { onTornTail })) found.entries++
-    } catch (error) {
-      if (!isGatewayError(error)) throw error
-      found.damaged = { offset: error.facts.offset, reason: /byte \d+: (.*)\.$/.exec(error.message)?.[1] }
-    }
-    expect(found).toEqual(says)
-  })
-}

@@ -7,6 +7,7 @@ import { writeSync } from 'node:fs'
 import { isGatewayError, systemClock } from '../core/index.ts'
 import { Cutter, openJournal } from '../recording/index.ts'
 import { closeEntry, intentEntry, openEntry, outcomeEntry, sessionId } from './entries.ts'
+import { random, testKeys } from './recording-keys.ts'
 
 const [directory = '', count = '1000', how = 'flush'] = process.argv.slice(2)
 
@@ -16,12 +17,15 @@ function say(line: string): void {
 
 const journal = openJournal({
   directory,
+  keys: testKeys,
+  random,
   clock: systemClock,
   fileBytesMax: how === 'cut' ? 32 * 1024 : 256 * 1024,
   onFault: (error) => say(`fault ${String(error)}`),
 })
 const cutter = new Cutter({
   directory,
+  keys: testKeys,
   journal,
   clock: systemClock,
   onFault: (error) => say(`fault ${String(error)}`),

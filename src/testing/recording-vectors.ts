@@ -1,7 +1,20 @@
-import { type Entry, newSessionId, type SessionId } from '../core/index.ts'
+import { createHash } from 'node:crypto'
+import { type Entry, newSessionId, type RandomBytes, type SessionId } from '../core/index.ts'
 import { Cutter, openJournal } from '../recording/index.ts'
 import { adminEntry, closeEntry, intentEntry, openEntry, outcomeEntry } from './entries.ts'
 import { FakeClock } from './fake-clock.ts'
+import {
+  BLOCK,
+  BLOCK_HEADER_BYTES,
+  FILE,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  SEALED,
+  SEALED_HEADER_BYTES,
+} from '../recording/format.ts'
+import { checkHeader } from '../recording/file-header.ts'
+import { blockOffsets, checked, partsOf, sealed } from './journal-files.ts'
+import { testKeys } from './recording-keys.ts'
 
 /** A recording that is the same, byte for byte, whenever and wherever it is made. */
 const id = (fill: number): SessionId =>
@@ -54,14 +67,21 @@ const steps: readonly (readonly [SessionId | undefined, Entry])[] = [
   [first, closeEntry(2)],
 ]
 
+/** The same bytes whenever it is made. */
+function seeded(): RandomBytes {
+  let n = 0
+  return (length) => createHash('sha512').update(`sluice vectors ${n++}`).digest().subarray(0, length)
+}
+
 /** Writes the data directory of the vectors: two journal files, one session cut, the other stopped by a restart. */
 export async function writeVectors(into: string): Promise<void> {
   const clock = new FakeClock()
+  const random = seeded()
   const onFault = (error: unknown): never => {
     throw error
   }
-  const journal = openJournal({ directory: into, clock, onFault })
-  const cutter = new Cutter({ directory: into, journal, clock, onFault })
+  const journal = openJournal({ directory: into, keys: testKeys, random, clock, onFault })
+  const cutter = new Cutter({ directory: into, keys: testKeys, journal, clock, onFault })
   await cutter.start()
   for (const [session, entry] of steps) {
     clock.advance(7)
@@ -72,5 +92,90 @@ export async function writeVectors(into: string): Promise<void> {
   await cutter.stop()
   journal.close()
   clock.advance(1000)
-  openJournal({ directory: into, clock, onFault }).close()
+  openJournal({ directory: into, keys: testKeys, random, clock, onFault }).close()
+}
+
+/**
+ * First journal files that are damaged, by name: one thing is wrong with each. `bytes` is a whole one, `other` the next.
+ * Those that are called forged can only be made by who has the key.
+ */
+export function damagedVectors(bytes: Buffer, other: Buffer): ReadonlyMap<string, Buffer> {
+  const at = blockOffsets(bytes)
+  const block = (index: number): Buffer => bytes.subarray(at[index], at[index + 1])
+  const blocks = at.slice(1).map((_, index) => block(index))
+  const header = bytes.subarray(0, SEALED_HEADER_BYTES)
+  const changed = (work: (copy: Buffer) => unknown): Buffer => {
+    const copy = Buffer.from(bytes)
+    work(copy)
+    return copy
+  }
+  /** With a header whose checksum is right. */
+  const headed = (work: (header: Buffer) => unknown): Buffer =>
+    changed((copy) => {
+      const own = copy.subarray(0, SEALED_HEADER_BYTES)
+      work(own)
+      checkHeader(own)
+    })
+  const flipped = (copy: Buffer, offset: number): number =>
+    copy.writeUInt8(copy.readUInt8(offset) ^ 1, offset)
+  const inBlock = (work: (block: Buffer) => unknown): Buffer =>
+    changed((copy) => work(copy.subarray(at[5], at[6])))
+  const of = (...order: readonly Buffer[]): Buffer => Buffer.concat([header, ...order])
+  const forged = (work: (blocks: Buffer[][]) => unknown): Buffer => {
+    const parts = partsOf(bytes)
+    work(parts.blocks)
+    return sealed(parts, seeded())
+  }
+  const frame = (all: Buffer[][], work: (frame: Buffer) => unknown): void => {
+    const own = all[5]?.[0] ?? Buffer.alloc(0)
+    work(own)
+    checked(own)
+  }
+  const end = bytes.length
+  return new Map([
+    ['empty', Buffer.alloc(0)],
+    ['header-cut', bytes.subarray(0, 99)],
+    ['header-magic', changed((copy) => copy.write('R', 0))],
+    ['header-version', headed((own) => own.write('3', 7))],
+    ['header-checksum', changed((copy) => flipped(copy, FILE.crc))],
+    ['header-number', changed((copy) => flipped(copy, FILE.number))],
+    ['header-number-checked', headed((own) => flipped(own, FILE.number))],
+    ['header-sequence-checked', headed((own) => flipped(own, FILE.firstSequence))],
+    ['header-time-checked', headed((own) => flipped(own, FILE.time))],
+    ['header-key-unknown', headed((own) => flipped(own, SEALED.keyId))],
+    ['header-nonce', headed((own) => flipped(own, SEALED.nonce))],
+    ['header-wrapped-key', headed((own) => flipped(own, SEALED.wrapped))],
+    ['header-tag', headed((own) => flipped(own, SEALED.tag))],
+    ['header-of-another-file', Buffer.concat([other.subarray(0, SEALED_HEADER_BYTES), ...blocks])],
+    ['number-of-another-file', other],
+    ['block-magic', inBlock((own) => flipped(own, BLOCK.magic))],
+    ['block-length', inBlock((own) => flipped(own, BLOCK.length))],
+    ['block-length-short', inBlock((own) => own.writeUInt32LE(75, BLOCK.length))],
+    ['block-length-beyond-limit', inBlock((own) => own.writeUInt32LE(150_994_945, BLOCK.length))],
+    ['block-counter', inBlock((own) => flipped(own, BLOCK.counter))],
+    ['block-attempt', inBlock((own) => flipped(own, BLOCK.attempt))],
+    ['block-content', inBlock((own) => flipped(own, BLOCK_HEADER_BYTES + 50))],
+    ['block-tag', inBlock((own) => flipped(own, own.length - 1))],
+    ['block-missing', of(...blocks.toSpliced(5, 1))],
+    ['block-first-missing', of(...blocks.slice(1))],
+    ['block-twice', of(...blocks.toSpliced(5, 0, block(5)))],
+    ['block-twice-at-the-end', of(...blocks, block(blocks.length - 1))],
+    ['blocks-swapped', of(...blocks.toSpliced(5, 2, block(6), block(5)))],
+    ['block-of-another-file', of(...blocks.toSpliced(5, 1, other.subarray(SEALED_HEADER_BYTES)))],
+    ['cut-between-blocks', bytes.subarray(0, at.at(-3))],
+    ['tail-torn-in-header', bytes.subarray(0, (at.at(-2) ?? 0) + 19)],
+    ['tail-torn-in-content', bytes.subarray(0, end - 20)],
+    ['tail-torn-in-tag', bytes.subarray(0, end - 1)],
+    ['tail-changed', changed((copy) => flipped(copy, end - 1))],
+    ['tail-noise', Buffer.concat([bytes, seeded()(60)])],
+    ['tail-zeros', Buffer.concat([bytes, Buffer.alloc(4096)])],
+    ['forged-frame-checksum', forged((all) => flipped(all[5]?.[0] ?? header, FRAME.crc))],
+    ['forged-frame-kind', forged((all) => frame(all, (own) => own.writeUInt8(99, FRAME.kind)))],
+    ['forged-frame-sequence', forged((all) => frame(all, (own) => flipped(own, FRAME.sequence)))],
+    ['forged-frame-session', forged((all) => frame(all, (own) => own.writeUInt32LE(99, FRAME.session)))],
+    ['forged-frame-head', forged((all) => frame(all, (own) => own.write('x', FRAME_HEADER_BYTES)))],
+    ['forged-frame-cut', forged((all) => all[5]?.splice(-1, 1, all[5].at(-1)?.subarray(0, -1) ?? header))],
+    ['forged-frames-out-of-order', forged((all) => all.splice(5, 2, [...(all[6] ?? []), ...(all[5] ?? [])]))],
+    ['forged-frame-missing', forged((all) => all.splice(5, 1))],
+  ])
 }

@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { TOTP } from 'otpauth'
 import { Agent, request } from 'undici'
 import { OPERATOR_SOCKET } from '../api/client.ts'
+import type { RecordingKeys } from '../core/index.ts'
 import type { RunningGateway } from '../main.ts'
 import { startGateway } from '../main.ts'
+import { keysOf } from './recording-keys.ts'
 
 const CONFIG = `listen:
   postgres: { port: 0 }
@@ -59,6 +61,7 @@ export type TestApi = {
   readonly gateway: RunningGateway
   readonly place: string
   readonly dataDirectory: string
+  readonly recordingKeys: RecordingKeys
   readonly configText: string
   readonly faults: readonly unknown[]
   operator(method: string, path: string, call?: ApiCall): Promise<Answer>
@@ -78,11 +81,12 @@ export async function startTestApi(): Promise<TestApi> {
   const dataDirectory = join(place, 'data')
   writeFileSync(configFile, CONFIG)
   const faults: unknown[] = []
+  const SLUICE_KEY = randomBytes(32).toString('base64')
   const gateway = await startGateway({
     dataDirectory,
     configFile,
     masterKey: {
-      environment: { SLUICE_KEY: randomBytes(32).toString('base64') },
+      environment: { SLUICE_KEY },
       demo: false,
       warn: () => {},
     },
@@ -113,6 +117,7 @@ export async function startTestApi(): Promise<TestApi> {
     gateway,
     place,
     dataDirectory,
+    recordingKeys: keysOf(SLUICE_KEY),
     configText: CONFIG,
     faults,
     operator: (method, path, call = {}) => send('http://localhost', socket, method, path, call),

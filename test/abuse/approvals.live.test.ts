@@ -503,7 +503,7 @@ describe('P-05 held is held: published attacks on approvals', () => {
     const returned = await say(client, returning)
     expect(rowsIn(returned)).toBe(1)
     expect(marksIn(Buffer.concat(returned.map(({ body }) => body)))).toEqual([])
-    const kept = (await journalOf(world.gateway.dataDirectory)).map((each) => JSON.stringify(each))
+    const kept = (await journalOf(world.gateway)).map((each) => JSON.stringify(each))
     expect(kept.filter((each) => marksIn(Buffer.from(each)).length > 0)).toEqual([])
     await client.close()
     await masked.close()

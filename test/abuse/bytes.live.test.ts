@@ -74,7 +74,7 @@ describe('P-03 fail closed, whatever bytes arrive', () => {
     expect(world.gateway.stderr(), `seed ${seed}`).toBe('')
     const logged = await world.server.statementsLogged()
     const ours = logged.filter(({ application }) => application.includes('sluice'))
-    expect(unjudged(ours, await journalOf(world.gateway.dataDirectory)), `seed ${seed}`).toEqual([])
+    expect(unjudged(ours, await journalOf(world.gateway)), `seed ${seed}`).toEqual([])
   }
 
   /** Memory is back where it was. Asking makes garbage be collected; what is still there then is kept. */

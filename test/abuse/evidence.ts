@@ -1,11 +1,15 @@
 /** Holds what the server says it ran against what the recording says was allowed (P-04). */
 import type { RecordedEntry } from '../../src/recording/index.ts'
 import { readJournal } from '../../src/recording/index.ts'
+import type { TestGateway } from '../support/gateway.ts'
 import type { LoggedStatement } from '../support/postgres.ts'
 
-export async function journalOf(dataDirectory: string): Promise<RecordedEntry[]> {
+export async function journalOf({
+  dataDirectory,
+  recordingKeys,
+}: Pick<TestGateway, 'dataDirectory' | 'recordingKeys'>): Promise<RecordedEntry[]> {
   const entries: RecordedEntry[] = []
-  for await (const each of readJournal(dataDirectory)) entries.push(each)
+  for await (const each of readJournal(dataDirectory, recordingKeys)) entries.push(each)
   return entries
 }
 

@@ -50,7 +50,7 @@ describe('P-02 and P-03 over HTTP, whatever arrives from either side', () => {
     expect((await residentMiB(world.gateway.pid)) - began).toBeLessThan(120)
     expect(world.gateway.stderr(), `seed ${seed}`).toBe('')
     const permitted = new Map<string, number>()
-    for (const { entry } of await journalOf(world.gateway.dataDirectory)) {
+    for (const { entry } of await journalOf(world.gateway)) {
       if (entry.kind === 'intent' && entry.head.decision === 'allow')
         permitted.set(entry.head.text, (permitted.get(entry.head.text) ?? 0) + 1)
     }

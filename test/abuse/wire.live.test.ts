@@ -66,7 +66,7 @@ describe('P-02 and P-03: published attacks on the wire', () => {
     const logged = (await world.server.statementsLogged()).filter(({ application }) =>
       application.includes('sluice'),
     )
-    expect(unjudged(logged, await journalOf(world.gateway.dataDirectory))).toEqual([])
+    expect(unjudged(logged, await journalOf(world.gateway))).toEqual([])
     expect(world.gateway.stderr()).toBe('')
   }
 

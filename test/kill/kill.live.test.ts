@@ -48,14 +48,14 @@ describe('P-07 crash safe: kill -9 at a random moment of a load', () => {
       await load.stop()
       for (const mark of load.answered) answered.add(mark)
 
-      const entries = await journalOf(gateway.dataDirectory)
+      const entries = await journalOf(gateway)
       const where = `kill ${kill}, seed ${seed}`
       expect(endless(entries), where).toEqual([])
       expect(unrecorded(await server.statementsLogged(), entries).slice(0, 3), where).toEqual([])
       expect(gateway.stderr(), where).toBe('')
     }
     // What a client was told of has an outcome in the recording: nothing that was acknowledged is lost.
-    const entries = await journalOf(gateway.dataDirectory)
+    const entries = await journalOf(gateway)
     const told = outcomes(entries)
     expect([...answered].filter((mark) => !told.has(mark)).slice(0, 3), `seed ${seed}`).toEqual([])
     expect(answered.size).toBeGreaterThan(kills * 10)

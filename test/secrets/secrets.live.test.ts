@@ -227,10 +227,10 @@ async function keepRecordings(
   gateway: TestGateway,
   keep: (where: string, text: string) => void,
 ): Promise<void> {
-  const sessions = new Set((await journalOf(gateway.dataDirectory)).flatMap(({ session }) => session ?? []))
+  const sessions = new Set((await journalOf(gateway)).flatMap(({ session }) => session ?? []))
   expect(sessions.size).toBeGreaterThan(3)
   for (const session of sessions) {
-    for await (const { entry } of readSession(gateway.dataDirectory, session)) {
+    for await (const { entry } of readSession(gateway.dataDirectory, gateway.recordingKeys, session)) {
       const body =
         'body' in entry && entry.body !== undefined ? Buffer.from(entry.body).toString('latin1') : ''
       keep(`recording of ${session}`, `${JSON.stringify(entry.head)}\n${body}`)

@@ -10,6 +10,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { RecordingKeys } from '../../src/core/index.ts'
+import { keysOf } from '../../src/testing/recording-keys.ts'
 import type { Finished, RunOptions } from './process.ts'
 import { cleanEnvironment, run } from './process.ts'
 
@@ -31,6 +33,8 @@ export type GatewayOptions = {
 export type TestGateway = {
   readonly configFile: string
   readonly dataDirectory: string
+  /** What its recording is read with. */
+  readonly recordingKeys: RecordingKeys
   /** By protocol name. */
   readonly ports: Readonly<Record<string, number>>
   readonly pid: number
@@ -84,6 +88,7 @@ async function launch(
   return {
     configFile,
     dataDirectory,
+    recordingKeys: keysOf(env.SLUICE_KEY ?? ''),
     ports,
     pid: child.pid ?? 0,
     stderr: () => stderr,

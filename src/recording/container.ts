@@ -1,0 +1,48 @@
+import type { RecordingKeys } from '../core/index.ts'
+import { BlockScanner } from './block-scanner.ts'
+import type { FileHeader } from './file-header.ts'
+import { FILE_HEADER_BYTES } from './format.ts'
+import { FrameScanner, type Scanner } from './scan.ts'
+import { openerOf } from './sealing.ts'
+
+/** How frames lie in a file: one after the other (format 1), or in blocks (format 2). */
+export type Container = {
+  readonly unit: 'frame' | 'block'
+  /** Where the first of them begins. */
+  readonly begin: number
+  /** What each of them begins with. */
+  readonly magic: Buffer
+  /** Reads from `offset` on, where one of them begins. */
+  scanner(offset: number, bytesMax?: number): Scanner
+}
+
+export const plainContainer: Container = {
+  unit: 'frame',
+  begin: FILE_HEADER_BYTES,
+  magic: Buffer.from('SLF1', 'latin1'),
+  scanner: (offset, bytesMax) => new FrameScanner(offset, bytesMax),
+}
+
+export const BLOCK_MAGIC_BYTES = Buffer.from('SLB2', 'latin1')
+
+/**
+ * How to read on behind a header; undefined when the key in it is not what was written there. Throws GatewayError
+ * `invalid` when the recording key that it needs is not among `keys`.
+ */
+export function containerOf(keys: RecordingKeys, file: string, header: FileHeader): Container | undefined {
+  const { keyId, bytes } = header
+  if (keyId === undefined) return plainContainer
+  const opener = openerOf(keys, file, { ...header, keyId })
+  if (opener === undefined) return undefined
+  const begin = bytes.length
+  return {
+    unit: 'block',
+    begin,
+    magic: BLOCK_MAGIC_BYTES,
+    scanner: (offset, bytesMax) =>
+      new BlockScanner(opener, offset, offset === begin ? 1 : undefined, bytesMax),
+  }
+}
+
+/** What is wrong with a file whose header is whole and has no container. */
+export const KEY_DAMAGED = 'the key in the file header is not what was written there'

@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import type { RandomBytes } from '../core/index.ts'
+import { type Container, containerOf } from '../recording/container.ts'
+import { type FileHeader, fileHeader, readFileHeader } from '../recording/file-header.ts'
+import { BLOCK, FILE_HEADER_BYTES, FRAME } from '../recording/format.ts'
+import { BlockSealer } from '../recording/sealing.ts'
+import { random, testKeys } from './recording-keys.ts'
+
+/** The parts of a journal file under the test key: its header, and the frames of each block. */
+export type JournalParts = { readonly header: FileHeader; readonly blocks: Buffer[][] }
+
+export function partsOf(bytes: Buffer): JournalParts {
+  const { header, container } = opened(bytes)
+  const scanner = container.scanner(container.begin)
+  const blocks = new Map<number, Buffer[]>()
+  const content = bytes.subarray(container.begin)
+  for (let fed = 0; ; ) {
+    const next = scanner.next()
+    if (next === 'more') {
+      const room = scanner.room()
+      const piece = content.copy(room, 0, fed)
+      if (piece === 0) break
+      scanner.filled(piece)
+      fed += piece
+    } else if (next.what === 'damage') throw new Error(next.reason)
+    else {
+      const frames = blocks.get(next.offset) ?? []
+      blocks.set(next.offset, frames)
+      frames.push(Buffer.from(next.bytes))
+    }
+  }
+  return { header, blocks: [...blocks.values()] }
+}
+
+/** A file of format 2 with these parts: whoever has the key can make any. */
+export function sealed({ header, blocks }: JournalParts, by: RandomBytes = random): Buffer {
+  const sealer = new BlockSealer(testKeys, by, header)
+  const pieces = [sealer.header]
+  for (const frames of blocks) {
+    pieces.push(Buffer.from(sealer.seal(Buffer.concat(frames))))
+    sealer.written()
+  }
+  return Buffer.concat(pieces)
+}
+
+/** Puts the journal of a data directory into format 1, as gateways wrote it that had no key for it. */
+export function toFormat1(directory: string): void {
+  for (const name of readdirSync(join(directory, 'journal'))) {
+    if (!name.endsWith('.slj')) continue
+    const path = join(directory, 'journal', name)
+    const { header, blocks } = partsOf(readFileSync(path))
+    const { number, firstSequence, time } = header
+    const plain = fileHeader('journal', number, firstSequence, time)
+    writeFileSync(path, Buffer.concat([plain, ...blocks.flat()]))
+  }
+}
+
+/** Where each block of a file of format 2 begins, by the lengths in them, and where the last one ends. */
+export function blockOffsets(bytes: Buffer): number[] {
+  const at: number[] = []
+  let offset = opened(bytes).container.begin
+  for (; offset < bytes.length; offset += bytes.readUInt32LE(offset + BLOCK.length)) at.push(offset)
+  return [...at, offset]
+}
+
+/** The same of the frames of a file of format 1. */
+export function frameOffsets(bytes: Buffer): number[] {
+  const at: number[] = []
+  let offset = FILE_HEADER_BYTES
+  for (; offset < bytes.length; offset += bytes.readUInt32LE(offset + FRAME.length)) at.push(offset)
+  return [...at, offset]
+}
+
+/** Makes the checksum of a frame right again. */
+export function checked(frame: Buffer): Buffer {
+  frame.writeUInt32LE(crc32(frame.subarray(FRAME.kind)), FRAME.crc)
+  return frame
+}
+
+function opened(bytes: Buffer): { readonly header: FileHeader; readonly container: Container } {
+  const header = readFileHeader(bytes, 'journal')
+  if (typeof header === 'string') throw new Error(header)
+  const container = containerOf(testKeys, 'a file of a test', header)
+  if (container === undefined) throw new Error('the key in its header is damaged')
+  return { header, container }
+}
