@@ -4,22 +4,18 @@ import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { isGatewayError, isThisMachine } from '../core/index.ts'
-import { safe } from '../recording/index.ts'
+import { keyUse, safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print } from './context.ts'
-
-type Finding = {
-  readonly level: 'ok' | 'warning' | 'problem' | 'note'
-  readonly about: string
-  readonly message: string
-  readonly remedy?: string | undefined
-}
+import type { Finding } from './findings.ts'
+import { recordingFindings } from './findings.ts'
 
 type DoctorFlags = Common & { readonly config?: string; readonly keyFile?: string }
 
 const status = z.object({
   pid: z.number(),
   configuration: z.object({ version: z.string(), file: z.string() }),
+  recordingKeys: z.array(z.string()),
 })
 const connections = z.object({ connections: z.array(z.object({ name: z.string() })) })
 const probed = z.object({
@@ -48,10 +44,16 @@ export function addDoctorCommand(program: Command): void {
 
 async function examine(flags: DoctorFlags): Promise<Finding[]> {
   const findings: Finding[] = []
-  const file = (await gateway(flags, findings)) ?? flags.config
+  const running = await gateway(flags, findings)
+  const file = running?.configuration.file ?? flags.config
   if (file !== undefined) await configuration(flags.config ?? file, findings)
   await upstreams(flags, findings)
   masterKey(flags, file, findings)
+  try {
+    findings.push(...recordingFindings(await keyUse(flags.data), running?.recordingKeys))
+  } catch (error) {
+    findings.push(failure('recording', error))
+  }
   dataDirectory(flags.data, findings)
   findings.push({
     level: 'note',
@@ -63,12 +65,12 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
   return findings
 }
 
-/** Whether it answers; the configuration file it runs with. */
-async function gateway(flags: DoctorFlags, findings: Finding[]): Promise<string | undefined> {
+/** Whether it answers; what it says of itself. */
+async function gateway(flags: DoctorFlags, findings: Finding[]): Promise<z.infer<typeof status> | undefined> {
   try {
     const answer = await call(flags, status, 'GET', '/v1/status')
     findings.push({ level: 'ok', about: 'gateway', message: `It answers (process ${answer.pid}).` })
-    return answer.configuration.file
+    return answer
   } catch (error) {
     findings.push(failure('gateway', error))
     return undefined
@@ -129,7 +131,8 @@ function masterKey(flags: DoctorFlags, config: string | undefined, findings: Fin
     findings.push({
       level: 'note',
       about,
-      message: 'It is in no file that is known here; it may be in SLUICE_KEY.',
+      message:
+        'It is in no file that is known here; it may be in SLUICE_KEY, a systemd credential, or come from a command.',
     })
     return
   }

@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { dirname, resolve, sep } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import type { Command } from 'commander'
 import type { Common } from './context.ts'
 
-export type StartFlags = Common & { readonly config: string; readonly keyFile?: string }
+export type StartFlags = Common & {
+  readonly config: string
+  readonly keyFile?: string
+  readonly keyCommand?: string
+}
 
 /** `sluice start`: the gateway in the foreground, until SIGTERM or SIGINT. */
 export function addStartCommand(program: Command): void {
@@ -14,20 +18,21 @@ export function addStartCommand(program: Command): void {
     .requiredOption('--config <file>', 'the configuration')
     .option(
       '--key-file <file>',
-      'the master key, outside the data directory (default: sluice.key beside the configuration, made when missing; or set SLUICE_KEY)',
+      'the master key, outside the data directory (default: the systemd credential sluice.key, or sluice.key beside the configuration, made when missing; or set SLUICE_KEY)',
     )
+    .option('--key-command <command>', 'a command that prints the master key')
     .action(async (flags: StartFlags) => {
       // Heard from the beginning: whoever sees that we are ready may stop us at once.
       const stopped = stopSignal()
       // Loaded here, because every other command starts faster without it.
       const { startGateway } = await import('../main.ts')
-      const keyFile = await keyFileOf(flags)
+      const key = await keyOf(flags)
       const gateway = await startGateway({
         dataDirectory: flags.data,
         configFile: flags.config,
         masterKey: {
           environment: process.env,
-          ...keyFile,
+          ...key,
           demo: false,
           warn: (message) => process.stderr.write(`warning: ${message}\n`),
         },
@@ -48,22 +53,42 @@ export function addStartCommand(program: Command): void {
 }
 
 /**
- * The key file that was named, or `sluice.key` beside the configuration, where `sluice init` puts it. Made there at the
- * first start; where that would be inside the data directory, beside that, because a copy of the data alone must be
- * worth nothing.
+ * The key file or command that was named; the systemd credential `sluice.key` (LoadCredential=, LoadCredentialEncrypted=);
+ * or `sluice.key` beside the configuration, where `sluice init` puts it. Made there at the first start; where that would
+ * be inside the data directory, beside that, because a copy of the data alone must be worth nothing.
  */
-async function keyFileOf(flags: StartFlags): Promise<{ readonly keyFile?: string }> {
-  if (flags.keyFile !== undefined) return { keyFile: flags.keyFile }
+async function keyOf(
+  flags: StartFlags,
+): Promise<{ readonly keyFile?: string; readonly keyCommand?: string }> {
+  const { keyFile: named, keyCommand } = flags
+  if (named !== undefined || keyCommand !== undefined) {
+    return {
+      ...(named === undefined ? {} : { keyFile: named }),
+      ...(keyCommand === undefined ? {} : { keyCommand }),
+    }
+  }
   if (process.env.SLUICE_KEY !== undefined) return {}
+  const credential = credentialFile()
+  if (credential !== undefined) return { keyFile: credential }
   const data = resolve(flags.data)
   const wanted = resolve(dirname(flags.config), 'sluice.key')
   const keyFile = wanted.startsWith(`${data}${sep}`) ? `${data}.key` : wanted
   if (!existsSync(keyFile)) {
     const { createMasterKeyFile } = await import('../main.ts')
     await createMasterKeyFile(keyFile, randomBytes)
-    process.stderr.write(`Made a master key: ${keyFile}. Keep it: without it the sealed secrets are lost.\n`)
+    process.stderr.write(
+      `Made a master key: ${keyFile}. Keep it: without it the sealed secrets and the recording are lost.\n`,
+    )
   }
   return { keyFile }
+}
+
+/** The master key as systemd hands it to a service: see systemd.exec(5), `LoadCredential=`. */
+function credentialFile(): string | undefined {
+  const directory = process.env.CREDENTIALS_DIRECTORY
+  if (directory === undefined) return undefined
+  const file = join(directory, 'sluice.key')
+  return existsSync(file) ? file : undefined
 }
 
 /** Resolves at SIGTERM or SIGINT. npm and the terminal may both deliver one: those that follow are taken quietly. */

@@ -84,6 +84,23 @@ describe('where keys come from', () => {
     await expect(loadMasterKeys(source({ environment }))).resolves.toHaveLength(1)
   })
 
+  it('takes what a command prints, the new key and the old ones', async () => {
+    const keys = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')]
+    const keyCommand = `sh -c 'echo ${keys[0]}; echo "# old"; echo ${keys[1]}'`
+    const loaded = await loadMasterKeys(source({ keyCommand, environment: { PATH: process.env['PATH'] } }))
+    expect(loaded.map(({ id }) => id)).toEqual(parseMasterKeys(keys.join(' '), 'test').map(({ id }) => id))
+    const failing = loadMasterKeys(
+      source({ keyCommand: 'false', environment: { PATH: process.env['PATH'] } }),
+    )
+    await expect(failing).rejects.toThrow('The command false gave no secret: it ended with 1.')
+    await expect(loadMasterKeys(source({ keyCommand: '/bin/echo no key' }))).rejects.toThrow(
+      'what the command printed, key 1 is not a master key.',
+    )
+    await expect(loadMasterKeys(source({ keyCommand, keyFile: join(folder, 'master.key') }))).rejects.toThrow(
+      'The master key is given twice: as a file and as a command.',
+    )
+  })
+
   it('refuses none, two sources, a missing file and what is no key', async () => {
     const keyFile = join(folder, 'master.key')
     const SLUICE_KEY = randomBytes(32).toString('base64')

@@ -4,13 +4,14 @@ import { mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve } from 'node:path'
 import type { RandomBytes } from '../core/index.ts'
 import { GatewayError } from '../core/index.ts'
+import { runSecretCommand } from './command.ts'
 import type { Warn } from './secret-file.ts'
 import { codeOf, readSecretFile } from './secret-file.ts'
 
 const KEY_BYTES = 32
 const PREFIX = 'sluice-key-'
 
-/** A key that seals secrets; `id` tells which, and nothing about the key. */
+/** A key that seals secrets, and from which that of the recording is derived; `id` tells which, and nothing about the key. */
 export type MasterKey = { readonly id: string; readonly key: KeyObject }
 
 /** The first key seals; the others only open what was sealed before a rotation. */
@@ -20,6 +21,8 @@ export type MasterKeySource = {
   /** `SLUICE_KEY` may hold the keys instead of a file. */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly keyFile?: string
+  /** A command line that prints them: of a key service, or of whatever keeps secrets here. */
+  readonly keyCommand?: string
   readonly dataDirectory: string
   /** A demonstration may keep its key beside its data: nothing in it is worth a secret. */
   readonly demo: boolean
@@ -27,25 +30,36 @@ export type MasterKeySource = {
 }
 
 /**
- * Reads the master keys, from SLUICE_KEY or from a file outside the data directory: a copy of the data directory
- * alone must be worth nothing. Throws `invalid` when there is no key, two sources, a key inside the data directory,
- * or something that is not a key.
+ * Reads the master keys, from SLUICE_KEY, from a file outside the data directory, or from what a command prints: a copy
+ * of the data directory alone must be worth nothing. Throws `invalid` when there is no key, more than one source, a key
+ * inside the data directory, or something that is not a key.
  */
 export async function loadMasterKeys(source: MasterKeySource): Promise<MasterKeys> {
-  const inEnvironment = source.environment.SLUICE_KEY
-  if (inEnvironment !== undefined && source.keyFile !== undefined) {
-    throw new GatewayError('invalid', 'The master key is given twice: in SLUICE_KEY and as a file.', {
-      remedy: 'Unset SLUICE_KEY, or leave out the file.',
+  const { environment, keyFile, keyCommand } = source
+  const inEnvironment = environment.SLUICE_KEY
+  const given = [
+    ...(inEnvironment === undefined ? [] : ['in SLUICE_KEY']),
+    ...(keyFile === undefined ? [] : ['as a file']),
+    ...(keyCommand === undefined ? [] : ['as a command']),
+  ]
+  if (given.length > 1) {
+    const [first, second] = given
+    throw new GatewayError('invalid', `The master key is given twice: ${first} and ${second}.`, {
+      remedy: 'Leave out one of them; to rotate, put the old key behind the new one in the same place.',
     })
   }
   if (inEnvironment !== undefined) return parseMasterKeys(inEnvironment, 'SLUICE_KEY')
-  if (source.keyFile === undefined) {
-    throw new GatewayError('invalid', 'There is no master key to seal secrets with.', {
-      remedy: 'Name a key file outside the data directory, or set SLUICE_KEY.',
+  if (keyCommand !== undefined) {
+    return parseMasterKeys(await runSecretCommand(keyCommand, environment), 'what the command printed')
+  }
+  if (keyFile === undefined) {
+    throw new GatewayError('invalid', 'There is no master key to seal secrets and recordings with.', {
+      remedy:
+        'Name a key file outside the data directory, or a command that prints the key, or set SLUICE_KEY.',
     })
   }
-  if (!source.demo) await refuseInside(source.keyFile, source.dataDirectory)
-  return parseMasterKeys(await readSecretFile(source.keyFile, source.warn), source.keyFile)
+  if (!source.demo) await refuseInside(keyFile, source.dataDirectory)
+  return parseMasterKeys(await readSecretFile(keyFile, source.warn), keyFile)
 }
 
 /**

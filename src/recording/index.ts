@@ -11,5 +11,6 @@ export type { SessionFilter, SessionIndex, SessionSummary } from './index-port.t
 export { catchUpIndex, Indexer, type IndexerOptions, listSessions } from './indexer.ts'
 export { FileJournal, type JournalObserver, type JournalOptions, openJournal, type Place } from './journal.ts'
 export { type ReadOptions, type RecordedEntry, readJournal, readSession, type TornTail } from './reader.ts'
+export { keyUse } from './key-use.ts'
 export { openRecording, type Recording, type RecordingOptions } from './recording.ts'
 export { formatEntry, safe, safeText } from './show-entry.ts'

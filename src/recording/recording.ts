@@ -23,6 +23,8 @@ export type RecordingOptions = {
 /** Everything a running gateway does with its recording. */
 export type Recording = {
   readonly journal: FileJournal
+  /** The keys at hand, by their ids: the first is for new files. */
+  readonly keyIds: readonly string[]
   /** Sessions as they are at this moment, newest first. */
   list(filter: SessionFilter): Promise<readonly SessionSummary[]>
   /** The entries of a session, open or ended, from that sequence number on. Throws `not_found`. */
@@ -43,6 +45,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   await cutter.start()
   return {
     journal,
+    keyIds: keys.map(({ id }) => id),
     list: (filter) => indexer.list(filter),
     read(session, fromSequence = 0) {
       // The reader sees the files; what waits in memory belongs to the session as well. When it cannot be written,

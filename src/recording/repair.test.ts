@@ -27,6 +27,7 @@ import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { checkHeader } from './file-header.ts'
 import { SEALED_HEADER_BYTES } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
+import { keyUse } from './key-use.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
 import { blockOffsets, frameOffsets, toFormat1 } from '../testing/journal-files.ts'
 import { keysOf, random, testKeys } from '../testing/recording-keys.ts'
@@ -107,26 +108,30 @@ test('sessions without an end get one, wherever they began (P-07)', async () => 
   expect(start().sessionsRepaired).toEqual([])
 })
 
-test('cut at any byte, the last file keeps its whole blocks, and the rest is put aside (P-07)', async () => {
-  await cutAnywhere(() => blockOffsets(readFileSync(file(1))))
+test('cut at any byte, the last file keeps its whole blocks, and the rest is put aside (P-07)', {
+  timeout: 120_000,
+}, async () => {
+  await cutAnywhere(everyday ? 7 : 1, () => blockOffsets(readFileSync(file(1))))
 })
 
-test('cut at any byte, a last file of format 1 keeps its whole frames, and the rest is put aside (P-07)', async () => {
-  await cutAnywhere(() => {
+test('cut at any byte, a last file of format 1 keeps its whole frames, and the rest is put aside (P-07)', {
+  timeout: 120_000,
+}, async () => {
+  await cutAnywhere(everyday ? 21 : 3, () => {
     toFormat1(directory)
     return frameOffsets(readFileSync(file(1)))
   })
 })
 
 /** `ends`: where the file may end; called when it is written. */
-async function cutAnywhere(ends: () => readonly number[]): Promise<void> {
+async function cutAnywhere(step: number, ends: () => readonly number[]): Promise<void> {
   const journal = start()
   leave(journal, 1)
   journal.close()
   const clean = ends()
   const whole = await all()
   const bytes = readFileSync(file(1))
-  for (let length = 0; length < bytes.length; length += everyday ? 7 : 1) {
+  for (let length = 0; length < bytes.length; length += step) {
     const data = join(directory, `at-${length}`)
     mkdirSync(join(data, 'journal'), { recursive: true })
     writeFileSync(file(1, data), bytes.subarray(0, length))
@@ -319,6 +324,12 @@ test('without the key of the last file nothing is begun, and the error names the
   expect((await collect(readJournal(directory, both))).slice(0, whole.length)).toEqual(whole)
   expect(await collect(readJournal(directory, fresh, { fromSequence: 7 }))).toHaveLength(1)
   await expect(all()).rejects.toThrow(`00000002.slj needs the key ${fresh[0].id}`)
+  writeFileSync(file(3), 'no header')
+  const use = new Map([
+    [testKeys[0].id, 1],
+    [fresh[0].id, 1],
+  ])
+  expect(await keyUse(directory)).toEqual(use)
 })
 
 test('a file under another name is put aside too', () => {

@@ -87,7 +87,9 @@ test('no byte of a statement, a result or an identity is readable in the files o
   }
 })
 
-test('one bit changed anywhere in a file is noticed, and nothing behind it is believed', async () => {
+test('one bit changed anywhere in a file is noticed, and nothing behind it is believed', {
+  timeout: 120_000,
+}, async () => {
   const journal = start()
   record(journal)
   journal.close()

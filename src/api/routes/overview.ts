@@ -19,6 +19,8 @@ const status = z.object({
   sessions: z.int(),
   approvalsPending: z.int(),
   credentials: z.int(),
+  /** Ids of the keys of the recording: the first is for new files, the others are for reading. */
+  recordingKeys: z.array(z.string()),
 })
 
 const connections = z.object({
@@ -96,6 +98,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         sessions: parts.gateway.sessions().length,
         approvalsPending: parts.approvals.list({ states: ['pending'] }).length,
         credentials: parts.credentials.list().length,
+        recordingKeys: [...parts.recording.keyIds],
       }),
     }),
     route({
