@@ -19,7 +19,8 @@ export type Container = {
 export const plainContainer: Container = {
   unit: 'frame',
   begin: FILE_HEADER_BYTES,
-  magic: Buffer.from('SLF1', 'latin1'),
+  // Of a frame of either format.
+  magic: Buffer.from('SLF', 'latin1'),
   scanner: (offset, bytesMax) => new FrameScanner(offset, bytesMax),
 }
 

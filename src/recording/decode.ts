@@ -15,11 +15,10 @@ import {
   type OutcomeHead,
   type ResultHead,
 } from '../core/index.ts'
-import type { Frame } from './scan.ts'
 
 /**
- * Frames back into entries. What stands in a file was checked against its checksum before it gets here, and is
- * checked once more against what an entry must look like: a recording may come from anywhere.
+ * Heads and bodies back into entries. What stands in a file was checked against its checksum before it gets here, and
+ * is checked once more against what an entry must look like: a recording may come from anywhere.
  */
 type Check = (value: unknown) => boolean
 type Shape<Head> = { readonly [K in keyof Head]-?: Check }
@@ -121,13 +120,6 @@ const admin: Shape<AdminHead> = {
       value !== null &&
       Object.values(value).every((each) => ['string', 'number', 'boolean'].includes(typeof each)),
   ),
-}
-
-/** The entry in a frame, free of the scanner's memory; `undefined` for the journal's own frames. Throws on nonsense. */
-export function decodeEntry(frame: Frame): Entry | undefined {
-  const { kind } = frame
-  if (kind === 'file' || kind === 'bind') return undefined
-  return entryOf(kind, JSON.parse(frame.head.toString('utf8')), frame.body)
 }
 
 /** An entry of its parts, which are held against what an entry must look like. Copies the body. Throws on nonsense. */

@@ -14,8 +14,10 @@ export const TAG_BYTES = 16
 /** `SLB2`: where a block begins; found again after damage by looking for it. */
 export const BLOCK_MAGIC = 0x32424c53
 export const FRAME_HEADER_BYTES = 40
-/** `SLF1`: where a frame begins; found again after damage by looking for it. */
-export const FRAME_MAGIC = 0x31464c53
+/** `SLF2`: where a frame begins; found again after damage by looking for it. */
+export const FRAME_MAGIC = 0x32464c53
+/** `SLF1`: the same of a frame of format 1. */
+export const FRAME_MAGIC_1 = 0x31464c53
 
 /** What a file is, by its first eight bytes; the last of them is the version of the format. */
 export const FILE_MAGIC = {
@@ -62,19 +64,21 @@ export function frameKindOf(code: number): FrameKind | undefined {
   return KINDS[code]
 }
 
-/** Offsets inside a frame header. */
+/** Offsets inside a frame header. The kind, with three zeros, is where the public part begins. */
 export const FRAME = {
   magic: 0,
   length: 4,
   crc: 8,
-  kind: 12,
-  flags: 13,
-  reserved: 14,
-  session: 16,
+  /** From here to its end a frame is covered by its checksum. */
+  checked: 12,
+  session: 12,
+  kind: 16,
   headLength: 20,
   sequence: 24,
   time: 32,
 } as const
+/** In format 1 two of the fields stood the other way round. */
+export const FRAME_1 = { ...FRAME, session: 16, kind: 12 } as const
 
 /** Offsets inside a file header. */
 export const FILE = { magic: 0, crc: 8, number: 12, firstSequence: 16, time: 24 } as const

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { GatewayError, LIMITS } from '../core/index.ts'
 import { FRAME, FRAME_HEADER_BYTES, FRAME_MAGIC, putUint64 } from './format.ts'
+import type { SplitEntryJson } from './heads.ts'
 
 /** Above this many characters the exact size is worth counting; below, three bytes per character are set aside. */
 const COUNT_CHARACTERS_MIN = 4096
@@ -24,22 +25,15 @@ export class FrameBuffer {
     return this.#bytes.subarray(0, this.#length)
   }
 
-  /** The most bytes a frame with this head and body can take. */
-  static sizeOf(head: string, body: Uint8Array | undefined): number {
+  /** The most bytes a frame of this can take. */
+  static sizeOf({ head, payloadBytes }: SplitEntryJson): number {
     const headBytes = head.length < COUNT_CHARACTERS_MIN ? head.length * 3 : Buffer.byteLength(head)
-    return FRAME_HEADER_BYTES + headBytes + (body?.length ?? 0)
+    return FRAME_HEADER_BYTES + headBytes + payloadBytes
   }
 
   /** Adds a frame. Throws GatewayError `limit_exceeded` for one that is too large; then nothing was added. */
-  push(
-    code: number,
-    session: number,
-    sequence: number,
-    time: number,
-    head: string,
-    body: Uint8Array | undefined,
-  ): void {
-    const sizeMax = FrameBuffer.sizeOf(head, body)
+  push(code: number, session: number, sequence: number, time: number, entry: SplitEntryJson): void {
+    const sizeMax = FrameBuffer.sizeOf(entry)
     if (sizeMax > LIMITS.frameBytesMax) {
       throw new GatewayError('limit_exceeded', 'An entry is too large for the recording.', {
         facts: { bytes: sizeMax, bytesMax: LIMITS.frameBytesMax },
@@ -49,21 +43,24 @@ export class FrameBuffer {
     this.#reserve(start + sizeMax)
     const bytes = this.#bytes
     const view = this.#view
-    const headLength = bytes.write(head, start + FRAME_HEADER_BYTES, 'utf8')
+    const headLength = bytes.write(entry.head, start + FRAME_HEADER_BYTES, 'utf8')
     let end = start + FRAME_HEADER_BYTES + headLength
-    if (body !== undefined) {
-      bytes.set(body, end)
-      end += body.length
+    for (const payload of entry.payloads) {
+      if (typeof payload === 'string') end += bytes.write(payload, end, 'utf8')
+      else {
+        bytes.set(payload, end)
+        end += payload.length
+      }
     }
     view.setUint32(start + FRAME.magic, FRAME_MAGIC, true)
     view.setUint32(start + FRAME.length, end - start, true)
-    // Kind, and three bytes kept at zero: flags and room.
+    // With three bytes behind it that are kept at zero.
     view.setUint32(start + FRAME.kind, code, true)
     view.setUint32(start + FRAME.session, session, true)
     view.setUint32(start + FRAME.headLength, headLength, true)
     putUint64(view, start + FRAME.sequence, sequence)
     putUint64(view, start + FRAME.time, time)
-    view.setUint32(start + FRAME.crc, crc32(bytes.subarray(start + FRAME.kind, end)), true)
+    view.setUint32(start + FRAME.crc, crc32(bytes.subarray(start + FRAME.checked, end)), true)
     this.#length = end
   }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { COMMAND_CLASSES, type IntentHead, type OutcomeHead } from '../core/index.ts'
+import { COMMAND_CLASSES, type Entry, type IntentHead, type OutcomeHead } from '../core/index.ts'
 import { anyCharacter } from '../testing/any-character.ts'
-import { intentJson, outcomeJson } from './heads.ts'
+import { anyJson, splitJson } from './heads.ts'
 
 const text = fc.string({ unit: anyCharacter, maxLength: 40 })
 const texts = fc.array(text, { maxLength: 4 })
@@ -35,10 +35,24 @@ const outcomes: fc.Arbitrary<Required<OutcomeHead>> = fc.record({
   ms: fc.double(),
 })
 
+const bodies = fc.uint8Array({ maxLength: 20 })
+
+/** What is written by hand, and what `JSON.stringify` makes of the same entry. */
+function bothOf(entry: Entry): readonly unknown[] {
+  return [splitJson(entry), anyJson(entry)].map(({ head, payloads, payloadBytes }) => ({
+    head: JSON.parse(head),
+    // Where the names are: whoever wants no more than these reads no further.
+    first: head.startsWith('{"payloads":[['),
+    payloads: payloads.map((each) => Buffer.from(each).toString('latin1')),
+    payloadBytes,
+  }))
+}
+
 test('an intent is encoded as JSON.stringify would, with every field', () => {
   fc.assert(
     fc.property(intents, (head) => {
-      expect(JSON.parse(intentJson(head))).toEqual(JSON.parse(JSON.stringify(head)))
+      const [byHand, plain] = bothOf({ kind: 'intent', head })
+      expect(byHand).toEqual(plain)
     }),
   )
 })
@@ -52,13 +66,21 @@ test('what an intent does not have is left out', () => {
     decision: 'allow',
     rules: [],
   }
-  expect(intentJson(head)).toBe(JSON.stringify(head))
+  expect(splitJson({ kind: 'intent', head })).toEqual({
+    head: '{"payloads":[["text",8]],"n":1,"form":"query","class":"read","decision":"allow","rules":[]}',
+    payloads: ['SELECT 1'],
+    payloadBytes: 8,
+  })
 })
 
-test('an outcome is encoded as JSON.stringify would, with every field', () => {
+test('an outcome is encoded as JSON.stringify would, with every field, and so is a result', () => {
   fc.assert(
-    fc.property(outcomes, (head) => {
-      expect(JSON.parse(outcomeJson(head))).toEqual(JSON.parse(JSON.stringify(head)))
+    fc.property(outcomes, fc.option(bodies, { nil: undefined }), (head, body) => {
+      const [byHand, plain] = bothOf({ kind: 'outcome', head, ...(body === undefined ? {} : { body }) })
+      expect(byHand).toEqual(plain)
+      const bytes = body ?? Buffer.alloc(0)
+      const [result, expected] = bothOf({ kind: 'result', head: { n: head.rows }, body: bytes })
+      expect(result).toEqual(expected)
     }),
   )
 })

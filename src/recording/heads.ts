@@ -1,26 +1,87 @@
-import type { IntentHead, OutcomeHead } from '../core/index.ts'
+import type { Entry, IntentHead, OutcomeHead } from '../core/index.ts'
+import { splitEntry } from './sealed/payloads.ts'
+
+/**
+ * An entry as a frame holds it: the JSON of its head, whose first field, `payloads`, names them if there are any, with
+ * their lengths; and the payloads, one behind the other.
+ */
+export type SplitEntryJson = {
+  readonly head: string
+  readonly payloads: readonly (string | Uint8Array)[]
+  /** Of all payloads together. */
+  readonly payloadBytes: number
+}
+
+const NONE: readonly never[] = []
 
 /** Lists that belong to a decision, or to what is known of a statement, come again and again. */
 const JSON_OF = new WeakMap<readonly string[], string>()
 
 /**
- * The JSON of the two heads that every command writes, put together by hand: half the time of `JSON.stringify` on the
- * whole object. The result is the same text up to the order of fields; a test holds one against the other.
+ * The heads that every command writes are put together by hand: half the time of `JSON.stringify` on the whole object.
+ * The result is the same up to the order of fields; a test holds one against the other.
  */
-export function intentJson(head: IntentHead): string {
-  let json = `{"n":${head.n},"form":${text(head.form)},"text":${text(head.text)},"class":"${head.class}","decision":"${head.decision}","rules":${kept(head.rules)}`
+export function splitJson(entry: Entry): SplitEntryJson {
+  switch (entry.kind) {
+    case 'intent':
+      return intentJson(entry.head)
+    case 'outcome':
+      return withBody(outcomeFields(entry.head), entry.body?.length === 0 ? undefined : entry.body)
+    case 'result':
+      return withBody(`"n":${entry.head.n}}`, entry.body)
+    default:
+      return anyJson(entry)
+  }
+}
+
+/** The same of any entry, by way of `JSON.stringify`. */
+export function anyJson(entry: Entry): SplitEntryJson {
+  const { head, payloads } = splitEntry(entry)
+  const named = payloads.map(({ name, bytes }) => [name, bytes.length])
+  return {
+    head: JSON.stringify(named.length === 0 ? head : { payloads: named, ...head }),
+    payloads: payloads.map(({ bytes }) => bytes),
+    payloadBytes: payloads.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  }
+}
+
+/** A head that is not that of an entry, and nothing else. */
+export function ownJson(head: object): SplitEntryJson {
+  return { head: JSON.stringify(head), payloads: NONE, payloadBytes: 0 }
+}
+
+function intentJson(head: IntentHead): SplitEntryJson {
+  const textBytes = Buffer.byteLength(head.text)
+  const parameters = head.parameters === undefined ? undefined : texts(head.parameters)
+  const parameterBytes = parameters === undefined ? 0 : Buffer.byteLength(parameters)
+  let json = `{"payloads":[["text",${textBytes}]`
+  if (parameters !== undefined) json += `,["parameters",${parameterBytes}]`
+  json += `],"n":${head.n},"form":${text(head.form)},"class":"${head.class}","decision":"${head.decision}","rules":${kept(head.rules)}`
   if (head.reason !== undefined) json += `,"reason":${text(head.reason)}`
   if (head.observed !== undefined) json += `,"observed":${kept(head.observed)}`
   if (head.masked !== undefined) json += `,"masked":${texts(head.masked)}`
   if (head.reads !== undefined) json += `,"reads":${kept(head.reads)}`
   if (head.writes !== undefined) json += `,"writes":${kept(head.writes)}`
-  if (head.parameters !== undefined) json += `,"parameters":${texts(head.parameters)}`
   if (head.readings !== undefined) json += `,"readings":${texts(head.readings)}`
-  return `${json}}`
+  return {
+    head: `${json}}`,
+    payloads: parameters === undefined ? [head.text] : [head.text, parameters],
+    payloadBytes: textBytes + parameterBytes,
+  }
 }
 
-export function outcomeJson(head: OutcomeHead): string {
-  return `{"n":${head.n},"outcome":"${head.outcome}","tag":${text(head.tag)},"rows":${number(head.rows)},"bytes":${number(head.bytes)},"unkept":${number(head.unkept)},"ms":${number(head.ms)}}`
+function outcomeFields(head: OutcomeHead): string {
+  return `"n":${head.n},"outcome":"${head.outcome}","tag":${text(head.tag)},"rows":${number(head.rows)},"bytes":${number(head.bytes)},"unkept":${number(head.unkept)},"ms":${number(head.ms)}}`
+}
+
+/** A head of these fields, the last bracket among them. */
+function withBody(fields: string, body: Uint8Array | undefined): SplitEntryJson {
+  if (body === undefined) return { head: `{${fields}`, payloads: NONE, payloadBytes: 0 }
+  return {
+    head: `{"payloads":[["body",${body.length}]],${fields}`,
+    payloads: [body],
+    payloadBytes: body.length,
+  }
 }
 
 function text(value: string): string {

@@ -12,7 +12,7 @@ import { GatewayError, LIMITS } from '../core/index.ts'
 import { type FileSystem, systemFiles } from './file-system.ts'
 import { FRAME_CODES } from './format.ts'
 import { FrameBuffer } from './frame-buffer.ts'
-import { intentJson, outcomeJson } from './heads.ts'
+import { ownJson, type SplitEntryJson, splitJson } from './heads.ts'
 import type { SessionSummary } from './index-port.ts'
 import { JournalFile } from './journal-file.ts'
 import { fold, type LiveSession } from './live-sessions.ts'
@@ -124,20 +124,19 @@ export class FileJournal implements Journal {
 
   append(session: SessionId | undefined, entry: Entry): void {
     if (this.#closed) throw unavailable('The recording is closed.')
-    const head = headJson(entry)
-    const body = 'body' in entry && entry.body !== undefined && entry.body.length > 0 ? entry.body : undefined
+    const written = splitJson(entry)
     // Bounded memory: a burst goes out in several writes; while nothing can be written, this is where it stops.
     const waiting = this.#buffer.length
-    if (waiting > 0 && waiting + FrameBuffer.sizeOf(head, body) > LIMITS.journalWaitingBytesMax) this.flush()
+    if (waiting > 0 && waiting + FrameBuffer.sizeOf(written) > LIMITS.journalWaitingBytesMax) this.flush()
     const time = this.#clock.now()
     const code = FRAME_CODES[entry.kind]
     if (session === undefined) {
-      this.#push(code, 0, time, head, body)
+      this.#push(code, 0, time, written)
       return
     }
     const live = this.#live(session, entry.kind)
     if (live.file !== this.#fileNumber) this.#bind(live, time)
-    this.#push(code, live.number, time, head, body)
+    this.#push(code, live.number, time, written)
     this.#count(live, time, entry)
   }
 
@@ -223,13 +222,13 @@ export class FileJournal implements Journal {
     const number = ++this.#lastNumber
     // What waits goes into one block, and that to the end of this file.
     live.offset = this.#file.length
-    this.#push(FRAME_CODES.bind, number, time, JSON.stringify({ session: live.session }), undefined)
+    this.#push(FRAME_CODES.bind, number, time, ownJson({ session: live.session }))
     live.file = this.#fileNumber
     live.number = number
   }
 
-  #push(code: number, number: number, time: number, head: string, body: Uint8Array | undefined): void {
-    this.#buffer.push(code, number, this.#sequence + 1, time, head, body)
+  #push(code: number, number: number, time: number, entry: SplitEntryJson): void {
+    this.#buffer.push(code, number, this.#sequence + 1, time, entry)
     this.#sequence++
   }
 
@@ -250,7 +249,7 @@ export class FileJournal implements Journal {
     this.#lookedAt = now
     if (!restored) return
     const head: AdminHead = { action: 'journal.restored', by: 'gateway', target: basename(this.#file.path) }
-    this.#push(FRAME_CODES.admin, 0, now, JSON.stringify(head), undefined)
+    this.#push(FRAME_CODES.admin, 0, now, splitJson({ kind: 'admin', head }))
   }
 
   /** What was kept in memory while nothing could be written is in the file now; says so, and since when. */
@@ -321,14 +320,7 @@ export class FileJournal implements Journal {
     this.#leftover = undefined
     try {
       const frames = new FrameBuffer()
-      frames.push(
-        FRAME_CODES.file,
-        0,
-        firstSequence,
-        time,
-        JSON.stringify({ open } satisfies FileHead),
-        undefined,
-      )
+      frames.push(FRAME_CODES.file, 0, firstSequence, time, ownJson({ open } satisfies FileHead))
       file.write(frames.waiting)
       file.sync()
       this.#files.syncDirectory(this.#directory)
@@ -349,19 +341,6 @@ export function openJournal(options: JournalOptions): FileJournal {
   } catch (error) {
     if (error instanceof GatewayError) throw error
     throw unavailable('The recording cannot be opened.', error)
-  }
-}
-
-function headJson(entry: Entry): string {
-  switch (entry.kind) {
-    case 'intent':
-      return intentJson(entry.head)
-    case 'outcome':
-      return outcomeJson(entry.head)
-    case 'result':
-      return `{"n":${entry.head.n}}`
-    default:
-      return JSON.stringify(entry.head)
   }
 }
 

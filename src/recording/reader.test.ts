@@ -24,7 +24,7 @@ import {
 import { FakeClock } from '../testing/fake-clock.ts'
 import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { Cutter } from './cutter.ts'
-import { FILE_HEADER_BYTES, FRAME } from './format.ts'
+import { FILE_HEADER_BYTES, FRAME, FRAME_1 } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { dayOf } from './names.ts'
 import { readJournal, readSession } from './index.ts'
@@ -125,17 +125,17 @@ describe('damage to a file of format 1 is an error that names file and byte', ()
     ],
     [
       'an unknown kind',
-      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(99, FRAME.kind))),
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(99, FRAME_1.kind))),
       /byte \d+: the frame is of a kind/,
     ],
     [
       'flags nobody knows',
-      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(1, FRAME.flags))),
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(1, FRAME_1.kind + 1))),
       /byte \d+: the frame is of a kind/,
     ],
     [
       'a session nobody named',
-      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt32LE(99, FRAME.session))),
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt32LE(99, FRAME_1.session))),
       /byte \d+: the frame belongs to a session without a name/,
     ],
     [
@@ -146,12 +146,12 @@ describe('damage to a file of format 1 is an error that names file and byte', ()
     ],
     [
       'a second beginning',
-      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(0, FRAME.kind))),
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(0, FRAME_1.kind))),
       /byte \d+: it has no place here/,
     ],
     [
       'no beginning',
-      () => change(file(2), (bytes) => forge(bytes, 0, (frame) => frame.writeUInt8(10, FRAME.kind))),
+      () => change(file(2), (bytes) => forge(bytes, 0, (frame) => frame.writeUInt8(10, FRAME_1.kind))),
       /00000002\.slj, byte 32: it has no place here/,
     ],
     [
@@ -161,7 +161,7 @@ describe('damage to a file of format 1 is an error that names file and byte', ()
     ],
     [
       'a head of another kind',
-      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(9, FRAME.kind))),
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(9, FRAME_1.kind))),
       /byte \d+: its head is not that of an entry of kind close/,
     ],
     [
@@ -216,7 +216,7 @@ describe('damage to a file of format 1 is an error that names file and byte', ()
     const at = frames(bytes)
     const frame = bytes.subarray(at[index], at[index + 1])
     work(frame)
-    frame.writeUInt32LE(crc32(frame.subarray(FRAME.kind)), FRAME.crc)
+    frame.writeUInt32LE(crc32(frame.subarray(FRAME.checked)), FRAME.crc)
   }
   function swap(a: string, b: string): void {
     renameSync(a, `${a}.x`)

@@ -9,7 +9,7 @@ import {
   type SessionId,
 } from '../core/index.ts'
 import { type Container, containerOf, KEY_DAMAGED } from './container.ts'
-import { decodeEntry } from './decode.ts'
+import { decodeEntry } from './frame-parts.ts'
 import { type FileHeader, readFileHeader } from './file-header.ts'
 import { systemFiles } from './file-system.ts'
 import { listIfThere, openIfThere } from './files.ts'

@@ -4,17 +4,23 @@ import { Feed } from './feed.ts'
 import {
   FILE_HEADER_BYTES,
   FRAME,
+  FRAME_1,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
+  FRAME_MAGIC_1,
   type FrameKind,
   frameKindOf,
   getUint64,
 } from './format.ts'
 
+const LAYOUTS = { 1: FRAME_1, 2: FRAME } as const
+
 /** One frame as it lies in the file. The byte views are valid until the scanner is fed again. */
 export class Frame {
   readonly what = 'frame'
   readonly kind: FrameKind
+  /** In format 2 the payloads are in the body; in 1, all but bytes of results are in the head. */
+  readonly format: 1 | 2
   /** The number of the session within the file; 0: none. */
   readonly session: number
   readonly sequence: number
@@ -25,14 +31,20 @@ export class Frame {
   readonly bytes: Buffer
   readonly #headEnd: number
 
-  constructor(kind: FrameKind, view: DataView, at: number, offset: number, bytes: Buffer) {
+  constructor(format: 1 | 2, kind: FrameKind, view: DataView, at: number, offset: number, bytes: Buffer) {
     this.kind = kind
-    this.session = view.getUint32(at + FRAME.session, true)
+    this.format = format
+    this.session = view.getUint32(at + LAYOUTS[format].session, true)
     this.sequence = getUint64(view, at + FRAME.sequence)
     this.time = getUint64(view, at + FRAME.time)
     this.offset = offset
     this.bytes = bytes
     this.#headEnd = FRAME_HEADER_BYTES + view.getUint32(at + FRAME.headLength, true)
+  }
+
+  /** The fields that are the beginning of the public part, and the head. Of format 2. */
+  get publicPart(): Buffer {
+    return this.bytes.subarray(FRAME.kind, this.#headEnd)
   }
 
   get head(): Buffer {
@@ -80,7 +92,9 @@ export function frameAt(
   const rest = end - start
   if (rest < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES
   const damage = (reason: string): Damage => ({ what: 'damage', offset, reason })
-  if (view.getUint32(start + FRAME.magic, true) !== FRAME_MAGIC) return damage('no frame begins here')
+  const magic = view.getUint32(start + FRAME.magic, true)
+  if (magic !== FRAME_MAGIC && magic !== FRAME_MAGIC_1) return damage('no frame begins here')
+  const format = magic === FRAME_MAGIC ? 2 : 1
   const length = view.getUint32(start + FRAME.length, true)
   const headLength = view.getUint32(start + FRAME.headLength, true)
   if (
@@ -92,18 +106,18 @@ export function frameAt(
   }
   if (rest < length) return length
   const frame = bytes.subarray(start, start + length)
-  if (crc32(frame.subarray(FRAME.kind)) !== view.getUint32(start + FRAME.crc, true)) {
+  if (crc32(frame.subarray(FRAME.checked)) !== view.getUint32(start + FRAME.crc, true)) {
     return damage('the checksum of the frame is wrong')
   }
-  const kind = frameKindOf(view.getUint8(start + FRAME.kind))
-  const reserved = view.getUint8(start + FRAME.flags) | view.getUint16(start + FRAME.reserved, true)
-  if (kind === undefined || reserved !== 0) {
+  // With the three bytes behind it, which are kept at zero.
+  const kind = frameKindOf(view.getUint32(start + LAYOUTS[format].kind, true))
+  if (kind === undefined) {
     return damage('the frame is of a kind that this version does not know')
   }
-  return new Frame(kind, view, start, offset, frame)
+  return new Frame(format, kind, view, start, offset, frame)
 }
 
-/** Frames one after the other: files of format 1. Memory is one frame and one piece. */
+/** Frames one after the other: journal files of format 1, and session files. Memory is one frame and one piece. */
 export class FrameScanner implements Scanner {
   readonly #feed: Feed
   #offset: number

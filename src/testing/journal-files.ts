@@ -4,7 +4,16 @@ import { crc32 } from 'node:zlib'
 import type { RandomBytes } from '../core/index.ts'
 import { type Container, containerOf } from '../recording/container.ts'
 import { type FileHeader, fileHeader, readFileHeader } from '../recording/file-header.ts'
-import { BLOCK, FILE_HEADER_BYTES, FRAME } from '../recording/format.ts'
+import {
+  BLOCK,
+  FILE_HEADER_BYTES,
+  FRAME,
+  FRAME_1,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC_1,
+} from '../recording/format.ts'
+import { decodeEntry } from '../recording/frame-parts.ts'
+import { frameAt } from '../recording/scan.ts'
 import { BlockSealer } from '../recording/sealing.ts'
 import { random, testKeys } from './recording-keys.ts'
 
@@ -53,8 +62,25 @@ export function toFormat1(directory: string): void {
     const { header, blocks } = partsOf(readFileSync(path))
     const { number, firstSequence, time } = header
     const plain = fileHeader('journal', number, firstSequence, time)
-    writeFileSync(path, Buffer.concat([plain, ...blocks.flat()]))
+    writeFileSync(path, Buffer.concat([plain, ...blocks.flat().map(toFrame1)]))
   }
+}
+
+/** A frame as format 1 had it: the payloads go back into the head, and two fields of the header change places. */
+export function toFrame1(bytes: Buffer): Buffer {
+  const frame = frameAt(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length, 0)
+  if (typeof frame === 'number' || frame.what === 'damage') throw new Error('not a frame')
+  if (frame.format === 1) return bytes
+  const entry = decodeEntry(frame)
+  const head = entry === undefined ? frame.head : Buffer.from(JSON.stringify(entry.head))
+  const body = entry !== undefined && 'body' in entry ? (entry.body ?? Buffer.alloc(0)) : Buffer.alloc(0)
+  const made = Buffer.concat([bytes.subarray(0, FRAME_HEADER_BYTES), head, body])
+  made.writeUInt32LE(FRAME_MAGIC_1, FRAME_1.magic)
+  made.writeUInt32LE(made.length, FRAME_1.length)
+  made.writeUInt32LE(bytes.readUInt32LE(FRAME.kind), FRAME_1.kind)
+  made.writeUInt32LE(frame.session, FRAME_1.session)
+  made.writeUInt32LE(head.length, FRAME_1.headLength)
+  return checked(made)
 }
 
 /** Where each block of a file of format 2 begins, by the lengths in them, and where the last one ends. */
@@ -75,7 +101,7 @@ export function frameOffsets(bytes: Buffer): number[] {
 
 /** Makes the checksum of a frame right again. */
 export function checked(frame: Buffer): Buffer {
-  frame.writeUInt32LE(crc32(frame.subarray(FRAME.kind)), FRAME.crc)
+  frame.writeUInt32LE(crc32(frame.subarray(FRAME.checked)), FRAME.crc)
   return frame
 }
 

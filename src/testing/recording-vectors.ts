@@ -126,8 +126,8 @@ export function damagedVectors(bytes: Buffer, other: Buffer): ReadonlyMap<string
     work(parts.blocks)
     return sealed(parts, seeded())
   }
-  const frame = (all: Buffer[][], work: (frame: Buffer) => unknown): void => {
-    const own = all[5]?.[0] ?? Buffer.alloc(0)
+  const frame = (all: Buffer[][], work: (frame: Buffer) => unknown, index = 5): void => {
+    const own = all[index]?.[0] ?? Buffer.alloc(0)
     work(own)
     checked(own)
   }
@@ -174,6 +174,14 @@ export function damagedVectors(bytes: Buffer, other: Buffer): ReadonlyMap<string
     ['forged-frame-sequence', forged((all) => frame(all, (own) => flipped(own, FRAME.sequence)))],
     ['forged-frame-session', forged((all) => frame(all, (own) => own.writeUInt32LE(99, FRAME.session)))],
     ['forged-frame-head', forged((all) => frame(all, (own) => own.write('x', FRAME_HEADER_BYTES)))],
+    [
+      'forged-frame-payload-length',
+      forged((all) => frame(all, (own) => own.write('9', own.indexOf('["body",') + 8), 4)),
+    ],
+    [
+      'forged-frame-payload-name',
+      forged((all) => frame(all, (own) => own.write('x', own.indexOf('body')), 4)),
+    ],
     ['forged-frame-cut', forged((all) => all[5]?.splice(-1, 1, all[5].at(-1)?.subarray(0, -1) ?? header))],
     ['forged-frames-out-of-order', forged((all) => all.splice(5, 2, [...(all[6] ?? []), ...(all[5] ?? [])]))],
     ['forged-frame-missing', forged((all) => all.splice(5, 1))],

@@ -84,6 +84,11 @@ export function joinEntry(
     case 'answer':
       return entryOf(kind, payloads.has('reason') ? { ...head, reason: text('reason') } : head, EMPTY)
     default:
-      return entryOf(kind, head, body === undefined || typeof body === 'string' ? EMPTY : Buffer.from(body))
+      return entryOf(kind, head, body === undefined || typeof body === 'string' ? EMPTY : viewOf(body))
   }
+}
+
+/** The same bytes: who makes an entry of them makes the copy. */
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -43,7 +43,7 @@ export function leafOf(sha256: Sha256, part: Uint8Array): Uint8Array {
 
 export function encodePublicPart({ kind, sequence, time, head, payloads }: PublicPart): Buffer {
   const named =
-    payloads.length === 0 ? head : { ...head, payloads: payloads.map(({ name, bytes }) => [name, bytes]) }
+    payloads.length === 0 ? head : { payloads: payloads.map(({ name, bytes }) => [name, bytes]), ...head }
   const text = Buffer.from(JSON.stringify(named))
   const bytes = Buffer.alloc(FIXED_BYTES + text.length + payloads.length * COMMITMENT_BYTES)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
