@@ -1,31 +1,70 @@
+import { createHmac, type Hmac, timingSafeEqual } from 'node:crypto'
 import { LIMITS } from '../core/index.ts'
 import { Feed } from './feed.ts'
-import { BLOCK, BLOCK_HEADER_BYTES, BLOCK_MAGIC, FRAME_HEADER_BYTES, getUint64, TAG_BYTES } from './format.ts'
+import type { FileKeys } from './file-keys.ts'
+import {
+  BLOCK,
+  BLOCK_HEADER_BYTES,
+  BLOCK_MAGIC,
+  FRAME_HEADER_BYTES,
+  getUint64,
+  MAC_BLOCK_BYTES,
+  MAC_MAGIC,
+  SEGMENT_BYTES,
+} from './format.ts'
+import { KeystreamReader } from './keystream.ts'
 import { type Damage, type Frame, frameAt, type Scanner } from './scan.ts'
-import type { BlockOpener } from './sealing.ts'
 
-const BLOCK_BYTES_MIN = BLOCK_HEADER_BYTES + FRAME_HEADER_BYTES + TAG_BYTES
+const BLOCK_BYTES_MIN = BLOCK_HEADER_BYTES + FRAME_HEADER_BYTES
 /** The largest frame, and what may wait when it comes. */
 export const BLOCK_BYTES_MAX = LIMITS.frameBytesMax + LIMITS.journalWaitingBytesMax
 
+/** Where a scanner begins: behind the file's header, or at any block, whose MAC it cannot check. */
+export type ScanStart =
+  | { readonly header: Buffer; readonly firstSequence: number }
+  | { readonly offset: number }
+
 /**
  * The frames in the blocks of a file of format 2. A block is opened when it is there to its last byte, and its frames
- * are given when all of them are right: all of a block or none. Memory is one block, encrypted and not.
+ * are given when the MAC behind them is right; those that have none yet when `release` is called, or when something
+ * else is damaged before it. Of a block whose frames are not right none is given. Memory is one segment and one block,
+ * encrypted.
  */
 export class BlockScanner implements Scanner {
-  readonly #opener: BlockOpener
-  readonly #feed: Feed
-  #offset: number
-  /** What the next block must have; undefined: it may have any. */
-  #counter: number | undefined
+  readonly #keys: FileKeys
+  readonly #stream: KeystreamReader
+  readonly #isWhole: boolean
+  #feed: Feed
   #needed = BLOCK_HEADER_BYTES
+  /** Where the next block begins. */
+  #offset: number
+  /** Where the segment does, behind the file header or the MAC block before it. */
+  #segment: number
+  /** That header, or MAC block; undefined until there is one, in the middle of a file. */
+  #chain: Buffer | undefined
+  #hmac: Hmac | undefined
+  /** The first place of the keystream that no block before has used. */
+  #place = 0
+  #sequence: number | undefined
+  /** The same as they were at the beginning of the segment. */
+  #from: { readonly place: number; readonly sequence: number | undefined }
+  #late = 0
+  /** Waiting for their MAC. */
+  #pending: Frame[] = []
   #frames: readonly Frame[] = []
   #given = 0
+  /** What comes when these have been given. */
+  #damage: Damage | undefined
 
-  constructor(opener: BlockOpener, offset: number, counter: number | undefined, bytesMax?: number) {
-    this.#opener = opener
-    this.#offset = offset
-    this.#counter = counter
+  constructor(keys: FileKeys, start: ScanStart, bytesMax?: number) {
+    this.#keys = keys
+    this.#stream = new KeystreamReader(keys.cipher)
+    this.#isWhole = 'header' in start
+    this.#offset = 'header' in start ? start.header.length : start.offset
+    this.#segment = this.#offset
+    this.#sequence = 'header' in start ? start.firstSequence : undefined
+    this.#from = { place: 0, sequence: this.#sequence }
+    if ('header' in start) this.#beginSegment(start.header)
     this.#feed = new Feed(BLOCK_HEADER_BYTES, bytesMax)
   }
 
@@ -37,6 +76,14 @@ export class BlockScanner implements Scanner {
     return this.#feed.rest
   }
 
+  get vouched(): number {
+    return this.#isWhole ? this.#segment : 0
+  }
+
+  get late(): number {
+    return this.#late
+  }
+
   room(): Buffer {
     return this.#feed.room(this.#needed)
   }
@@ -46,47 +93,111 @@ export class BlockScanner implements Scanner {
   }
 
   next(): Frame | Damage | 'more' {
-    const frame = this.#frames[this.#given]
-    if (frame !== undefined) {
-      this.#given++
-      return frame
+    for (;;) {
+      const frame = this.#frames[this.#given]
+      if (frame !== undefined) {
+        this.#given++
+        return frame
+      }
+      if (this.#damage !== undefined) return this.#damage
+      const found = this.#unit()
+      if (found === 'more') return found
+      if (found !== undefined) {
+        this.#damage = found
+        this.release()
+      }
     }
-    const opened = this.#block()
-    if (opened === 'more' || 'what' in opened) return opened
-    this.#frames = opened
+  }
+
+  release(): void {
+    if (this.#pending.length === 0) return
+    this.#frames = this.#pending
     this.#given = 0
-    return this.next()
+    this.#pending = []
   }
 
   again(): BlockScanner {
-    return new BlockScanner(this.#opener, this.#offset, this.#counter)
+    this.#feed = new Feed(BLOCK_HEADER_BYTES)
+    this.#needed = BLOCK_HEADER_BYTES
+    this.#damage = undefined
+    return this
   }
 
-  /** The frames of the next block: one at least. */
-  #block(): readonly Frame[] | Damage | 'more' {
+  /** Takes one block, of frames or with a MAC. */
+  #unit(): Damage | 'more' | undefined {
     const { bytes, view, start, rest } = this.#feed
-    const damage = (reason: string): Damage => ({ what: 'damage', offset: this.#offset, reason })
     this.#needed = BLOCK_HEADER_BYTES
     if (rest < BLOCK_HEADER_BYTES) return 'more'
-    if (view.getUint32(start + BLOCK.magic, true) !== BLOCK_MAGIC) return damage('no block begins here')
+    const magic = view.getUint32(start + BLOCK.magic, true)
+    const isMac = magic === MAC_MAGIC
+    if (!isMac && magic !== BLOCK_MAGIC) return this.#damaged('no block begins here')
     const length = view.getUint32(start + BLOCK.length, true)
-    if (length < BLOCK_BYTES_MIN || length > BLOCK_BYTES_MAX) {
-      return damage('the block has an impossible length')
+    if (isMac ? length !== MAC_BLOCK_BYTES : length < BLOCK_BYTES_MIN || length > BLOCK_BYTES_MAX) {
+      return this.#damaged('the block has an impossible length')
     }
     this.#needed = length
     if (rest < length) return 'more'
-    const plain = this.#opener.open(bytes.subarray(start, start + length))
-    if (plain === undefined) return damage('the block is not what was written here')
-    const counter = getUint64(view, start + BLOCK.counter)
-    if (this.#counter !== undefined && counter !== this.#counter) {
-      return damage(`it is block ${counter} of the file where block ${this.#counter} belongs`)
-    }
-    const frames = framesOf(plain, this.#offset)
-    if (!Array.isArray(frames)) return damage(frames.reason)
+    const block = bytes.subarray(start, start + length)
+    const number = getUint64(view, start + BLOCK.place)
+    const damage = isMac ? this.#takeMac(block, number) : this.#takeFrames(block, number)
+    if (damage !== undefined) return damage
     this.#feed.used(length)
     this.#offset += length
-    this.#counter = counter + 1
-    return frames
+    if (isMac) this.#segment = this.#offset
+    return undefined
+  }
+
+  #takeFrames(block: Buffer, place: number): Damage | undefined {
+    if (this.#hmac !== undefined && this.#offset - this.#segment >= SEGMENT_BYTES) {
+      return this.#damaged('a MAC is missing before the block')
+    }
+    if (!(place >= this.#place)) return this.#damaged('the block is not in its place')
+    const plain = this.#stream.decrypt(block.subarray(BLOCK_HEADER_BYTES), place)
+    const frames = framesOf(plain, this.#offset)
+    if (!Array.isArray(frames)) return frames
+    const first = frames[0]?.sequence
+    if (this.#sequence !== undefined && first !== this.#sequence) {
+      return this.#damaged(`frame ${this.#sequence} is missing before it`)
+    }
+    this.#sequence = (frames.at(-1)?.sequence ?? 0) + 1
+    this.#place = place + plain.length
+    this.#hmac?.update(block)
+    for (const frame of frames) this.#pending.push(frame)
+    // In the middle of a file there is nothing to hold them against.
+    if (this.#hmac === undefined) this.release()
+    return undefined
+  }
+
+  #takeMac(block: Buffer, late: number): Damage | undefined {
+    const mac = this.#hmac?.update(block.subarray(0, BLOCK_HEADER_BYTES)).digest()
+    if (mac !== undefined && !timingSafeEqual(mac, block.subarray(BLOCK_HEADER_BYTES))) {
+      // Nothing of the segment counts; whoever reads again begins at its beginning.
+      this.#rewind()
+      return this.#damaged('what is behind here is not what its MAC was made of')
+    }
+    if (Number.isNaN(late)) return this.#damaged('the MAC is of a kind that this version does not know')
+    this.#late = late
+    this.#beginSegment(block)
+    this.release()
+    return undefined
+  }
+
+  #beginSegment(chain: Buffer): void {
+    this.#chain = Buffer.from(chain)
+    this.#hmac = createHmac('sha256', this.#keys.mac).update(this.#chain)
+    this.#from = { place: this.#place, sequence: this.#sequence }
+  }
+
+  #rewind(): void {
+    this.#offset = this.#segment
+    this.#pending = []
+    this.#place = this.#from.place
+    this.#sequence = this.#from.sequence
+    if (this.#chain !== undefined) this.#beginSegment(this.#chain)
+  }
+
+  #damaged(reason: string): Damage {
+    return { what: 'damage', offset: this.#offset, reason }
   }
 }
 

@@ -1,9 +1,9 @@
 import type { RecordingKeys } from '../core/index.ts'
 import { BlockScanner } from './block-scanner.ts'
 import type { FileHeader } from './file-header.ts'
+import { type FileKeys, fileKeysOf } from './file-keys.ts'
 import { FILE_HEADER_BYTES } from './format.ts'
 import { FrameScanner, type Scanner } from './scan.ts'
-import { openerOf } from './sealing.ts'
 
 /** How frames lie in a file: one after the other (format 1), or in blocks (format 2). */
 export type Container = {
@@ -12,8 +12,12 @@ export type Container = {
   readonly begin: number
   /** What each of them begins with. */
   readonly magic: Buffer
-  /** Reads from `offset` on, where one of them begins. */
-  scanner(offset: number, bytesMax?: number): Scanner
+  /** Of format 2. */
+  readonly keys: FileKeys | undefined
+  /** Reads all of the file. */
+  scanner(bytesMax?: number): Scanner
+  /** Reads from `offset` on, where one of them begins: what is before the first MAC from there on is not checked. */
+  from(offset: number, bytesMax?: number): Scanner
 }
 
 export const plainContainer: Container = {
@@ -21,7 +25,9 @@ export const plainContainer: Container = {
   begin: FILE_HEADER_BYTES,
   // Of a frame of either format.
   magic: Buffer.from('SLF', 'latin1'),
-  scanner: (offset, bytesMax) => new FrameScanner(offset, bytesMax),
+  keys: undefined,
+  scanner: (bytesMax) => new FrameScanner(FILE_HEADER_BYTES, bytesMax),
+  from: (offset, bytesMax) => new FrameScanner(offset, bytesMax),
 }
 
 export const BLOCK_MAGIC_BYTES = Buffer.from('SLB2', 'latin1')
@@ -31,17 +37,17 @@ export const BLOCK_MAGIC_BYTES = Buffer.from('SLB2', 'latin1')
  * `invalid` when the recording key that it needs is not among `keys`.
  */
 export function containerOf(keys: RecordingKeys, file: string, header: FileHeader): Container | undefined {
-  const { keyId, bytes } = header
+  const { keyId, bytes, firstSequence } = header
   if (keyId === undefined) return plainContainer
-  const opener = openerOf(keys, file, { ...header, keyId })
-  if (opener === undefined) return undefined
-  const begin = bytes.length
+  const fileKeys = fileKeysOf(keys, file, { ...header, keyId })
+  if (fileKeys === undefined) return undefined
   return {
     unit: 'block',
-    begin,
+    begin: bytes.length,
     magic: BLOCK_MAGIC_BYTES,
-    scanner: (offset, bytesMax) =>
-      new BlockScanner(opener, offset, offset === begin ? 1 : undefined, bytesMax),
+    keys: fileKeys,
+    scanner: (bytesMax) => new BlockScanner(fileKeys, { header: bytes, firstSequence }, bytesMax),
+    from: (offset, bytesMax) => new BlockScanner(fileKeys, { offset }, bytesMax),
   }
 }
 

@@ -154,7 +154,10 @@ export class Cutter implements JournalObserver {
       for await (const frames of reading.batches()) {
         await drafts.add(only === undefined ? frames : frames.filter(({ session }) => wanted(only, session)))
       }
-      if (only === undefined && reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
+      if (only === undefined) {
+        if (reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
+        if (reading.unvouched !== undefined) throw reading.unvouched
+      }
       return await drafts.finish()
     } catch (error) {
       drafts.forget()

@@ -3,16 +3,22 @@ import type { EntryKind } from '../core/index.ts'
 /**
  * The layout of recording files, byte for byte as `docs/formats/journal.md` describes it. Integers are little-endian.
  * A file of format 1 is a header of 32 bytes and frames one after the other, nothing between them. One of format 2 has
- * a longer header, with the key of the file in it, and blocks: each the frames of one write, encrypted.
+ * a longer header, with the key of the file in it, and blocks: each the frames of one write, encrypted, or a MAC.
  */
 export const FILE_HEADER_BYTES = 32
 /** Of format 2. */
 export const SEALED_HEADER_BYTES = 100
-export const BLOCK_HEADER_BYTES = 20
-/** What AES-GCM adds to each block. */
+export const BLOCK_HEADER_BYTES = 16
+/** Of a block with a MAC: its header and the MAC. */
+export const MAC_BLOCK_BYTES = 48
+/** Of the key in the header. */
 export const TAG_BYTES = 16
-/** `SLB2`: where a block begins; found again after damage by looking for it. */
+/** `SLB2`: where a block of frames begins; found again after damage by looking for it. */
 export const BLOCK_MAGIC = 0x32424c53
+/** `SLM2`: where one with a MAC does. */
+export const MAC_MAGIC = 0x324d4c53
+/** Behind so many bytes of blocks a MAC stands before the next one. */
+export const SEGMENT_BYTES = 64 * 1024
 export const FRAME_HEADER_BYTES = 40
 /** `SLF2`: where a frame begins; found again after damage by looking for it. */
 export const FRAME_MAGIC = 0x32464c53
@@ -86,8 +92,8 @@ export const FILE = { magic: 0, crc: 8, number: 12, firstSequence: 16, time: 24 
 /** Offsets of what the header of format 2 has beyond that. */
 export const SEALED = { keyId: 32, nonce: 40, wrapped: 52, tag: 84 } as const
 
-/** Offsets inside a block header. The counter and how often it was tried make up the nonce. */
-export const BLOCK = { magic: 0, length: 4, counter: 8, attempt: 16 } as const
+/** Offsets inside a block header: one of frames has its place in the keystream, one with a MAC how late it was made. */
+export const BLOCK = { magic: 0, length: 4, place: 8, late: 8 } as const
 
 const TWO_32 = 0x1_0000_0000
 

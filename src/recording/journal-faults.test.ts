@@ -10,6 +10,7 @@ import { isGatewayError } from '../core/index.ts'
 import { adminEntry, collect, intentEntry, openEntry, outcomeEntry, sessionId } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { type Fault, FaultyFiles, type FileCall, systemError } from '../testing/faulty-files.ts'
+import { MAC_BLOCK_BYTES } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
 import { random, testKeys } from '../testing/recording-keys.ts'
@@ -293,6 +294,49 @@ test('a file that cannot be begun leaves the old one in use', async () => {
   journal.append(undefined, adminEntry({ target: '41' }))
   journal.flush()
   expect(targets(await all())).toEqual(Array.from({ length: 42 }, (_, n) => `${n}`))
+})
+
+test('a file that cannot get its last MAC stays in use, and nothing is lost between its blocks', async () => {
+  const journal = start(2000)
+  let failing = true
+  const { write } = files
+  files.write = (file, bytes, offset, length, position) => {
+    if (failing && length === MAC_BLOCK_BYTES) throw systemError('ENOSPC')
+    return write.call(files, file, bytes, offset, length, position)
+  }
+  for (let n = 0; n < 40; n++) {
+    journal.append(undefined, adminEntry({ target: `${n}` }))
+    journal.flush()
+  }
+  // Once: the MAC goes out with the next block, and the next file has to wait.
+  expect(faults).toHaveLength(1)
+  expect(journal.fileNumber).toBe(1)
+  failing = false
+  clock.advance(1000)
+  for (const target of ['40', '41']) {
+    journal.append(undefined, adminEntry({ target }))
+    journal.flush()
+  }
+  expect(journal.fileNumber).toBe(2)
+  expect(targets(await all())).toEqual(Array.from({ length: 42 }, (_, n) => `${n}`))
+})
+
+test('a file that is put back has its MACs, and gets those that follow', async () => {
+  const journal = start()
+  const path = join(directory, 'journal', '00000001.slj')
+  for (let n = 0; n < 3; n++) {
+    journal.append(undefined, adminEntry({ target: `${n}` }))
+    journal.flush()
+    rmSync(path)
+    clock.advance(1000)
+  }
+  journal.append(undefined, adminEntry({ target: 'last' }))
+  journal.close()
+  // As a file with a successor, which has to end with a MAC.
+  start().close()
+  const read = targets(await all())
+  expect(read.filter((target) => target !== '00000001.slj')).toEqual(['0', '1', '2', 'last'])
+  expect(faults).toEqual([])
 })
 
 test('a file that was begun and could not be written is taken away, or used again', async () => {

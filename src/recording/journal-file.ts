@@ -56,8 +56,17 @@ export class JournalFile {
    */
   write(frames: Uint8Array): void {
     if (this.#torn) this.#heal()
-    const block = this.#sealer.seal(frames)
-    const bytes = this.#length === 0 ? Buffer.concat([this.#sealer.header, block]) : block
+    this.#append(this.#sealer.seal(frames))
+  }
+
+  /** Appends a MAC over what has none yet. Throws what went wrong; it is not in then. */
+  authenticate(): void {
+    if (this.#torn) this.#heal()
+    const mac = this.#length === 0 ? undefined : this.#sealer.authenticate()
+    if (mac !== undefined) this.#append(mac)
+  }
+
+  #append(bytes: Uint8Array): void {
     let done = 0
     let retries = 0
     try {

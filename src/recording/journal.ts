@@ -7,6 +7,7 @@ import type {
   RandomBytes,
   RecordingKeys,
   SessionId,
+  Timer,
 } from '../core/index.ts'
 import { GatewayError, LIMITS } from '../core/index.ts'
 import { type FileSystem, systemFiles } from './file-system.ts'
@@ -18,7 +19,7 @@ import { JournalFile } from './journal-file.ts'
 import { fold, type LiveSession } from './live-sessions.ts'
 import { journalDirectory, journalFileName } from './names.ts'
 import type { FileHead } from './own-frames.ts'
-import { type Cut, recover } from './repair.ts'
+import { type Cut, recover, type Unauthenticated } from './repair.ts'
 import { BlockSealer } from './sealing.ts'
 
 export type JournalOptions = {
@@ -47,6 +48,9 @@ export type Place = { readonly file: number; readonly offset: number }
 
 /** How long to stay with a file that is full, or whose sync failed, before trying again to begin a new one. */
 const NEW_FILE_RETRY_MS = 1000
+
+/** How long what was written may be without a MAC, when nothing follows that brings one. */
+const MAC_AFTER_MS = 1000
 
 /** How often to look whether somebody has removed the file that is being written. */
 const LOOK_AFTER_MS = 1000
@@ -83,6 +87,7 @@ export class FileJournal implements Journal {
   /** The sync of the current file failed: what it says about the disk cannot be believed any more. */
   #doubtful = false
   #newFileAfter = 0
+  #mac: Timer | undefined
   #lookedAt = 0
   #leftBehind = 0
   /** Where a file may lie that was begun and is not used. */
@@ -103,6 +108,9 @@ export class FileJournal implements Journal {
     this.#flushedSequence = found.lastSequence
     this.#fileNumber = found.nextFile
     this.#file = this.#makeFile(found.nextFile, [])
+    if (found.unauthenticated !== undefined) {
+      this.append(undefined, { kind: 'admin', head: unauthenticatedHead(found.unauthenticated) })
+    }
     for (const cut of found.cuts) this.append(undefined, { kind: 'admin', head: repairedHead(cut) })
     for (const { session, commands } of found.open) {
       this.append(session, { kind: 'close', head: { reason: 'gateway stopped', commands } })
@@ -156,6 +164,7 @@ export class FileJournal implements Journal {
     this.#failure = undefined
     this.#flushedSequence = this.#sequence
     this.#buffer.clear()
+    this.#mac ??= this.#clock.after(MAC_AFTER_MS, () => this.#authenticate())
     if (failure !== undefined) this.#noteRecovery(failure)
     if (this.#file.length >= this.#fileBytesMax || this.#doubtful) this.#nextFile()
   }
@@ -203,9 +212,28 @@ export class FileJournal implements Journal {
   /** Brings everything to the disk and ends; nothing can be appended afterwards. */
   close(): void {
     if (this.#closed) return
+    this.flush()
+    try {
+      this.#file.authenticate()
+    } catch (error) {
+      throw unavailable('The recording cannot be written.', error)
+    }
     this.sync()
     this.#closed = true
+    this.#mac?.cancel()
     this.#file.close()
+  }
+
+  /** Once in a while, so that little is without a MAC when the process dies. */
+  #authenticate(): void {
+    this.#mac = undefined
+    if (this.#closed) return
+    try {
+      this.#file.authenticate()
+    } catch (error) {
+      this.#mac = this.#clock.after(MAC_AFTER_MS, () => this.#authenticate())
+      this.#onFault(error)
+    }
   }
 
   #live(session: SessionId, kind: Entry['kind']): LiveSession {
@@ -271,6 +299,7 @@ export class FileJournal implements Journal {
     const last = this.#file
     const doubt = this.#doubtful
     try {
+      last.authenticate()
       if (!doubt) last.sync()
       const open: [string, number][] = []
       for (const { session, summary } of this.#sessions.values()) open.push([session, summary?.commands ?? 0])
@@ -322,6 +351,7 @@ export class FileJournal implements Journal {
       const frames = new FrameBuffer()
       frames.push(FRAME_CODES.file, 0, firstSequence, time, ownJson({ open } satisfies FileHead))
       file.write(frames.waiting)
+      file.authenticate()
       file.sync()
       this.#files.syncDirectory(this.#directory)
     } catch (error) {
@@ -352,6 +382,10 @@ function repairedHead(cut: Cut): AdminHead {
     target: file,
     details: { offset, bytes, frames, keptAs },
   }
+}
+
+function unauthenticatedHead({ file, offset, bytes }: Unauthenticated): AdminHead {
+  return { action: 'journal.unauthenticated', by: 'gateway', target: file, details: { offset, bytes } }
 }
 
 function unavailable(message: string, cause?: unknown): GatewayError {

@@ -113,6 +113,8 @@ async function* journalFrames(
   let numbers = journalNumbers(await listIfThere(folder))
   let index = await firstNeeded(folder, keys, numbers, options)
   let expected: number | undefined
+  // Of the file before: it matters once there is another one, not while that is only begun.
+  let unvouched: GatewayError | undefined
   for (; index < numbers.length; index++) {
     const number = numbers[index] ?? 0
     const path = join(folder, journalFileName(number))
@@ -122,6 +124,7 @@ async function* journalFrames(
       for (;;) {
         const header = await reading.header()
         if (header !== undefined) {
+          if (unvouched !== undefined) throw unvouched
           if (header.number !== number) throw damaged(path, 0, `it is the file of number ${header.number}`)
           if (expected !== undefined && reading.fresh && header.firstSequence !== expected) {
             throw damaged(path, 0, `frames are missing before it: ${expected} to ${header.firstSequence - 1}`)
@@ -148,7 +151,10 @@ async function* journalFrames(
         const newest = index === numbers.length - 1
         if (newest) numbers = journalNumbers(await listIfThere(folder))
         if (newest && index < numbers.length - 1) continue
-        if (reading.rest === 0 && header !== undefined) break
+        if (reading.rest === 0 && header !== undefined) {
+          unvouched = reading.unvouched
+          break
+        }
         if (!newest) throw damaged(path, reading.offset, reading.problem)
         if (reading.wholeFramesAfter() > 0) {
           // Unless what was unfinished a moment ago has been finished, and followed by more, since.
@@ -216,6 +222,7 @@ export class FileReading {
   readonly #keys: RecordingKeys
   readonly #file: FileHandle
   readonly #offset: number
+  readonly #isWhole: boolean
   readonly #names = new Map<number, SessionId>()
   #header: FileHeader | undefined
   #container: Container | undefined
@@ -233,6 +240,7 @@ export class FileReading {
     this.#keys = keys
     this.#file = file
     this.#offset = offset
+    this.#isWhole = offset === 0
   }
 
   /** Whether no frame has been read yet. */
@@ -247,6 +255,28 @@ export class FileReading {
 
   get rest(): number {
     return this.#scanner?.rest ?? 0
+  }
+
+  /**
+   * Frames that begin before it are vouched for by a MAC; 0 when the reading began in the middle of a file. A file of
+   * format 1 has no MACs: it is the same as `offset`.
+   */
+  get vouched(): number {
+    return this.#scanner?.vouched ?? 0
+  }
+
+  /**
+   * 32 bytes for the salts of payloads that are sealed from this file, the same each time; undefined in format 1, whose
+   * files have no key. Read the header first.
+   */
+  get saltSecret(): Uint8Array | undefined {
+    return this.#container?.keys?.salts()
+  }
+
+  /** What is wrong with the file if it has a successor, was read to its end, and does not end with a MAC. */
+  get unvouched(): GatewayError | undefined {
+    if (!this.#isWhole || this.vouched === this.offset) return undefined
+    return damaged(this.path, this.vouched, 'the file ends without a MAC for what is behind here')
   }
 
   get problem(): string {
@@ -266,7 +296,7 @@ export class FileReading {
       return undefined
     }
     this.#container = container
-    this.#scanner = container.scanner(Math.max(this.#offset, container.begin))
+    this.#scanner = this.#isWhole ? container.scanner() : container.from(this.#offset)
     return header
   }
 
@@ -296,20 +326,28 @@ export class FileReading {
     if (scanner === undefined) throw new Error('the header has to be read first')
     this.#scanner = scanner
     let position = scanner.offset
+    let isEnd = false
     for (;;) {
       const { batch, end } = this.#batch(scanner)
-      if (batch.length > 0) yield batch
+      if (batch.length > 0) {
+        yield batch
+        // There may be more by now.
+        isEnd = false
+      }
       if (end !== 'more') {
         if (isGatewayError(end)) throw end
         this.#problem = end.reason
         return
       }
-      const room = scanner.room()
-      const { bytesRead } = await this.#file.read(room, 0, room.length, position)
-      if (bytesRead === 0) {
+      if (isEnd) {
         this.#problem = `the file ends inside a ${this.#container?.unit}`
         return
       }
+      const room = scanner.room()
+      const { bytesRead } = await this.#file.read(room, 0, room.length, position)
+      isEnd = bytesRead === 0
+      // What has no MAC is given as well: it is at the end of a file that is being written, or was.
+      if (isEnd) scanner.release()
       scanner.filled(bytesRead)
       position += bytesRead
     }
@@ -351,7 +389,7 @@ export class FileReading {
     }
     if (frame.session === 0) return undefined
     const session = this.#names.get(frame.session)
-    if (session === undefined && this.#offset <= (this.#container?.begin ?? 0)) {
+    if (session === undefined && this.#isWhole) {
       return damaged(this.path, frame.offset, 'the frame belongs to a session without a name')
     }
     return session

@@ -25,11 +25,11 @@ import {
 import { FakeClock } from '../testing/fake-clock.ts'
 import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { checkHeader } from './file-header.ts'
-import { SEALED_HEADER_BYTES } from './format.ts'
+import { MAC_BLOCK_BYTES, SEALED_HEADER_BYTES } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { keyUse } from './key-use.ts'
 import { type RecordedEntry, readJournal } from './reader.ts'
-import { blockOffsets, frameOffsets, toFormat1 } from '../testing/journal-files.ts'
+import { blockOffsets, frameOffsets, macOffsets, partsOf, toFormat1 } from '../testing/journal-files.ts'
 import { keysOf, random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string
@@ -111,7 +111,11 @@ test('sessions without an end get one, wherever they began (P-07)', async () => 
 test('cut at any byte, the last file keeps its whole blocks, and the rest is put aside (P-07)', {
   timeout: 120_000,
 }, async () => {
-  await cutAnywhere(everyday ? 7 : 1, () => blockOffsets(readFileSync(file(1))))
+  await cutAnywhere(
+    everyday ? 7 : 1,
+    () => blockOffsets(readFileSync(file(1))),
+    () => [SEALED_HEADER_BYTES, ...macOffsets(readFileSync(file(1))).map((at) => at + MAC_BLOCK_BYTES)],
+  )
 })
 
 test('cut at any byte, a last file of format 1 keeps its whole frames, and the rest is put aside (P-07)', {
@@ -123,12 +127,20 @@ test('cut at any byte, a last file of format 1 keeps its whole frames, and the r
   })
 })
 
-/** `ends`: where the file may end; called when it is written. */
-async function cutAnywhere(step: number, ends: () => readonly number[]): Promise<void> {
+/** What the next process says of the end of a file that had no MAC. */
+const unauthenticated = { action: 'journal.unauthenticated', by: 'gateway', target: '00000001.slj' }
+
+/** `ends`: where the file may end, `macEnds`: where a MAC vouches for all that is before; called when it is written. */
+async function cutAnywhere(
+  step: number,
+  ends: () => readonly number[],
+  macEnds: () => readonly number[] = () => [],
+): Promise<void> {
   const journal = start()
   leave(journal, 1)
   journal.close()
   const clean = ends()
+  const macs = macEnds()
   const whole = await all()
   const bytes = readFileSync(file(1))
   for (let length = 0; length < bytes.length; length += step) {
@@ -139,7 +151,11 @@ async function cutAnywhere(step: number, ends: () => readonly number[]): Promise
     const read = await all(data)
     const kept = read.filter(({ entry }) => entry.kind !== 'admin' && entry.kind !== 'close')
     expect(kept).toEqual(whole.slice(0, kept.length))
-    const notes = read.filter(({ entry }) => entry.kind === 'admin')
+    const [unvouched, notes] = [true, false].map((is) =>
+      read.filter(
+        ({ entry }) => entry.kind === 'admin' && (entry.head.action === unauthenticated.action) === is,
+      ),
+    ) as [RecordedEntry[], RecordedEntry[]]
     const aside = readdirSync(join(data, 'journal')).filter((name) => name.includes('.cut-'))
     expect(aside).toHaveLength(notes.length)
     for (const [index, name] of aside.entries()) {
@@ -159,6 +175,23 @@ async function cutAnywhere(step: number, ends: () => readonly number[]): Promise
     // Each whole frame, or block, is kept: what is put aside begins behind the last one.
     const offset = notes.length === 0 ? length : length - Number(cutBytes(notes[0]))
     expect(offset).toBe(clean.findLast((end) => end <= length) ?? 0)
+    // What no MAC vouches for is told of, and has one from now on.
+    const vouched = macs.findLast((end) => end <= offset) ?? offset
+    expect(unvouched.map(({ entry }) => entry)).toEqual(
+      vouched === offset
+        ? []
+        : [
+            {
+              kind: 'admin',
+              head: { ...unauthenticated, details: { offset: vouched, bytes: offset - vouched } },
+            },
+          ],
+    )
+    if (offset > 0) {
+      const repaired = readFileSync(file(1, data))
+      expect(repaired.length).toBe(vouched === offset ? offset : offset + MAC_BLOCK_BYTES)
+      expect(repaired.subarray(0, offset).equals(bytes.subarray(0, offset))).toBe(true)
+    }
     rmSync(data, { recursive: true })
   }
 }
@@ -208,22 +241,24 @@ for (const format of [1, 2]) {
     const whole = await all()
     if (format === 1) toFormat1(directory)
     const bytes = readFileSync(file(1))
-    const at = format === 1 ? bytes.indexOf('SELECT 2') : (blockOffsets(bytes)[4] ?? 0) + 70
+    const at = format === 1 ? bytes.indexOf('SELECT 2') : (blockOffsets(bytes)[5] ?? 0) + 70
     bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
     writeFileSync(file(1), bytes)
     // Not something a reader passes over in silence.
-    await expect(all()).rejects.toThrow(
-      format === 1
-        ? /00000001\.slj, byte \d+: the checksum of the frame is wrong/
-        : /00000001\.slj, byte \d+: the block is not what was written here/,
-    )
+    await expect(all()).rejects.toThrow(/00000001\.slj, byte \d+: the checksum of the frame is wrong/)
     start().close()
     const read = await all()
     expect(read.slice(0, 3)).toEqual(whole.slice(0, 3))
-    expect(read[3]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 7 } } })
+    const notes = read.filter(({ entry }) => entry.kind === 'admin')
+    expect(notes.map(({ entry }) => entry)).toEqual([
+      ...(format === 1 ? [] : [{ kind: 'admin', head: expect.objectContaining(unauthenticated) }]),
+      { kind: 'admin', head: expect.objectContaining({ action: 'journal.repaired' }) },
+    ])
+    expect(notes.at(-1)?.entry).toMatchObject({ head: { details: { frames: 7 } } })
     const [aside] = readdirSync(join(directory, 'journal')).filter((name) => name.includes('.cut-'))
     expect(readFileSync(join(directory, 'journal', aside ?? '')).length).toBe(
-      bytes.length - statSync(file(1)).size,
+      // What is left has got a MAC in format 2.
+      bytes.length - statSync(file(1)).size + (format === 1 ? 0 : MAC_BLOCK_BYTES),
     )
   })
 }
@@ -236,14 +271,13 @@ test('a last file whose blocks are not in their places is cut back to those that
   const bytes = readFileSync(file(1))
   const at = blockOffsets(bytes)
   // The last but one is gone: the last opens, and does not belong where it is.
-  writeFileSync(file(1), Buffer.concat([bytes.subarray(0, at.at(-3)), bytes.subarray(at.at(-2))]))
-  await expect(all()).rejects.toThrow(
-    /00000001\.slj, byte \d+: it is block 8 of the file where block 7 belongs/,
-  )
+  writeFileSync(file(1), Buffer.concat([bytes.subarray(0, at.at(-4)), bytes.subarray(at.at(-3))]))
+  await expect(all()).rejects.toThrow(/00000001\.slj, byte \d+: frame \d+ is missing before it/)
   start().close()
   const read = await all()
   expect(read.slice(0, 5)).toEqual(whole.slice(0, 5))
-  expect(read[5]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 1 } } })
+  expect(read[5]?.entry).toMatchObject({ kind: 'admin', head: unauthenticated })
+  expect(read[6]?.entry).toMatchObject({ kind: 'admin', head: { details: { frames: 1 } } })
 })
 
 for (const [name, damage] of [
@@ -358,7 +392,48 @@ test('stopping while repairing changes nothing: the next start finishes it', asy
     'intent',
     'outcome',
     'intent',
+    'outcome',
+    'admin',
     'admin',
     'close',
   ])
+})
+
+test('a process killed at any moment leaves what has no MAC; a repair that dies behind its own MAC is told of again', async () => {
+  const journal = start()
+  leave(journal, 2)
+  clock.advance(1000)
+  const vouched = readFileSync(file(1)).length
+  journal.append(undefined, adminEntry({ target: 'after the last MAC' }))
+  journal.flush()
+  const bytes = readFileSync(file(1))
+  const expected = { ...unauthenticated, details: { offset: vouched, bytes: bytes.length - vouched } }
+  for (let attempt = 0; attempt < 2; attempt++) {
+    start().close()
+    const repaired = readFileSync(file(1))
+    expect(repaired.length).toBe(bytes.length + MAC_BLOCK_BYTES)
+    expect(repaired.subarray(0, bytes.length).equals(bytes)).toBe(true)
+    const notes = (await all()).filter(({ entry }) => entry.kind === 'admin').map(({ entry }) => entry)
+    expect(notes.map((entry) => entry.kind === 'admin' && entry.head)).toEqual([
+      adminEntry({ target: 'after the last MAC' }).head,
+      expected,
+    ])
+    // As if the process had died before it began the next file.
+    rmSync(file(2))
+  }
+})
+
+test('a file that has a successor and no MAC at its end is damaged: somebody has taken it off', async () => {
+  const journal = start()
+  leave(journal, 2)
+  journal.close()
+  start().close()
+  const bytes = readFileSync(file(1))
+  const [, last = 0] = macOffsets(bytes)
+  writeFileSync(file(1), bytes.subarray(0, last))
+  const [, second = 0] = blockOffsets(bytes)
+  await expect(all()).rejects.toThrow(
+    `00000001.slj, byte ${second + MAC_BLOCK_BYTES}: the file ends without a MAC for what is behind here`,
+  )
+  expect(partsOf(bytes).blocks.length).toBeGreaterThan(2)
 })

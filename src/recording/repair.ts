@@ -4,10 +4,11 @@ import { BLOCK_BYTES_MAX } from './block-scanner.ts'
 import { BLOCK_MAGIC_BYTES, type Container, containerOf, plainContainer } from './container.ts'
 import { type FileHeader, readFileHeader } from './file-header.ts'
 import { type FileSystem, writeWhole } from './file-system.ts'
-import { BLOCK, BLOCK_HEADER_BYTES, SEALED_HEADER_BYTES } from './format.ts'
+import { BLOCK, BLOCK_HEADER_BYTES, MAC_BLOCK_BYTES, SEALED_HEADER_BYTES } from './format.ts'
 import { journalFileName, journalNumbers } from './names.ts'
 import { bindOf, fileHeadOf } from './own-frames.ts'
-import type { Damage, Frame } from './scan.ts'
+import type { Damage, Frame, Scanner } from './scan.ts'
+import { macBlock } from './sealing.ts'
 
 /** Files are copied and searched in pieces of this size. */
 const PIECE_BYTES = 256 * 1024
@@ -28,17 +29,21 @@ export type Cut = {
   readonly keptAs: string
 }
 
+/** What counts at the end of the last file although no MAC of the writer vouches for it: the last moment before a crash. */
+export type Unauthenticated = { readonly file: string; readonly offset: number; readonly bytes: number }
+
 export type Recovered = {
   /** The number the next file gets. */
   readonly nextFile: number
   readonly lastSequence: number
   readonly open: readonly OpenSession[]
   readonly cuts: readonly Cut[]
+  readonly unauthenticated: Unauthenticated | undefined
 }
 
 /**
  * Brings the journal into order after a stop of any kind: finds the clean prefix of the newest file, moves what
- * follows it aside, and says which sessions have no end. Only the newest file can be torn: each earlier one was on
+ * follows it aside, gives what has none a MAC, and says which sessions have no end. Only the newest file can be torn: each earlier one was on
  * the disk, whole, before its successor was made. Throws GatewayError `invalid` when the key that opens it is not given.
  */
 export function recover(files: FileSystem, directory: string, keys: RecordingKeys): Recovered {
@@ -50,9 +55,10 @@ export function recover(files: FileSystem, directory: string, keys: RecordingKey
     if (scanned.cut !== undefined) cuts.push(scanned.cut)
     // A crash while the file was being made leaves one without a header: then the one before it is the last.
     if (scanned.header === undefined) continue
-    return { nextFile, lastSequence: scanned.lastSequence, open: scanned.open, cuts }
+    const { lastSequence, open, unauthenticated } = scanned
+    return { nextFile, lastSequence, open, cuts, unauthenticated }
   }
-  return { nextFile, lastSequence: 0, open: [], cuts }
+  return { nextFile, lastSequence: 0, open: [], cuts, unauthenticated: undefined }
 }
 
 type Scanned = {
@@ -60,6 +66,7 @@ type Scanned = {
   readonly lastSequence: number
   readonly open: readonly OpenSession[]
   readonly cut: Cut | undefined
+  readonly unauthenticated: Unauthenticated | undefined
 }
 
 function scanFile(files: FileSystem, directory: string, number: number, keys: RecordingKeys): Scanned {
@@ -78,20 +85,57 @@ function scanFile(files: FileSystem, directory: string, number: number, keys: Re
       files.rename(path, join(directory, keptAs))
       files.syncDirectory(directory)
       const cut = { file: name, offset: 0, bytes: size, frames, keptAs }
-      return { header: undefined, lastSequence: 0, open: [], cut }
+      return { header: undefined, lastSequence: 0, open: [], cut, unauthenticated: undefined }
     }
     const book = new SessionBook()
     let lastSequence = header.firstSequence - 1
-    const end = scanFrames(files, file, container, container.begin, size, (frame) => {
+    const scanner = container.scanner(size - container.begin)
+    const end = scanFrames(files, file, scanner, size, (frame) => {
       if (frame.sequence !== lastSequence + 1) return false
       lastSequence = frame.sequence
       book.take(frame)
       return true
     })
     const cut = end === size ? undefined : cutOff(files, directory, name, file, container, end, size)
-    return { header, lastSequence, open: book.open(), cut }
+    const unauthenticated = authenticate(files, name, file, container, scanner, end)
+    return { header, lastSequence, open: book.open(), cut, unauthenticated }
   } finally {
     files.close(file)
+  }
+}
+
+/**
+ * Gives a MAC to what is before `end`, where the file ends now, and has none: so that from now on it cannot be changed
+ * either. The MAC says what it came late for; found again by the next repair, it is told of again.
+ */
+function authenticate(
+  files: FileSystem,
+  name: string,
+  file: number,
+  container: Container,
+  { vouched, late }: Scanner,
+  end: number,
+): Unauthenticated | undefined {
+  if (container.keys === undefined) return undefined
+  if (end === vouched) {
+    if (late === 0) return undefined
+    return { file: name, offset: vouched - MAC_BLOCK_BYTES - late, bytes: late }
+  }
+  const begin = vouched === container.begin ? 0 : vouched - MAC_BLOCK_BYTES
+  const block = macBlock(container.keys.mac, pieces(files, file, begin, end), end - vouched)
+  writeWhole(files, file, block, end)
+  files.sync(file)
+  return { file: name, offset: vouched, bytes: end - vouched }
+}
+
+/** The bytes of a file between two places; each piece is valid until the next. */
+function* pieces(files: FileSystem, file: number, begin: number, end: number): Generator<Buffer> {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, end - begin))
+  for (let at = begin; at < end; ) {
+    const read = files.read(file, piece, 0, Math.min(piece.length, end - at), at)
+    if (read === 0) throw new Error('the file became shorter while it was read')
+    yield piece.subarray(0, read)
+    at += read
   }
 }
 
@@ -108,12 +152,10 @@ function cutOff(
   const keptAs = `${name}.cut-${offset}`
   const aside = files.open(join(directory, keptAs), 'w+')
   try {
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size - offset))
-    for (let at = offset; at < size; ) {
-      const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
-      if (read === 0) throw new Error(`${name} became shorter while it was read`)
-      writeWhole(files, aside, piece.subarray(0, read), at - offset)
-      at += read
+    let at = 0
+    for (const piece of pieces(files, file, offset, size)) {
+      writeWhole(files, aside, piece, at)
+      at += piece.length
     }
     files.sync(aside)
   } finally {
@@ -127,8 +169,8 @@ function cutOff(
 }
 
 /**
- * Whole frames from `offset` on, looking for the next one after each piece of damage; in blocks, those of all that can
- * be opened. Without a container, because of a damaged header: frames, or what looks like blocks.
+ * Whole frames from `offset` on, looking for the next one after each piece of damage; in blocks, all that can be read,
+ * whatever a MAC says of it. Without a container, because of a damaged header: frames, or what looks like blocks.
  */
 export function countFrames(
   files: FileSystem,
@@ -142,7 +184,7 @@ export function countFrames(
   }
   let frames = 0
   for (let at: number | undefined = offset; at !== undefined && at < size; ) {
-    const end = scanFrames(files, file, container, at, size, () => {
+    const end = scanFrames(files, file, container.from(at, size - at), size, () => {
       frames++
       return true
     })
@@ -184,24 +226,28 @@ function findMagic(
   return undefined
 }
 
-/** Feeds frames from `offset` until one is damaged, incomplete or turned down; returns where that one begins. */
+/** Feeds frames from where the scanner begins until one is damaged, incomplete or turned down; returns where that one begins. */
 function scanFrames(
   files: FileSystem,
   file: number,
-  container: Container,
-  offset: number,
+  scanner: Scanner,
   size: number,
   take: (frame: Frame) => boolean,
 ): number {
-  const scanner = container.scanner(offset, size - offset)
-  let position = offset
+  let position = scanner.offset
+  let isReleased = false
   for (;;) {
     const next: Frame | Damage | 'more' = scanner.next()
     if (next === 'more') {
       const room = scanner.room()
       const read =
         position < size ? files.read(file, room, 0, Math.min(room.length, size - position), position) : 0
-      if (read === 0) return scanner.offset
+      if (read === 0) {
+        if (isReleased) return scanner.offset
+        isReleased = true
+        scanner.release()
+        continue
+      }
       scanner.filled(read)
       position += read
     } else if (next.what === 'damage' || !take(next)) {

@@ -68,13 +68,22 @@ export interface Scanner {
   readonly offset: number
   /** Bytes fed from there on. */
   readonly rest: number
+  /**
+   * Up to where a right MAC vouches for all that is before; 0 when the scanner began in the middle of a file. In format
+   * 1, which knows none, `offset`.
+   */
+  readonly vouched: number
+  /** How many of the bytes before `vouched` got their MAC from a repair only. */
+  readonly late: number
   /** Where to put the next bytes of the file; at least as many as the next frame or block needs fit. */
   room(): Buffer
   /** That many bytes were put into what `room` gave. */
   filled(bytes: number): void
   /** The next frame, or `more` when its bytes have not all been fed, or what is wrong with them. */
   next(): Frame | Damage | 'more'
-  /** One that goes on where this one stands and has been fed nothing yet. */
+  /** No more bytes are there for now: frames that wait for a MAC are given without. */
+  release(): void
+  /** One that goes on where this one stands and has been fed nothing yet. This one is of no use afterwards. */
   again(): Scanner
 }
 
@@ -135,6 +144,18 @@ export class FrameScanner implements Scanner {
 
   get rest(): number {
     return this.#feed.rest
+  }
+
+  get vouched(): number {
+    return this.#offset
+  }
+
+  get late(): number {
+    return 0
+  }
+
+  release(): void {
+    // Nothing waits.
   }
 
   room(): Buffer {

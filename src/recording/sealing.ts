@@ -1,161 +1,117 @@
-import type { KeyObject } from 'node:crypto'
-import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
-import { GatewayError, type RandomBytes, type RecordingKeys } from '../core/index.ts'
-import { checkHeader, type FileHeader, writeHeader } from './file-header.ts'
+import { createHmac, type KeyObject } from 'node:crypto'
+import type { RandomBytes, RecordingKeys } from '../core/index.ts'
+import type { FileHeader } from './file-header.ts'
+import { newFileKeys } from './file-keys.ts'
 import {
   BLOCK,
   BLOCK_HEADER_BYTES,
   BLOCK_MAGIC,
-  FILE,
+  MAC_BLOCK_BYTES,
+  MAC_MAGIC,
   putUint64,
-  SEALED,
   SEALED_HEADER_BYTES,
-  SEALED_MAGIC,
-  TAG_BYTES,
+  SEGMENT_BYTES,
 } from './format.ts'
+import { Keystream } from './keystream.ts'
 
-/*
- * Encryption of journal files, format 2: AES-256-GCM (NIST SP 800-38D) under a random key of each file, which is in
- * the file's header, wrapped under a recording key. The header and its own header are authenticated with each block.
+/** Room for a segment: what has to be behind it before its MAC comes, and one block more of a usual size. */
+const RESTING_BYTES = 2 * SEGMENT_BYTES
+
+/**
+ * Makes the bytes of one new file: its header, blocks of frames, and now and then a MAC over all since the last one. Each
+ * call gives what is to be written next; until `written` says that it is in the file, the next call gives other bytes
+ * for the same place. Memory is one segment.
  */
-const CIPHER = 'aes-256-gcm'
-const KEY_BYTES = 32
-const NONCE_BYTES = 12
-const OPTIONS = { authTagLength: TAG_BYTES } as const
-
-const FIRST_BYTES = 64 * 1024
-/** What the memory for a block is brought back to after a large one. */
-const RESTING_BYTES = 1024 * 1024
-const ATTEMPTS_MAX = 0xffff_ffff
-
-/** Makes the blocks of one new file. */
 export class BlockSealer {
-  /** What the file begins with. */
-  readonly header: Buffer
-  readonly #key: KeyObject
-  /** The file header and the block's: what is authenticated and not encrypted. */
-  readonly #bound = Buffer.alloc(SEALED_HEADER_BYTES + BLOCK_HEADER_BYTES)
-  readonly #view = new DataView(this.#bound.buffer, this.#bound.byteOffset + SEALED_HEADER_BYTES)
-  readonly #nonce: Buffer
-  #block = Buffer.allocUnsafeSlow(FIRST_BYTES)
-  #counter = 1
-  #attempt = 0
+  readonly #mac: KeyObject
+  readonly #stream: Keystream
+  /** The segment: the file header or the last MAC block, the blocks behind it, and the one that is being tried. */
+  #bytes = Buffer.allocUnsafeSlow(RESTING_BYTES)
+  #view = new DataView(this.#bytes.buffer)
+  /** Where its first block begins. */
+  #begin = SEALED_HEADER_BYTES
+  /** How much of the segment is in the file. */
+  #written = 0
+  /** Where the block that is being tried begins: what is before stays as it is. */
+  #settled = SEALED_HEADER_BYTES
+  #end = 0
 
-  constructor([{ id, key }]: RecordingKeys, random: RandomBytes, of: Omit<FileHeader, 'bytes' | 'keyId'>) {
-    const dataKey = Buffer.from(random(KEY_BYTES))
-    const header = Buffer.alloc(SEALED_HEADER_BYTES)
-    writeHeader(header, SEALED_MAGIC, of.number, of.firstSequence, of.time)
-    header.write(id, SEALED.keyId, 'hex')
-    header.set(random(NONCE_BYTES), SEALED.nonce)
-    const cipher = createCipheriv(CIPHER, key, header.subarray(SEALED.nonce, SEALED.wrapped), OPTIONS)
-    cipher.setAAD(boundToKey(header))
-    header.set(cipher.update(dataKey), SEALED.wrapped)
-    cipher.final()
-    header.set(cipher.getAuthTag(), SEALED.tag)
-    checkHeader(header)
-    this.header = header
-    this.#key = createSecretKey(dataKey)
-    dataKey.fill(0)
-    this.#bound.set(header)
-    this.#view.setUint32(BLOCK.magic, BLOCK_MAGIC, true)
-    const at = SEALED_HEADER_BYTES + BLOCK.counter
-    this.#nonce = this.#bound.subarray(at, at + NONCE_BYTES)
+  constructor(keys: RecordingKeys, random: RandomBytes, of: Omit<FileHeader, 'bytes' | 'keyId'>) {
+    const { header, keys: own } = newFileKeys(keys, random, of)
+    this.#mac = own.mac
+    this.#stream = new Keystream(own.cipher)
+    this.#bytes.set(header)
   }
 
   /**
-   * The next block: these frames, encrypted. Valid until the next call. Called again before `written`, it takes the
-   * same place in the file under another nonce, since what was tried before may have reached the disk.
+   * These frames as the next block, encrypted, behind a MAC if one is due. Called again before `written`, it takes the
+   * same place in the file, and another one in the keystream, since what was tried before may have reached the disk.
    */
   seal(frames: Uint8Array): Buffer {
-    if (this.#attempt > ATTEMPTS_MAX) throw new Error('a block was tried too often')
-    const length = BLOCK_HEADER_BYTES + frames.length + TAG_BYTES
-    if (length > this.#block.length || this.#block.length > Math.max(length, RESTING_BYTES)) {
-      this.#block = Buffer.allocUnsafeSlow(Math.max(length, FIRST_BYTES))
-    }
+    const length = BLOCK_HEADER_BYTES + frames.length
+    const isFull = this.#settled + length > this.#bytes.length - MAC_BLOCK_BYTES
+    if (isFull || this.#settled - this.#begin >= SEGMENT_BYTES) this.#endSegment()
+    this.#reserve(this.#settled + length + MAC_BLOCK_BYTES)
+    const at = this.#settled
     const view = this.#view
-    view.setUint32(BLOCK.length, length, true)
-    putUint64(view, BLOCK.counter, this.#counter)
-    view.setUint32(BLOCK.attempt, this.#attempt++, true)
-    const cipher = createCipheriv(CIPHER, this.#key, this.#nonce, OPTIONS)
-    cipher.setAAD(this.#bound)
-    const block = this.#block
-    this.#bound.copy(block, 0, SEALED_HEADER_BYTES)
-    block.set(cipher.update(frames), BLOCK_HEADER_BYTES)
-    cipher.final()
-    block.set(cipher.getAuthTag(), length - TAG_BYTES)
-    return block.subarray(0, length)
+    view.setUint32(at + BLOCK.magic, BLOCK_MAGIC, true)
+    view.setUint32(at + BLOCK.length, length, true)
+    putUint64(view, at + BLOCK.place, this.#stream.encrypt(frames, view, at + BLOCK_HEADER_BYTES))
+    this.#end = at + length
+    return this.#bytes.subarray(this.#written, this.#end)
   }
 
-  /** The last block is in the file. */
+  /** A MAC over the blocks that have none yet; undefined when there are none. */
+  authenticate(): Buffer | undefined {
+    this.#endSegment()
+    if (this.#written === this.#settled) return undefined
+    this.#end = this.#settled
+    return this.#bytes.subarray(this.#written, this.#end)
+  }
+
+  /** What was given last is in the file. */
   written(): void {
-    this.#counter++
-    this.#attempt = 0
-  }
-}
-
-/** Opens the blocks of one file. */
-export class BlockOpener {
-  readonly #key: KeyObject
-  readonly #bound = Buffer.alloc(SEALED_HEADER_BYTES + BLOCK_HEADER_BYTES)
-
-  constructor(header: Buffer, key: KeyObject) {
-    this.#bound.set(header)
-    this.#key = key
+    this.#written = this.#end
+    this.#settled = this.#end
   }
 
-  /** The frames in a whole block; undefined when it is not, bit for bit, one that was made for this file. */
-  open(block: Buffer): Buffer | undefined {
-    const end = block.length - TAG_BYTES
-    block.copy(this.#bound, SEALED_HEADER_BYTES, 0, BLOCK_HEADER_BYTES)
-    const nonce = block.subarray(BLOCK.counter, BLOCK.counter + NONCE_BYTES)
-    const decipher = createDecipheriv(CIPHER, this.#key, nonce, OPTIONS)
-    decipher.setAAD(this.#bound)
-    decipher.setAuthTag(block.subarray(end))
-    const frames = decipher.update(block.subarray(BLOCK_HEADER_BYTES, end))
-    return isAuthentic(decipher) ? frames : undefined
+  /** The next segment begins with the MAC of this one. */
+  #endSegment(): void {
+    const end = this.#settled
+    if (end === this.#begin) return
+    const block = macBlock(this.#mac, [this.#bytes.subarray(0, end)], 0)
+    if (this.#bytes.length > RESTING_BYTES) this.#resize(RESTING_BYTES, 0)
+    this.#bytes.set(block)
+    this.#begin = MAC_BLOCK_BYTES
+    this.#settled = MAC_BLOCK_BYTES
+    this.#written = 0
+  }
+
+  #reserve(length: number): void {
+    if (length > this.#bytes.length) this.#resize(length, this.#settled)
+  }
+
+  #resize(length: number, kept: number): void {
+    const bytes = Buffer.allocUnsafeSlow(length)
+    this.#bytes.copy(bytes, 0, 0, kept)
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
   }
 }
 
 /**
- * What opens the blocks of a file with this header; undefined when the key in the header is not what was written there.
- * Throws GatewayError `invalid`, with the id, when the recording key it needs is not among `keys`.
+ * The MAC block for a segment: HMAC-SHA-256 (RFC 2104) over all of it, from the file header or the MAC block before it on,
+ * and over the block's own header. `late`: how many bytes of blocks had no MAC when a repair found them; 0 from the
+ * writer.
  */
-export function openerOf(
-  keys: RecordingKeys,
-  file: string,
-  header: FileHeader & { readonly keyId: string },
-): BlockOpener | undefined {
-  const { bytes, keyId } = header
-  const recordingKey = keys.find(({ id }) => id === keyId)
-  if (recordingKey === undefined) {
-    const message = `The recording cannot be read: ${file} needs the key ${keyId}, which is not given.`
-    throw new GatewayError('invalid', message, {
-      remedy: 'Add that key after the present one, in the key file or in SLUICE_KEY.',
-      facts: { file, keyId },
-    })
-  }
-  const nonce = bytes.subarray(SEALED.nonce, SEALED.wrapped)
-  const decipher = createDecipheriv(CIPHER, recordingKey.key, nonce, OPTIONS)
-  decipher.setAAD(boundToKey(bytes))
-  decipher.setAuthTag(bytes.subarray(SEALED.tag))
-  const dataKey = decipher.update(bytes.subarray(SEALED.wrapped, SEALED.tag))
-  if (!isAuthentic(decipher)) return undefined
-  const opener = new BlockOpener(bytes, createSecretKey(dataKey))
-  dataKey.fill(0)
-  return opener
-}
-
-function isAuthentic(decipher: { final(): Buffer }): boolean {
-  try {
-    decipher.final()
-    return true
-  } catch {
-    // Node says no more than that the tag does not fit.
-    return false
-  }
-}
-
-/** What the wrapped key is authenticated with: the header before its nonce, but for the checksum. */
-function boundToKey(header: Buffer): Buffer {
-  return Buffer.concat([header.subarray(0, FILE.crc), header.subarray(FILE.number, SEALED.nonce)])
+export function macBlock(key: KeyObject, segment: Iterable<Uint8Array>, late: number): Buffer {
+  const block = Buffer.alloc(MAC_BLOCK_BYTES)
+  const view = new DataView(block.buffer, block.byteOffset, block.length)
+  view.setUint32(BLOCK.magic, MAC_MAGIC, true)
+  view.setUint32(BLOCK.length, MAC_BLOCK_BYTES, true)
+  putUint64(view, BLOCK.late, late)
+  const hmac = createHmac('sha256', key)
+  for (const piece of segment) hmac.update(piece)
+  block.set(hmac.update(block.subarray(0, BLOCK_HEADER_BYTES)).digest(), BLOCK_HEADER_BYTES)
+  return block
 }

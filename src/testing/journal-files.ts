@@ -11,6 +11,7 @@ import {
   FRAME_1,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC_1,
+  MAC_MAGIC,
 } from '../recording/format.ts'
 import { decodeEntry } from '../recording/frame-parts.ts'
 import { frameAt } from '../recording/scan.ts'
@@ -22,15 +23,17 @@ export type JournalParts = { readonly header: FileHeader; readonly blocks: Buffe
 
 export function partsOf(bytes: Buffer): JournalParts {
   const { header, container } = opened(bytes)
-  const scanner = container.scanner(container.begin)
+  const scanner = container.scanner()
   const blocks = new Map<number, Buffer[]>()
   const content = bytes.subarray(container.begin)
-  for (let fed = 0; ; ) {
+  for (let fed = 0, isReleased = false; ; ) {
     const next = scanner.next()
     if (next === 'more') {
       const room = scanner.room()
       const piece = content.copy(room, 0, fed)
-      if (piece === 0) break
+      if (piece === 0 && isReleased) break
+      if (piece === 0) scanner.release()
+      isReleased = piece === 0
       scanner.filled(piece)
       fed += piece
     } else if (next.what === 'damage') throw new Error(next.reason)
@@ -43,15 +46,15 @@ export function partsOf(bytes: Buffer): JournalParts {
   return { header, blocks: [...blocks.values()] }
 }
 
-/** A file of format 2 with these parts: whoever has the key can make any. */
+/** A file of format 2 with these parts, and a MAC at its end: whoever has the key can make any. */
 export function sealed({ header, blocks }: JournalParts, by: RandomBytes = random): Buffer {
   const sealer = new BlockSealer(testKeys, by, header)
-  const pieces = [sealer.header]
+  const pieces: Buffer[] = []
   for (const frames of blocks) {
     pieces.push(Buffer.from(sealer.seal(Buffer.concat(frames))))
     sealer.written()
   }
-  return Buffer.concat(pieces)
+  return Buffer.concat([...pieces, sealer.authenticate() ?? Buffer.alloc(0)])
 }
 
 /** Puts the journal of a data directory into format 1, as gateways wrote it that had no key for it. */
@@ -83,12 +86,19 @@ export function toFrame1(bytes: Buffer): Buffer {
   return checked(made)
 }
 
-/** Where each block of a file of format 2 begins, by the lengths in them, and where the last one ends. */
+/** Where each block of a file of format 2 begins, MACs among them, by their lengths, and where the last one ends. */
 export function blockOffsets(bytes: Buffer): number[] {
   const at: number[] = []
   let offset = opened(bytes).container.begin
   for (; offset < bytes.length; offset += bytes.readUInt32LE(offset + BLOCK.length)) at.push(offset)
   return [...at, offset]
+}
+
+/** The same of those with a MAC only. */
+export function macOffsets(bytes: Buffer): number[] {
+  return blockOffsets(bytes).filter(
+    (at) => at < bytes.length && bytes.readUInt32LE(at + BLOCK.magic) === MAC_MAGIC,
+  )
 }
 
 /** The same of the frames of a file of format 1. */

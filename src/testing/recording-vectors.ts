@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { type Entry, newSessionId, type RandomBytes, type SessionId } from '../core/index.ts'
 import { Cutter, openJournal } from '../recording/index.ts'
 import { adminEntry, closeEntry, intentEntry, openEntry, outcomeEntry } from './entries.ts'
@@ -9,11 +10,12 @@ import {
   FILE,
   FRAME,
   FRAME_HEADER_BYTES,
+  MAC_BLOCK_BYTES,
   SEALED,
   SEALED_HEADER_BYTES,
 } from '../recording/format.ts'
 import { checkHeader } from '../recording/file-header.ts'
-import { blockOffsets, checked, partsOf, sealed } from './journal-files.ts'
+import { blockOffsets, checked, macOffsets, partsOf, sealed } from './journal-files.ts'
 import { testKeys } from './recording-keys.ts'
 
 /** A recording that is the same, byte for byte, whenever and wherever it is made. */
@@ -83,8 +85,9 @@ export async function writeVectors(into: string): Promise<void> {
   const journal = openJournal({ directory: into, keys: testKeys, random, clock, onFault })
   const cutter = new Cutter({ directory: into, keys: testKeys, journal, clock, onFault })
   await cutter.start()
-  for (const [session, entry] of steps) {
-    clock.advance(7)
+  for (const [index, [session, entry]] of steps.entries()) {
+    // A MAC in between.
+    clock.advance(index === 7 ? 1007 : 7)
     journal.append(session, entry)
     journal.flush()
   }
@@ -101,6 +104,8 @@ export async function writeVectors(into: string): Promise<void> {
  */
 export function damagedVectors(bytes: Buffer, other: Buffer): ReadonlyMap<string, Buffer> {
   const at = blockOffsets(bytes)
+  // The first with a MAC is behind the first block, the second in the middle, the third at the end.
+  const [first = 0, second = 0, third = 0] = macOffsets(bytes)
   const block = (index: number): Buffer => bytes.subarray(at[index], at[index + 1])
   const blocks = at.slice(1).map((_, index) => block(index))
   const header = bytes.subarray(0, SEALED_HEADER_BYTES)
@@ -118,8 +123,27 @@ export function damagedVectors(bytes: Buffer, other: Buffer): ReadonlyMap<string
     })
   const flipped = (copy: Buffer, offset: number): number =>
     copy.writeUInt8(copy.readUInt8(offset) ^ 1, offset)
+  /** Changes a bit of the first frame in a block, and its checksum along: CRC-32 is linear, no key is needed for it. */
+  const rechecked = (block: Buffer, offset: number): void => {
+    const frame = block.subarray(BLOCK_HEADER_BYTES)
+    const length = block.readUInt32LE(BLOCK.length) - BLOCK_HEADER_BYTES - FRAME.checked
+    const change = Buffer.alloc(length)
+    change.writeUInt8(1, offset - FRAME.checked)
+    frame.writeUInt8(frame.readUInt8(offset) ^ 1, offset)
+    const crc = frame.readUInt32LE(FRAME.crc) ^ crc32(change) ^ crc32(Buffer.alloc(length))
+    frame.writeUInt32LE(crc >>> 0, FRAME.crc)
+  }
   const inBlock = (work: (block: Buffer) => unknown): Buffer =>
-    changed((copy) => work(copy.subarray(at[5], at[6])))
+    changed((copy) => work(copy.subarray(at[6], at[7])))
+  const inMac = (work: (block: Buffer) => unknown): Buffer =>
+    changed((copy) => work(copy.subarray(second, second + MAC_BLOCK_BYTES)))
+  const mac = (offset: number, from = bytes): Buffer => from.subarray(offset, offset + MAC_BLOCK_BYTES)
+  /** The blocks with the MAC behind them. */
+  const segments = [
+    bytes.subarray(header.length, first + MAC_BLOCK_BYTES),
+    bytes.subarray(first + MAC_BLOCK_BYTES, second + MAC_BLOCK_BYTES),
+    bytes.subarray(second + MAC_BLOCK_BYTES, third + MAC_BLOCK_BYTES),
+  ] as const
   const of = (...order: readonly Buffer[]): Buffer => Buffer.concat([header, ...order])
   const forged = (work: (blocks: Buffer[][]) => unknown): Buffer => {
     const parts = partsOf(bytes)
@@ -150,23 +174,49 @@ export function damagedVectors(bytes: Buffer, other: Buffer): ReadonlyMap<string
     ['number-of-another-file', other],
     ['block-magic', inBlock((own) => flipped(own, BLOCK.magic))],
     ['block-length', inBlock((own) => flipped(own, BLOCK.length))],
-    ['block-length-short', inBlock((own) => own.writeUInt32LE(75, BLOCK.length))],
+    ['block-length-short', inBlock((own) => own.writeUInt32LE(55, BLOCK.length))],
     ['block-length-beyond-limit', inBlock((own) => own.writeUInt32LE(150_994_945, BLOCK.length))],
-    ['block-counter', inBlock((own) => flipped(own, BLOCK.counter))],
-    ['block-attempt', inBlock((own) => flipped(own, BLOCK.attempt))],
+    ['block-place', inBlock((own) => flipped(own, BLOCK.place))],
+    ['block-place-used', inBlock((own) => own.writeUInt32LE(4, BLOCK.place))],
     ['block-content', inBlock((own) => flipped(own, BLOCK_HEADER_BYTES + 50))],
-    ['block-tag', inBlock((own) => flipped(own, own.length - 1))],
-    ['block-missing', of(...blocks.toSpliced(5, 1))],
+    // Who knows what stands there can change it and make the checksum right: the MAC is what notices.
+    [
+      'block-content-checked',
+      changed((copy) => rechecked(copy.subarray(at[4], at[5]), FRAME_HEADER_BYTES + 10)),
+    ],
+    [
+      'block-content-checked-at-the-end',
+      changed((copy) => rechecked(copy.subarray(at.at(-3)), FRAME_HEADER_BYTES + 10)),
+    ],
+    ['block-missing', of(...blocks.toSpliced(6, 1))],
     ['block-first-missing', of(...blocks.slice(1))],
-    ['block-twice', of(...blocks.toSpliced(5, 0, block(5)))],
-    ['block-twice-at-the-end', of(...blocks, block(blocks.length - 1))],
-    ['blocks-swapped', of(...blocks.toSpliced(5, 2, block(6), block(5)))],
-    ['block-of-another-file', of(...blocks.toSpliced(5, 1, other.subarray(SEALED_HEADER_BYTES)))],
-    ['cut-between-blocks', bytes.subarray(0, at.at(-3))],
-    ['tail-torn-in-header', bytes.subarray(0, (at.at(-2) ?? 0) + 19)],
-    ['tail-torn-in-content', bytes.subarray(0, end - 20)],
-    ['tail-torn-in-tag', bytes.subarray(0, end - 1)],
-    ['tail-changed', changed((copy) => flipped(copy, end - 1))],
+    ['block-twice', of(...blocks.toSpliced(6, 0, block(6)))],
+    ['block-twice-at-the-end', of(...blocks, block(blocks.length - 2))],
+    ['blocks-swapped', of(...blocks.toSpliced(6, 2, block(7), block(6)))],
+    ['block-moved', of(...blocks.toSpliced(6, 1), block(6))],
+    ['block-of-another-file', of(...blocks.toSpliced(6, 1, other.subarray(SEALED_HEADER_BYTES)))],
+    ['mac-wrong', inMac((own) => flipped(own, own.length - 1))],
+    ['mac-wrong-at-the-end', changed((copy) => flipped(copy, end - 1))],
+    ['mac-late', inMac((own) => flipped(own, BLOCK.late))],
+    ['mac-late-beyond-counting', inMac((own) => own.fill(255, BLOCK.late, BLOCK_HEADER_BYTES))],
+    ['mac-magic', inMac((own) => flipped(own, BLOCK.magic))],
+    ['mac-length', inMac((own) => own.writeUInt32LE(MAC_BLOCK_BYTES - 1, BLOCK.length))],
+    ['mac-missing', Buffer.concat([bytes.subarray(0, second), bytes.subarray(second + MAC_BLOCK_BYTES)])],
+    ['mac-missing-at-the-end', bytes.subarray(0, third)],
+    ['mac-twice', Buffer.concat([bytes.subarray(0, second), mac(second), bytes.subarray(second)])],
+    ['mac-twice-at-the-end', Buffer.concat([bytes, mac(third)])],
+    ['mac-of-before', changed((copy) => mac(first).copy(copy, second))],
+    ['mac-of-another-file', changed((copy) => mac(macOffsets(other)[0] ?? 0, other).copy(copy, second))],
+    ['mac-cut', bytes.subarray(0, end - 1)],
+    ['mac-cut-in-header', bytes.subarray(0, third + 15)],
+    ['segment-missing', of(segments[0], segments[2])],
+    ['segment-twice', of(segments[0], segments[1], segments[1], segments[2])],
+    ['segments-swapped', of(segments[0], segments[2], segments[1])],
+    ['cut-between-segments', of(segments[0], segments[1])],
+    ['cut-between-blocks', bytes.subarray(0, at.at(-4))],
+    ['tail-torn-in-header', bytes.subarray(0, (at.at(-3) ?? 0) + 15)],
+    ['tail-torn-in-content', bytes.subarray(0, third - 20)],
+    ['tail-changed', changed((copy) => flipped(copy, third - 1)).subarray(0, third)],
     ['tail-noise', Buffer.concat([bytes, seeded()(60)])],
     ['tail-zeros', Buffer.concat([bytes, Buffer.alloc(4096)])],
     ['forged-frame-checksum', forged((all) => flipped(all[5]?.[0] ?? header, FRAME.crc))],
