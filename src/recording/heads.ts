@@ -26,9 +26,9 @@ export function splitJson(entry: Entry): SplitEntryJson {
     case 'intent':
       return intentJson(entry.head)
     case 'outcome':
-      return withBody(outcomeFields(entry.head), entry.body?.length === 0 ? undefined : entry.body)
+      return outcomeJson(entry.head, entry.body?.length === 0 ? undefined : entry.body)
     case 'result':
-      return withBody(`"n":${entry.head.n}}`, entry.body)
+      return withBody(`${bodyField(entry.body)}"n":${entry.head.n}}`, entry.body)
     default:
       return anyJson(entry)
   }
@@ -70,18 +70,19 @@ function intentJson(head: IntentHead): SplitEntryJson {
   }
 }
 
-function outcomeFields(head: OutcomeHead): string {
-  return `"n":${head.n},"outcome":"${head.outcome}","tag":${text(head.tag)},"rows":${number(head.rows)},"bytes":${number(head.bytes)},"unkept":${number(head.unkept)},"ms":${number(head.ms)}}`
+function outcomeJson(head: OutcomeHead, body: Uint8Array | undefined): SplitEntryJson {
+  const json = `${bodyField(body)}"n":${head.n},"outcome":"${head.outcome}","tag":${text(head.tag)},"rows":${number(head.rows)},"bytes":${number(head.bytes)},"unkept":${number(head.unkept)},"ms":${number(head.ms)}}`
+  return withBody(json, body)
 }
 
-/** A head of these fields, the last bracket among them. */
-function withBody(fields: string, body: Uint8Array | undefined): SplitEntryJson {
-  if (body === undefined) return { head: `{${fields}`, payloads: NONE, payloadBytes: 0 }
-  return {
-    head: `{"payloads":[["body",${body.length}]],${fields}`,
-    payloads: [body],
-    payloadBytes: body.length,
-  }
+/** What a head with this body begins with. */
+function bodyField(body: Uint8Array | undefined): string {
+  return body === undefined ? '{' : `{"payloads":[["body",${body.length}]],`
+}
+
+function withBody(head: string, body: Uint8Array | undefined): SplitEntryJson {
+  if (body === undefined) return { head, payloads: NONE, payloadBytes: 0 }
+  return { head, payloads: [body], payloadBytes: body.length }
 }
 
 function text(value: string): string {

@@ -338,7 +338,7 @@ test('a MAC that could not be written is written with what comes next, once', as
   expect(readFileSync(file(1)).equals(bytes)).toBe(true)
 })
 
-test('whoever changes what has a MAC is found out, even with the right checksums; what has none yet is told apart', async () => {
+test('what has no MAC yet is told apart, and vouched for when its MAC has come', async () => {
   const journal = start()
   journal.append(undefined, adminEntry({ target: 'with' }))
   journal.flush()
