@@ -18,6 +18,7 @@ import type { MasterKeySource } from './connections/index.ts'
 import {
   deriveKey,
   loadMasterKeys,
+  logSeeds,
   maskingKeys,
   recordingKeys,
   SealedSecrets,
@@ -89,15 +90,19 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   const recording = await openRecording({
     directory: dataDirectory,
     keys: recordingKeys(keys),
+    seeds: logSeeds(keys),
+    settings: config().recording,
     clock,
     random,
     index: store.sessions,
     onFault: report,
   })
   undo.push(() => recording.stop())
+  configurations.onChange((ready) => recording.adopt(ready.config.recording))
   const metrics = new Metrics({
     sessions: () => gateway.sessions().length,
     heldNow: () => approvals.list({ states: ['pending'] }).length,
+    sealer: () => recording.sealer(),
   })
   const journal = meteredJournal(recording.journal, metrics)
   const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })

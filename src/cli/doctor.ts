@@ -8,7 +8,7 @@ import { keyUse, safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print } from './context.ts'
 import type { Finding } from './findings.ts'
-import { recordingFindings } from './findings.ts'
+import { logFindings, recordingFindings } from './findings.ts'
 
 type DoctorFlags = Common & { readonly config?: string; readonly keyFile?: string }
 
@@ -16,6 +16,15 @@ const status = z.object({
   pid: z.number(),
   configuration: z.object({ version: z.string(), file: z.string() }),
   recordingKeys: z.array(z.string()),
+  log: z.object({
+    key: z.string().optional(),
+    entries: z.number(),
+    lagFrames: z.number(),
+    lagMs: z.number(),
+    fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    stopped: z.boolean(),
+    witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
+  }),
 })
 const connections = z.object({ connections: z.array(z.object({ name: z.string() })) })
 const probed = z.object({
@@ -54,6 +63,7 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
   } catch (error) {
     findings.push(failure('recording', error))
   }
+  if (running !== undefined) findings.push(...logFindings(running.log))
   dataDirectory(flags.data, findings)
   findings.push({
     level: 'note',

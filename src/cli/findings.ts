@@ -7,7 +7,7 @@ export type Finding = {
 }
 
 /**
- * Which keys the files of the journal need, by id (`undefined`: not encrypted), against those that the gateway has; the
+ * Which keys the files of the recording need, by id (`undefined`: not encrypted), against those that the gateway has; the
  * first of these is for new files. Without a gateway that answers: what is needed.
  */
 export function recordingFindings(
@@ -36,14 +36,14 @@ export function recordingFindings(
       findings.push({
         level: 'note',
         about,
-        message: `No file of the journal needs ${unused.join(', ')} any more.`,
+        message: `No file of the recording needs ${unused.join(', ')} any more.`,
       })
     }
     for (const { id, files } of needed.filter((each) => !has.includes(each.id))) {
       findings.push({
         level: 'problem',
         about,
-        message: `${filesOf(files)} of the journal cannot be read: the key ${id} is not given.`,
+        message: `${filesOf(files)} of the recording cannot be read: the key ${id} is not given.`,
         remedy: 'Add that key after the present one, in the key file or in SLUICE_KEY.',
       })
     }
@@ -53,7 +53,7 @@ export function recordingFindings(
     findings.push({
       level: 'warning',
       about,
-      message: `${filesOf(plain)} of the journal, of an earlier version, lie there unencrypted.`,
+      message: `${filesOf(plain)} of the recording, of an earlier version, lie there unencrypted.`,
     })
   }
   return findings
@@ -61,4 +61,51 @@ export function recordingFindings(
 
 function filesOf(count: number): string {
   return count === 1 ? '1 file' : `${count} files`
+}
+
+/** What the gateway says of its log. */
+export type LogStatus = {
+  readonly key?: string | undefined
+  readonly entries: number
+  readonly lagFrames: number
+  readonly lagMs: number
+  readonly fault?: { readonly message: string; readonly remedy?: string | undefined } | undefined
+  readonly stopped: boolean
+  readonly witnesses: { readonly cosigned: readonly string[]; readonly failed: readonly string[] }
+}
+
+/** A sealer that is further behind is not keeping up. */
+const LAG_MS_MAX = 10_000
+
+export function logFindings(log: LogStatus): readonly Finding[] {
+  const about = 'log'
+  const { fault, stopped, lagFrames, lagMs, witnesses } = log
+  const findings: Finding[] = []
+  if (fault !== undefined) {
+    const what = stopped ? 'Nothing is sealed any more' : 'What is new cannot be sealed; it is tried again'
+    findings.push({ level: 'problem', about, message: `${what}: ${fault.message}`, remedy: fault.remedy })
+  } else if (lagMs > LAG_MS_MAX) {
+    findings.push({
+      level: 'warning',
+      about,
+      message: `It is ${Math.round(lagMs / 1000)} s behind: no checkpoint covers ${lagFrames} entries.`,
+      remedy:
+        'Give the gateway more processor time, or a faster disk; sluice_sealer_lag_seconds tells how it goes on.',
+    })
+  } else if (log.key !== undefined) {
+    findings.push({
+      level: 'ok',
+      about,
+      message: `${log.entries === 1 ? '1 entry' : `${log.entries} entries`}, signed by ${log.key}.`,
+    })
+  }
+  for (const name of witnesses.failed) {
+    findings.push({
+      level: 'warning',
+      about,
+      message: `The witness ${name} did not cosign the newest checkpoint.`,
+      remedy: 'Why stands in the log of the gateway. Until it does, nothing new is witnessed by it.',
+    })
+  }
+  return findings
 }

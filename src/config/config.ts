@@ -29,10 +29,35 @@ export type Config = {
   readonly connections: ReadonlyMap<ConnectionName, Connection>
   /** What each identity gets in one UTC day. */
   readonly budgets: readonly Budget[]
+  readonly recording: RecordingBlock
   /** What policy compiles. */
   readonly policy: PolicySource
   /** What was written, without defaults: for comparing two versions. */
   readonly content: Plain
+}
+
+/** The log of the recording, and who is told of it. */
+export type RecordingBlock = {
+  /** What the log is called; undefined: a name of its own. */
+  readonly name: string | undefined
+  /** Who cosigns checkpoints: submission prefix, and the text of the public key. */
+  readonly witnesses: readonly { readonly url: string; readonly key: string }[]
+  readonly publish: {
+    readonly file: string | undefined
+    readonly url: string | undefined
+    readonly stdout: boolean
+    readonly everyMs: number
+  }
+  /** Without `afterMs` and `bytesMax` recordings are kept for good. */
+  readonly retention: {
+    readonly afterMs: number | undefined
+    readonly bytesMax: number | undefined
+    readonly hold: {
+      readonly sessions: readonly string[]
+      readonly identities: readonly string[]
+      readonly connections: readonly string[]
+    }
+  }
 }
 
 export type Listener = {

@@ -16,7 +16,7 @@ import type {
   RuleWho,
 } from '../core/index.ts'
 import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
-import type { Config, Holders, Listener, LocalIdentity } from './config.ts'
+import type { Config, Holders, Listener, LocalIdentity, RecordingBlock } from './config.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
 import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
@@ -168,6 +168,7 @@ class Loader {
       labels,
       connections,
       budgets: this.#budgets(root.budgets, [...read.keys()], [...labels.keys()], references),
+      recording: recordingOf(root.recording),
       policy,
       content: this.#tree.content,
     }
@@ -477,5 +478,16 @@ function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {
     port: block.port,
     certificate: tls === undefined ? undefined : { certificate: tls.certificate, key: tls.key },
     tlsRequired: tls?.required ?? false,
+  }
+}
+
+function recordingOf({ log, witnesses, publish, retention }: Root['recording']): RecordingBlock {
+  const { file, url, stdout, every } = publish
+  const { after, size, hold } = retention
+  return {
+    name: log.name,
+    witnesses,
+    publish: { file, url, stdout, everyMs: every },
+    retention: { afterMs: after, bytesMax: size, hold },
   }
 }

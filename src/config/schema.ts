@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
 import { label } from './schema-labels.ts'
+import { recording } from './schema-recording.ts'
 import { duration, line, secretReference, size } from './values.ts'
 
 /** The shape of sluice.yaml, but for what a protocol says of its connections. Names are checked elsewhere. */
@@ -222,6 +223,7 @@ export function rootSchema(protocols: readonly string[]) {
       .max(LIMITS.budgetsMax)
       .default([])
       .describe('What each identity gets in one UTC day.'),
+    recording: recording.prefault({}).describe('The log of the recording, and who is told of it.'),
     cedar: z.string().max(LIMITS.configBytesMax).optional().describe('Cedar policies, for experts.'),
   })
 }

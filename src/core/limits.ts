@@ -137,6 +137,8 @@ export const LIMITS = {
   resultBytesKept: 64 * 1024,
   /** A journal file is cut and a new one begun at this size. */
   journalFileBytesMax: 64 * 1024 * 1024,
+  /** And after this time: a session file is deleted only once the journal holds nothing of it. */
+  journalFileMsMax: 24 * 60 * 60 * 1000,
   /** Entries that wait in memory for the next write of the journal; beyond it they are written early, or refused. */
   journalWaitingBytesMax: 16 * 1024 * 1024,
   /** One page of the list of sessions. */
@@ -163,9 +165,13 @@ export const LIMITS = {
   /** Logs that one witness watches, and requests that it works on at once. */
   witnessLogsMax: 1_000,
   witnessRequestsMax: 64,
+  /** Witnesses that one log has: each is asked with every round. */
+  witnessesMax: 16,
   /** From a witness's first byte in to its last byte out, and the wait of a log for one witness. */
   witnessRequestMs: 10_000,
   witnessAnswerMs: 5_000,
+  /** Sealing what is left when the gateway stops; the rest is done when it starts again. */
+  sealAtStopMs: 3_000,
   /** HTTP request head, and a JSON body that is masked in memory. */
   httpHeadBytesMax: 32 * 1024,
   httpMaskedBodyBytesMax: 8 * 1024 * 1024,

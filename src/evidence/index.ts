@@ -6,7 +6,7 @@
  */
 export { LogReader } from './log/reader.ts'
 export type { LogStorage } from './log/storage.ts'
-export { LogWriter } from './log/writer.ts'
+export { type LogHead, LogWriter, type LogWriterOptions } from './log/writer.ts'
 export { openCheckpoint } from './note/checkpoint.ts'
 export { cosign } from './note/cosignature.ts'
 export {
@@ -15,7 +15,9 @@ export {
   parseSignerKey,
   parseVerifierKey,
   type SignerKey,
+  type VerifierKey,
 } from './note/keys.ts'
+export type { Ed25519 } from './note/ed25519.ts'
 export { formatNote, parseNote } from './note/note.ts'
 export { DirectoryStorage, directorySource } from './system/directory-storage.ts'
 export { nodeEd25519 } from './system/ed25519.ts'
@@ -24,7 +26,7 @@ export { witnessPost } from './system/witness-post.ts'
 export { startWitnessServer } from './system/witness-server.ts'
 export { WitnessState } from './system/witness-state.ts'
 export { CompactRange } from './tree/compact-range.ts'
-export { treeHasher } from './tree/hasher.ts'
+export { type Hash, type Sha256, type TreeHasher, treeHasher } from './tree/hasher.ts'
 export { verifyConsistency, verifyInclusion } from './tree/proofs.ts'
 export { collectCosignatures, WitnessClient } from './witness/client.ts'
 export { Witness, type Witnessed, type WitnessStorage } from './witness/witness.ts'

@@ -1,16 +1,15 @@
 /**
  * The recording: every command, decision and result of every session, in the order in which they happened. Writes the
- * journal, repairs it after a crash, cuts ended sessions into files of their own, reads both, lists sessions. Leaves
- * what is worth recording, and what must be masked before it gets here, to the session; needs nothing but `core`, so
- * that it works offline. Promise: what was flushed is there after the process died, whole frames only, and a reader
+ * journal, repairs it after a crash, seals it behind itself into the log and into a file for each session, reads all of
+ * them, lists sessions. Leaves what is worth recording, and what must be masked before it gets here, to the session;
+ * needs nothing but `core` and `evidence`, so that it works offline. Promise: what was flushed is there after the process died, whole frames only, and a reader
  * says where anything else begins.
  */
-export { Cutter, type CutterOptions } from './cutter.ts'
 export { type FileSystem, systemFiles } from './file-system.ts'
 export type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
 export { catchUpIndex, Indexer, type IndexerOptions, listSessions } from './indexer.ts'
-export { FileJournal, type JournalObserver, type JournalOptions, openJournal, type Place } from './journal.ts'
+export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal.ts'
 export { type ReadOptions, type RecordedEntry, readJournal, readSession, type TornTail } from './reader.ts'
 export { keyUse } from './key-use.ts'
-export { openRecording, type Recording, type RecordingOptions } from './recording.ts'
+export { openRecording, type Recording, type RecordingOptions, type SealerReport } from './recording.ts'
 export { formatEntry, safe, safeText } from './show-entry.ts'

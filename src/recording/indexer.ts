@@ -3,7 +3,7 @@ import { LIMITS } from '../core/index.ts'
 import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
 import type { FileJournal, JournalObserver } from './journal.ts'
 import { fold } from './live-sessions.ts'
-import { readJournal } from './reader.ts'
+import { oldestHeader, readJournal, readSession, recordedSessions } from './reader.ts'
 
 /** How old the list may be when nobody asks for it. */
 const TICK_MS = 1000
@@ -20,7 +20,11 @@ export async function catchUpIndex(
   index: SessionIndex,
   upTo?: number,
 ): Promise<void> {
-  const from = (await index.position()) + 1
+  const begin = (await oldestHeader(directory))?.firstSequence
+  const known = await index.position()
+  // Thrown away, or older than what is left of the journal: then the files of the sessions tell.
+  if (begin !== undefined && known + 1 < begin) await countFiles(directory, keys, index, begin)
+  const from = Math.max(known + 1, begin ?? 0)
   if (upTo !== undefined && from > upTo) return
   const touched = new Map<SessionId, SessionSummary | undefined>()
   let position = from - 1
@@ -41,6 +45,29 @@ export async function catchUpIndex(
     position = sequence
   }
   if (position >= from) await store()
+}
+
+/** Counts in every session that has a file, with what it did before the journal begins; the same if done again. */
+async function countFiles(
+  directory: string,
+  keys: RecordingKeys,
+  index: SessionIndex,
+  begin: number,
+): Promise<void> {
+  const position = await index.position()
+  let batch: SessionSummary[] = []
+  for await (const session of recordedSessions(directory)) {
+    let summary: SessionSummary | undefined
+    for await (const { sequence, time, entry } of readSession(directory, keys, session)) {
+      if (sequence >= begin) break
+      summary = fold(summary && { ...summary }, session, time, entry)
+    }
+    if (summary !== undefined) batch.push(summary)
+    if (batch.length < BATCH_SESSIONS_MAX) continue
+    await index.upsert(batch, position)
+    batch = []
+  }
+  await index.upsert(batch, begin - 1)
 }
 
 /** The sessions of a data directory that match: brings the index up to date first. */
@@ -65,6 +92,8 @@ export type IndexerOptions = {
   readonly index: SessionIndex
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
+  /** Told up to which entry the list is stored: it needs the journal only from there on. */
+  readonly onStored?: (sequence: number) => void
 }
 
 /**
@@ -78,6 +107,7 @@ export class Indexer implements JournalObserver {
   #storing: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #stopped = false
+  #fileEnded = false
 
   constructor(options: IndexerOptions) {
     this.#options = options
@@ -104,6 +134,7 @@ export class Indexer implements JournalObserver {
     const position = await index.position()
     if (position > journal.sequenceFound) await index.upsert([], journal.sequenceFound)
     await catchUpIndex(directory, keys, index, upTo)
+    this.#options.onStored?.(upTo)
     await this.#endLost(new Set(before.map(({ session }) => session)), upTo)
   }
 
@@ -112,7 +143,7 @@ export class Indexer implements JournalObserver {
   }
 
   fileEnded(): void {
-    // Files are nothing to the index.
+    this.#fileEnded = true
   }
 
   /** The sessions that match, as they are at this moment; as they were last, when the journal cannot be written. */
@@ -144,11 +175,15 @@ export class Indexer implements JournalObserver {
     const { journal, index } = this.#options
     for (const summary of journal.takeChanged()) this.#waiting.set(summary.session, summary)
     const taken = [...this.#waiting]
-    if (taken.length === 0) return
+    // A file without news of any session can be deleted only when the position has passed it.
+    if (taken.length === 0 && !this.#fileEnded) return
+    this.#fileEnded = false
+    const position = journal.flushedSequence
     await index.upsert(
       taken.map(([, summary]) => summary),
-      journal.flushedSequence,
+      position,
     )
+    this.#options.onStored?.(position)
     for (const [session, summary] of taken) {
       if (this.#waiting.get(session) === summary) this.#waiting.delete(session)
     }

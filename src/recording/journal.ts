@@ -37,27 +37,25 @@ export type JournalOptions = {
 
 /** Who follows the journal within the process. Called while it is written: must only take note. */
 export interface JournalObserver {
-  /** `place`: where to begin in the file that holds its close, to come by all frames that it has there. */
-  sessionClosed(session: SessionId, summary: SessionSummary | undefined, place: Place): void
+  sessionClosed?(session: SessionId, summary: SessionSummary | undefined): void
   /** No frame will be added any more to the file that was written until now. */
-  fileEnded(): void
+  fileEnded?(): void
+  /** All that is in the file has its MAC. */
+  authenticated?(): void
 }
-
-/** In the journal file of a number, the byte offset at which a block begins; 0: the beginning of the file. */
-export type Place = { readonly file: number; readonly offset: number }
 
 /** How long to stay with a file that is full, or whose sync failed, before trying again to begin a new one. */
 const NEW_FILE_RETRY_MS = 1000
 
-/** How long what was written may be without a MAC, when nothing follows that brings one. */
-const MAC_AFTER_MS = 1000
+/** How long what was written may be without a MAC, when nothing follows that brings one: a second with what follows it. */
+const MAC_AFTER_MS = 900
 
 /** How often to look whether somebody has removed the file that is being written. */
 const LOOK_AFTER_MS = 1000
 
 /**
  * The journal of one gateway process: every session's entries, in the order in which they happened, in files of
- * which exactly one grows. Leaves reading, cutting and listing to its neighbours.
+ * which exactly one grows. Leaves reading, sealing and listing to its neighbours.
  *
  * Promise: what `flush` returned for is in the kernel and survives the death of the process; what `sync` returned for
  * is on the disk. After a flush that threw, the files hold whole frames only; the entries stay in memory and go out
@@ -89,6 +87,8 @@ export class FileJournal implements Journal {
   #newFileAfter = 0
   #mac: Timer | undefined
   #lookedAt = 0
+  /** When the file was begun. */
+  #fileSince = 0
   #leftBehind = 0
   /** Where a file may lie that was begun and is not used. */
   #leftover: string | undefined
@@ -166,7 +166,10 @@ export class FileJournal implements Journal {
     this.#buffer.clear()
     this.#mac ??= this.#clock.after(MAC_AFTER_MS, () => this.#authenticate())
     if (failure !== undefined) this.#noteRecovery(failure)
-    if (this.#file.length >= this.#fileBytesMax || this.#doubtful) this.#nextFile()
+    const full = this.#file.length >= this.#fileBytesMax
+    // What lies in a file for long cannot be deleted when its time has come.
+    const old = this.#lookedAt >= this.#fileSince + LIMITS.journalFileMsMax
+    if (full || old || this.#doubtful) this.#nextFile()
   }
 
   sync(): void {
@@ -181,6 +184,16 @@ export class FileJournal implements Journal {
       this.#doubtful = true
       this.#nextFile()
       throw unavailable('The recording could not be brought to the disk.', error)
+    }
+  }
+
+  /** Flushes, and writes a MAC over all that has none yet: then it can be sealed. Throws as `flush` does. */
+  authenticate(): void {
+    this.flush()
+    try {
+      this.#file.authenticate()
+    } catch (error) {
+      throw unavailable('The recording cannot be written.', error)
     }
   }
 
@@ -230,6 +243,7 @@ export class FileJournal implements Journal {
     if (this.#closed) return
     try {
       this.#file.authenticate()
+      for (const observer of this.#observers) observer.authenticated?.()
     } catch (error) {
       this.#mac = this.#clock.after(MAC_AFTER_MS, () => this.#authenticate())
       this.#onFault(error)
@@ -239,7 +253,7 @@ export class FileJournal implements Journal {
   #live(session: SessionId, kind: Entry['kind']): LiveSession {
     const known = this.#sessions.get(session)
     if (known !== undefined) return known
-    const live = { session, file: 0, offset: 0, number: 0, summary: undefined, changed: false }
+    const live = { session, file: 0, number: 0, summary: undefined, changed: false }
     // An entry that comes after the session's close is kept as well, but does not open the session again.
     if (kind === 'open') this.#sessions.set(session, live)
     return live
@@ -248,8 +262,6 @@ export class FileJournal implements Journal {
   /** Gives a session its number in the current file. */
   #bind(live: LiveSession, time: number): void {
     const number = ++this.#lastNumber
-    // What waits goes into one block, and that to the end of this file.
-    live.offset = this.#file.length
     this.#push(FRAME_CODES.bind, number, time, ownJson({ session: live.session }))
     live.file = this.#fileNumber
     live.number = number
@@ -265,8 +277,7 @@ export class FileJournal implements Journal {
     live.changed = true
     if (entry.kind !== 'close') return
     this.#sessions.delete(live.session)
-    const place = { file: live.file, offset: live.offset }
-    for (const observer of this.#observers) observer.sessionClosed(live.session, live.summary, place)
+    for (const observer of this.#observers) observer.sessionClosed?.(live.session, live.summary)
   }
 
   /** Once in a while, whether the file is still in its place. */
@@ -313,7 +324,7 @@ export class FileJournal implements Journal {
     this.#lastNumber = 0
     this.#doubtful = false
     last.close()
-    for (const observer of this.#observers) observer.fileEnded()
+    for (const observer of this.#observers) observer.fileEnded?.()
     if (doubt) {
       const details = { file: journalFileName(this.#fileNumber - 1), fromOffset: last.syncedLength }
       this.append(undefined, {
@@ -360,6 +371,7 @@ export class FileJournal implements Journal {
     }
     this.#sequence++
     this.#flushedSequence = this.#sequence
+    this.#fileSince = time
     return file
   }
 }

@@ -10,8 +10,6 @@ export type LiveSession = {
   /** The file in which `number` was given; in another one it has to be given anew. */
   file: number
   number: number
-  /** Where in that file its first frame begins. */
-  offset: number
   /** Absent for a session whose opening this process has not seen. */
   summary: Mutable<SessionSummary> | undefined
   changed: boolean

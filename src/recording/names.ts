@@ -48,3 +48,13 @@ export function sessionFile(data: string, session: SessionId): string {
   if (!isSessionId(session)) throw new Error('not a session id')
   return join(sessionsDirectory(data), dayOf(session), `${session}.slr`)
 }
+
+/** Where the file of a session is put together, beside its place. */
+export function draftFile(file: string): string {
+  return file.replace(/slr$/, 'part')
+}
+
+/** The log of the gateway, below the data directory. */
+export function logDirectory(data: string): string {
+  return join(data, 'log')
+}

@@ -23,13 +23,13 @@ import {
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { unsyncedFiles } from '../testing/faulty-files.ts'
-import { Cutter } from './cutter.ts'
 import { FILE_HEADER_BYTES, FRAME, FRAME_1 } from './format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { dayOf } from './names.ts'
 import { readJournal, readSession } from './index.ts'
 import { toFormat1 } from '../testing/journal-files.ts'
 import { random, testKeys } from '../testing/recording-keys.ts'
+import { seal } from '../testing/seal.ts'
 
 let directory: string
 let journal: FileJournal
@@ -301,20 +301,12 @@ test('a frame half written when it was seen first, and whole and followed by oth
 
 describe('one session', () => {
   test('is read from the journal while it is open, and from its own file afterwards', async () => {
-    const cutter = new Cutter({
-      directory,
-      keys: testKeys,
-      journal,
-      clock,
-      onFault: (error) => expect.fail(String(error)),
-    })
-    await cutter.start()
     const [a, b] = [fill(20), fill(20)]
     const before = await collect(readSession(directory, testKeys, a))
     expect(before).toHaveLength(41)
     journal.append(a, closeEntry(20))
-    journal.flush()
-    await cutter.catchUp()
+    journal.authenticate()
+    await seal(directory, clock)
     const after = await collect(readSession(directory, testKeys, a))
     expect(after.slice(0, -1)).toEqual(before)
     expect(after.at(-1)?.entry).toEqual(closeEntry(20))
@@ -327,7 +319,6 @@ describe('one session', () => {
       )
       expect(await collect(readSession(directory, testKeys, session, { fromSequence: 1e9 }))).toEqual([])
     }
-    await cutter.stop()
   })
 
   test('begins where it was opened: earlier files are not even opened', async () => {
@@ -344,19 +335,10 @@ describe('one session', () => {
   })
 
   test('a file of its own must be whole', async () => {
-    const cutter = new Cutter({
-      directory,
-      keys: testKeys,
-      journal,
-      clock,
-      onFault: (error) => expect.fail(String(error)),
-    })
-    await cutter.start()
     const session = fill(2)
     journal.append(session, closeEntry(2))
-    journal.flush()
-    await cutter.catchUp()
-    await cutter.stop()
+    journal.authenticate()
+    await seal(directory, clock)
     const path = join(directory, 'sessions', dayOf(session), `${session}.slr`)
     const bytes = readFileSync(path)
     for (let length = 0; length < bytes.length; length += 11) {
@@ -367,9 +349,9 @@ describe('one session', () => {
         expect(error).toMatchObject({ code: expect.stringMatching(/^(invalid|not_found)$/) }),
       )
     }
-    writeFileSync(path, Buffer.concat([bytes, bytes.subarray(FILE_HEADER_BYTES)]))
+    writeFileSync(path, Buffer.concat([bytes, bytes.subarray(bytes.indexOf('SLC2'))]))
     await expect(collect(readSession(directory, testKeys, session))).rejects.toThrow(
-      /the frame is out of order/,
+      /a chunk does not stand in its place/,
     )
   })
 

@@ -9,22 +9,27 @@ import {
   type SessionId,
 } from '../core/index.ts'
 import { type Container, containerOf, KEY_DAMAGED } from './container.ts'
+import { damaged } from './damaged.ts'
 import { decodeEntry } from './frame-parts.ts'
 import { type FileHeader, readFileHeader } from './file-header.ts'
 import { systemFiles } from './file-system.ts'
-import { listIfThere, openIfThere } from './files.ts'
+import { isMissing, listIfThere, openIfThere } from './files.ts'
 import { type FileKind, SEALED_HEADER_BYTES } from './format.ts'
 import {
+  draftFile,
   isSessionId,
   journalDirectory,
   journalFileName,
   journalNumbers,
   openedAt,
   sessionFile,
+  sessionsDirectory,
 } from './names.ts'
 import { bindOf } from './own-frames.ts'
 import { countFrames } from './repair.ts'
 import type { Damage, Frame, Scanner } from './scan.ts'
+import { formatOf, readSealed } from './sealed/session-reader.ts'
+import { entryIn } from './sealed/reader.ts'
 
 /** One entry with where it stands: `sequence` counts the frames of the whole journal, without a gap. */
 export type RecordedEntry = {
@@ -43,6 +48,9 @@ export type ReadOptions = {
   readonly fromSequence?: number
   readonly onTornTail?: (tail: TornTail) => void
 }
+
+/** Files of the journal that are deleted while a session is read, one each time: more is not by chance. */
+const ATTEMPTS_MAX = 100
 
 /** How far the machine's clock may have been set back while a session was open, for skipping files by their time. */
 const CLOCK_DOUBT_MS = 24 * 60 * 60 * 1000
@@ -68,8 +76,8 @@ export async function* readJournal(
 }
 
 /**
- * The entries of one session, from its own file if it has been cut, else from the journal. Throws `not_found`; not for
- * one that has nothing from `fromSequence` on.
+ * The entries of one session: from its own file if that is whole, else from its draft and, behind that, the journal.
+ * Payloads that were removed are empty. Throws `not_found`; not for one that has nothing from `fromSequence` on.
  */
 export async function* readSession(
   directory: string,
@@ -78,22 +86,100 @@ export async function* readSession(
   options: Pick<ReadOptions, 'fromSequence'> = {},
 ): AsyncGenerator<RecordedEntry> {
   if (!isSessionId(session)) throw new GatewayError('not_found', 'There is no such session.')
-  let found = false
+  const from = options.fromSequence ?? 0
+  let last = 0
+  for await (const { sequence, time, entry } of sessionEntries(directory, keys, session)) {
+    last = sequence
+    if (sequence >= from) yield { sequence, time, session, entry }
+  }
+  if (last === 0) throw new GatewayError('not_found', `There is no recording of session ${session}.`)
+}
+
+type PlacedEntry = { readonly sequence: number; readonly time: number; readonly entry: Entry }
+
+async function* sessionEntries(
+  directory: string,
+  keys: RecordingKeys,
+  session: SessionId,
+): AsyncGenerator<PlacedEntry> {
   const path = sessionFile(directory, session)
-  const own = await openIfThere(path)
-  const source =
-    own === undefined ? journalFrames(directory, keys, { session }) : sessionFrames(path, keys, own)
-  for await (const { file, frames } of source) {
-    for (const { frame, session: whose } of frames) {
-      if (whose !== session) continue
-      found = true
-      if (frame.sequence < (options.fromSequence ?? 0)) continue
-      const entry = entryOf(file, frame)
-      if (entry === undefined) continue
-      yield { sequence: frame.sequence, time: frame.time, session, entry }
+  let last = 0
+  for (let attempt = 1; ; attempt++) {
+    // In this order: what the journal lost before it was listed is in the draft by then, or in the whole file.
+    const numbers = journalNumbers(await listIfThere(journalDirectory(directory)))
+    const whole = await formatOf(path)
+    if (whole === 1) {
+      yield* placed(sessionFrames(path, keys, await open(path, 'r')), session, last)
+      return
+    }
+    const own = whole === 2 ? path : draftFile(path)
+    const file = whole === 2 || (await formatOf(own)) === 2 ? await openIfThere(own) : undefined
+    if (file !== undefined) {
+      for await (const frame of readSealed(own, keys, file, whole !== 2)) {
+        const { sequence, time } = frame.part
+        if (sequence <= last) continue
+        last = sequence
+        yield { sequence, time, entry: entryIn(frame) }
+      }
+    }
+    if (whole === 2) return
+    try {
+      for await (const each of placed(journalFrames(directory, keys, { session, numbers }), session, last)) {
+        last = each.sequence
+        yield each
+      }
+      return
+    } catch (error) {
+      // Deleted since it was listed: what was in it is in the draft, or in the whole file, now.
+      if (!isMissing(error) || attempt === ATTEMPTS_MAX) throw error
     }
   }
-  if (!found) throw new GatewayError('not_found', `There is no recording of session ${session}.`)
+}
+
+/** The entries of one session among these frames, those behind `last`. */
+async function* placed(
+  source: AsyncIterable<Batch>,
+  session: SessionId,
+  last: number,
+): AsyncGenerator<PlacedEntry> {
+  for await (const { file, frames } of source) {
+    for (const { frame, session: whose } of frames) {
+      if (whose !== session || frame.sequence <= last) continue
+      const entry = entryOf(file, frame)
+      if (entry !== undefined) yield { sequence: frame.sequence, time: frame.time, entry }
+    }
+  }
+}
+
+/** The header of the oldest file of the journal: what it still holds begins there. Takes no key. */
+export async function oldestHeader(directory: string): Promise<FileHeader | undefined> {
+  const folder = journalDirectory(directory)
+  for (const number of journalNumbers(await listIfThere(folder))) {
+    const path = join(folder, journalFileName(number))
+    const file = await openIfThere(path)
+    if (file === undefined) continue
+    const reading = new FileReading(path, 'journal', undefined, file)
+    try {
+      return await reading.plainHeader()
+    } finally {
+      await reading.close()
+    }
+  }
+  return undefined
+}
+
+/** Every session that has a file or a draft of its own, day by day. */
+export async function* recordedSessions(directory: string): AsyncGenerator<SessionId> {
+  const folder = sessionsDirectory(directory)
+  for (const day of (await listIfThere(folder)).sort()) {
+    if (!/^\d{4}-\d\d-\d\d$/.test(day)) continue
+    const names = (await listIfThere(join(folder, day))).sort()
+    for (const name of names) {
+      const [session = '', suffix = '', ...rest] = name.split('.')
+      if (!isSessionId(session) || rest.length > 0) continue
+      if (suffix === 'slr' || (suffix === 'part' && !names.includes(`${session}.slr`))) yield session
+    }
+  }
 }
 
 /** A frame as it lies in a file, and whose it is. The views in it are valid until the next batch is asked for. */
@@ -101,7 +187,11 @@ export type OwnedFrame = { readonly frame: Frame; readonly session: SessionId | 
 
 type Batch = { readonly file: string; readonly frames: readonly OwnedFrame[] }
 
-type FrameOptions = ReadOptions & { readonly session?: SessionId }
+type FrameOptions = ReadOptions & {
+  readonly session?: SessionId
+  /** The files to begin with, when they were listed already. */
+  readonly numbers?: readonly number[]
+}
 
 /** All frames of the journal in order, checked to be complete: no file and no frame between them is missing. */
 async function* journalFrames(
@@ -110,7 +200,7 @@ async function* journalFrames(
   options: FrameOptions,
 ): AsyncGenerator<Batch> {
   const folder = journalDirectory(directory)
-  let numbers = journalNumbers(await listIfThere(folder))
+  let numbers = options.numbers ?? journalNumbers(await listIfThere(folder))
   let index = await firstNeeded(folder, keys, numbers, options)
   let expected: number | undefined
   // Of the file before: it matters once there is another one, not while that is only begun.
@@ -219,7 +309,7 @@ async function* sessionFrames(path: string, keys: RecordingKeys, file: FileHandl
 export class FileReading {
   readonly path: string
   readonly #kind: FileKind
-  readonly #keys: RecordingKeys
+  readonly #keys: RecordingKeys | undefined
   readonly #file: FileHandle
   readonly #offset: number
   readonly #isWhole: boolean
@@ -232,9 +322,15 @@ export class FileReading {
 
   /**
    * `offset`: where the first frame to read begins, or the block that it is in; 0: where the first of the file does.
-   * Beyond that, sessions named before it stay unknown.
+   * Beyond that, sessions named before it stay unknown. Without `keys` only `plainHeader` can be had.
    */
-  constructor(path: string, kind: FileKind, keys: RecordingKeys, file: FileHandle, offset: number = 0) {
+  constructor(
+    path: string,
+    kind: FileKind,
+    keys: RecordingKeys | undefined,
+    file: FileHandle,
+    offset: number = 0,
+  ) {
     this.path = path
     this.#kind = kind
     this.#keys = keys
@@ -290,6 +386,7 @@ export class FileReading {
   async header(): Promise<FileHeader | undefined> {
     const header = await this.plainHeader()
     if (header === undefined || this.#scanner !== undefined) return header
+    if (this.#keys === undefined) throw new Error('frames cannot be read without keys')
     const container = containerOf(this.#keys, basename(this.path), header)
     if (container === undefined) {
       this.#problem = KEY_DAMAGED
@@ -318,9 +415,9 @@ export class FileReading {
 
   /**
    * Frames from where the last call stopped, until the end or until something is not a whole frame; all at once that
-   * one piece of the file holds.
+   * one piece of the file holds. `isVouchedOnly`: those that have no MAC yet wait for it.
    */
-  async *batches(): AsyncGenerator<readonly OwnedFrame[]> {
+  async *batches(isVouchedOnly = false): AsyncGenerator<readonly OwnedFrame[]> {
     // What was an unfinished frame may have been finished, or cut off and written anew.
     const scanner = this.#scanner?.again()
     if (scanner === undefined) throw new Error('the header has to be read first')
@@ -347,7 +444,7 @@ export class FileReading {
       const { bytesRead } = await this.#file.read(room, 0, room.length, position)
       isEnd = bytesRead === 0
       // What has no MAC is given as well: it is at the end of a file that is being written, or was.
-      if (isEnd) scanner.release()
+      if (isEnd && !isVouchedOnly) scanner.release()
       scanner.filled(bytesRead)
       position += bytesRead
     }
@@ -402,13 +499,6 @@ function entryOf(file: string, frame: Frame): Entry | undefined {
   } catch (error) {
     throw damaged(file, frame.offset, reasonOf(error))
   }
-}
-
-export function damaged(path: string, offset: number, reason: string): GatewayError {
-  const file = basename(path)
-  return new GatewayError('invalid', `The recording is damaged: ${file}, byte ${offset}: ${reason}.`, {
-    facts: { file, offset },
-  })
 }
 
 function reasonOf(error: unknown): string {

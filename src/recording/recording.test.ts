@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -13,9 +13,10 @@ import {
 } from '../testing/entries.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { FaultyFiles, systemError } from '../testing/faulty-files.ts'
+import { checkLog } from '../testing/log-check.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { openRecording, type Recording } from './recording.ts'
-import { random, testKeys } from '../testing/recording-keys.ts'
+import { random, testKeys, testSeeds } from '../testing/recording-keys.ts'
 
 let directory: string
 let recording: Recording
@@ -28,6 +29,7 @@ async function start(): Promise<Recording> {
   return await openRecording({
     directory,
     keys: testKeys,
+    seeds: testSeeds,
     random,
     clock,
     index,
@@ -97,4 +99,40 @@ test('administrative entries are of no session', async () => {
   await expect(collect(recording.read(sessionId()))).rejects.toEqual(
     expect.objectContaining({ code: 'not_found' }),
   )
+})
+
+test('what is written is in the log after a moment, and the gateway says how far that is', async () => {
+  const session = sessionId(clock.now())
+  recording.journal.append(session, openEntry())
+  recording.journal.append(session, closeEntry(0))
+  await recording.settle()
+  const { size, through, vkey, lagFrames, fault } = recording.sealer()
+  expect({ through, lagFrames, fault }).toEqual({
+    through: recording.journal.flushedSequence,
+    lagFrames: 0,
+    fault: undefined,
+  })
+  expect(vkey).toMatch(/^sluice\/[0-9a-f]{8}\+/)
+  expect((await checkLog(directory, testKeys)).size).toBe(size)
+  recording.journal.append(undefined, adminEntry())
+  recording.journal.flush()
+  expect(recording.sealer().lagFrames).toBe(1)
+})
+
+test('a log that cannot be kept is told of, and holds up nothing else', async () => {
+  await recording.stop()
+  rmSync(join(directory, 'log'), { recursive: true })
+  writeFileSync(join(directory, 'log'), 'a file where the directory should be')
+  recording = await start()
+  await expect.poll(() => recording.sealer().fault?.message, { timeout: 20_000 }).toMatch(/EEXIST|ENOTDIR/)
+  expect(faults.length).toBeGreaterThan(0)
+  const session = sessionId(clock.now())
+  recording.journal.append(session, openEntry())
+  recording.journal.sync()
+  expect(await collect(recording.read(session))).toHaveLength(1)
+  expect(recording.sealer()).toMatchObject({ stopped: false, faults: expect.any(Number) })
+  await expect(recording.settle()).rejects.toThrow(/EEXIST|ENOTDIR/)
+  rmSync(join(directory, 'log'))
+  await recording.settle()
+  expect(recording.sealer()).toMatchObject({ fault: undefined, lagFrames: 0 })
 })

@@ -1,16 +1,26 @@
-import type { Clock, RandomBytes, RecordingKeys, SessionId } from '../core/index.ts'
-import { Cutter } from './cutter.ts'
+import type { KeyObject } from 'node:crypto'
+import type { Clock, RandomBytes, RecordingKeys, SessionId, Timer } from '../core/index.ts'
+import { LIMITS } from '../core/index.ts'
 import { type FileSystem, systemFiles } from './file-system.ts'
 import { Indexer } from './indexer.ts'
 import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { type RecordedEntry, readSession } from './reader.ts'
+import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
+import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
+import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
+
+/** What the configuration says of the recording. */
+export type RecordingSettings = LogSettings & { readonly retention: RetentionSettings }
 
 export type RecordingOptions = {
   /** The data directory. */
   readonly directory: string
   /** What its files are encrypted under: the first for new ones, each for reading. */
   readonly keys: RecordingKeys
+  /** Seeds of the keys of the log: the first signs, the others did before. */
+  readonly seeds: readonly [KeyObject, ...KeyObject[]]
+  readonly settings?: RecordingSettings
   readonly clock: Clock
   readonly random: RandomBytes
   readonly index: SessionIndex
@@ -18,6 +28,12 @@ export type RecordingOptions = {
   readonly onFault: (error: unknown) => void
   /** What the journal writes with; the machine's files when absent. */
   readonly files?: FileSystem
+}
+
+export type SealerReport = SealerStatus & {
+  /** Frames that were written and no checkpoint covers, and for how long there have been any. */
+  readonly lagFrames: number
+  readonly lagMs: number
 }
 
 /** Everything a running gateway does with its recording. */
@@ -29,20 +45,37 @@ export type Recording = {
   list(filter: SessionFilter): Promise<readonly SessionSummary[]>
   /** The entries of a session, open or ended, from that sequence number on. Throws `not_found`. */
   read(session: SessionId, fromSequence?: number): AsyncIterable<RecordedEntry>
-  /** Does now what is done in the background: cuts the sessions that have ended, brings the list up to date. */
+  /** How far the sealer is. */
+  sealer(): SealerReport
+  /** Other witnesses, other places for checkpoints, another retention, from now on. */
+  adopt(settings: RecordingSettings): void
+  /** Does now what is done in the background: seals all there is, brings the list up to date. */
   settle(): Promise<void>
   /** Ends the work in the background and closes the journal; sessions must have ended. */
   stop(): Promise<void>
 }
 
-/** Opens the journal, repairs what a crash left, and keeps session files and the list up to date behind it. */
+/** Opens the journal, repairs what a crash left, and keeps log, session files and the list up to date behind it. */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
-  const { directory, keys, clock, random, index, onFault, files = systemFiles } = options
+  const { directory, keys, seeds, clock, random, index, onFault, files = systemFiles } = options
   const journal = openJournal({ directory, keys, clock, random, onFault, files })
-  const cutter = new Cutter({ directory, keys, journal, clock, onFault })
-  const indexer = new Indexer({ directory, keys, journal, index, clock, onFault })
+  const { retention: keep, ...log } = options.settings ?? { ...NO_LOG_SETTINGS, retention: KEEP_ALL }
+  const thread = new SealerThread({ directory, keys, seeds, settings: log, clock, onFault })
+  const indexer = new Indexer({
+    directory,
+    keys,
+    journal,
+    index,
+    clock,
+    onFault,
+    onStored: (sequence) => thread.indexed(sequence),
+  })
   await indexer.start()
-  await cutter.start()
+  thread.start()
+  journal.observe({ authenticated: () => thread.wake() })
+  const retention = new Retention({ directory, journal, index, clock, onFault }, keep)
+  retention.start()
+  const lag = new Lag(journal, thread, clock)
   return {
     journal,
     keyIds: keys.map(({ id }) => id),
@@ -57,14 +90,66 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       }
       return readSession(directory, keys, session, { fromSequence })
     },
+    sealer: () => ({ ...thread.status, ...lag.now() }),
+    adopt({ retention: kept, ...rest }) {
+      thread.adopt(rest)
+      retention.adopt(kept)
+    },
     async settle() {
-      await cutter.catchUp()
+      journal.authenticate()
       await indexer.update()
+      await thread.settle()
     },
     async stop() {
-      await cutter.stop()
+      lag.stop()
+      await retention.stop()
       await indexer.stop()
       journal.close()
+      // What is not sealed by then will be when the gateway starts again: nobody waits for a disk that does not answer.
+      await thread.stop(LIMITS.sealAtStopMs)
     },
+  }
+}
+
+/** How far the sealer is behind, looked at once a second: since when there has been anything it had not covered. */
+class Lag {
+  readonly #journal: FileJournal
+  readonly #thread: SealerThread
+  readonly #clock: Clock
+  /** What had been written when it was looked at, oldest first, until it is covered. */
+  #seen: { readonly sequence: number; readonly at: number }[] = []
+  #timer: Timer
+
+  constructor(journal: FileJournal, thread: SealerThread, clock: Clock) {
+    this.#journal = journal
+    this.#thread = thread
+    this.#clock = clock
+    this.#timer = this.#later()
+  }
+
+  now(): { readonly lagFrames: number; readonly lagMs: number } {
+    const { through } = this.#thread.status
+    const oldest = this.#seen.find(({ sequence }) => sequence > through)
+    return {
+      lagFrames: Math.max(0, this.#journal.flushedSequence - through),
+      lagMs: oldest === undefined ? 0 : Math.max(0, this.#clock.now() - oldest.at),
+    }
+  }
+
+  stop(): void {
+    this.#timer.cancel()
+  }
+
+  #later(): Timer {
+    return this.#clock.after(1_000, () => {
+      const { through } = this.#thread.status
+      const sequence = this.#journal.flushedSequence
+      this.#seen = this.#seen.filter((each) => each.sequence > through)
+      // Of a long time without sealing the beginning and the end are enough.
+      if (this.#seen.length > 100) this.#seen.splice(1, this.#seen.length - 2)
+      if (sequence > (this.#seen.at(-1)?.sequence ?? through))
+        this.#seen.push({ sequence, at: this.#clock.now() })
+      this.#timer = this.#later()
+    })
   }
 }

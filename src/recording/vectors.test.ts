@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { isGatewayError } from '../core/index.ts'
 import { collect } from '../testing/entries.ts'
+import { checkLog } from '../testing/log-check.ts'
 import { damagedVectors, sessions, writeVectors } from '../testing/recording-vectors.ts'
 import { type RecordedEntry, readJournal, readSession } from './reader.ts'
 import { testKeys } from '../testing/recording-keys.ts'
@@ -76,7 +77,11 @@ for (const format of ['format-1', 'format-2']) {
     expect((await collect(readJournal(whole, testKeys))).map(line)).toEqual(expected)
     for (const session of sessions) {
       const own = expected.filter((each) => each.includes(`"session":"${session}"`))
-      expect((await collect(readSession(whole, testKeys, session))).map(line)).toEqual(own)
+      // Two parts that were put together again: the fields may stand in another order.
+      const read = (await collect(readSession(whole, testKeys, session))).map(line)
+      expect(read.map((each): unknown => JSON.parse(each))).toEqual(
+        own.map((each): unknown => JSON.parse(each)),
+      )
     }
   })
 
@@ -94,6 +99,21 @@ for (const format of ['format-1', 'format-2']) {
     })
   }
 }
+
+test('the log of the vectors is that of their session files', async () => {
+  const log = await checkLog(join(format2, 'whole'), testKeys)
+  expect([...log.files.keys()]).toEqual([sessions[0]])
+  expect(log.entries.map(({ kind }) => kind)).toEqual([
+    'frame',
+    'frame',
+    'frame',
+    'frame',
+    'segment',
+    'segment',
+    'through',
+    'file',
+  ])
+})
 
 test('the vectors of damage are made from the whole ones', () => {
   const journal = join(format2, 'whole', 'journal')

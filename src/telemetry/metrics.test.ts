@@ -2,6 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { brand, type Entry, GatewayError, type Journal, type SessionId } from '../core/index.ts'
 import { Metrics, meteredJournal } from './index.ts'
 
+const sealer = {
+  lagFrames: 7,
+  lagMs: 250,
+  size: 11,
+  faults: 1,
+  stopped: true,
+  witnesses: { cosigned: ['a'], failed: ['b', 'c'] },
+}
+
 const SESSION = brand<SessionId>('01JD000000000000000000000A')
 
 function intent(decision: 'allow' | 'hold' | 'deny', masked: readonly string[] = []): Entry {
@@ -18,7 +27,7 @@ function collecting(): Journal & { readonly entries: Entry[] } {
 
 describe('metrics', () => {
   it('count decisions, masks, outcomes and flushes of a journal, and ask for what is now', async () => {
-    const metrics = new Metrics({ sessions: () => 3, heldNow: () => 2 })
+    const metrics = new Metrics({ sessions: () => 3, heldNow: () => 2, sealer: () => sealer })
     const inner = collecting()
     const journal = meteredJournal(inner, metrics)
     journal.append(SESSION, intent('allow', ['pii.email']))
@@ -45,7 +54,7 @@ describe('metrics', () => {
   })
 
   it('lose no write, however many there were since they were last read', async () => {
-    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0 })
+    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0, sealer: () => sealer })
     for (let i = 0; i < 2_500; i++) metrics.flushed(i < 2_400 ? 0.00001 : 2)
     for (let n = 0; n < 2; n++) {
       const text = await metrics.text()
@@ -55,13 +64,13 @@ describe('metrics', () => {
   })
 
   it('show no statement, identity or label', async () => {
-    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0 })
+    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0, sealer: () => sealer })
     meteredJournal(collecting(), metrics).append(SESSION, intent('allow', ['pii.email']))
     expect(await metrics.text()).not.toMatch(/secret_text|pii\.email|01JD/)
   })
 
   it('count writes that failed, and let the failure through', async () => {
-    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0 })
+    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0, sealer: () => sealer })
     const broken: Journal = {
       append: () => {},
       flush: () => {

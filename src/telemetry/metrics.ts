@@ -6,6 +6,19 @@ import { assertNever, COMMAND_CLASSES } from '../core/index.ts'
 export type Gauges = {
   sessions(): number
   heldNow(): number
+  sealer(): SealerFigures
+}
+
+/** How far the log is behind what is written. */
+export type SealerFigures = {
+  readonly lagFrames: number
+  readonly lagMs: number
+  /** Entries of the log. */
+  readonly size: number
+  readonly faults: number
+  /** Whether it has stopped for good. */
+  readonly stopped: boolean
+  readonly witnesses: { readonly cosigned: readonly string[]; readonly failed: readonly string[] }
 }
 
 const DECISIONS = ['allow', 'hold', 'deny'] as const
@@ -60,6 +73,28 @@ export class Metrics {
           this.set(gauges.heldNow())
         },
       }),
+    )
+    const gauge = (name: string, help: string, value: (sealer: SealerFigures) => number): void => {
+      add(
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            this.set(value(gauges.sealer()))
+          },
+        }),
+      )
+    }
+    gauge('sluice_sealer_lag_frames', 'Frames written that no checkpoint covers.', (each) => each.lagFrames)
+    gauge('sluice_sealer_lag_seconds', 'How long there have been any.', (each) => each.lagMs / 1000)
+    gauge('sluice_sealer_stopped', '1: the sealer has stopped over damage.', (each) => (each.stopped ? 1 : 0))
+    gauge('sluice_sealer_faults', 'Faults of the sealer since the start.', (each) => each.faults)
+    gauge('sluice_log_entries', 'Entries of the log that a checkpoint covers.', (each) => each.size)
+    gauge(
+      'sluice_witnesses_failing',
+      'Witnesses that did not cosign when last asked.',
+      (each) => each.witnesses.failed.length,
     )
     const sums = this.#sums
     const total = (name: string, help: string, key: keyof typeof sums): void => {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { type FileSystem, systemFiles } from '../recording/index.ts'
 
 export type FileCall = {
@@ -11,6 +13,11 @@ export type Fault = Error | { readonly short: number } | undefined
 /** An error as the operating system throws it. */
 export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: made by a test`), { code })
+}
+
+/** Where files are that no disk has to be waited for, for tests in which nothing loses power. */
+export function memoryDirectory(): string {
+  return existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 }
 
 /** The machine's files, for tests in which nothing loses power: what the kernel has is enough. */

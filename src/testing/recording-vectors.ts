@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { type Entry, newSessionId, type RandomBytes, type SessionId } from '../core/index.ts'
-import { Cutter, openJournal } from '../recording/index.ts'
+import { DirectoryStorage } from '../evidence/index.ts'
+import { openJournal } from '../recording/index.ts'
+import { logDirectory } from '../recording/names.ts'
 import { adminEntry, closeEntry, intentEntry, openEntry, outcomeEntry } from './entries.ts'
 import { FakeClock } from './fake-clock.ts'
+import { seal } from './seal.ts'
 import {
   BLOCK,
   BLOCK_HEADER_BYTES,
@@ -70,12 +73,13 @@ const steps: readonly (readonly [SessionId | undefined, Entry])[] = [
 ]
 
 /** The same bytes whenever it is made. */
-function seeded(): RandomBytes {
+function seeded(label = 'sluice vectors'): RandomBytes {
   let n = 0
-  return (length) => createHash('sha512').update(`sluice vectors ${n++}`).digest().subarray(0, length)
+  return (length) => createHash('sha512').update(`${label} ${n++}`).digest().subarray(0, length)
 }
 
-/** Writes the data directory of the vectors: two journal files, one session cut, the other stopped by a restart. */
+/** Writes the data directory of the vectors: two journal files, one session sealed, the other stopped by a restart,
+ * and the log as it was before that. */
 export async function writeVectors(into: string): Promise<void> {
   const clock = new FakeClock()
   const random = seeded()
@@ -83,16 +87,18 @@ export async function writeVectors(into: string): Promise<void> {
     throw error
   }
   const journal = openJournal({ directory: into, keys: testKeys, random, clock, onFault })
-  const cutter = new Cutter({ directory: into, keys: testKeys, journal, clock, onFault })
-  await cutter.start()
   for (const [index, [session, entry]] of steps.entries()) {
     // A MAC in between.
     clock.advance(index === 7 ? 1007 : 7)
     journal.append(session, entry)
     journal.flush()
   }
-  await cutter.catchUp()
-  await cutter.stop()
+  journal.authenticate()
+  await seal(into, clock, {
+    random: seeded('sluice session vectors'),
+    name: 'gateway.example/log',
+    storage: await DirectoryStorage.open(logDirectory(into)),
+  })
   journal.close()
   clock.advance(1000)
   openJournal({ directory: into, keys: testKeys, random, clock, onFault }).close()

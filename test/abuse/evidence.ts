@@ -1,6 +1,6 @@
 /** Holds what the server says it ran against what the recording says was allowed (P-04). */
 import type { RecordedEntry } from '../../src/recording/index.ts'
-import { readJournal } from '../../src/recording/index.ts'
+import { wholeRecording } from '../../src/testing/whole-recording.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import type { LoggedStatement } from '../support/postgres.ts'
 
@@ -8,9 +8,7 @@ export async function journalOf({
   dataDirectory,
   recordingKeys,
 }: Pick<TestGateway, 'dataDirectory' | 'recordingKeys'>): Promise<RecordedEntry[]> {
-  const entries: RecordedEntry[] = []
-  for await (const each of readJournal(dataDirectory, recordingKeys)) entries.push(each)
-  return entries
+  return await wholeRecording(dataDirectory, recordingKeys)
 }
 
 /** Sessions of the gateway's own, and the one question it asks at the start of a session on a labelled connection. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { identityKey } from '../../core/index.ts'
+import type { SealerReport } from '../../recording/index.ts'
 import { databasesOf } from '../databases.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
@@ -21,6 +22,18 @@ const status = z.object({
   credentials: z.int(),
   /** Ids of the keys of the recording: the first is for new files, the others are for reading. */
   recordingKeys: z.array(z.string()),
+  /** The log of the recording: what it is signed with, how long it is, and how far it is behind what was written. */
+  log: z.object({
+    key: z.string().optional(),
+    entries: z.int(),
+    through: z.int(),
+    lagFrames: z.int(),
+    lagMs: z.number(),
+    /** The last fault, until it is over; `stopped`: nothing is sealed any more. */
+    fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    stopped: z.boolean(),
+    witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
+  }),
 })
 
 const connections = z.object({
@@ -57,6 +70,27 @@ const identities = z.object({
   ),
   blocked: z.array(z.object({ identity: z.string(), by: z.string(), at: z.int() })),
 })
+
+function logOf(sealer: SealerReport): z.output<typeof status>['log'] {
+  const { vkey, size, through, lagFrames, lagMs, fault, stopped, witnesses } = sealer
+  return {
+    ...(vkey === undefined ? {} : { key: vkey }),
+    entries: size,
+    through,
+    lagFrames,
+    lagMs,
+    ...(fault === undefined
+      ? {}
+      : {
+          fault: {
+            message: fault.message,
+            ...(fault.remedy === undefined ? {} : { remedy: fault.remedy }),
+          },
+        }),
+    stopped,
+    witnesses: { cosigned: [...witnesses.cosigned], failed: [...witnesses.failed] },
+  }
+}
 
 /** What there is, and how it is doing. */
 export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
@@ -99,6 +133,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         approvalsPending: parts.approvals.list({ states: ['pending'] }).length,
         credentials: parts.credentials.list().length,
         recordingKeys: [...parts.recording.keyIds],
+        log: logOf(parts.recording.sealer()),
       }),
     }),
     route({

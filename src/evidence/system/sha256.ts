@@ -7,6 +7,21 @@ import type { Sha256 } from '../tree/hasher.ts'
  */
 export const nodeSha256: Sha256 = (...parts) => {
   const [only] = parts
-  const bytes = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
+  const bytes = parts.length === 1 && only !== undefined ? only : joined(parts)
   return Buffer.from(hash('sha256', bytes, 'binary'), 'binary')
+}
+
+/** What most hashes are of: a commitment, a leaf. */
+const scratch = Buffer.alloc(4096)
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  if (length > scratch.length) return Buffer.concat(parts, length)
+  let at = 0
+  for (const part of parts) {
+    scratch.set(part, at)
+    at += part.length
+  }
+  return scratch.subarray(0, length)
 }

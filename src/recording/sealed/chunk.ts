@@ -1,13 +1,16 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import { crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { LIMITS } from '../../core/index.ts'
 import { getUint64, putUint64 } from '../format.ts'
 
 export const CHUNK_HEADER_BYTES = 40
 const TAG_BYTES = 16
+/** What a recording repeats is found at the first level already. */
+const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } } as const
 const NONCE_BYTES = 12
 /** `SLC2`. */
 const MAGIC = 0x32434c53
+export const CHUNK_MAGIC = Buffer.from('SLC2', 'latin1')
 const AT = {
   magic: 0,
   crc: 4,
@@ -46,8 +49,8 @@ export type ChunkHeader = Omit<Chunk, 'publicBytes' | 'privateBytes'> & {
  */
 export function encodeChunk(chunk: Chunk, key: Uint8Array, about: string): Buffer {
   const { counter, frames, firstSequence, publicBytes, privateBytes } = chunk
-  const open = zstdCompressSync(publicBytes)
-  const packed = zstdCompressSync(privateBytes)
+  const open = zstdCompressSync(publicBytes, FAST)
+  const packed = zstdCompressSync(privateBytes, FAST)
   const bytes = Buffer.alloc(CHUNK_HEADER_BYTES + open.length + packed.length + TAG_BYTES)
   const view = viewOf(bytes)
   view.setUint32(AT.magic, MAGIC, true)

@@ -6,16 +6,18 @@ export type SealedHeader = {
   readonly key: { readonly id: string; readonly wrapped: string }
 }
 
-const MAGIC = 'SLUICER2'
+export const SEALED_FILE_MAGIC = 'SLUICER2'
 /** Magic, checksum, length of what follows. */
 export const SEALED_PREFIX_BYTES = 16
 const HEADER_BYTES_MAX = 4_096
+/** A whole header has at most so many. */
+export const SEALED_HEADER_BYTES_MAX = SEALED_PREFIX_BYTES + HEADER_BYTES_MAX
 
 export function encodeSealedHeader({ session, key }: SealedHeader): Buffer {
   const text = Buffer.from(JSON.stringify({ session, key: { id: key.id, wrapped: key.wrapped } }))
   if (text.length > HEADER_BYTES_MAX) throw new Error('the header of a session file is too long')
   const bytes = Buffer.alloc(SEALED_PREFIX_BYTES + text.length)
-  bytes.write(MAGIC, 'latin1')
+  bytes.write(SEALED_FILE_MAGIC, 'latin1')
   bytes.writeUInt32LE(text.length, 12)
   text.copy(bytes, SEALED_PREFIX_BYTES)
   bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8)
@@ -25,7 +27,8 @@ export function encodeSealedHeader({ session, key }: SealedHeader): Buffer {
 /** How many bytes the whole header has, by its first sixteen. Throws with the reason. */
 export function sealedHeaderBytes(prefix: Buffer): number {
   if (prefix.length < SEALED_PREFIX_BYTES) throw new Error('the file ends inside its header')
-  if (prefix.toString('latin1', 0, 8) !== MAGIC) throw new Error(`the file does not begin with ${MAGIC}`)
+  if (prefix.toString('latin1', 0, 8) !== SEALED_FILE_MAGIC)
+    throw new Error(`the file does not begin with ${SEALED_FILE_MAGIC}`)
   const length = prefix.readUInt32LE(12)
   if (length > HEADER_BYTES_MAX) throw new Error('the header has an impossible length')
   return SEALED_PREFIX_BYTES + length

@@ -9,17 +9,18 @@ const REMOVED = 1
 /** State, three zeros, length. */
 const FIXED_BYTES = 8
 
-/** The bytes of one payload of a private part; undefined: removed, and its salt with it. */
-export function encodePayload(payload: StoredPayload | undefined): Buffer {
-  if (payload === undefined) {
-    const bytes = Buffer.alloc(FIXED_BYTES)
-    bytes.writeUInt8(REMOVED, 0)
-    return bytes
-  }
-  const head = Buffer.alloc(FIXED_BYTES)
-  head.writeUInt8(PRESENT, 0)
-  head.writeUInt32LE(payload.bytes.length, 4)
-  return Buffer.concat([head, payload.salt, payload.bytes])
+/** How many bytes a payload has in a private part; undefined: removed, and its salt with it. */
+export function payloadBytes(payload: StoredPayload | undefined): number {
+  return payload === undefined ? FIXED_BYTES : FIXED_BYTES + SALT_BYTES + payload.bytes.length
+}
+
+/** Puts a payload at `at`, where there is room for it. */
+export function putPayload(into: Buffer, at: number, payload: StoredPayload | undefined): void {
+  into.writeUInt32LE(payload === undefined ? REMOVED : PRESENT, at)
+  into.writeUInt32LE(payload?.bytes.length ?? 0, at + 4)
+  if (payload === undefined) return
+  into.set(payload.salt, at + FIXED_BYTES)
+  into.set(payload.bytes, at + FIXED_BYTES + SALT_BYTES)
 }
 
 /** Gives the payloads of a private part one after the other. Throws with the reason when there is no further one. */

@@ -1,7 +1,14 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Entry } from '../../core/index.ts'
-import { damaged } from '../reader.ts'
-import { CHUNK_HEADER_BYTES, openPrivate, openPublic, readChunkHeader, storedBytes } from './chunk.ts'
+import { damaged } from '../damaged.ts'
+import {
+  CHUNK_HEADER_BYTES,
+  CHUNK_MAGIC,
+  openPrivate,
+  openPublic,
+  readChunkHeader,
+  storedBytes,
+} from './chunk.ts'
 import {
   decodeSealedHeader,
   SEALED_PREFIX_BYTES,
@@ -81,6 +88,19 @@ export class SealedReader {
         yield frame
       }
       this.#offset = offset + bytes.length
+    }
+  }
+
+  /**
+   * Of a draft, after `frames` found something wrong with a chunk: whether it is the last that was begun, which a crash, or
+   * a writer that is at work, leaves unfinished. Behind damage there are further chunks.
+   */
+  async isTorn(): Promise<boolean> {
+    const piece = Buffer.allocUnsafe(64 * 1024)
+    for (let at = this.#offset + 1; ; at += piece.length - CHUNK_MAGIC.length + 1) {
+      const { bytesRead } = await this.#file.read(piece, 0, piece.length, at)
+      if (piece.subarray(0, bytesRead).includes(CHUNK_MAGIC)) return false
+      if (bytesRead < piece.length) return true
     }
   }
 

@@ -2,7 +2,7 @@ import type { Entry } from '../../core/index.ts'
 import { encodeChunk } from './chunk.ts'
 import { encodeSealedHeader, type SealedHeader } from './file-header.ts'
 import { splitEntry } from './payloads.ts'
-import { encodePayload, type StoredPayload } from './private-part.ts'
+import { payloadBytes, putPayload, type StoredPayload } from './private-part.ts'
 import { commitmentOf, encodePublicPart, type Sha256 } from './public-part.ts'
 
 /** A frame for a sealed file: an entry in its place in the recording. */
@@ -28,13 +28,17 @@ export class SealedWriter {
   readonly #parts: SealedWriterParts
   #counter = 0
   #first = 0
-  #public: Buffer[] = []
-  #private: Buffer[] = []
+  readonly #public = new Gathered()
+  readonly #private = new Gathered()
   #frames = 0
-  #bytes = 0
 
   constructor(parts: SealedWriterParts) {
     this.#parts = parts
+  }
+
+  /** Bytes that were added and not given as a chunk yet. */
+  get waiting(): number {
+    return this.#public.length + this.#private.length
   }
 
   begin(): Buffer {
@@ -67,17 +71,17 @@ export class SealedWriter {
     payloads: readonly (StoredPayload | undefined)[],
   ): Buffer | undefined {
     if (this.#frames === 0) this.#first = sequence
-    const length = Buffer.alloc(4)
-    length.writeUInt32LE(part.length)
-    this.#public.push(length, part)
-    this.#bytes += length.length + part.length
+    const open = this.#public.room(4 + part.length)
+    open.writeUInt32LE(part.length, this.#public.length)
+    open.set(part, this.#public.length + 4)
+    this.#public.length += 4 + part.length
     for (const each of payloads) {
-      const bytes = encodePayload(each)
-      this.#private.push(bytes)
-      this.#bytes += bytes.length
+      const size = payloadBytes(each)
+      putPayload(this.#private.room(size), this.#private.length, each)
+      this.#private.length += size
     }
     this.#frames++
-    return this.#bytes < CHUNK_BYTES ? undefined : this.finish()
+    return this.waiting < CHUNK_BYTES ? undefined : this.finish()
   }
 
   /** What has not been given yet. */
@@ -88,13 +92,43 @@ export class SealedWriter {
       counter: this.#counter++,
       frames: this.#frames,
       firstSequence: this.#first,
-      publicBytes: Buffer.concat(this.#public),
-      privateBytes: Buffer.concat(this.#private),
+      publicBytes: this.#public.bytes,
+      privateBytes: this.#private.bytes,
     }
-    this.#public = []
-    this.#private = []
+    const bytes = encodeChunk(chunk, key, header.session)
+    this.#public.clear()
+    this.#private.clear()
     this.#frames = 0
-    this.#bytes = 0
-    return encodeChunk(chunk, key, header.session)
+    return bytes
+  }
+}
+
+const FIRST_BYTES = 1024
+/** What the memory of a part is brought back to after a chunk: open sessions are many, and most of them idle. */
+const RESTING_BYTES = 16 * 1024
+
+/** Bytes one behind the other, in memory that is used again. */
+class Gathered {
+  #bytes = Buffer.alloc(0)
+  length = 0
+
+  /** The memory, with room for so many more behind `length`. */
+  room(bytes: number): Buffer {
+    const needed = this.length + bytes
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length, FIRST_BYTES))
+      this.#bytes.copy(grown, 0, 0, this.length)
+      this.#bytes = grown
+    }
+    return this.#bytes
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.length)
+  }
+
+  clear(): void {
+    this.length = 0
+    if (this.#bytes.length > RESTING_BYTES) this.#bytes = Buffer.alloc(0)
   }
 }

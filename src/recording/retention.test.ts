@@ -1,0 +1,137 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { SessionId } from '../core/index.ts'
+import { closeEntry, collect, openEntry, outcomeEntry, sessionId } from '../testing/entries.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
+import { memoryDirectory, unsyncedFiles } from '../testing/faulty-files.ts'
+import { MemorySessionIndex } from '../testing/memory-session-index.ts'
+import { random, testKeys } from '../testing/recording-keys.ts'
+import { seal } from '../testing/seal.ts'
+import { catchUpIndex } from './indexer.ts'
+import { type FileJournal, openJournal } from './journal.ts'
+import { sessionFile } from './names.ts'
+import { readJournal } from './reader.ts'
+import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
+
+const DAY = 24 * 60 * 60 * 1000
+let directory: string
+let clock: FakeClock
+let index: MemorySessionIndex
+let journal: FileJournal
+
+beforeEach(() => {
+  directory = mkdtempSync(join(memoryDirectory(), 'sluice-retention-'))
+  clock = new FakeClock()
+  index = new MemorySessionIndex()
+  journal = start()
+})
+afterEach(() => {
+  journal.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+function start(): FileJournal {
+  const onFault = (error: unknown): void => expect.fail(String(error))
+  return openJournal({ directory, keys: testKeys, random, clock, files: unsyncedFiles, onFault })
+}
+
+/** A session that has ended, with so many bytes of result that no compression makes less. */
+function session(bytes = 10, open: Parameters<typeof openEntry>[0] = {}): SessionId {
+  const id = sessionId(clock.now())
+  journal.append(id, openEntry(open))
+  journal.append(id, outcomeEntry(1, {}, random(bytes)))
+  journal.append(id, closeEntry(1))
+  journal.flush()
+  return id
+}
+
+/** Seals all there is; a restart of the journal leaves only its newest file behind. */
+async function sealed(): Promise<void> {
+  journal.close()
+  journal = start()
+  await catchUpIndex(directory, testKeys, index)
+  await seal(directory, clock, { indexed: () => Number.MAX_SAFE_INTEGER })
+}
+
+function retention(settings: Partial<RetentionSettings>): Retention {
+  const onFault = (error: unknown): void => expect.fail(String(error))
+  return new Retention({ directory, journal, index, clock, onFault }, { ...KEEP_ALL, ...settings })
+}
+
+const kept = (...ids: SessionId[]): boolean[] => ids.map((id) => existsSync(sessionFile(directory, id)))
+
+test('what is old enough is deleted, and each deletion is recorded', async () => {
+  const first = session()
+  clock.advance(2 * DAY)
+  const second = session()
+  clock.advance(2 * DAY)
+  await sealed()
+  expect(await retention({ afterMs: 3 * DAY }).run()).toBe(1)
+  expect(kept(first, second)).toEqual([false, true])
+  const entries = (await collect(readJournal(directory, testKeys))).map(({ entry }) => entry.head)
+  expect(entries).toContainEqual({
+    action: 'recording.deleted',
+    by: 'retention',
+    target: first,
+    details: { because: 'age', bytes: expect.any(Number) },
+  })
+  expect(await retention({ afterMs: 3 * DAY }).run()).toBe(0)
+})
+
+test('beyond the size the oldest go', async () => {
+  const ids: SessionId[] = []
+  for (let n = 0; n < 4; n++) {
+    ids.push(session(400_000))
+    clock.advance(DAY)
+  }
+  await sealed()
+  expect(await retention({ bytesMax: 1_000_000 }).run()).toBe(2)
+  expect(kept(...ids)).toEqual([false, false, true, true])
+})
+
+test('what is held stays, and so does everything without a rule', async () => {
+  const [a, b, c, d] = [
+    session(),
+    session(10, { connection: 'payments' }),
+    session(10, { chain: [{ kind: 'person', name: 'eve', issuer: 'local', groups: [] }] }),
+    session(),
+  ]
+  clock.advance(9 * DAY)
+  await sealed()
+  expect(await retention({}).run()).toBe(0)
+  const hold = { sessions: [a], connections: ['payments'], identities: ['person:eve'] }
+  expect(await retention({ afterMs: DAY, bytesMax: 1, hold }).run()).toBe(1)
+  expect(kept(a, b, c, d)).toEqual([true, true, true, false])
+})
+
+test('what the journal still holds, or has not ended, waits', async () => {
+  const ended = session()
+  const open = sessionId(clock.now())
+  journal.append(open, openEntry())
+  journal.flush()
+  clock.advance(9 * DAY)
+  await catchUpIndex(directory, testKeys, index)
+  await seal(directory, clock)
+  expect(kept(ended)).toEqual([true])
+  expect(await retention({ afterMs: DAY }).run()).toBe(0)
+})
+
+test('nothing is deleted that cannot be recorded', async () => {
+  const first = session()
+  clock.advance(9 * DAY)
+  await sealed()
+  journal.close()
+  await expect(retention({ afterMs: DAY }).run()).rejects.toEqual(
+    expect.objectContaining({ code: 'recording_unavailable' }),
+  )
+  expect(kept(first)).toEqual([true])
+})
+
+test('a journal file does not grow older than a day, so that its sessions can be deleted', async () => {
+  session()
+  const before = journal.fileNumber
+  clock.advance(DAY + 1)
+  session()
+  expect(journal.fileNumber).toBe(before + 1)
+})

@@ -1,0 +1,170 @@
+import { rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Clock, Journal, SessionId, Timer } from '../core/index.ts'
+import { isMissing, syncDirectory } from './files.ts'
+import type { SessionIndex, SessionSummary } from './index-port.ts'
+import { dayOf, sessionFile } from './names.ts'
+import { oldestHeader, recordedSessions } from './reader.ts'
+
+/** How long recordings are kept; without `afterMs` and `bytesMax` for good. */
+export type RetentionSettings = {
+  /** Since the session ended. */
+  readonly afterMs: number | undefined
+  /** All session files together: beyond it the oldest go. */
+  readonly bytesMax: number | undefined
+  /** Never deleted, whatever the rest says. */
+  readonly hold: {
+    readonly sessions: readonly string[]
+    /** Identity keys, anywhere in the chain. */
+    readonly identities: readonly string[]
+    readonly connections: readonly string[]
+  }
+}
+
+export const KEEP_ALL: RetentionSettings = {
+  afterMs: undefined,
+  bytesMax: undefined,
+  hold: { sessions: [], identities: [], connections: [] },
+}
+
+export type RetentionOptions = {
+  /** The data directory. */
+  readonly directory: string
+  readonly journal: Journal
+  readonly index: SessionIndex
+  readonly clock: Clock
+  readonly onFault: (error: unknown) => void
+}
+
+const FIRST_RUN_MS = 60_000
+const INTERVAL_MS = 60 * 60 * 1000
+/** Deleted behind one sync of the journal. */
+const BATCH = 100
+
+type Due = { readonly session: SessionId; readonly because: 'age' | 'size'; readonly bytes: number }
+
+/**
+ * Deletes the files of sessions that are kept no longer, oldest first, and says so in the recording before each. What
+ * nobody knows enough of to decide (a session that is not in the list, or has not ended) stays; so does what is still
+ * in the journal as well, until that has gone.
+ */
+export class Retention {
+  readonly #options: RetentionOptions
+  #settings: RetentionSettings
+  #timer: Timer | undefined
+  #running: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(options: RetentionOptions, settings: RetentionSettings) {
+    this.#options = options
+    this.#settings = settings
+  }
+
+  start(): void {
+    this.#later(FIRST_RUN_MS)
+  }
+
+  adopt(settings: RetentionSettings): void {
+    this.#settings = settings
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#running
+  }
+
+  /** Deletes what is due now; tells how many. Throws `recording_unavailable` where that cannot be recorded. */
+  async run(): Promise<number> {
+    const settings = this.#settings
+    if (settings.afterMs === undefined && settings.bytesMax === undefined) return 0
+    let deleted = 0
+    let batch: Due[] = []
+    for await (const each of this.#due(settings)) {
+      batch.push(each)
+      if (batch.length < BATCH) continue
+      deleted += await this.#delete(batch)
+      batch = []
+    }
+    return deleted + (await this.#delete(batch))
+  }
+
+  #later(ms: number): void {
+    if (this.#stopped) return
+    this.#timer = this.#options.clock.after(ms, () => {
+      this.#running = this.run().then(
+        () => this.#later(INTERVAL_MS),
+        (error: unknown) => {
+          this.#options.onFault(error)
+          this.#later(INTERVAL_MS)
+        },
+      )
+    })
+  }
+
+  async *#due({ afterMs, bytesMax, hold }: RetentionSettings): AsyncGenerator<Due> {
+    const { directory, index, clock } = this.#options
+    const begun = (await oldestHeader(directory))?.time
+    let excess = bytesMax === undefined ? 0 : (await this.#bytesOfAll()) - bytesMax
+    const oldEnough = afterMs === undefined ? Number.NEGATIVE_INFINITY : clock.now() - afterMs
+    const lastDay = new Date(Math.max(oldEnough, 0)).toISOString().slice(0, 10)
+    for await (const session of recordedSessions(directory)) {
+      if (this.#stopped) return
+      // Opened later, and so ended later.
+      if (excess <= 0 && dayOf(session) > lastDay) return
+      const bytes = await bytesOf(sessionFile(directory, session))
+      const summary = bytes === undefined ? undefined : await index.get(session)
+      const closedAt = summary?.closedAt
+      if (bytes === undefined || summary === undefined || closedAt === undefined) continue
+      if (begun === undefined || closedAt >= begun || isHeld(summary, hold)) continue
+      if (closedAt < oldEnough) yield { session, because: 'age', bytes }
+      else if (excess > 0) yield { session, because: 'size', bytes }
+      else continue
+      excess -= bytes
+    }
+  }
+
+  async #delete(due: readonly Due[]): Promise<number> {
+    if (due.length === 0) return 0
+    const { directory, journal } = this.#options
+    for (const { session, because, bytes } of due) {
+      const details = { because, bytes }
+      const head = { action: 'recording.deleted', by: 'retention', target: session, details }
+      journal.append(undefined, { kind: 'admin', head })
+    }
+    journal.sync()
+    const directories = new Set<string>()
+    for (const { session } of due) {
+      const path = sessionFile(directory, session)
+      await rm(path, { force: true })
+      directories.add(dirname(path))
+    }
+    for (const each of directories) await syncDirectory(each)
+    return due.length
+  }
+
+  async #bytesOfAll(): Promise<number> {
+    const { directory } = this.#options
+    let bytes = 0
+    for await (const session of recordedSessions(directory))
+      bytes += (await bytesOf(sessionFile(directory, session))) ?? 0
+    return bytes
+  }
+}
+
+function isHeld(summary: SessionSummary, hold: RetentionSettings['hold']): boolean {
+  return (
+    hold.sessions.includes(summary.session) ||
+    hold.connections.includes(summary.connection) ||
+    summary.chain.some((identity) => hold.identities.includes(identity))
+  )
+}
+
+async function bytesOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,20 @@
+import type { RecordingKeys, SessionId } from '../core/index.ts'
+import { type RecordedEntry, readJournal, readSession } from '../recording/index.ts'
+import { recordedSessions } from '../recording/reader.ts'
+
+/**
+ * Every entry of every session of a data directory, wherever it lies, and the administrative ones that the journal still
+ * holds, in order. All of it in memory.
+ */
+export async function wholeRecording(directory: string, keys: RecordingKeys): Promise<RecordedEntry[]> {
+  const entries: RecordedEntry[] = []
+  const sessions = new Set<SessionId>()
+  for await (const each of readJournal(directory, keys)) {
+    if (each.session === undefined) entries.push(each)
+    else sessions.add(each.session)
+  }
+  for await (const session of recordedSessions(directory)) sessions.add(session)
+  for (const session of sessions)
+    for await (const each of readSession(directory, keys, session)) entries.push(each)
+  return entries.sort((a, b) => a.sequence - b.sequence)
+}
