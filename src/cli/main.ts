@@ -6,6 +6,7 @@ import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { isGatewayError } from '../core/index.ts'
 import { addApprovalCommands } from './approvals.ts'
+import { addAuditCommands } from './audit/index.ts'
 import { addConfigCommands } from './config.ts'
 import { DEFAULT_DATA, UsageError } from './context.ts'
 import { addCredentialCommands } from './credentials.ts'
@@ -43,6 +44,7 @@ const COMMANDS = [
   addConfigCommands,
   addPolicyCommands,
   addDoctorCommand,
+  addAuditCommands,
   addWitnessCommands,
 ] as const
 

@@ -14,6 +14,11 @@ const LAYERS: readonly Row[] = [
   { folder: 'masking', may: ['core'] },
   { folder: 'recording', may: ['core', 'evidence'] },
   { folder: 'evidence', may: ['core'] },
+  {
+    folder: 'audit',
+    may: ['core', 'evidence', 'recording'],
+    note: '`recording` only to open payloads with keys',
+  },
   { folder: 'telemetry', may: ['core'] },
   {
     folder: 'config',
@@ -54,12 +59,14 @@ const LAYERS: readonly Row[] = [
       'sql',
       'recording',
       'evidence',
+      'audit',
       'sample',
       'api/client.ts',
       'main.ts',
       'composition/configuration.ts',
+      'composition/audit-keys.ts',
     ],
-    note: '`main.ts` only to start it; `configuration.ts` to check one offline',
+    note: '`main.ts` only to start it; `configuration.ts` to check one offline; `audit-keys.ts` to read a recording offline',
   },
   { folder: 'sample', may: ['core'], note: 'the database and the API that `npm start` brings' },
   { folder: 'composition', may: ['*'], note: 'parts of `main.ts`' },
@@ -93,6 +100,8 @@ export const PURE = [
   'evidence/note',
   'evidence/log',
   'evidence/witness',
+  'audit/check',
+  'audit/proof',
 ] as const
 
 /** What a pure folder needs all the same. An exception that nothing uses any more is an error too. */

@@ -1,0 +1,32 @@
+import { GatewayError } from '../../core/index.ts'
+import type { LogSource } from '../../evidence/log/reader.ts'
+import { StreamReader } from './bytes.ts'
+import type { AuditSource } from './ports.ts'
+
+/** Where the log lies below the data directory. */
+export const LOG_PREFIX = 'log/'
+
+/** The pieces of the log as `LogReader` asks for them. */
+export function logSource(source: AuditSource): LogSource {
+  return { read: (path, bytesMax) => readWhole(source, `${LOG_PREFIX}${path}`, bytesMax) }
+}
+
+/** A whole file; undefined where there is none. Throws `limit_exceeded` where it has more bytes than it may. */
+export async function readWhole(
+  source: AuditSource,
+  path: string,
+  bytesMax: number,
+): Promise<Uint8Array | undefined> {
+  const stream = await source.read(path)
+  if (stream === undefined) return undefined
+  const reader = new StreamReader(stream)
+  try {
+    const bytes = await reader.take(bytesMax + 1)
+    if (bytes.length <= bytesMax) return bytes
+  } finally {
+    await reader.close()
+  }
+  throw new GatewayError('limit_exceeded', `${path} has more than the ${bytesMax} bytes that it may have.`, {
+    remedy: 'It is damaged, or not what its name says: bring it back from a copy.',
+  })
+}

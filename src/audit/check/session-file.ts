@@ -1,0 +1,201 @@
+import { type Hash, sameBytes } from '../../evidence/tree/hasher.ts'
+import { type LoggedFrame, sessionPath } from './entry.ts'
+import type { Failure, FailureCode, Failures } from './failures.ts'
+import { FrameCursor } from './frames.ts'
+import { KIND } from './part.ts'
+import type { AuditSource, PayloadFinding, PayloadOpener, Primitives } from './ports.ts'
+import { Damage, SealedFile } from './sealed-file.ts'
+import { SegmentTree } from './segment-tree.ts'
+
+/** A run of frames of one session whose root is in the log. `entry`: the number of the entry that says so. */
+export type Segment = {
+  readonly entry: number
+  readonly first: number
+  readonly last: number
+  readonly frames: number
+  readonly root: Hash
+}
+
+/** What the log says of the file of a session. */
+export type ExpectedFile = {
+  readonly session: string
+  readonly segments: readonly Segment[]
+  readonly open: LoggedFrame | undefined
+  readonly close: LoggedFrame | undefined
+}
+
+/** `more`: everything is as it should be, and then there are frames, from `sequence` on, that no segment has yet. */
+export type FileOutcome =
+  | { readonly state: 'missing' | 'failed' }
+  | { readonly state: 'proved'; readonly locked: boolean; readonly removed: readonly PayloadFinding[] }
+  | { readonly state: 'more'; readonly sequence: number }
+
+export type SessionFileParts = {
+  readonly source: AuditSource
+  readonly primitives: Primitives
+  readonly failures: Failures
+  readonly payloads: PayloadOpener | undefined
+  readonly onBytes: (count: number) => void
+}
+
+/** Holds a sealed session file against its segments, and with keys its payloads against their commitments. */
+export async function checkSessionFile(
+  parts: SessionFileParts,
+  expected: ExpectedFile,
+): Promise<FileOutcome> {
+  const path = sessionPath(expected.session)
+  const stream = await parts.source.read(path)
+  if (stream === undefined) return { state: 'missing' }
+  const check = new FileCheck(parts, expected, path)
+  const file = new SealedFile(counted(stream, parts.onBytes), parts.primitives)
+  try {
+    return await check.run(file)
+  } catch (error) {
+    if (!(error instanceof Damage)) throw error
+    check.fail('damaged', error.message, { offset: error.offset })
+    return { state: 'failed' }
+  } finally {
+    await file.close()
+  }
+}
+
+class FileCheck {
+  readonly #parts: SessionFileParts
+  readonly #expected: ExpectedFile
+  readonly #path: string
+  readonly #removed: PayloadFinding[] = []
+  #failed = false
+  /** Of the segment that is being read. */
+  #at = 0
+  #count = 0
+  readonly #tree: SegmentTree
+  #last = -1
+
+  constructor(parts: SessionFileParts, expected: ExpectedFile, path: string) {
+    this.#parts = parts
+    this.#expected = expected
+    this.#path = path
+    this.#tree = new SegmentTree(parts.primitives)
+  }
+
+  fail(code: FailureCode, why: string, place: Pick<Failure, 'entry' | 'sequence' | 'offset'>): void {
+    this.#failed = true
+    this.#parts.failures.add({ code, path: this.#path, session: this.#expected.session, why, ...place })
+  }
+
+  async run(file: SealedFile): Promise<FileOutcome> {
+    const { segments } = this.#expected
+    const header = await file.header()
+    if (header.session !== this.#expected.session) {
+      this.fail('foreign', 'the file is that of another session', { offset: 0 })
+      return { state: 'failed' }
+    }
+    const opener = this.#opener(header)
+    for (;;) {
+      const chunk = await file.chunk()
+      if (chunk === undefined) break
+      const frame = new FrameCursor(chunk)
+      while (frame.next()) {
+        const segment = segments[this.#at]
+        if (segment === undefined) {
+          if (this.#failed) return { state: 'failed' }
+          return { state: 'more', sequence: frame.sequence }
+        }
+        if (!this.#take(frame, segment)) return { state: 'failed' }
+      }
+      if (opener !== undefined) this.#look(() => opener(chunk), chunk.offset)
+    }
+    const unfinished = segments[this.#at]
+    if (unfinished !== undefined) {
+      const { entry, first, last } = unfinished
+      this.fail('frames', `the file ends before the frames ${first} to ${last} are whole`, {
+        entry,
+        sequence: first,
+      })
+    }
+    if (this.#failed) return { state: 'failed' }
+    return { state: 'proved', locked: opener === undefined, removed: this.#removed }
+  }
+
+  /** False where what follows cannot be told apart any more. */
+  #take(frame: FrameCursor, segment: Segment): boolean {
+    const { entry, first, last, frames, root } = segment
+    const { sequence } = frame
+    if (sequence <= this.#last || sequence > last || (this.#count === 0 && sequence !== first)) {
+      this.fail('frames', `the frames ${first} to ${last} are not those that the log has`, {
+        entry,
+        sequence,
+      })
+      return false
+    }
+    this.#boundary(frame, this.#last === -1)
+    this.#last = sequence
+    this.#tree.append(frame.leafInput())
+    this.#count += 1
+    if (this.#count < frames) return true
+    if (sequence !== last || !sameBytes(this.#tree.root(), root)) {
+      this.fail('frames', `a frame from ${first} to ${last} is not the one that the log has`, {
+        entry,
+        sequence: first,
+      })
+      if (sequence !== last) return false
+    }
+    this.#at += 1
+    this.#count = 0
+    this.#tree.clear()
+    return true
+  }
+
+  /** Open and close are in the log themselves, to be seen without the file. */
+  #boundary(frame: FrameCursor, isFirst: boolean): void {
+    const { sequence, kind } = frame
+    if (isFirst && kind !== KIND.open)
+      this.fail('frames', 'the file does not begin with an open', { sequence })
+    if (kind !== KIND.open && kind !== KIND.close) return
+    const logged = kind === KIND.open ? this.#expected.open : this.#expected.close
+    const { sha256 } = this.#parts.primitives
+    const isSame =
+      logged !== undefined &&
+      ('part' in logged
+        ? sameBytes(logged.part, frame.part())
+        : sameBytes(logged.digest, sha256(frame.part())))
+    if (!isSame) this.fail('frames', 'an open or a close is not the one that the log has', { sequence })
+  }
+
+  #opener(header: Parameters<PayloadOpener>[0]): ReturnType<PayloadOpener> {
+    try {
+      return this.#parts.payloads?.(header)
+    } catch (error) {
+      this.fail('payload', messageOf(error), { offset: 0 })
+      return undefined
+    }
+  }
+
+  #look(work: () => readonly PayloadFinding[], offset: number): void {
+    try {
+      for (const finding of work()) {
+        if (finding.state === 'removed') this.#removed.push(finding)
+        else
+          this.fail('payload', `${finding.payload} is not what was committed to`, {
+            sequence: finding.sequence,
+          })
+      }
+    } catch (error) {
+      this.fail('payload', messageOf(error), { offset })
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'payloads cannot be read'
+}
+
+async function* counted(
+  stream: AsyncIterable<Uint8Array>,
+  onBytes: (count: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const bytes of stream) {
+    onBytes(bytes.length)
+    yield bytes
+  }
+}

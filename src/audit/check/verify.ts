@@ -1,0 +1,318 @@
+import type { VerifierKey } from '../../evidence/note/keys.ts'
+import type { Verified } from '../../evidence/note/note.ts'
+import { treeHasher } from '../../evidence/tree/hasher.ts'
+import { Claims } from './claims.ts'
+import { isSessionId, openedAt, readEntry, sessionPath } from './entry.ts'
+import { type Failure, Failures } from './failures.ts'
+import { Ledger, placeOfPayload, type SessionAccount, type Through } from './ledger.ts'
+import { logSource } from './pieces.ts'
+import type { AuditSource, PayloadOpener, Primitives } from './ports.ts'
+import { checkSessionFile, type FileOutcome } from './session-file.ts'
+import { TreeCheck } from './tree.ts'
+
+export type VerifyOptions = {
+  readonly source: AuditSource
+  readonly primitives: Primitives
+  /** Public keys of the log: the only thing that is believed from the start. */
+  readonly keys: readonly VerifierKey[]
+  readonly witnesses?: readonly VerifierKey[]
+  /** How many of the witnesses must have cosigned; all of them when left out. */
+  readonly witnessesNeeded?: number
+  /** A signed checkpoint from earlier: the log must begin with it, and files that it covers are not read again. */
+  readonly since?: Uint8Array
+  /** Only this session. */
+  readonly session?: string
+  readonly payloads?: PayloadOpener
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export type Progress = {
+  readonly entries: number
+  readonly of: number
+  readonly files: number
+  readonly bytes: number
+}
+
+/**
+ * What is known of a session. `proved`: its file is there and has just the frames that the log has. `committed`: the log
+ * has its frames, its file is not sealed yet. `earlier`: covered by the checkpoint that was given. `deleted`: the log says
+ * who took the file away. Its frames are those from `first` to `last`.
+ */
+export type SessionVerdict = {
+  readonly session: string
+  readonly state: 'proved' | 'committed' | 'earlier' | 'deleted' | 'failed'
+  readonly frames: number
+  readonly first?: number
+  readonly last?: number
+}
+
+export type Verdict = {
+  /** Everything that was asked for is proved, as far as `log.covered` goes. False without a failure: it is not sealed yet. */
+  readonly proved: boolean
+  readonly log:
+    | {
+        readonly origin: string
+        readonly size: number
+        /** Entries that are proved: up to here the witnesses asked for have cosigned, or the log has signed. */
+        readonly covered: number
+        readonly root: Uint8Array
+        readonly keys: readonly VerifierKey[]
+        readonly witnesses: readonly Verified[]
+      }
+    | undefined
+  /** All frames of the journal up to here are in the log; what came later is unproven. */
+  readonly through: Through | undefined
+  readonly sessions: readonly SessionVerdict[]
+  /** Administrative entries. */
+  readonly admin: number
+  /** Sealed files that were read, their bytes, and how many of them no key was at hand for. */
+  readonly files: { readonly read: number; readonly bytes: number; readonly locked: number }
+  /** Sealed files of sessions that the log does not name yet. */
+  readonly unproven: readonly string[]
+  /** The first ones: those of the log, then those of files. */
+  readonly failures: readonly Failure[]
+  readonly failureCount: number
+}
+
+/** A session has its id before its first entry is in the journal: a login may lie between. */
+const OPENING_MS = 60_000
+
+/** Files that are read at once: one is hashed while others are on their way. */
+const FILES_AT_ONCE = 4
+
+/** Verifies a recording from the keys up. Says what is proved, or where it fails; throws only what reading throws. */
+export async function verifyRecording(options: VerifyOptions): Promise<Verdict> {
+  return new Verification(options).run()
+}
+
+class Verification {
+  readonly #options: VerifyOptions
+  readonly #failures = new Failures()
+  readonly #hasher
+  readonly #states = new Map<string, SessionVerdict['state']>()
+  /** Sessions whose file the log has named. */
+  readonly #seen = new Set<string>()
+  /** To be looked at again with all that the log says of them. */
+  readonly #again = new Set<string>()
+  readonly #removed: { readonly session: string; readonly sequence: number; readonly payload: string }[] = []
+  readonly #files = { read: 0, bytes: 0, locked: 0 }
+  #sinceSize = 0
+  #covered = 0
+  #entries = 0
+
+  constructor(options: VerifyOptions) {
+    this.#options = options
+    this.#hasher = treeHasher(options.primitives.sha256)
+  }
+
+  async run(): Promise<Verdict> {
+    const { source, primitives, keys, session, since } = this.#options
+    const log = logSource(source)
+    const parts = { source, log, primitives, hasher: this.#hasher, failures: this.#failures }
+    const claims = await Claims.read(parts, since)
+    if (claims === undefined) return this.#verdict(undefined, undefined)
+    const { path, checkpoint } = claims.head
+    if (!(await claims.isSignedByAny(keys))) {
+      this.#failures.add({ code: 'signature', path, why: 'no key that was given has signed it' })
+      return this.#verdict(undefined, undefined)
+    }
+    const { witnesses = [] } = this.#options
+    const needed = this.#options.witnessesNeeded ?? witnesses.length
+    const witnessed = witnesses.length === 0 ? undefined : await claims.witnessed(witnesses, needed)
+    this.#covered = Math.min(witnessed?.claim.checkpoint.size ?? checkpoint.size, checkpoint.size)
+    this.#sinceSize = claims.sinceSize
+    const first = await this.#pass(
+      claims,
+      session === undefined ? undefined : new Set([session]),
+      session === undefined,
+    )
+    if (this.#again.size > 0) await this.#pass(claims, new Set(this.#again), false)
+    const signers = await claims.verifyHead(keys, first.keys)
+    await claims.holdAgainstHead()
+    this.#holdRemoved(first)
+    const unproven = session === undefined ? await this.#unlogged(first) : []
+    if (session !== undefined && !first.has(session))
+      this.#failures.add({ code: 'unknown', path, session, why: 'the log has no such session' })
+    const { origin, size, root } = checkpoint
+    const head = { origin, size, covered: this.#covered, root, keys: signers, witnesses: witnessed?.by ?? [] }
+    return this.#verdict(head, first, unproven)
+  }
+
+  /** Reads the log once. Files are looked at when the log names them, or, not `atOnce`, when all is known. */
+  async #pass(claims: Claims, sessions: ReadonlySet<string> | undefined, atOnce: boolean): Promise<Ledger> {
+    const { source } = this.#options
+    const { size, root } = claims.head.checkpoint
+    const tree = { source: logSource(source), hasher: this.#hasher, size, root, failures: this.#failures }
+    const ledger = new Ledger({ failures: this.#failures, sessions })
+    const jobs = new Set<Promise<void>>()
+    const due = new Set<string>()
+    const faults: unknown[] = []
+    const start = async (session: string): Promise<void> => {
+      if (jobs.size >= FILES_AT_ONCE) await Promise.race(jobs)
+      if (faults.length > 0) throw faults[0]
+      const job: Promise<void> = this.#check(session, ledger, !atOnce)
+        .catch((error: unknown) => void faults.push(error))
+        .finally(() => jobs.delete(job))
+      jobs.add(job)
+    }
+    try {
+      for await (const { path, first, entries } of new TreeCheck(tree).bundles()) {
+        for (const [at, bytes] of entries.entries()) {
+          const session = bytes === undefined ? undefined : this.#read(ledger, first + at, path, bytes)
+          if (session === undefined) continue
+          if (!atOnce) due.add(session)
+          else if (this.#seen.has(session)) this.#again.add(session)
+          else {
+            this.#seen.add(session)
+            if (first + at < this.#sinceSize) this.#states.set(session, 'earlier')
+            else await start(session)
+          }
+        }
+        this.#entries = Math.max(this.#entries, first + entries.length)
+        this.#progress(size)
+      }
+      for (const session of due) await start(session)
+    } finally {
+      await Promise.all(jobs)
+    }
+    if (faults.length > 0) throw faults[0]
+    return ledger
+  }
+
+  /** One entry; gives the session whose file it says is whole. */
+  #read(ledger: Ledger, index: number, path: string, bytes: Uint8Array): string | undefined {
+    try {
+      const entry = readEntry(bytes)
+      ledger.excuse(entry)
+      return index < this.#covered ? ledger.add(index, path, entry) : undefined
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'it cannot be read'
+      this.#failures.add({ code: 'unreadable', path, entry: index, why })
+      return undefined
+    }
+  }
+
+  async #check(session: string, ledger: Ledger, isLast: boolean): Promise<void> {
+    const { source, primitives, payloads } = this.#options
+    const parts = {
+      source,
+      primitives,
+      failures: this.#failures,
+      payloads,
+      onBytes: (count: number) => {
+        this.#files.bytes += count
+      },
+    }
+    const outcome = await checkSessionFile(parts, ledger.expected(session))
+    this.#files.read += outcome.state === 'missing' ? 0 : 1
+    this.#states.set(session, this.#stateOf(session, outcome, isLast))
+    if (!isLast) ledger.settle(session)
+  }
+
+  #stateOf(session: string, outcome: FileOutcome, isLast: boolean): SessionVerdict['state'] {
+    switch (outcome.state) {
+      case 'missing':
+        return 'deleted'
+      case 'failed':
+        return 'failed'
+      case 'more': {
+        if (!isLast) this.#again.add(session)
+        else
+          this.#failures.add({
+            code: 'frames',
+            path: sessionPath(session),
+            session,
+            sequence: outcome.sequence,
+            why: 'the file has frames that the log does not have',
+          })
+        return 'failed'
+      }
+      case 'proved':
+        if (outcome.locked) this.#files.locked += 1
+        this.#removed.push(
+          ...outcome.removed.map(({ sequence, payload }) => ({ session, sequence, payload })),
+        )
+        return 'proved'
+    }
+  }
+
+  /** What is missing may be so only where the log says it. */
+  #holdRemoved(ledger: Ledger): void {
+    for (const [session, state] of this.#states) {
+      if (state !== 'deleted' || ledger.deleted.has(session)) continue
+      this.#states.set(session, 'failed')
+      const path = sessionPath(session)
+      this.#failures.add({
+        code: 'missing',
+        path,
+        session,
+        why: 'the log has its file, and does not say that it was deleted',
+      })
+    }
+    for (const { session, sequence, payload } of this.#removed) {
+      if (ledger.removed.has(placeOfPayload(session, sequence, payload))) continue
+      const why = `${payload} was taken out, and the log does not say so`
+      this.#failures.add({ code: 'payload', path: sessionPath(session), session, sequence, why })
+    }
+  }
+
+  /** Sealed files that the log does not name: of sessions that it may not know yet, or put there by somebody else. */
+  async #unlogged(ledger: Ledger): Promise<readonly string[]> {
+    const { source } = this.#options
+    if (source.list === undefined) return []
+    const unproven: string[] = []
+    for (const day of await source.list('sessions')) {
+      if (!/^\d{4}-\d\d-\d\d$/.test(day)) continue
+      for (const name of await source.list(`sessions/${day}`)) {
+        const session = name.endsWith('.slr') ? name.slice(0, -4) : ''
+        if (!isSessionId(session) || ledger.has(session)) continue
+        if (openedAt(session) >= (ledger.through?.time ?? 0) - OPENING_MS) unproven.push(session)
+        else
+          this.#failures.add({
+            code: 'unknown',
+            path: `sessions/${day}/${name}`,
+            session,
+            why: 'the log has no such session',
+          })
+      }
+    }
+    return unproven
+  }
+
+  #progress(of: number): void {
+    const { read, bytes } = this.#files
+    this.#options.onProgress?.({ entries: this.#entries, of, files: read, bytes })
+  }
+
+  #verdict(log: Verdict['log'], ledger: Ledger | undefined, unproven: readonly string[] = []): Verdict {
+    return {
+      proved: this.#failures.count === 0 && log !== undefined && !this.#isOpen(),
+      log,
+      through: ledger?.through,
+      sessions: ledger === undefined ? [] : [...ledger.accounts()].map((each) => this.#sessionVerdict(each)),
+      admin: ledger?.admin ?? 0,
+      files: this.#files,
+      unproven,
+      failures: this.#failures.first,
+      failureCount: this.#failures.count,
+    }
+  }
+
+  /** The one session that was asked for has no sealed file yet: then nothing of it was read. */
+  #isOpen(): boolean {
+    const { session } = this.#options
+    return session !== undefined && !this.#states.has(session)
+  }
+
+  #sessionVerdict({ session, frames, first, last, file }: SessionAccount): SessionVerdict {
+    const state = this.#states.get(session) ?? 'committed'
+    if (file !== undefined && state === 'committed') throw new Error('a session file was not looked at')
+    return {
+      session,
+      state,
+      frames,
+      ...(first === undefined ? {} : { first }),
+      ...(last === undefined ? {} : { last }),
+    }
+  }
+}

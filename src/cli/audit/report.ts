@@ -1,0 +1,163 @@
+import { styleText } from 'node:util'
+import type { EvidenceVerdict, Failure, Progress, SessionVerdict, Verdict } from '../../audit/index.ts'
+import { formatVerifierKey } from '../../evidence/index.ts'
+import { safe } from '../../recording/index.ts'
+import { table } from '../table.ts'
+
+const MB = 1_000_000
+/** Failures shown to people; `--json` has as many as were kept. */
+const SHOWN = 20
+
+export function progressLine({ entries, of, files, bytes }: Progress): string {
+  return `${entries} of ${of} entries of the log, ${files} session files, ${(bytes / MB).toFixed(0)} MB`
+}
+
+type Signers = Pick<EvidenceVerdict, 'keys' | 'witnesses'>
+
+function signersAnswer({ keys, witnesses }: Signers) {
+  return {
+    keys: keys.map(formatVerifierKey),
+    witnesses: witnesses.map(({ key, timestamp }) => ({ key: formatVerifierKey(key), time: timestamp })),
+  }
+}
+
+/** The verdict as JSON. `docs/audit.md` has its fields. */
+export function verdictAnswer(verdict: Verdict): object {
+  const { proved, log, through, sessions, admin, files, unproven, failures, failureCount } = verdict
+  return {
+    proved,
+    ...(log === undefined
+      ? {}
+      : {
+          log: {
+            origin: log.origin,
+            size: log.size,
+            covered: log.covered,
+            root: Buffer.from(log.root).toString('base64'),
+            ...signersAnswer(log),
+          },
+        }),
+    ...(through === undefined ? {} : { through }),
+    sessions,
+    admin,
+    files,
+    unproven,
+    failures,
+    failureCount,
+  }
+}
+
+export function verdictText(verdict: Verdict): string {
+  const { log, through, sessions, admin, files, unproven, proved } = verdict
+  const lines = [head(proved, verdict.failureCount)]
+  if (log !== undefined) {
+    lines.push(`log         ${safe(log.origin)}, ${log.size} entries`)
+    lines.push(...signerLines(log))
+    if (log.covered < log.size)
+      lines.push(
+        `witnessed   the first ${log.covered} entries; those behind are signed by the log alone, and not proved`,
+      )
+  }
+  if (through !== undefined)
+    lines.push(
+      `through     frame ${through.sequence}, ${instantOf(through.time)}; what came later is unproven`,
+    )
+  lines.push(`sessions    ${counted(sessions)}; ${admin} administrative entries`)
+  if (files.read > 0)
+    lines.push(`read        ${files.read} session files, ${(files.bytes / MB).toFixed(1)} MB${locked(files)}`)
+  if (unproven.length > 0)
+    lines.push(`unproven    ${unproven.length} session files that the log does not name yet`)
+  if (sessions.length > 0) lines.push('', ranges(sessions))
+  lines.push(...failureLines(verdict.failures, verdict.failureCount))
+  return lines.join('\n')
+}
+
+export function evidenceAnswer(verdict: EvidenceVerdict): object {
+  const { proved, session, origin, frames, whole, failures } = verdict
+  return { proved, session, origin, ...signersAnswer(verdict), whole, frames, failures }
+}
+
+export function evidenceText(verdict: EvidenceVerdict): string {
+  const { proved, session, origin, frames, whole, failures } = verdict
+  const lines = [head(proved, failures.length)]
+  if (origin !== undefined) lines.push(`log         ${safe(origin)}`)
+  lines.push(...signerLines(verdict), `session     ${safe(session)}`)
+  const sequences = frames.map(({ sequence }) => sequence).join(' ')
+  lines.push(
+    whole
+      ? `frames      all ${frames.length} of the session, from ${frames[0]?.sequence} to ${frames.at(-1)?.sequence}`
+      : `frames      ${sequences}`,
+  )
+  const shown = frames.reduce((sum, each) => sum + each.shown.length, 0)
+  lines.push(`payloads    ${shown} shown, each the one that was committed to`)
+  lines.push(...failureLines(failures, failures.length))
+  return lines.join('\n')
+}
+
+function head(proved: boolean, failures: number): string {
+  if (proved) return styleText('green', 'proved')
+  return failures > 0 ? styleText('red', 'not proved') : 'not proved yet: its file is not sealed'
+}
+
+function signerLines({ keys, witnesses }: Signers): string[] {
+  return [
+    ...keys.map((key) => `signed by   ${formatVerifierKey(key)}`),
+    ...witnesses.map(
+      ({ key, timestamp = 0 }) => `witnessed   ${formatVerifierKey(key)} at ${instantOf(timestamp * 1_000)}`,
+    ),
+  ]
+}
+
+function counted(sessions: readonly SessionVerdict[]): string {
+  const counts = new Map<string, number>()
+  for (const { state } of sessions) counts.set(state, (counts.get(state) ?? 0) + 1)
+  if (counts.size === 0) return 'none'
+  return [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
+}
+
+function locked({ locked: count }: Verdict['files']): string {
+  return count === 0 ? ', their payloads held against their commitments' : `; payloads of ${count} not opened`
+}
+
+function ranges(sessions: readonly SessionVerdict[]): string {
+  return table(
+    [
+      { title: 'SESSION' },
+      { title: 'STATE' },
+      { title: 'FRAMES', right: true },
+      { title: 'FIRST', right: true },
+      { title: 'LAST', right: true },
+    ],
+    sessions.map(({ session, state, frames, first, last }) => [
+      session,
+      state,
+      String(frames),
+      String(first ?? ''),
+      String(last ?? ''),
+    ]),
+  )
+}
+
+function failureLines(failures: readonly Failure[], count: number): string[] {
+  if (failures.length === 0) return []
+  const lines = failures
+    .slice(0, SHOWN)
+    .map((failure) => `${styleText('red', failure.code)}  ${placeOf(failure)}`)
+  if (count > SHOWN) lines.push(`and ${count - SHOWN} more`)
+  return ['', ...lines]
+}
+
+function placeOf({ path, entry, session, sequence, offset, why }: Failure): string {
+  const places = [
+    ...(entry === undefined ? [] : [`entry ${entry}`]),
+    ...(session === undefined || path.includes(session) ? [] : [`session ${session}`]),
+    ...(sequence === undefined ? [] : [`frame ${sequence}`]),
+    ...(offset === undefined ? [] : [`byte ${offset}`]),
+  ]
+  return safe(`${path}${places.length === 0 ? '' : ` (${places.join(', ')})`}: ${why}`)
+}
+
+function instantOf(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? 'no time' : date.toISOString()
+}

@@ -1,0 +1,117 @@
+import { statSync } from 'node:fs'
+import type { Command } from 'commander'
+import { LIMITS } from '../../core/index.ts'
+import type { Common } from '../context.ts'
+import { print, UsageError } from '../context.ts'
+import { collected, logKeys, masterKeys, readGiven, witnessKeys } from './keys.ts'
+import { evidenceAnswer, evidenceText, progressLine, verdictAnswer, verdictText } from './report.ts'
+
+/**
+ * Exit codes beside those of every command (0 only for a proof): what was asked for is not sealed yet, so that nothing
+ * is wrong and nothing of it is proved.
+ */
+const NOT_YET = 3
+const PROGRESS_MS = 200
+
+type VerifyFlags = Common & {
+  readonly key: readonly string[]
+  readonly keyFile?: string
+  readonly witness: readonly string[]
+  readonly witnessesNeeded?: string
+  readonly session?: string
+  readonly since?: string
+  readonly masterKey?: string
+}
+
+export function addVerifyCommand(group: Command): void {
+  group
+    .command('verify')
+    .argument('<path>', 'a data directory or a copy of one, its URL, or an evidence file')
+    .description('whether it is what was recorded, by public keys alone; exit code 0 only for a proof')
+    .option('--key <vkey>', 'the public key of the log; may be given more than once', collected, [])
+    .option('--key-file <file>', 'public keys of the log, one a line')
+    .option('--witness <vkey>', 'the public key of a witness; may be given more than once', collected, [])
+    .option('--witnesses-needed <count>', 'how many of them must have cosigned; all by default')
+    .option('--session <id>', 'this session only')
+    .option('--since <file>', 'a signed checkpoint from earlier: the log must begin with it')
+    .option('--master-key <file>', 'holds payloads against their commitments, too; SLUICE_KEY by default')
+    .action(async (path: string, flags: VerifyFlags) => {
+      const given = {
+        keys: logKeys(flags),
+        witnesses: witnessKeys(flags.witness),
+        ...needed(flags),
+      }
+      if (isFile(path)) await verifyFile(path, flags, given)
+      else await verifyTree(path, flags, given)
+    })
+}
+
+type Given = {
+  readonly keys: ReturnType<typeof logKeys>
+  readonly witnesses: ReturnType<typeof witnessKeys>
+  readonly witnessesNeeded?: number
+}
+
+async function verifyFile(path: string, flags: VerifyFlags, given: Given): Promise<void> {
+  if (flags.session !== undefined || flags.since !== undefined)
+    throw new UsageError('--session and --since are for recordings, not for an evidence file.')
+  const { nodePrimitives, parseEvidence, verifyEvidence } = await import('../../audit/index.ts')
+  const evidence = parseEvidence(readGiven(path, LIMITS.evidenceBytesMax).toString('utf8'))
+  const verdict = await verifyEvidence({ evidence, primitives: nodePrimitives, ...given })
+  print(flags, evidenceAnswer(verdict), () => evidenceText(verdict))
+  if (!verdict.proved) process.exitCode = 1
+}
+
+async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promise<void> {
+  const audit = await import('../../audit/index.ts')
+  const keys = await masterKeys(flags.masterKey, path)
+  const isUrl = /^https?:\/\//.test(path)
+  const { onProgress, done } = progress(flags)
+  try {
+    const verdict = await audit.verifyRecording({
+      source: isUrl ? audit.urlAuditSource(path) : audit.directoryAuditSource(path),
+      primitives: audit.nodePrimitives,
+      ...given,
+      ...(flags.session === undefined ? {} : { session: flags.session }),
+      ...(flags.since === undefined ? {} : { since: readGiven(flags.since, LIMITS.noteBytesMax) }),
+      ...(keys === undefined ? {} : { payloads: audit.payloadOpener(keys.recording) }),
+      onProgress,
+    })
+    done()
+    print(flags, verdictAnswer(verdict), () => verdictText(verdict))
+    if (!verdict.proved) process.exitCode = verdict.failureCount > 0 ? 1 : NOT_YET
+  } finally {
+    done()
+  }
+}
+
+/** One line on a terminal, written over and over; nothing elsewhere. */
+function progress(flags: Common) {
+  const isShown = process.stderr.isTTY && flags.json !== true
+  let last = 0
+  let shown = false
+  return {
+    onProgress: (now: Parameters<typeof progressLine>[0]): void => {
+      if (!isShown || Date.now() - last < PROGRESS_MS) return
+      last = Date.now()
+      shown = true
+      process.stderr.write(`\r\u001b[K${progressLine(now)}`)
+    },
+    done: (): void => {
+      if (shown) process.stderr.write('\r\u001b[K')
+      shown = false
+    },
+  }
+}
+
+function needed({ witness, witnessesNeeded }: VerifyFlags): { readonly witnessesNeeded?: number } {
+  if (witnessesNeeded === undefined) return {}
+  const count = Number(witnessesNeeded)
+  if (!/^[0-9]+$/.test(witnessesNeeded) || count > witness.length)
+    throw new UsageError('--witnesses-needed takes a number, at most that of the witnesses given.')
+  return { witnessesNeeded: count }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}
