@@ -1,8 +1,8 @@
 import { LIMITS } from '../../core/index.ts'
-import { decodeBase64, decodeText } from '../../evidence/note/text.ts'
+import { decodeBase64 } from '../../evidence/note/text.ts'
 import { HASH_BYTES, type Hash } from '../../evidence/tree/hasher.ts'
 import { viewOf } from './bytes.ts'
-import { objectOf } from './objects.ts'
+import { jsonOf, objectOf } from './objects.ts'
 import { type PartHead, readPart } from './part.ts'
 
 /** One entry of the gateway's log. `docs/formats/log.md` says what each is. */
@@ -34,7 +34,7 @@ export type LoggedFrame =
 
 /** Reads an entry. Throws with the reason for what is none of those that this verifier knows. */
 export function readEntry(bytes: Uint8Array): LogEntry {
-  const entry = objectOf(JSON.parse(decodeText(bytes, 'An entry')))
+  const entry = objectOf(jsonOf(bytes, 'An entry'))
   switch (entry.kind) {
     case 'frame':
       return {

@@ -16,7 +16,7 @@ type Account = {
   open: LoggedFrame | undefined
   close: LoggedFrame | undefined
   /** The entry that says that its file is whole, and with how many frames. */
-  file: { readonly entry: number; readonly frames: number } | undefined
+  file: { readonly entry: number; readonly frames: number; readonly segments: number } | undefined
 }
 
 /** What is known of a session in the end. */
@@ -94,7 +94,9 @@ export class Ledger {
   /** What the log has said so far: further entries change nothing in it. */
   expected(session: string): ExpectedFile {
     const account = this.#accounts.get(session)
-    return { session, segments: [...(account?.segments ?? [])], open: account?.open, close: account?.close }
+    const segments = [...(account?.segments ?? [])]
+    const named = account?.file?.segments ?? segments.length
+    return { session, segments, named, open: account?.open, close: account?.close }
   }
 
   /** Lets go of what only the file is held against. */
@@ -173,7 +175,7 @@ export class Ledger {
       })
     if (account.file !== undefined && account.file.frames >= frames)
       return fail('a file is named twice', { session, sequence: last })
-    account.file = { entry: index, frames }
+    account.file = { entry: index, frames, segments: account.segments.length }
     return session
   }
 

@@ -1,6 +1,5 @@
-import { decodeText } from '../../evidence/note/text.ts'
 import { uint64At, viewOf } from './bytes.ts'
-import { objectOf } from './objects.ts'
+import { jsonOf, objectOf } from './objects.ts'
 
 /** Numbers of kinds of frames that a verifier has to tell apart. */
 export const KIND = { open: 2, close: 9, admin: 10 } as const
@@ -33,7 +32,7 @@ export function readPart(view: DataView, begin: number, end: number): PartHead {
 
 /** The JSON of a public part. Throws with the reason. */
 export function headOf(part: Uint8Array): unknown {
-  return JSON.parse(decodeText(part.subarray(PART_FIXED_BYTES, headEndOf(part)), 'The head of a frame'))
+  return jsonOf(part.subarray(PART_FIXED_BYTES, headEndOf(part)), 'The head of a frame')
 }
 
 const COMMITMENT_BYTES = 32

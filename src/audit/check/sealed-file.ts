@@ -1,7 +1,6 @@
 import { LIMITS } from '../../core/index.ts'
-import { decodeText } from '../../evidence/note/text.ts'
 import { StreamReader, uint64At, viewOf } from './bytes.ts'
-import { objectOf } from './objects.ts'
+import { jsonOf, objectOf } from './objects.ts'
 import type { Primitives, RawChunk } from './ports.ts'
 
 /** `SLUICER2`. */
@@ -65,7 +64,7 @@ export class SealedFile {
     if (this.#primitives.crc32(checked) !== view.getUint32(8, true))
       throw new Damage(0, 'the checksum of the header is wrong')
     try {
-      const { session, key } = objectOf(JSON.parse(decodeText(text, 'The header')))
+      const { session, key } = objectOf(jsonOf(text, 'The header'))
       const { id, wrapped } = objectOf(key)
       if (typeof session === 'string' && typeof id === 'string' && typeof wrapped === 'string')
         return { session, keyId: id, wrapped }

@@ -123,6 +123,15 @@ describe('a session with entries behind its close', () => {
     const verdict = await verify(log.all())
     expect(verdict).toMatchObject({ proved: true, sessions: [{ state: 'proved', frames: 3 }] })
     expect(await verify(late)).toMatchObject({ proved: true })
+    // Written again, and then something came later still.
+    log.frame(session, outcomeEntry(2))
+    log.segment(session)
+    log.through()
+    await log.commit()
+    expect(await verify(log.all())).toMatchObject({
+      proved: true,
+      sessions: [{ state: 'proved', frames: 4 }],
+    })
     // The file is newer than the log: a gateway that was asked while it wrote, or somebody who added to the file.
     const between = new Map([...before, [fileOf(session), log.all().get(fileOf(session))!]])
     expect((await verify(between)).failures).toMatchObject([{ code: 'frames', session, sequence: 3 }])
@@ -163,6 +172,21 @@ describe('a file that the log does not name', () => {
     log.seal(newer)
     const verdict = await verify(log.all())
     expect(verdict).toMatchObject({ proved: true, unproven: [newer] })
+  })
+})
+
+describe('a failure', () => {
+  it('has nothing of what was recorded in it', async () => {
+    const log = await RecordedLog.open()
+    log.bytes(Buffer.from('marker@example.com \u009b31m'))
+    log.bytes(Buffer.from('{"kind":"marker@example.com"}'))
+    await log.commit()
+    const { failures } = await verify(log.all())
+    expect(failures).toMatchObject([
+      { code: 'unreadable', entry: 0 },
+      { code: 'unreadable', entry: 1 },
+    ])
+    expect(JSON.stringify(failures)).not.toMatch(/marker|\u009b/)
   })
 })
 

@@ -1,0 +1,133 @@
+/** The second verifier, in Python and written from `docs/formats/` alone, held against ours: each vector, the same place. */
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, describe, expect, it } from 'vitest'
+import { filesSource } from '../testing/files-source.ts'
+import {
+  type Files,
+  LOG_KEY,
+  NEXT_LOG_KEY,
+  STRANGER_KEY,
+  vkeyOf,
+  WITNESSES,
+} from '../testing/recorded-log.ts'
+import { testKeys } from '../testing/recording-keys.ts'
+import type { Given } from '../testing/tampering.ts'
+import { tamperingCorpus } from '../testing/tampering-corpus.ts'
+import { formatEvidence, nodePrimitives, payloadReader, proveFrames } from './index.ts'
+
+const run = promisify(execFile)
+const VERIFIER = join(import.meta.dirname, '../../examples/verify/verify.py')
+const KEYS = { first: LOG_KEY, next: NEXT_LOG_KEY, stranger: STRANGER_KEY }
+/** That of `testKeys`. */
+const MASTER_KEY = Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('base64')
+const place = mkdtempSync(join(tmpdir(), 'sluice-python-'))
+afterAll(() => rmSync(place, { recursive: true, force: true }))
+
+const { sample, vectors } = await tamperingCorpus()
+
+type Answer = { readonly code: number; readonly proved: boolean; readonly failures: readonly object[] }
+
+async function python(args: readonly string[]): Promise<Answer> {
+  // That of Debian, and not whichever another tool has put in front of it.
+  const done = await run('/usr/bin/python3', [VERIFIER, ...args, '--json'], { maxBuffer: 1e8 }).catch(
+    (error: { readonly code: number; readonly stdout: string; readonly stderr: string }) => error,
+  )
+  if (done.stdout === '') throw new Error(done.stderr)
+  return { code: 'code' in done ? done.code : 0, ...(JSON.parse(done.stdout) as Omit<Answer, 'code'>) }
+}
+
+let count = 0
+function written(files: Files): string {
+  const root = join(place, String(count++))
+  mkdirSync(root)
+  for (const [path, bytes] of files) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), bytes)
+  }
+  return root
+}
+
+function flagsOf({ keys = ['first'], witnesses, witnessesNeeded, since, payloads }: Given): string[] {
+  const flags = keys.flatMap((each) => ['--key', vkeyOf(KEYS[each])])
+  if (witnesses === true) flags.push(...WITNESSES.flatMap((each) => ['--witness', vkeyOf(each)]))
+  if (witnessesNeeded !== undefined) flags.push('--witnesses-needed', String(witnessesNeeded))
+  if (since !== undefined) flags.push('--since', fileWith('since', since))
+  if (payloads === true) flags.push('--master-key', fileWith('master', Buffer.from(MASTER_KEY)))
+  return flags
+}
+
+function fileWith(name: string, bytes: Uint8Array | string): string {
+  const path = join(place, `${name}-${count++}`)
+  writeFileSync(path, bytes)
+  return path
+}
+
+describe('the verifier in Python (P-06)', () => {
+  it.each(vectors.map((each) => [each.name, each] as const))('agrees on: %s', async (_name, vector) => {
+    const root = written(vector.files)
+    const { code, proved, failures } = await python([root, ...flagsOf(vector.given)])
+    rmSync(root, { recursive: true })
+    expect(failures[0]).toEqual(
+      vector.expected === undefined ? undefined : expect.objectContaining(vector.expected),
+    )
+    expect(proved).toBe(vector.expected === undefined)
+    expect(code).toBe(vector.expected === undefined ? 0 : 1)
+  })
+
+  it('says the same ranges of the same sessions', async () => {
+    const answer = await python([written(sample.files), ...flagsOf({ witnesses: true, payloads: true })])
+    expect(answer).toMatchObject({
+      log: { size: 541, covered: 541, keys: [vkeyOf(LOG_KEY)] },
+      through: { sequence: 548 },
+      sessions: [
+        { session: sample.full, state: 'proved', frames: 21, first: 1, last: 25 },
+        { session: sample.short, state: 'proved', frames: 2, first: 2, last: 26 },
+        { session: sample.deleted, state: 'deleted', frames: 2, first: 6, last: 7 },
+        { session: sample.live, state: 'committed', frames: 1, first: 548, last: 548 },
+      ],
+      admin: 522,
+    })
+  })
+
+  it('knows a session that is not sealed yet from one that is not there', async () => {
+    const root = written(sample.files)
+    const flags = flagsOf({})
+    expect(await python([root, ...flags, '--session', sample.live])).toMatchObject({ code: 3, failures: [] })
+    const other = `${sample.full.slice(0, -1)}0`
+    expect(await python([root, ...flags, '--session', other])).toMatchObject({
+      code: 1,
+      failures: [{ code: 'unknown', session: other }],
+    })
+  })
+
+  it('verifies an evidence file, and none that was changed', async () => {
+    const evidence = await proveFrames({
+      source: filesSource(sample.files),
+      primitives: nodePrimitives,
+      session: sample.full,
+      payloads: payloadReader(testKeys),
+    })
+    const text = formatEvidence(evidence)
+    const flags = flagsOf({ witnesses: true })
+    const whole = await python([fileWith('evidence', text), ...flags])
+    expect(whole).toMatchObject({ code: 0, proved: true, whole: true })
+    for (const [from, to, code] of [
+      [/"index":\d+,"entry"/, '"index":0,"entry"', 'entry'],
+      [/"segment":\d+/, '"segment":0', 'frames'],
+      [/("part":".{40})./, '$1A', 'frames'],
+      [/("bytes":").{4}/, '$1AAAA', 'payload'],
+      [/("salt":").{4}/, '$1AAAA', 'payload'],
+      [/gateway\.example\/log\\n/, 'gateway.example/other\\n', 'signature'],
+    ] as const) {
+      const changed = text.replace(from, to)
+      expect(changed).not.toBe(text)
+      const answer = await python([fileWith('evidence', changed), ...flags])
+      expect(answer, code).toMatchObject({ code: 1, proved: false })
+      expect(answer.failures[0], code).toMatchObject({ code })
+    }
+  })
+})
