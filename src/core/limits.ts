@@ -189,6 +189,8 @@ export const LIMITS = {
   httpSessionIdleMs: 5 * 60 * 1000,
   /** Body of a request to the control API. */
   apiBodyBytesMax: 1024 * 1024,
+  /** An evidence file, which is read whole: a long session with all that it saw. */
+  evidenceBytesMax: 256 * 1024 * 1024,
   /** A login's token: long enough for what one sits down for. Answers to approval requests want a fresher login. */
   loginTokenMs: 60 * 60 * 1000,
   /** Fresh logins remembered: each counts for `loginFreshMs`. */

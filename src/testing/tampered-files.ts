@@ -9,7 +9,7 @@ import {
 } from '../recording/sealed/chunk.ts'
 import { unwrapDataKey } from '../recording/sealed/data-key.ts'
 import { decodeSealedHeader, encodeSealedHeader, sealedHeaderBytes } from '../recording/sealed/file-header.ts'
-import { encodePayload, PrivateReader } from '../recording/sealed/private-part.ts'
+import { PrivateReader } from '../recording/sealed/private-part.ts'
 import { decodePublicPart } from '../recording/sealed/public-part.ts'
 import { BEGIN, fileOf } from './recorded-log.ts'
 import { testKeys } from './recording-keys.ts'
@@ -317,9 +317,9 @@ function withPayloads(
   const privateBytes = Buffer.concat(
     stored.map((each, i) => {
       const now = bytes[i]
-      return encodePayload(
-        typeof each === 'string' || now === undefined ? undefined : { ...each, bytes: now },
-      )
+      // State 1, and nothing: removed.
+      if (typeof each === 'string' || now === undefined) return Buffer.of(1, 0, 0, 0, 0, 0, 0, 0)
+      return Buffer.concat([Buffer.alloc(4), lengthOf(now), each.salt, now])
     }),
   )
   const { counter, frames: count, firstSequence } = header
@@ -340,7 +340,7 @@ function partsOf(open: Buffer): Buffer[] {
   return parts
 }
 
-function lengthOf(part: Buffer): Buffer {
+function lengthOf(part: Uint8Array): Buffer {
   const length = Buffer.alloc(4)
   length.writeUInt32LE(part.length)
   return length

@@ -80,7 +80,17 @@ export function openedAt(session: string): number {
 /** Where the sealed file of a session lies, below the data directory. */
 export function sessionPath(session: string): string {
   if (!isSessionId(session)) throw new Error('this is no session id')
-  return `sessions/${new Date(openedAt(session)).toISOString().slice(0, 10)}/${session}.slr`
+  return `sessions/${dayOf(openedAt(session))}/${session}.slr`
+}
+
+/** The day written last: sessions come in the order in which they were opened, more or less. */
+let lastDay = { number: Number.NaN, text: '' }
+
+/** The UTC day of a time, `2026-01-31`. */
+function dayOf(ms: number): string {
+  const number = Math.floor(ms / 86_400_000)
+  if (lastDay.number !== number) lastDay = { number, text: new Date(ms).toISOString().slice(0, 10) }
+  return lastDay.text
 }
 
 function frameOf(entry: Readonly<Record<string, unknown>>): LoggedFrame {

@@ -38,6 +38,8 @@ export type SessionFileParts = {
   readonly failures: Failures
   readonly payloads: PayloadOpener | undefined
   readonly onBytes: (count: number) => void
+  /** Memory for trees that nobody uses at the moment. */
+  readonly trees: SegmentTree[]
 }
 
 /** Holds a sealed session file against its segments, and with keys its payloads against their commitments. */
@@ -57,6 +59,7 @@ export async function checkSessionFile(
     check.fail('damaged', error.message, { offset: error.offset })
     return { state: 'failed' }
   } finally {
+    check.end()
     await file.close()
   }
 }
@@ -77,12 +80,17 @@ class FileCheck {
     this.#parts = parts
     this.#expected = expected
     this.#path = path
-    this.#tree = new SegmentTree(parts.primitives)
+    this.#tree = parts.trees.pop() ?? new SegmentTree(parts.primitives)
+    this.#tree.clear()
   }
 
   fail(code: FailureCode, why: string, place: Pick<Failure, 'entry' | 'sequence' | 'offset'>): void {
     this.#failed = true
     this.#parts.failures.add({ code, path: this.#path, session: this.#expected.session, why, ...place })
+  }
+
+  end(): void {
+    this.#parts.trees.push(this.#tree)
   }
 
   async run(file: SealedFile): Promise<FileOutcome> {

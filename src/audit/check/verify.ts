@@ -8,6 +8,7 @@ import { Ledger, placeOfPayload, type SessionAccount, type Through } from './led
 import { logSource } from './pieces.ts'
 import type { AuditSource, PayloadOpener, Primitives } from './ports.ts'
 import { checkSessionFile, type FileOutcome } from './session-file.ts'
+import type { SegmentTree } from './segment-tree.ts'
 import { TreeCheck } from './tree.ts'
 
 export type VerifyOptions = {
@@ -89,12 +90,12 @@ class Verification {
   readonly #options: VerifyOptions
   readonly #failures = new Failures()
   readonly #hasher
+  /** Of sessions whose file the log has named. */
   readonly #states = new Map<string, SessionVerdict['state']>()
-  /** Sessions whose file the log has named. */
-  readonly #seen = new Set<string>()
   /** To be looked at again with all that the log says of them. */
   readonly #again = new Set<string>()
   readonly #removed: { readonly session: string; readonly sequence: number; readonly payload: string }[] = []
+  readonly #trees: SegmentTree[] = []
   readonly #files = { read: 0, bytes: 0, locked: 0 }
   #sinceSize = 0
   #covered = 0
@@ -161,11 +162,14 @@ class Verification {
           const session = bytes === undefined ? undefined : this.#read(ledger, first + at, path, bytes)
           if (session === undefined) continue
           if (!atOnce) due.add(session)
-          else if (this.#seen.has(session)) this.#again.add(session)
+          else if (this.#states.has(session)) this.#again.add(session)
           else {
-            this.#seen.add(session)
-            if (first + at < this.#sinceSize) this.#states.set(session, 'earlier')
-            else await start(session)
+            // Until it has been looked at.
+            this.#states.set(session, 'failed')
+            if (first + at < this.#sinceSize) {
+              this.#states.set(session, 'earlier')
+              ledger.settle(session)
+            } else await start(session)
           }
         }
         this.#entries = Math.max(this.#entries, first + entries.length)
@@ -198,6 +202,7 @@ class Verification {
       source,
       primitives,
       failures: this.#failures,
+      trees: this.#trees,
       payloads,
       onBytes: (count: number) => {
         this.#files.bytes += count

@@ -2,8 +2,10 @@
 import { execFile } from 'node:child_process'
 import {
   chmodSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,7 +18,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
-import { LOG_KEY, STRANGER_KEY, vkeyOf, WITNESSES } from '../../testing/recorded-log.ts'
+import { systemClock } from '../../core/index.ts'
+import { openJournal } from '../../recording/index.ts'
+import { closeEntry, openEntry, sessionId } from '../../testing/entries.ts'
+import { random, testKeys } from '../../testing/recording-keys.ts'
+import { LOG_KEY, RecordedLog, STRANGER_KEY, vkeyOf, WITNESSES } from '../../testing/recorded-log.ts'
 import { sampleRecording } from '../../testing/sample-recording.ts'
 
 const run = promisify(execFile)
@@ -102,6 +108,40 @@ describe('sluice audit', () => {
     expect(await verify('data', '--key-file gateway.vkey --witnesses-needed 3')).toMatchObject({ code: 2 })
     expect(await verify('http://127.0.0.1:1/data')).toMatchObject({ code: 75 })
     expect(await verify('data', '--key-file gateway.vkey --since gateway.vkey')).toMatchObject({ code: 1 })
+  })
+
+  it('reads with the master key what the journal has behind the log, and proves nothing by it', async () => {
+    for (const [path, bytes] of sample.files) put(`tail/${path}`, bytes)
+    const onFault = (error: unknown): never => {
+      throw error
+    }
+    const directory = join(place, 'tail')
+    const journal = openJournal({ directory, keys: testKeys, clock: systemClock, random, onFault })
+    const session = sessionId()
+    journal.append(session, openEntry())
+    journal.append(session, closeEntry(0))
+    journal.flush()
+    journal.close()
+    const flags = '--key-file gateway.vkey --master-key sluice.key'
+    // Its frames have the numbers of a new journal: below those that the log of the sample covers.
+    const { code, stdout } = await verify('tail', `${flags} --json`)
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ proved: true, tail: { frames: 0, sessions: 0 } })
+    const beyond = await RecordedLog.open()
+    await beyond.commit()
+    for (const [path, bytes] of beyond.all()) put(`young/${path}`, bytes)
+    cpSync(join(place, 'tail/journal'), join(place, 'young/journal'), { recursive: true })
+    const young = await verify('young', flags)
+    expect(young.code).toBe(0)
+    expect(young.stdout).toMatch(
+      /tail {8}2 entries of 1 sessions in the journal, up to frame \d+: read, and not proved/,
+    )
+    const [file = ''] = readdirSync(join(place, 'young/journal'))
+    const bytes = readFileSync(join(place, 'young/journal', file))
+    bytes[5] = 0
+    put(`young/journal/${file}`, bytes)
+    put('young/journal/00000099.slj', '')
+    expect((await verify('young', flags)).stdout).toContain('it cannot be read further')
   })
 
   it('verifies what a web server shows', async () => {

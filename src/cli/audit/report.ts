@@ -3,6 +3,7 @@ import type { EvidenceVerdict, Failure, Progress, SessionVerdict, Verdict } from
 import { formatVerifierKey } from '../../evidence/index.ts'
 import { safe } from '../../recording/index.ts'
 import { table } from '../table.ts'
+import type { Tail } from './tail.ts'
 
 const MB = 1_000_000
 /** Failures shown to people; `--json` has as many as were kept. */
@@ -22,7 +23,7 @@ function signersAnswer({ keys, witnesses }: Signers) {
 }
 
 /** The verdict as JSON. `docs/audit.md` has its fields. */
-export function verdictAnswer(verdict: Verdict): object {
+export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
   const { proved, log, through, sessions, admin, files, unproven, failures, failureCount } = verdict
   return {
     proved,
@@ -38,6 +39,7 @@ export function verdictAnswer(verdict: Verdict): object {
           },
         }),
     ...(through === undefined ? {} : { through }),
+    ...(tail === undefined ? {} : { tail }),
     sessions,
     admin,
     files,
@@ -47,7 +49,7 @@ export function verdictAnswer(verdict: Verdict): object {
   }
 }
 
-export function verdictText(verdict: Verdict): string {
+export function verdictText(verdict: Verdict, tail?: Tail): string {
   const { log, through, sessions, admin, files, unproven, proved } = verdict
   const lines = [head(proved, verdict.failureCount)]
   if (log !== undefined) {
@@ -62,6 +64,7 @@ export function verdictText(verdict: Verdict): string {
     lines.push(
       `through     frame ${through.sequence}, ${instantOf(through.time)}; what came later is unproven`,
     )
+  if (tail !== undefined && (tail.frames > 0 || tail.broken !== undefined)) lines.push(tailLine(tail))
   lines.push(`sessions    ${counted(sessions)}; ${admin} administrative entries`)
   if (files.read > 0)
     lines.push(`read        ${files.read} session files, ${(files.bytes / MB).toFixed(1)} MB${locked(files)}`)
@@ -106,6 +109,12 @@ function signerLines({ keys, witnesses }: Signers): string[] {
       ({ key, timestamp = 0 }) => `witnessed   ${formatVerifierKey(key)} at ${instantOf(timestamp * 1_000)}`,
     ),
   ]
+}
+
+function tailLine({ frames, sessions, last, broken }: Tail): string {
+  const until = last === undefined ? '' : `, up to frame ${last}`
+  const end = broken === undefined ? '' : `; it cannot be read further: ${safe(broken)}`
+  return `tail        ${frames} entries of ${sessions} sessions in the journal${until}: read, and not proved${end}`
 }
 
 function counted(sessions: readonly SessionVerdict[]): string {

@@ -4,6 +4,7 @@ import { LIMITS } from '../../core/index.ts'
 import type { Common } from '../context.ts'
 import { print, UsageError } from '../context.ts'
 import { collected, logKeys, masterKeys, readGiven, witnessKeys } from './keys.ts'
+import { journalTail } from './tail.ts'
 import { evidenceAnswer, evidenceText, progressLine, verdictAnswer, verdictText } from './report.ts'
 
 /**
@@ -78,7 +79,11 @@ async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promi
       onProgress,
     })
     done()
-    print(flags, verdictAnswer(verdict), () => verdictText(verdict))
+    const tail =
+      keys === undefined || isUrl || verdict.log === undefined || flags.session !== undefined
+        ? undefined
+        : await journalTail(path, keys.recording, verdict.through?.sequence ?? 0)
+    print(flags, verdictAnswer(verdict, tail), () => verdictText(verdict, tail))
     if (!verdict.proved) process.exitCode = verdict.failureCount > 0 ? 1 : NOT_YET
   } finally {
     done()

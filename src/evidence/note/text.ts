@@ -12,10 +12,13 @@ export function encodeText(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
+/** One for all: making one costs more than most texts that it reads. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** UTF-8 without anything that is not, and with a byte order mark kept as what it is: a character. */
 export function decodeText(bytes: Uint8Array, what: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return UTF8.decode(bytes)
   } catch {
     throw malformed(`${what} is not UTF-8`)
   }
