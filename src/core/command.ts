@@ -32,6 +32,9 @@ export function strictest(classes: readonly CommandClass[]): CommandClass {
 /** A label of what lies at a path inside a JSON value. */
 export type PathLabel = { readonly path: string; readonly label: LabelName }
 
+/** A labelled column, `public.customers.email`, or field, `/customers/{id}: email`. `*`: any that has the label. */
+export type LabelledColumn = { readonly column: string; readonly label: LabelName }
+
 /** One column or field of a result, as far as it is known before the command runs. */
 export type Output = {
   readonly name: string
@@ -92,6 +95,8 @@ export type Facts = {
   readonly calls: readonly string[]
   /** Labels carried by outputs: each is masked, or seen in clear. */
   readonly labels: readonly LabelName[]
+  /** The columns that these come from, never fewer than there are. Absent: none, or the protocol does not say. */
+  readonly columns?: readonly LabelledColumn[]
   /** Labels in predicates that the touch rule allows, such as `email = $1`: nobody is asked, but it is counted. */
   readonly touches: readonly LabelName[]
   /** With how many values each of them is compared: `IN ($1, $2)` asks twice. Absent: once in each statement. */

@@ -1,4 +1,4 @@
-import type { CommandClass } from './command.ts'
+import type { CommandClass, LabelledColumn } from './command.ts'
 import type { Identity } from './identity.ts'
 import type { SessionId } from './ids.ts'
 
@@ -48,6 +48,8 @@ export type IntentHead = {
   readonly observed?: readonly string[]
   /** Labels masked in the result. */
   readonly masked?: readonly string[]
+  /** Labelled columns that the result may hold values of, masked or clear; never fewer than it does. */
+  readonly columns?: readonly LabelledColumn[]
   readonly reads?: readonly string[]
   readonly writes?: readonly string[]
   /** base64 of each parameter; null is NULL. */

@@ -167,8 +167,6 @@ export const LIMITS = {
   witnessRequestsMax: 64,
   /** Witnesses that one log has: each is asked with every round. */
   witnessesMax: 16,
-  /** An evidence file, which is read whole: a long session with all that it saw. */
-  evidenceBytesMax: 256 * 1024 * 1024,
   /** From a witness's first byte in to its last byte out, and the wait of a log for one witness. */
   witnessRequestMs: 10_000,
   witnessAnswerMs: 5_000,

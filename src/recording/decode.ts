@@ -10,6 +10,7 @@ import {
   IDENTITY_KINDS,
   type Identity,
   type IntentHead,
+  type LabelledColumn,
   type NoticeHead,
   type OpenHead,
   type OutcomeHead,
@@ -61,6 +62,8 @@ const open: Shape<OpenHead> = {
   config: text,
 }
 
+const column: Shape<LabelledColumn> = { column: text, label: text }
+
 const intent: Shape<IntentHead> = {
   n: number,
   form: text,
@@ -71,6 +74,7 @@ const intent: Shape<IntentHead> = {
   reason: optional(text),
   observed: optional(listOf(text)),
   masked: optional(listOf(text)),
+  columns: optional(listOf(shaped(column))),
   reads: optional(listOf(text)),
   writes: optional(listOf(text)),
   parameters: optional(listOf((value) => value === null || typeof value === 'string')),

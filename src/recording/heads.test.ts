@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { COMMAND_CLASSES, type Entry, type IntentHead, type OutcomeHead } from '../core/index.ts'
+import { brand, COMMAND_CLASSES, type Entry, type IntentHead, type LabelName, type OutcomeHead } from '../core/index.ts'
 import { anyCharacter } from '../testing/any-character.ts'
 import { anyJson, splitJson } from './heads.ts'
 
@@ -19,6 +19,9 @@ const intents: fc.Arbitrary<Required<IntentHead>> = fc.record({
   reason: text,
   observed: texts,
   masked: texts,
+  columns: fc.array(fc.record({ column: text, label: text.map((each) => brand<LabelName>(each)) }), {
+    maxLength: 4,
+  }),
   reads: texts,
   writes: texts,
   parameters: fc.array(fc.option(text), { maxLength: 4 }),

@@ -15,7 +15,7 @@ export type SplitEntryJson = {
 const NONE: readonly never[] = []
 
 /** Lists that belong to a decision, or to what is known of a statement, come again and again. */
-const JSON_OF = new WeakMap<readonly string[], string>()
+const JSON_OF = new WeakMap<readonly unknown[], string>()
 
 /**
  * The heads that every command writes are put together by hand: half the time of `JSON.stringify` on the whole object.
@@ -60,6 +60,7 @@ function intentJson(head: IntentHead): SplitEntryJson {
   if (head.reason !== undefined) json += `,"reason":${text(head.reason)}`
   if (head.observed !== undefined) json += `,"observed":${kept(head.observed)}`
   if (head.masked !== undefined) json += `,"masked":${texts(head.masked)}`
+  if (head.columns !== undefined) json += `,"columns":${kept(head.columns)}`
   if (head.reads !== undefined) json += `,"reads":${kept(head.reads)}`
   if (head.writes !== undefined) json += `,"writes":${kept(head.writes)}`
   if (head.readings !== undefined) json += `,"readings":${texts(head.readings)}`
@@ -94,10 +95,10 @@ function number(value: number): string {
   return Number.isFinite(value) ? `${value}` : 'null'
 }
 
-function kept(values: readonly string[]): string {
+function kept(values: readonly unknown[]): string {
   let json = JSON_OF.get(values)
   if (json === undefined) {
-    json = texts(values)
+    json = JSON.stringify(values)
     JSON_OF.set(values, json)
   }
   return json

@@ -16,6 +16,7 @@ export function intentHead(n: number, command: Command, judgement: Judgement): I
     ...(decision.kind === 'allow' ? {} : { reason: decision.reason.message }),
     ...(decision.observed.length === 0 ? {} : { observed: ruleNames(decision.observed) }),
     ...(decision.kind === 'deny' || decision.masks.size === 0 ? {} : { masked: [...decision.masks.keys()] }),
+    ...(decision.kind === 'deny' || facts.columns === undefined ? {} : { columns: facts.columns }),
     ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
     ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
     ...(command.parameters === undefined || command.parameters.length === 0

@@ -1,5 +1,5 @@
 import type { FetchStmt, Node, RawStmt } from 'libpg-query'
-import type { CommandClass, Facts, Output, StatementFacts } from '../core/command.ts'
+import type { CommandClass, Facts, LabelledColumn, Output, StatementFacts } from '../core/command.ts'
 import { strictest } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
 import { withAttributeCalls } from './attributes.ts'
@@ -15,6 +15,7 @@ import type { ParseResult } from './parse/parser.ts'
 import type { RulesOff } from './lineage/lineage-rules.ts'
 import type { LineageMeans, SessionNames } from './lineage/protect.ts'
 import { protect } from './lineage/protect.ts'
+import { seenColumns } from './lineage/seen-columns.ts'
 import { isClientValue } from './lineage/touch.ts'
 import type { Survey } from './statement/survey.ts'
 import { survey } from './statement/survey.ts'
@@ -71,7 +72,9 @@ function opaqueFacts(context: AnalysisContext, reason: string, parsed: boolean):
     touches: [],
     filters: [],
     stores: [],
-    ...(labels.length > 0 ? { escape: { labels, reason } } : {}),
+    ...(labels.length > 0
+      ? { escape: { labels, reason }, columns: labels.map((label) => ({ column: '*', label })) }
+      : {}),
     unbounded: true,
     writesEverything: false,
     redefines: true,
@@ -295,7 +298,15 @@ class Gathered {
     return this.#names !== undefined && isClientValue(value, this.#names)
   }
 
+  #columns(): readonly LabelledColumn[] {
+    const labels = [...this.#escaping]
+    if (this.#catalogue === undefined || (this.#labels.size === 0 && labels.length === 0)) return []
+    const touched = new Set([...this.#reads, ...this.#writes])
+    return seenColumns(this.#catalogue, this.#statements, touched, labels)
+  }
+
   facts(): Facts {
+    const columns = this.#columns()
     return {
       class: strictest(this.#statements.map((each) => each.class)),
       statements: this.#statements,
@@ -303,6 +314,7 @@ class Gathered {
       writes: sorted(this.#writes),
       calls: sorted(this.#calls),
       labels: sorted(this.#labels),
+      ...(columns.length === 0 ? {} : { columns }),
       touches: [...this.#touches.keys()].sort(),
       ...(this.#touches.size === 0 ? {} : { asked: Object.fromEntries(this.#touches) }),
       filters: sorted(this.#filters),

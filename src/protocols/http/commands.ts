@@ -36,6 +36,9 @@ export function routesOf(connection: Connection<HttpSettings>): readonly Route[]
       writes: reading ? [] : [name],
       calls: [],
       labels: [...new Set(labels.map((each) => each.label))],
+      ...(labels.length === 0
+        ? {}
+        : { columns: labels.map((each) => ({ column: `${path}: ${each.path}`, label: each.label })) }),
       touches: [],
       filters: [],
       stores: [],
