@@ -29,7 +29,7 @@ import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
 import { network } from './net/index.ts'
 import { PROTOCOLS } from './protocols/index.ts'
-import { openRecording } from './recording/index.ts'
+import { openRecording, Tail } from './recording/index.ts'
 import { Gateway } from './session/index.ts'
 import { claimDataDirectory, Store } from './store/index.ts'
 import { Metrics, meteredJournal } from './telemetry/index.ts'
@@ -104,7 +104,8 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     heldNow: () => approvals.list({ states: ['pending'] }).length,
     sealer: () => recording.sealer(),
   })
-  const journal = meteredJournal(recording.journal, metrics)
+  const tail = new Tail(meteredJournal(recording.journal, metrics), clock)
+  const { journal } = tail
   const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
   const secrets = new SecretResolver({
     environment: process.env,
@@ -173,6 +174,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     approvals,
     sealed,
     recording,
+    tail,
     people: identities.people,
     issuer: identities.issuer,
     exchange: identities.exchange,

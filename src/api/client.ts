@@ -17,6 +17,8 @@ export type ApiAddress =
       readonly token?: string
     }
 
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
 /** Calls the control API; errors come back as the GatewayError they were. */
 export class ApiClient {
   readonly #address: ApiAddress
@@ -27,11 +29,25 @@ export class ApiClient {
     this.#agent = new Agent({ connect: connectOptions(address) })
   }
 
-  async call(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+  async call(method: Method, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.#send(method, path, body)
+    const parsed = parse(await answer.body.text())
+    if (answer.statusCode < 400) return parsed
+    throw errorOf(parsed, answer.statusCode)
+  }
+
+  /** The body of a GET that goes on, such as a stream of events: as it comes, until it ends. */
+  async stream(path: string): Promise<AsyncIterable<Buffer>> {
+    const answer = await this.#send('GET', path, undefined)
+    if (answer.statusCode < 400) return answer.body
+    throw errorOf(parse(await answer.body.text()), answer.statusCode)
+  }
+
+  async #send(method: Method, path: string, body: unknown) {
     const address = this.#address
     const base = address.kind === 'socket' ? 'http://localhost' : address.url
     const token = address.kind === 'url' ? address.token : undefined
-    const answer = await request(new URL(path, base), {
+    return await request(new URL(path, base), {
       method,
       dispatcher: this.#agent,
       headers: {
@@ -49,9 +65,6 @@ export class ApiClient {
         cause,
       })
     })
-    const parsed = parse(await answer.body.text())
-    if (answer.statusCode < 400) return parsed
-    throw errorOf(parsed, answer.statusCode)
   }
 
   async close(): Promise<void> {

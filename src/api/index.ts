@@ -18,6 +18,7 @@ import type { ApiParts } from './parts.ts'
 import type { AnyRoute } from './route.ts'
 import { none, route } from './route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { configurationRoutes } from './routes/configuration.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -28,6 +29,7 @@ import { peopleRoutes } from './routes/people.ts'
 import { policyRoutes } from './routes/policy.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { tailRoutes } from './routes/tail.ts'
 
 /** Every route there is, the one that describes them all included. */
 export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRoute[] {
@@ -39,6 +41,8 @@ export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRo
     ...identityRoutes(parts),
     ...approvalRoutes(parts),
     ...sessionRoutes(parts),
+    ...auditRoutes(parts),
+    ...tailRoutes(parts),
     ...secretRoutes(parts),
     ...configurationRoutes(parts),
     ...policyRoutes(parts),

@@ -4,7 +4,7 @@ import type { SealedSecrets } from '../connections/index.ts'
 import type { Clock, ConfigVersion, Connection, Identity, IdentityChain, Journal } from '../core/index.ts'
 import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { Recording } from '../recording/index.ts'
+import type { Recording, Tail } from '../recording/index.ts'
 import type { ExplainQuestion, Explanation, Finding, Gateway } from '../session/index.ts'
 import type { FreshLogins } from './logins.ts'
 
@@ -17,6 +17,7 @@ export type ApiParts = {
   readonly approvals: Approvals
   readonly sealed: SealedSecrets
   readonly recording: Recording
+  readonly tail: Tail
   readonly people: People
   readonly issuer: BuiltInIssuer
   readonly exchange: TokenExchange

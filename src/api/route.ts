@@ -114,6 +114,23 @@ export function count(max: number): z.ZodType<number> {
   return z.coerce.number().int().min(1).max(max)
 }
 
+/** A time written in a query: whole milliseconds since 1970. */
+export const instant: z.ZodType<number> = z.coerce.number().int().min(0).max(8.64e15)
+
+/** What is there of an object: a field that is undefined is left out. */
+export function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {}
+  for (const name in fields) {
+    const value = fields[name]
+    if (isGiven(value)) kept[name] = value
+  }
+  return kept
+}
+
+function isGiven<T>(value: T): value is Exclude<T, undefined> {
+  return value !== undefined
+}
+
 /** Values never appear in these: a body may hold a secret. */
 function parsed<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const read = schema.safeParse(value)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ApiClient, OPERATOR_SOCKET } from '../api/client.ts'
-import { GatewayError } from '../core/index.ts'
+import { GatewayError, shownJson } from '../core/index.ts'
 
 /** Options that every command has. */
 export type Common = { readonly data: string; readonly json?: boolean }
@@ -69,7 +69,7 @@ export function hostOf(address: string): string {
 
 /** A text for people, or the whole answer as one line of JSON. */
 export function print(common: Common, answer: unknown, text: () => string): void {
-  process.stdout.write(common.json === true ? `${JSON.stringify(answer)}\n` : `${text()}\n`)
+  process.stdout.write(common.json === true ? `${shownJson(answer)}\n` : `${text()}\n`)
 }
 
 /** `?a=1&b=2` of what is given; nothing when nothing is. */

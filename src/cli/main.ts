@@ -19,7 +19,7 @@ import { addPolicyCommands } from './policy/index.ts'
 import { addQueryCommand } from './query.ts'
 import { addRunCommand } from './run.ts'
 import { addSecretCommands } from './secrets.ts'
-import { addSessionCommands } from './sessions.ts'
+import { addSessionCommands } from './sessions/index.ts'
 import { SqlError } from './sql-error.ts'
 import { addStartCommand } from './start.ts'
 import { programVersion } from './version.ts'
@@ -38,13 +38,13 @@ const COMMANDS = [
   addCredentialCommands,
   addApprovalCommands,
   addSessionCommands,
+  addAuditCommands,
   addPeopleCommands,
   addIdentityCommands,
   addSecretCommands,
   addConfigCommands,
   addPolicyCommands,
   addDoctorCommand,
-  addAuditCommands,
   addWitnessCommands,
 ] as const
 

@@ -199,11 +199,27 @@ export const LIMITS = {
   /** Readers of the event stream, and bytes one of them may leave unread before it is cut off. */
   eventStreamsMax: 100,
   eventStreamBytesMax: 256 * 1024,
+  /** Entries between two writes that are kept for who follows them; what is beyond counts as missed. */
+  tailWaitingMax: 10_000,
   /** Silence on the event stream: shorter than the idle time-outs of proxies. */
   eventStreamBeatMs: 15_000,
+  /** Facts kept of one session for its list, and the length of one; beyond, it counts as having them all. */
+  factsPerSessionMax: 2_000,
+  factCharactersMax: 512,
+  /** Commands that showed labelled columns, of one session and of all, in memory for the index: then it reads the journal. */
+  sightingsWaitingMax: 10_000,
+  sightingsWaitingInAllMax: 200_000,
+  /** One page of who saw a column, and of what somebody saw. */
+  sightingsListedMax: 1_000,
+  /** Sessions whose recordings one search for a text reads, and how long: then it says how far it came. */
+  sessionsSearchedMax: 2_000,
+  searchMs: 5_000,
+  searchTextMax: 1_000,
   /** One page of a session's entries, and the bytes of results in it. */
   entriesListedMax: 1_000,
   entriesBytesMax: 8 * 1024 * 1024,
+  /** Bytes of results under way that a replay or an export keeps in memory; what is beyond it says. */
+  replayBytesMax: 256 * 1024 * 1024,
   /** Draining at SIGTERM: then sessions are cut. */
   drainMs: 10_000,
   /** From the farewell to the cut: a peer that does not close its side is not waited for longer. */

@@ -32,7 +32,7 @@ export function parameterText(value: Uint8Array, reading: ParameterReading = 'te
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
   const text = isText ? textOf(bytes) : undefined
   const shown =
-    text === undefined ? hex(bytes, isText ? ['text, but not UTF-8'] : meaning(bytes, type)) : quoted(text)
+    text === undefined ? hex(bytes, isText ? ['text, but not UTF-8'] : meaning(bytes, type)) : shownJson(text)
   return type === undefined ? shown : `${shown} as ${type}`
 }
 
@@ -57,7 +57,7 @@ function meaning(bytes: Buffer, type: string | undefined): string[] {
     return [type === 'oid' ? String(bytes.readUInt32BE(0)) : String(numberOf(bytes))]
   }
   const text = TEXTS.has(type) ? textOf(bytes) : undefined
-  return text === undefined ? [] : [quoted(text)]
+  return text === undefined ? [] : [shownJson(text)]
 }
 
 function numberOf(bytes: Buffer): bigint | number | undefined {
@@ -79,9 +79,9 @@ function textOf(bytes: Buffer): string | undefined {
   return Buffer.from(text, 'utf8').equals(bytes) ? text : undefined
 }
 
-/** A JSON string, with what would not show escaped as JSON escapes it. */
-function quoted(text: string): string {
-  return JSON.stringify(text).replace(HIDDEN_CHARACTERS, (character) =>
+/** JSON in which nothing can move a cursor or hide: what would not show is escaped as JSON escapes it. */
+export function shownJson(value: unknown): string {
+  return JSON.stringify(value).replace(HIDDEN_CHARACTERS, (character) =>
     Array.from(
       { length: character.length },
       (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { brand, COMMAND_CLASSES, type Entry, type IntentHead, type LabelName, type OutcomeHead } from '../core/index.ts'
+import {
+  brand,
+  COMMAND_CLASSES,
+  type Entry,
+  type IntentHead,
+  type LabelName,
+  type OutcomeHead,
+} from '../core/index.ts'
 import { anyCharacter } from '../testing/any-character.ts'
 import { anyJson, splitJson } from './heads.ts'
 

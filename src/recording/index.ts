@@ -6,10 +6,27 @@
  * says where anything else begins.
  */
 export { type FileSystem, systemFiles } from './file-system.ts'
-export type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
+export type {
+  FactKind,
+  Findings,
+  SeenColumn,
+  SeenFilter,
+  SeenTable,
+  SessionFact,
+  SessionFilter,
+  SessionIndex,
+  SessionSummary,
+  Sighting,
+  SightingFilter,
+  SightingPlace,
+  Viewer,
+} from './index-port.ts'
+export { ANY } from './index-port.ts'
 export { catchUpIndex, Indexer, type IndexerOptions, listSessions } from './indexer.ts'
 export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal.ts'
 export { type ReadOptions, type RecordedEntry, readJournal, readSession, type TornTail } from './reader.ts'
 export { keyUse } from './key-use.ts'
 export { openRecording, type Recording, type RecordingOptions, type SealerReport } from './recording.ts'
+export type { SearchPage } from './search.ts'
+export { type Followed, Tail } from './tail.ts'
 export { formatEntry, safe, safeText } from './show-entry.ts'

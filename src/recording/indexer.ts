@@ -1,14 +1,16 @@
 import type { Clock, RecordingKeys, SessionId, Timer } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
-import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
+import type { Findings, SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
 import type { FileJournal, JournalObserver } from './journal.ts'
 import { fold } from './live-sessions.ts'
 import { oldestHeader, readJournal, readSession, recordedSessions } from './reader.ts'
+import { type Gathering, gathering, SessionFacts } from './session-facts.ts'
 
 /** How old the list may be when nobody asks for it. */
 const TICK_MS = 1000
-/** Sessions whose figures are held while the journal is counted in. */
+/** Sessions whose figures are held while the journal is counted in, and entries: fewer than any of them may keep. */
 const BATCH_SESSIONS_MAX = 1000
+const BATCH_ENTRIES_MAX = LIMITS.sightingsWaitingMax / 2
 
 /**
  * Counts everything that the journal holds beyond the index's position into the index, up to `upTo` or to its end.
@@ -27,20 +29,34 @@ export async function catchUpIndex(
   const from = Math.max(known + 1, begin ?? 0)
   if (upTo !== undefined && from > upTo) return
   const touched = new Map<SessionId, SessionSummary | undefined>()
+  const facts = new Map<SessionId, SessionFacts>()
   let position = from - 1
+  let counted = 0
   const store = async (): Promise<void> => {
+    const found = gathering()
+    for (const each of facts.values()) each.take(found)
     const summaries = [...touched.values()].filter((each) => each !== undefined)
-    await index.upsert(summaries, position)
+    await index.upsert(summaries, position, ofSessions(found, touched))
     touched.clear()
+    facts.clear()
+    counted = 0
   }
   for await (const { sequence, time, session, entry } of readJournal(directory, keys, {
     fromSequence: from,
   })) {
     if (upTo !== undefined && sequence > upTo) break
     if (session !== undefined) {
-      if (!touched.has(session) && touched.size >= BATCH_SESSIONS_MAX) await store()
+      if ((!touched.has(session) && touched.size >= BATCH_SESSIONS_MAX) || counted >= BATCH_ENTRIES_MAX)
+        await store()
+      counted++
       const known = touched.has(session) ? touched.get(session) : await index.get(session)
       touched.set(session, fold(known && { ...known }, session, time, entry))
+      let learned = facts.get(session)
+      if (learned === undefined) {
+        learned = new SessionFacts(session)
+        facts.set(session, learned)
+      }
+      learned.note(time, entry)
     }
     position = sequence
   }
@@ -56,18 +72,38 @@ async function countFiles(
 ): Promise<void> {
   const position = await index.position()
   let batch: SessionSummary[] = []
+  let found = gathering()
   for await (const session of recordedSessions(directory)) {
     let summary: SessionSummary | undefined
+    const facts = new SessionFacts(session)
     for await (const { sequence, time, entry } of readSession(directory, keys, session)) {
       if (sequence >= begin) break
       summary = fold(summary && { ...summary }, session, time, entry)
+      facts.note(time, entry)
     }
-    if (summary !== undefined) batch.push(summary)
-    if (batch.length < BATCH_SESSIONS_MAX) continue
-    await index.upsert(batch, position)
+    if (summary === undefined) continue
+    batch.push(summary)
+    facts.take(found)
+    if (batch.length < BATCH_SESSIONS_MAX && found.sightings.length < BATCH_ENTRIES_MAX) continue
+    await index.upsert(batch, position, found)
     batch = []
+    found = gathering()
   }
-  await index.upsert(batch, begin - 1)
+  await index.upsert(batch, begin - 1, found)
+}
+
+/** A session whose opening is not there has no line in the list, and so nothing to be found of. */
+function ofSessions(
+  found: Findings,
+  summaries: ReadonlyMap<SessionId, SessionSummary | undefined>,
+): Findings {
+  const isListed = ({ session }: { readonly session: SessionId }): boolean =>
+    summaries.get(session) !== undefined
+  return {
+    facts: found.facts.filter(isListed),
+    sightings: found.sightings.filter(isListed),
+    ends: found.ends.filter(isListed),
+  }
 }
 
 /** The sessions of a data directory that match: brings the index up to date first. */
@@ -104,6 +140,8 @@ export class Indexer implements JournalObserver {
   readonly #options: IndexerOptions
   /** Figures not stored yet, the latest of each session. */
   readonly #waiting = new Map<SessionId, SessionSummary>()
+  /** What was found and is not stored yet; overflowed: it is to be read from the journal. */
+  #found: Gathering = gathering()
   #storing: Promise<void> = Promise.resolve()
   #timer: Timer | undefined
   #stopped = false
@@ -138,8 +176,11 @@ export class Indexer implements JournalObserver {
     await this.#endLost(new Set(before.map(({ session }) => session)), upTo)
   }
 
-  sessionClosed(session: SessionId, summary: SessionSummary | undefined): void {
-    if (summary !== undefined) this.#waiting.set(session, { ...summary })
+  sessionClosed(session: SessionId, summary: SessionSummary | undefined, facts: SessionFacts): void {
+    if (summary === undefined) return
+    this.#waiting.set(session, { ...summary })
+    facts.take(this.#found)
+    this.#found = bounded(this.#found)
   }
 
   fileEnded(): void {
@@ -148,12 +189,17 @@ export class Indexer implements JournalObserver {
 
   /** The sessions that match, as they are at this moment; as they were last, when the journal cannot be written. */
   async list(filter: SessionFilter): Promise<readonly SessionSummary[]> {
+    await this.catchUp()
+    return await this.#options.index.list(limited(filter))
+  }
+
+  /** Stores what changed, as far as that can be done. */
+  async catchUp(): Promise<void> {
     try {
       await this.update()
     } catch (error) {
       this.#options.onFault(error)
     }
-    return await this.#options.index.list(limited(filter))
   }
 
   /** Stores what changed. Throws when the journal cannot be written or the index cannot be reached. */
@@ -172,18 +218,28 @@ export class Indexer implements JournalObserver {
   }
 
   async #store(): Promise<void> {
-    const { journal, index } = this.#options
-    for (const summary of journal.takeChanged()) this.#waiting.set(summary.session, summary)
+    const { journal, index, directory, keys } = this.#options
+    for (const summary of journal.takeChanged(this.#found)) this.#waiting.set(summary.session, summary)
     const taken = [...this.#waiting]
     // A file without news of any session can be deleted only when the position has passed it.
     if (taken.length === 0 && !this.#fileEnded) return
     this.#fileEnded = false
-    const position = journal.flushedSequence
-    await index.upsert(
-      taken.map(([, summary]) => summary),
-      position,
-    )
-    this.#options.onStored?.(position)
+    const upTo = journal.flushedSequence
+    const found = this.#found
+    this.#found = gathering()
+    try {
+      if (found.overflowed) await catchUpIndex(directory, keys, index, upTo)
+      else
+        await index.upsert(
+          taken.map(([, summary]) => summary),
+          upTo,
+          found,
+        )
+    } catch (error) {
+      this.#found = joined(found, this.#found)
+      throw error
+    }
+    this.#options.onStored?.(upTo)
     for (const [session, summary] of taken) {
       if (this.#waiting.get(session) === summary) this.#waiting.delete(session)
     }
@@ -212,4 +268,22 @@ export class Indexer implements JournalObserver {
         .finally(() => this.#tick())
     })
   }
+}
+
+/** Both, in order. */
+function joined(first: Gathering, second: Gathering): Gathering {
+  return bounded({
+    facts: [...first.facts, ...second.facts],
+    sightings: [...first.sightings, ...second.sightings],
+    ends: [...first.ends, ...second.ends],
+    overflowed: first.overflowed || second.overflowed,
+  })
+}
+
+/** Of more than may wait in memory nothing is kept: the journal has it all. */
+function bounded(found: Gathering): Gathering {
+  const size = found.facts.length + found.sightings.length + found.ends.length
+  return found.overflowed || size > LIMITS.sightingsWaitingInAllMax
+    ? { ...gathering(), overflowed: true }
+    : found
 }

@@ -21,6 +21,7 @@ import { journalDirectory, journalFileName } from './names.ts'
 import type { FileHead } from './own-frames.ts'
 import { type Cut, recover, type Unauthenticated } from './repair.ts'
 import { BlockSealer } from './sealing.ts'
+import { type Gathering, gathering, SessionFacts } from './session-facts.ts'
 
 export type JournalOptions = {
   /** The data directory of the gateway; the journal is in `journal/` below it. */
@@ -37,7 +38,7 @@ export type JournalOptions = {
 
 /** Who follows the journal within the process. Called while it is written: must only take note. */
 export interface JournalObserver {
-  sessionClosed?(session: SessionId, summary: SessionSummary | undefined): void
+  sessionClosed?(session: SessionId, summary: SessionSummary | undefined, facts: SessionFacts): void
   /** No frame will be added any more to the file that was written until now. */
   fileEnded?(): void
   /** All that is in the file has its MAC. */
@@ -202,13 +203,17 @@ export class FileJournal implements Journal {
     this.#observers.push(observer)
   }
 
-  /** The open sessions whose figures changed since the last call, as `flush` wrote them. May throw as `flush` does. */
-  takeChanged(): readonly SessionSummary[] {
+  /**
+   * The open sessions whose figures changed since the last call, as `flush` wrote them; what else was found of them goes
+   * `into` there. May throw as `flush` does.
+   */
+  takeChanged(into: Gathering = gathering()): readonly SessionSummary[] {
     this.flush()
     const summaries: SessionSummary[] = []
     for (const live of this.#sessions.values()) {
       if (!live.changed || live.summary === undefined) continue
       live.changed = false
+      live.facts.take(into)
       summaries.push({ ...live.summary })
     }
     return summaries
@@ -253,7 +258,14 @@ export class FileJournal implements Journal {
   #live(session: SessionId, kind: Entry['kind']): LiveSession {
     const known = this.#sessions.get(session)
     if (known !== undefined) return known
-    const live = { session, file: 0, number: 0, summary: undefined, changed: false }
+    const live = {
+      session,
+      file: 0,
+      number: 0,
+      summary: undefined,
+      changed: false,
+      facts: new SessionFacts(session),
+    }
     // An entry that comes after the session's close is kept as well, but does not open the session again.
     if (kind === 'open') this.#sessions.set(session, live)
     return live
@@ -274,10 +286,11 @@ export class FileJournal implements Journal {
 
   #count(live: LiveSession, time: number, entry: Entry): void {
     live.summary = fold(live.summary, live.session, time, entry)
+    live.facts.note(time, entry)
     live.changed = true
     if (entry.kind !== 'close') return
     this.#sessions.delete(live.session)
-    for (const observer of this.#observers) observer.sessionClosed?.(live.session, live.summary)
+    for (const observer of this.#observers) observer.sessionClosed?.(live.session, live.summary, live.facts)
   }
 
   /** Once in a while, whether the file is still in its place. */

@@ -1,6 +1,7 @@
 import type { Entry, SessionId } from '../core/index.ts'
 import { identityKey } from '../core/index.ts'
 import type { SessionSummary } from './index-port.ts'
+import type { SessionFacts } from './session-facts.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -13,6 +14,7 @@ export type LiveSession = {
   /** Absent for a session whose opening this process has not seen. */
   summary: Mutable<SessionSummary> | undefined
   changed: boolean
+  readonly facts: SessionFacts
 }
 
 /** Adds what one entry says to the figures of its session; the first must be its `open`. */

@@ -9,6 +9,7 @@ import { type RecordedEntry, readSession } from './reader.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
 import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
 import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
+import { type SearchPage, searchSessions } from './search.ts'
 
 /** What the configuration says of the recording. */
 export type RecordingSettings = LogSettings & { readonly retention: RetentionSettings }
@@ -43,6 +44,10 @@ export type Recording = {
   readonly keyIds: readonly string[]
   /** Sessions as they are at this moment, newest first. */
   list(filter: SessionFilter): Promise<readonly SessionSummary[]>
+  /** The same, of those in one of whose statements a text stands: reads their recordings. */
+  search(filter: SessionFilter, text: string): Promise<SearchPage>
+  /** The index, with all that has happened until now. For questions that `list` does not answer. */
+  upToDate(): Promise<SessionIndex>
   /** The entries of a session, open or ended, from that sequence number on. Throws `not_found`. */
   read(session: SessionId, fromSequence?: number): AsyncIterable<RecordedEntry>
   /** How far the sealer is. */
@@ -76,19 +81,26 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   const retention = new Retention({ directory, journal, index, clock, onFault }, keep)
   retention.start()
   const lag = new Lag(journal, thread, clock)
+  const list = (filter: SessionFilter): Promise<readonly SessionSummary[]> => indexer.list(filter)
+  const read = (session: SessionId, fromSequence = 0): AsyncIterable<RecordedEntry> => {
+    // The reader sees the files; what waits in memory belongs to the session as well. When it cannot be written,
+    // what is there can still be read.
+    try {
+      journal.flush()
+    } catch (error) {
+      onFault(error)
+    }
+    return readSession(directory, keys, session, { fromSequence })
+  }
   return {
     journal,
     keyIds: keys.map(({ id }) => id),
-    list: (filter) => indexer.list(filter),
-    read(session, fromSequence = 0) {
-      // The reader sees the files; what waits in memory belongs to the session as well. When it cannot be written,
-      // what is there can still be read.
-      try {
-        journal.flush()
-      } catch (error) {
-        onFault(error)
-      }
-      return readSession(directory, keys, session, { fromSequence })
+    list,
+    read,
+    search: (filter, text) => searchSessions({ clock, list, read }, filter, text),
+    async upToDate() {
+      await indexer.catchUp()
+      return index
     },
     sealer: () => ({ ...thread.status, ...lag.now() }),
     adopt({ retention: kept, ...rest }) {

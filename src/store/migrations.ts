@@ -125,6 +125,43 @@ const MIGRATIONS: Record<string, Migration> = {
         .execute()
     },
   },
+  '0003-session-facts': {
+    async up(db) {
+      await db.schema
+        .createTable('session_facts')
+        .addColumn('kind', 'text', (column) => column.notNull())
+        .addColumn('value', 'text', (column) => column.notNull())
+        .addColumn('session', 'text', (column) => column.notNull().references('sessions.session'))
+        .addColumn('commands', 'bigint', (column) => column.notNull())
+        .addColumn('first_at', 'bigint', (column) => column.notNull())
+        .addColumn('last_at', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('session_facts_key', ['kind', 'value', 'session'])
+        .execute()
+      await db.schema.createIndex('session_facts_by_session').on('session_facts').column('session').execute()
+      await db.schema
+        .createTable('sightings')
+        .addColumn('session', 'text', (column) => column.notNull().references('sessions.session'))
+        .addColumn('n', 'bigint', (column) => column.notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('column_name', 'text', (column) => column.notNull())
+        .addColumn('label', 'text', (column) => column.notNull())
+        .addColumn('shown', 'text', (column) => column.notNull())
+        .addColumn('outcome', 'text')
+        .addColumn('rows', 'bigint', (column) => column.notNull())
+        .addColumn('bytes', 'bigint', (column) => column.notNull())
+        .addColumn('empty', 'integer', (column) => column.notNull())
+        .addPrimaryKeyConstraint('sightings_key', ['session', 'n', 'label', 'column_name'])
+        .execute()
+      await db.schema
+        .createIndex('sightings_by_column')
+        .on('sightings')
+        .columns(['column_name', 'at'])
+        .execute()
+      await db.schema.createIndex('sightings_by_label').on('sightings').columns(['label', 'at']).execute()
+      // What the recordings hold has to be counted in once more: the list is made anew from them.
+      await sql`delete from properties where name = 'session index position'`.execute(db)
+    },
+  },
 }
 
 const provider: MigrationProvider = { getMigrations: async () => MIGRATIONS }

@@ -9,6 +9,8 @@ export type Tables = {
   approvals: ApprovalRow
   sessions: SessionRow
   session_identities: SessionIdentityRow
+  session_facts: SessionFactRow
+  sightings: SightingRow
   configurations: ConfigurationRow
   people: PersonRow
   invitations: InvitationRow
@@ -116,4 +118,31 @@ export type BudgetAccountRow = {
   questions: number
   /** base64: which records, as far as they can be told apart. */
   sketch: string
+}
+
+export type SessionFactRow = {
+  /** `group`, `class`, `decision`, `read`, `written`, `tried`, `masked`, `clear`. */
+  kind: string
+  value: string
+  session: string
+  commands: number
+  first_at: number
+  last_at: number
+}
+
+/** A command whose result may hold values of a labelled column. */
+export type SightingRow = {
+  session: string
+  n: number
+  at: number
+  column_name: string
+  label: string
+  /** `masked` or `clear`. */
+  shown: string
+  /** NULL while the command is under way, and when the gateway stopped meanwhile. */
+  outcome: string | null
+  rows: number
+  bytes: number
+  /** 1: nothing reached the client. */
+  empty: number
 }

@@ -1,9 +1,19 @@
 import type { Kysely, Transaction } from 'kysely'
 import { z } from 'zod'
 import type { SessionId } from '../core/index.ts'
-import { brand } from '../core/index.ts'
-import type { SessionFilter, SessionIndex, SessionSummary } from '../recording/index-port.ts'
+import { brand, LIMITS } from '../core/index.ts'
+import type {
+  FactKind,
+  Findings,
+  SeenFilter,
+  SessionFilter,
+  SessionIndex,
+  SessionSummary,
+  SightingFilter,
+} from '../recording/index-port.ts'
+import { ANY } from '../recording/index-port.ts'
 import type { SessionRow, Tables } from './schema.ts'
+import { addFindings, labelsOf, seenColumns, seenTables, sightings, viewers } from './sightings.ts'
 
 const keysSchema = z.array(z.string())
 
@@ -36,13 +46,14 @@ export class SessionIndexRepository implements SessionIndex {
     return row === undefined ? undefined : fromRow(row)
   }
 
-  async upsert(summaries: readonly SessionSummary[], position: number): Promise<void> {
+  async upsert(summaries: readonly SessionSummary[], position: number, found?: Findings): Promise<void> {
     // The last word on a session counts: one statement must not name a row twice.
     const latest = [...new Map(summaries.map((each) => [each.session, each])).values()]
     await this.#db.transaction().execute(async (transaction) => {
       for (let at = 0; at < latest.length; at += CHUNK) {
         await upsertChunk(transaction, latest.slice(at, at + CHUNK))
       }
+      if (found !== undefined) await addFindings(transaction, found)
       const value = String(position)
       await transaction
         .insertInto('properties')
@@ -65,9 +76,52 @@ export class SessionIndexRepository implements SessionIndex {
     if (openedFrom !== undefined) query = query.where('opened_at', '>=', openedFrom)
     if (openedBefore !== undefined) query = query.where('opened_at', '<', openedBefore)
     if (before !== undefined) query = query.where('sessions.session', '<', before)
+    for (const { kinds, value } of factsAsked(filter)) {
+      query = query.where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom('session_facts')
+            .select('session_facts.session')
+            .where('session_facts.kind', 'in', kinds)
+            .where('session_facts.value', 'in', [value, ANY])
+            .whereRef('session_facts.session', '=', 'sessions.session'),
+        ),
+      )
+    }
     const rows = await query.orderBy('sessions.session', 'desc').limit(filter.limit).execute()
     return rows.map(fromRow)
   }
+
+  sightings(filter: SightingFilter) {
+    return sightings(this.#db, filter)
+  }
+
+  viewers(filter: SightingFilter) {
+    return viewers(this.#db, filter)
+  }
+
+  labelsOf(column: string) {
+    return labelsOf(this.#db, column)
+  }
+
+  seenColumns(filter: SeenFilter) {
+    return seenColumns(this.#db, filter)
+  }
+
+  seenTables(filter: SeenFilter) {
+    return seenTables(this.#db, filter)
+  }
+}
+
+/** What a session must have been found to have; one of the kinds is enough. */
+function* factsAsked(
+  filter: SessionFilter,
+): Generator<{ readonly kinds: FactKind[]; readonly value: string }> {
+  for (const kind of ['group', 'class', 'decision', 'read', 'written', 'masked', 'clear'] as const) {
+    const value = filter[kind]
+    if (value !== undefined) yield { kinds: [kind], value: value.slice(0, LIMITS.factCharactersMax) }
+  }
+  if (filter.table !== undefined)
+    yield { kinds: ['read', 'written', 'tried'], value: filter.table.slice(0, LIMITS.factCharactersMax) }
 }
 
 async function upsertChunk(

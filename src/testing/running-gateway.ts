@@ -20,6 +20,7 @@ identities:
     - { name: scraper, kind: agent, groups: [agents] }
     - { name: ada, kind: person, groups: [engineers], roles: [admin, approver] }
     - { name: bob, kind: person, groups: [engineers], roles: [auditor] }
+    - { name: oscar, kind: person, roles: [operator] }
     - { name: eve, kind: person }
 labels:
   pii.email: { mask: { kind: partial, of: email } }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { SessionId } from '../core/index.ts'
 import { brand } from '../core/index.ts'
-import type { SessionIndex, SessionSummary } from '../recording/index.ts'
+import type { FactKind, SessionFact, SessionIndex, SessionSummary, Sighting } from '../recording/index.ts'
 
 function summary(session: string, changes: Partial<SessionSummary> = {}): SessionSummary {
   return {
@@ -23,6 +23,10 @@ function summary(session: string, changes: Partial<SessionSummary> = {}): Sessio
     bytes: Number.MAX_SAFE_INTEGER,
     ...changes,
   }
+}
+
+function fact(session: SessionId, kind: FactKind, value: string): SessionFact {
+  return { session, kind, value, commands: 1, firstAt: 1, lastAt: 1 }
 }
 
 /** What every list of sessions does; the real one and its twin run through it. */
@@ -81,6 +85,126 @@ export function sessionIndexContract(name: string, open: () => Promise<SessionIn
       expect(await ids({ open: false })).toBe('DB')
       expect(await ids({ openedFrom: 2, openedBefore: 4 })).toBe('CB')
       expect(await ids({ identity: 'person:bob', open: true, connection: 'crm' })).toBe('C')
+    })
+
+    it('finds sessions by what was found of them, and adds up what is found later', async () => {
+      const index = await open()
+      const [a, b, c] = ['A', 'B', 'C'].map((id) => brand<SessionId>(id)) as [SessionId, SessionId, SessionId]
+      await index.upsert([summary('A'), summary('B'), summary('C')], 1, {
+        facts: [
+          fact(a, 'group', 'agents'),
+          fact(a, 'read', 'public.t'),
+          fact(b, 'written', 'public.t'),
+          fact(c, 'read', '*'),
+        ],
+        sightings: [],
+        ends: [],
+      })
+      const ids = async (filter: Omit<Parameters<SessionIndex['list']>[0], 'limit'>) =>
+        (await index.list({ ...filter, limit: 10 })).map((each) => each.session).join('')
+      expect(await ids({ group: 'agents' })).toBe('A')
+      expect(await ids({ read: 'public.t' })).toBe('CA')
+      expect(await ids({ written: 'public.t' })).toBe('B')
+      expect(await ids({ table: 'public.t' })).toBe('CBA')
+      expect(await ids({ table: 'public.t', group: 'agents' })).toBe('A')
+      expect(await ids({ masked: 'pii' })).toBe('')
+      const more = {
+        facts: [fact(a, 'masked', 'pii'), { ...fact(a, 'read', 'public.t'), firstAt: 8, lastAt: 9 }],
+        sightings: [],
+        ends: [],
+      }
+      await index.upsert([], 2, more)
+      expect(await ids({ masked: 'pii' })).toBe('A')
+      const by = 'agent:support-agent'
+      expect(await index.seenTables({ by, limit: 1 })).toEqual([
+        { kind: 'read', table: '*', commands: 1, firstAt: 1, lastAt: 1 },
+      ])
+      expect((await index.seenTables({ by, from: 9, limit: 9 })).map((each) => each.table)).toEqual([
+        'public.t',
+      ])
+      expect(await index.seenTables({ by, limit: 9 })).toEqual([
+        { kind: 'read', table: '*', commands: 1, firstAt: 1, lastAt: 1 },
+        { kind: 'read', table: 'public.t', commands: 2, firstAt: 1, lastAt: 9 },
+        { kind: 'written', table: 'public.t', commands: 1, firstAt: 1, lastAt: 1 },
+      ])
+      expect(await index.seenTables({ by: 'agent:other', limit: 9 })).toEqual([])
+    })
+
+    it('tells who saw a column or a label, masked or clear, and not whose result was empty', async () => {
+      const index = await open()
+      const [a, b] = ['A', 'B'].map((id) => brand<SessionId>(id)) as [SessionId, SessionId]
+      const seen = (session: SessionId, n: number, rest: Partial<Sighting> = {}): Sighting => ({
+        session,
+        n,
+        at: n,
+        column: 'public.t.email',
+        label: 'pii',
+        shown: 'masked',
+        rows: 2,
+        bytes: 9,
+        empty: false,
+        outcome: 'ok',
+        ...rest,
+      })
+      const under = seen(b, 4)
+      delete (under as { outcome?: string }).outcome
+      await index.upsert([summary('A'), summary('B', { chain: ['person:bob'] })], 1, {
+        facts: [],
+        sightings: [
+          seen(a, 1),
+          seen(a, 1, { column: 'public.u.email' }),
+          seen(a, 2, { empty: true, rows: 0 }),
+          seen(a, 3, { shown: 'clear', column: '*' }),
+          { ...under, rows: 0 },
+          seen(b, 5),
+          seen(b, 6, { column: 'public.t.x', label: 'other' }),
+        ],
+        ends: [],
+      })
+      const chain = ['agent:support-agent', 'person:ada@example.com']
+      const asked = { saw: 'public.t.email', labels: ['pii'], limit: 10 }
+      const found = await index.sightings(asked)
+      expect(found.map(({ session, n }) => `${session}${n}`)).toEqual(['B5', 'B4', 'A3', 'A1'])
+      expect(found[0]).toEqual({ ...seen(b, 5), chain: ['person:bob'], connection: 'crm' })
+      expect(found[1]?.outcome).toBeUndefined()
+      const [, second] = found
+      expect(
+        (await index.sightings({ ...asked, ...(second && { after: second }), limit: 1 })).map(({ n }) => n),
+      ).toEqual([3])
+      expect((await index.sightings({ ...asked, labels: [] })).map(({ n }) => n)).toEqual([5, 4, 1])
+      expect((await index.sightings({ ...asked, from: 4, before: 5 })).map(({ n }) => n)).toEqual([4])
+      expect(await index.viewers({ ...asked, saw: 'pii' })).toEqual([
+        { chain: ['person:bob'], shown: 'masked', commands: 2, rows: 2, firstAt: 4, lastAt: 5 },
+        { chain, shown: 'clear', commands: 1, rows: 2, firstAt: 3, lastAt: 3 },
+        { chain, shown: 'masked', commands: 1, rows: 2, firstAt: 1, lastAt: 1 },
+      ])
+      expect(await index.labelsOf('public.t.email')).toEqual(['pii'])
+      expect(await index.seenColumns({ by: 'person:bob', limit: 9 })).toEqual([
+        {
+          column: 'public.t.x',
+          label: 'other',
+          shown: 'masked',
+          commands: 1,
+          rows: 2,
+          firstAt: 6,
+          lastAt: 6,
+        },
+        {
+          column: 'public.t.email',
+          label: 'pii',
+          shown: 'masked',
+          commands: 2,
+          rows: 2,
+          firstAt: 4,
+          lastAt: 5,
+        },
+      ])
+      const end = { session: b, n: 4, outcome: 'refused', rows: 0, bytes: 0, empty: true } as const
+      await index.upsert([], 2, { facts: [], sightings: [], ends: [end] })
+      expect((await index.sightings(asked)).map(({ n }) => n)).toEqual([5, 3, 1])
+      // The end of a command that was under way replaces what was known of it.
+      await index.upsert([], 3, { facts: [], sightings: [seen(b, 4, { rows: 7 })], ends: [] })
+      expect((await index.sightings(asked)).map(({ rows }) => rows)).toEqual([2, 7, 2, 2])
     })
   })
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { SessionId } from '../../core/index.ts'
-import { brand, GatewayError, LIMITS } from '../../core/index.ts'
-import type { SessionSummary } from '../../recording/index.ts'
+import { brand, COMMAND_CLASSES, GatewayError, LIMITS } from '../../core/index.ts'
+import type { SessionFilter, SessionSummary } from '../../recording/index.ts'
 import { formatEntry } from '../../recording/index.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
-import { count, none, route } from '../route.ts'
+import { count, given, instant, none, route } from '../route.ts'
 
 const summary = z.object({
   session: z.string(),
@@ -41,6 +41,29 @@ const entry = z.object({
 
 const id = z.string().regex(/^[0-9A-Z]{26}$/, 'expected a session id')
 
+/** Which sessions, in a query. Every one that is given must match. */
+const filter = z.object({
+  connection: z.string().max(64).optional(),
+  identity: z.string().max(600).optional(),
+  group: z.string().max(LIMITS.factCharactersMax).optional(),
+  open: z.enum(['true', 'false']).optional(),
+  /** Opened at or after, and before: milliseconds since 1970. */
+  since: instant.optional(),
+  until: instant.optional(),
+  class: z.enum(COMMAND_CLASSES).optional(),
+  decision: z.enum(['allow', 'hold', 'deny']).optional(),
+  /** `public.customers`, or a route: read or written by one of its commands; or one of the two. */
+  table: z.string().max(LIMITS.factCharactersMax).optional(),
+  read: z.string().max(LIMITS.factCharactersMax).optional(),
+  written: z.string().max(LIMITS.factCharactersMax).optional(),
+  /** A label that one of its commands had masked, or got in clear. */
+  masked: z.string().max(LIMITS.factCharactersMax).optional(),
+  clear: z.string().max(LIMITS.factCharactersMax).optional(),
+  /** `next` of the page before. */
+  before: id.optional(),
+  limit: count(LIMITS.sessionsListedMax).default(100),
+})
+
 export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
   return [
     route({
@@ -49,24 +72,44 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
       summary: 'Sessions as they are at this moment, newest first.',
       access: ['operator socket', 'admin', 'operator', 'auditor'],
       params: none,
-      query: z.object({
-        connection: z.string().max(64).optional(),
-        identity: z.string().max(600).optional(),
-        open: z.enum(['true', 'false']).optional(),
-        before: id.optional(),
-        limit: count(LIMITS.sessionsListedMax).default(100),
-      }),
+      query: filter,
       body: none,
-      answer: z.object({ sessions: z.array(summary) }),
+      answer: z.object({
+        sessions: z.array(summary),
+        /** What to pass as `before` for the next page; absent at the end. */
+        next: z.string().optional(),
+      }),
       async handle({ query }) {
-        const sessions = await parts.recording.list({
-          ...(query.connection === undefined ? {} : { connection: query.connection }),
-          ...(query.identity === undefined ? {} : { identity: query.identity }),
-          ...(query.open === undefined ? {} : { open: query.open === 'true' }),
-          ...(query.before === undefined ? {} : { before: brand<SessionId>(query.before) }),
-          limit: query.limit,
-        })
-        return { sessions: sessions.map(shown) }
+        const sessions = await parts.recording.list(filterOf(query))
+        const next = sessions.length < query.limit ? undefined : sessions.at(-1)?.session
+        return { sessions: sessions.map(shown), ...(next === undefined ? {} : { next }) }
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/sessions/search',
+      summary:
+        'Sessions in one of whose statements a text stands, newest first: reads recordings, as far as its limits go, which is itself recorded.',
+      access: ['operator socket', 'admin', 'auditor'],
+      params: none,
+      query: filter.extend({ text: z.string().min(1).max(LIMITS.searchTextMax) }),
+      body: none,
+      answer: z.object({
+        sessions: z.array(summary.extend({ matches: z.array(z.int()) })),
+        searched: z.int(),
+        next: z.string().optional(),
+      }),
+      // The text may be what somebody is looked up by: it is nobody's business but the reader's.
+      records: ({ query: { text: _text, ...rest } }) => ({
+        action: 'recording.search',
+        details: details(rest),
+      }),
+      async handle({ query: { text, ...rest } }) {
+        const { sessions, ...page } = await parts.recording.search(filterOf(rest), text)
+        return {
+          ...page,
+          sessions: sessions.map(({ matches, ...each }) => ({ ...shown(each), matches: [...matches] })),
+        }
       },
     }),
     route({
@@ -80,6 +123,8 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
         after: z.coerce.number().int().min(0).default(0),
         limit: count(LIMITS.entriesListedMax).default(LIMITS.entriesListedMax),
         results: z.enum(['true', 'false']).default('false'),
+        /** What it is read for, as the record of it says. */
+        purpose: z.enum(['show', 'replay', 'export']).default('show'),
       }),
       body: none,
       answer: z.object({
@@ -91,13 +136,12 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
       records: ({ params, query }) => ({
         action: 'recording.read',
         target: params.id,
-        details: { after: query.after, results: query.results === 'true' },
+        details: { after: query.after, results: query.results === 'true', purpose: query.purpose },
       }),
       async handle({ params, query }) {
         const entries: z.output<typeof entry>[] = []
         let bytes = 0
-        for await (const recorded of parts.recording.read(brand<SessionId>(params.id))) {
-          if (recorded.sequence <= query.after) continue
+        for await (const recorded of parts.recording.read(brand<SessionId>(params.id), query.after + 1)) {
           if (entries.length >= query.limit || bytes >= LIMITS.entriesBytesMax) {
             const next = entries.at(-1)?.sequence
             return { session: params.id, entries, ...(next === undefined ? {} : { next }) }
@@ -148,4 +192,24 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
 
 function shown({ config, chain, ...rest }: SessionSummary): z.output<typeof summary> {
   return { ...rest, chain: [...chain], configuration: config }
+}
+
+/** What is given of a query, for the record of it. */
+function details(
+  query: Readonly<Record<string, string | number | undefined>>,
+): Record<string, string | number> {
+  const given: Record<string, string | number> = {}
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) given[name] = value
+  return given
+}
+
+function filterOf({ open, since, until, before, ...rest }: z.output<typeof filter>): SessionFilter {
+  return {
+    ...given(rest),
+    limit: rest.limit,
+    ...(open === undefined ? {} : { open: open === 'true' }),
+    ...(since === undefined ? {} : { openedFrom: since }),
+    ...(until === undefined ? {} : { openedBefore: until }),
+    ...(before === undefined ? {} : { before: brand<SessionId>(before) }),
+  }
 }

@@ -1,0 +1,140 @@
+import { z } from 'zod'
+import { LIMITS } from '../../core/index.ts'
+import { safe, safeText } from '../../recording/index.ts'
+import type { ResultColumn, ResultPart } from '../../results/index.ts'
+import { resultParts } from '../../results/index.ts'
+import { table } from '../table.ts'
+import type { ShownEntry } from './entries.ts'
+
+/** What appears at one moment of a replay, without a newline at its end. */
+export type Scene = { readonly time: number; readonly text: string }
+
+const opening = z.looseObject({ protocol: z.string() })
+const numbered = z.looseObject({ n: z.number() })
+
+/** Below the time of an entry, as the lines of its statement. */
+const MARGIN = `${' '.repeat(14)}| `
+
+/** What was kept of the results of commands that have not ended yet. */
+export class KeptResults {
+  readonly #bodies = new Map<number, { readonly parts: Buffer[]; length: number; left: number }>()
+  #length = 0
+  protocol = ''
+
+  /** Takes what the entry brings of a result. */
+  take({ kind, head, body }: ShownEntry): void {
+    if (kind === 'open') this.protocol = opening.parse(head).protocol
+    if (body === undefined) return
+    const { n } = numbered.parse(head)
+    const known = this.#bodies.get(n) ?? { parts: [], length: 0, left: 0 }
+    this.#bodies.set(n, known)
+    const bytes = Buffer.from(body, 'base64')
+    const room = LIMITS.replayBytesMax - this.#length
+    const kept = bytes.subarray(0, Math.max(0, room))
+    known.parts.push(kept)
+    known.length += kept.length
+    known.left += bytes.length - kept.length
+    this.#length += kept.length
+  }
+
+  /** The result of a command that has ended, and how many of its bytes were left out here. */
+  end(n: number): { readonly bytes: Buffer; readonly left: number } {
+    const known = this.#bodies.get(n)
+    this.#bodies.delete(n)
+    this.#length -= known?.length ?? 0
+    return { bytes: Buffer.concat(known?.parts ?? []), left: known?.left ?? 0 }
+  }
+}
+
+/** A recording as a play: each entry at its time, each result as its client saw it, in front of how it ended. */
+export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: number): AsyncGenerator<Scene> {
+  const results = new KeptResults()
+  for await (const entry of entries) {
+    results.take(entry)
+    if (entry.kind === 'result') continue
+    if (entry.kind === 'outcome') {
+      const { bytes, left } = results.end(numbered.parse(entry.head).n)
+      const lines = [...shownParts(resultParts(results.protocol, bytes), rowsMax)]
+      if (left > 0) lines.push(`(${left} more bytes are not shown)`)
+      const text = lines.flatMap((each) => each.split('\n')).map((line) => MARGIN + line)
+      yield { time: entry.time, text: [...text, entry.text].join('\n') }
+    } else yield { time: entry.time, text: entry.text }
+  }
+}
+
+/** Parts of a result as text for a terminal, in which nothing can move the cursor or hide. */
+function* shownParts(parts: Iterable<ResultPart>, rowsMax: number): Generator<string> {
+  let columns: readonly ResultColumn[] = []
+  let rows: (readonly string[])[] = []
+  let count = 0
+  let lines = 0
+  const ended = function* (): Generator<string> {
+    if (columns.length === 0) return
+    yield tableText(columns, rows)
+    const more = count > rows.length ? `, ${rows.length} shown` : ''
+    yield `(${count} row${count === 1 ? '' : 's'}${more})`
+    columns = []
+    rows = []
+    count = 0
+  }
+  for (const part of parts) {
+    switch (part.kind) {
+      case 'columns':
+        yield* ended()
+        columns = part.columns
+        break
+      case 'row':
+        count++
+        if (rows.length < rowsMax) rows.push(part.cells.map((cell) => cellText(cell)))
+        break
+      case 'tag':
+        yield* ended()
+        break
+      case 'error':
+      case 'notice':
+        yield* ended()
+        yield safe(`${part.kind === 'error' ? 'ERROR' : 'NOTICE'} ${part.code}: ${part.message}`)
+        break
+      case 'text':
+        for (const line of safeText(part.text).split('\n')) {
+          lines++
+          if (lines <= rowsMax) yield cut(line, TEXT_CHARACTERS)
+        }
+        break
+      case 'bytes':
+        lines++
+        if (lines <= rowsMax) yield cut(`\\x${part.hex}`, TEXT_CHARACTERS)
+        break
+      case 'broken':
+        yield* ended()
+        yield `(the last ${part.length} bytes are cut or no part of a result)`
+        break
+    }
+  }
+  yield* ended()
+  if (lines > rowsMax) yield `(${lines} lines, ${rowsMax} shown)`
+}
+
+/** Longer values are cut: a replay is for looking at. */
+const CELL_CHARACTERS = 60
+const TEXT_CHARACTERS = 2_000
+
+function cellText(cell: string | null): string {
+  return cell === null ? 'NULL' : cut(safe(cell.slice(0, CELL_CHARACTERS + 1)), CELL_CHARACTERS)
+}
+
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max)}…`
+}
+
+function tableText(columns: readonly ResultColumn[], rows: readonly (readonly string[])[]): string {
+  const isNumber = (index: number): boolean =>
+    rows.length > 0 && rows.every((row) => /^(?:-?\d+(?:\.\d+)?|NULL)$/.test(row[index] ?? ''))
+  return table(
+    columns.map(({ name }, index) => ({
+      title: name === '' ? `(${index + 1})` : cut(safe(name), CELL_CHARACTERS),
+      right: isNumber(index),
+    })),
+    rows,
+  )
+}
