@@ -68,7 +68,13 @@ export type AnswerHead = {
   readonly reason?: string
 }
 
-export type ResultHead = { readonly n: number }
+export type ResultHead = {
+  /** `OUTSIDE_COMMANDS`: what the client was told that is no command's result, in its place among them. */
+  readonly n: number
+}
+
+/** The number that no command has. */
+export const OUTSIDE_COMMANDS = 0
 
 export type OutcomeHead = {
   readonly n: number

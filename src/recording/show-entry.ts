@@ -4,6 +4,7 @@ import {
   type Entry,
   HIDDEN_CHARACTERS,
   type Identity,
+  OUTSIDE_COMMANDS,
   parameterLine,
 } from '../core/index.ts'
 import type { RecordedEntry } from './reader.ts'
@@ -60,7 +61,9 @@ function describe(entry: Entry): string[] {
       ]
     }
     case 'result':
-      return [`#${entry.head.n} result, ${count(entry.body.length, 'byte')}`]
+      return entry.head.n === OUTSIDE_COMMANDS
+        ? [`told     ${count(entry.body.length, 'byte')}, outside of commands`]
+        : [`#${entry.head.n} result, ${count(entry.body.length, 'byte')}`]
     case 'outcome': {
       const { n, outcome, tag, rows, bytes, unkept, ms } = entry.head
       const kept = unkept === 0 ? '' : ` (${count(unkept, 'byte')} not kept)`

@@ -15,7 +15,7 @@ import type {
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import { assertNever, GatewayError, requestIdOf } from '../core/index.ts'
+import { assertNever, GatewayError, OUTSIDE_COMMANDS, requestIdOf } from '../core/index.ts'
 import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
@@ -366,6 +366,14 @@ export class Session implements TurnMember {
   reply(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.#toClient.append(bytes, start, end)
     this.#queue()
+  }
+
+  /** The same for what the client is to see though it is no command's result: an error, a notice. Recorded in its place. */
+  tell(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.#takeFlow()
+    const body = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+    this.#gateway.journal.append(this.id, { kind: 'result', head: { n: OUTSIDE_COMMANDS }, body })
+    this.reply(bytes, start, end)
   }
 
   /**

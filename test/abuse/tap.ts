@@ -3,7 +3,12 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 
-export type Tapped = { readonly fromClient: Buffer[]; readonly toClient: Buffer[] }
+export type Tapped = {
+  readonly fromClient: Buffer[]
+  readonly toClient: Buffer[]
+  /** Where it comes from, as what is behind the tap sees it. */
+  readonly address: () => string
+}
 
 export type Tap = {
   readonly port: number
@@ -18,9 +23,11 @@ export async function startTap(port: number): Promise<Tap> {
   const conversations: Tapped[] = []
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const tapped: Tapped = { fromClient: [], toClient: [] }
-    conversations.push(tapped)
     const upstream = connect({ host: '127.0.0.1', port, allowHalfOpen: true, noDelay: true })
+    let address = ''
+    upstream.on('connect', () => (address = `127.0.0.1:${upstream.localPort}`))
+    const tapped: Tapped = { fromClient: [], toClient: [], address: () => address }
+    conversations.push(tapped)
     for (const each of [client, upstream]) sockets.add(each)
     client.on('data', (bytes) => tapped.fromClient.push(bytes))
     upstream.on('data', (bytes) => tapped.toClient.push(bytes))

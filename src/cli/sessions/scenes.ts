@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LIMITS } from '../../core/index.ts'
+import { LIMITS, OUTSIDE_COMMANDS } from '../../core/index.ts'
 import { safe, safeText } from '../../recording/index.ts'
 import type { ResultColumn, ResultPart } from '../../results/index.ts'
 import { resultParts } from '../../results/index.ts'
@@ -26,6 +26,7 @@ export class KeptResults {
     if (kind === 'open') this.protocol = opening.parse(head).protocol
     if (body === undefined) return
     const { n } = numbered.parse(head)
+    if (n === OUTSIDE_COMMANDS) return
     const known = this.#bodies.get(n) ?? { parts: [], length: 0, left: 0 }
     this.#bodies.set(n, known)
     const bytes = Buffer.from(body, 'base64')
@@ -51,15 +52,26 @@ export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: numbe
   const results = new KeptResults()
   for await (const entry of entries) {
     results.take(entry)
-    if (entry.kind === 'result') continue
-    if (entry.kind === 'outcome') {
+    if (entry.kind === 'result') {
+      if (numbered.parse(entry.head).n !== OUTSIDE_COMMANDS) continue
+      const bytes = Buffer.from(entry.body ?? '', 'base64')
+      yield {
+        time: entry.time,
+        text: [entry.text, ...shownLines(results.protocol, bytes, rowsMax)].join('\n'),
+      }
+    } else if (entry.kind === 'outcome') {
       const { bytes, left } = results.end(numbered.parse(entry.head).n)
-      const lines = [...shownParts(resultParts(results.protocol, bytes), rowsMax)]
-      if (left > 0) lines.push(`(${left} more bytes are not shown)`)
-      const text = lines.flatMap((each) => each.split('\n')).map((line) => MARGIN + line)
-      yield { time: entry.time, text: [...text, entry.text].join('\n') }
+      const lines = shownLines(results.protocol, bytes, rowsMax)
+      if (left > 0) lines.push(`${MARGIN}(${left} more bytes are not shown)`)
+      yield { time: entry.time, text: [...lines, entry.text].join('\n') }
     } else yield { time: entry.time, text: entry.text }
   }
+}
+
+function shownLines(protocol: string, bytes: Buffer, rowsMax: number): string[] {
+  return [...shownParts(resultParts(protocol, bytes), rowsMax)]
+    .flatMap((each) => each.split('\n'))
+    .map((line) => MARGIN + line)
 }
 
 /** Parts of a result as text for a terminal, in which nothing can move the cursor or hide. */
@@ -129,7 +141,8 @@ function cut(text: string, max: number): string {
 
 function tableText(columns: readonly ResultColumn[], rows: readonly (readonly string[])[]): string {
   const isNumber = (index: number): boolean =>
-    rows.length > 0 && rows.every((row) => /^(?:-?\d+(?:\.\d+)?|NULL)$/.test(row[index] ?? ''))
+    rows.every((row) => /^(?:-?\d+(?:\.\d+)?|NULL)$/.test(row[index] ?? '')) &&
+    rows.some((row) => row[index] !== 'NULL')
   return table(
     columns.map(({ name }, index) => ({
       title: name === '' ? `(${index + 1})` : cut(safe(name), CELL_CHARACTERS),

@@ -197,7 +197,7 @@ export class Conversation {
   #sayLastWord(): void {
     const reason = this.#lastWord
     if (reason === undefined || this.#ending !== undefined) return
-    if (this.#replies.atBoundary) this.#session.reply(errorBytes(reason, 'FATAL'))
+    if (this.#replies.atBoundary) this.#session.tell(errorBytes(reason, 'FATAL'))
     this.#end(reason.code)
   }
 
@@ -357,7 +357,7 @@ export class Conversation {
   /** Notices go between messages, never into one. */
   #sendNotices(): void {
     if (this.#notices.length === 0 || !this.#replies.atBoundary) return
-    for (const notice of this.#notices) this.#session.reply(notice)
+    for (const notice of this.#notices) this.#session.tell(notice)
     this.#notices = []
   }
 
@@ -459,8 +459,7 @@ export class Conversation {
   #fail(error: unknown): void {
     const known = asGatewayError(error)
     if (known.code === 'internal') this.#parts.report(error)
-    if (this.#ending === undefined && this.#replies.atBoundary)
-      this.#session.reply(errorBytes(known, 'FATAL'))
+    if (this.#ending === undefined && this.#replies.atBoundary) this.#session.tell(errorBytes(known, 'FATAL'))
     if (this.#ending === undefined) this.#end(known.code)
     else if (this.#held === undefined && this.#rest === undefined) this.#finish(this.#ending)
   }

@@ -141,7 +141,8 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.copyInResponse:
         return 'whole'
       case SERVER_TYPES.noticeResponse:
-        return this.#around.inReach() === undefined ? 'pass' : 'whole'
+        // What belongs to no command is recorded by itself.
+        return this.#around.inReach() === undefined && this.#flight !== undefined ? 'pass' : 'whole'
       case SERVER_TYPES.parameterStatus:
         return 'whole'
       case SERVER_TYPES.copyOutResponse:
@@ -236,6 +237,13 @@ export class Replies implements FrameSink {
   pass(buffer: Buffer, start: number, end: number): void {
     this.#takeRows()
     this.#send(buffer, start, end)
+  }
+
+  /** The same for what is said in words: it is recorded where there is no command, too. */
+  tell(buffer: Buffer, start = 0, end = buffer.length): void {
+    this.#takeRows()
+    if (this.#flight === undefined) this.#session.tell(buffer, start, end)
+    else this.#session.result(this.#flight, buffer, start, end)
   }
 
   #send(buffer: Buffer, start: number, end: number): void {
@@ -476,13 +484,13 @@ export class Replies implements FrameSink {
     const { copyRefusal } = this.#state
     this.#state.copyRefusal = undefined
     if (copyRefusal !== undefined && (head?.kind === 'query' || head?.kind === 'execute')) {
-      this.#session.reply(errorBytes(copyRefusal, 'ERROR'))
+      this.tell(errorBytes(copyRefusal, 'ERROR'))
       if (head.kind === 'query') this.#end(head, 'refused', copyRefusal.code)
       else this.#failExtended('refused', copyRefusal.code)
       return
     }
     if (head?.kind === 'refusal') {
-      if (!this.#muted) this.#session.reply(errorBytes(head.error, 'ERROR', positionOf(head.error)))
+      if (!this.#muted) this.tell(errorBytes(head.error, 'ERROR', positionOf(head.error)))
       if (!head.simple) this.#failExtended('refused', head.error.code)
       return
     }

@@ -6,7 +6,11 @@ import type { Reached } from './withheld.ts'
 const SAID_MAX = 100
 
 /** Where a text goes that may be told, behind what was said before it. */
-type Target = { pass(buffer: Buffer, start: number, end: number): void }
+type Target = {
+  pass(buffer: Buffer, start: number, end: number): void
+  /** Where errors and notices go. */
+  tell(buffer: Buffer, start: number, end: number): void
+}
 
 /**
  * What the server says in words: errors, notices, notifications and settings. Passes on what the client may hear of
@@ -42,12 +46,12 @@ export class Texts {
         if (shown === undefined) return
         if (shown !== message.fields) {
           const scrubbed = encodeServer({ kind: message.kind, fields: shown })
-          this.#target.pass(scrubbed, 0, scrubbed.length)
+          this.#target.tell(scrubbed, 0, scrubbed.length)
           return
         }
       }
     }
-    this.#target.pass(buffer, from, end)
+    this.#target.tell(buffer, from, end)
   }
 
   /** The command that what the server says now is about: what a commit runs belongs to all before it. */

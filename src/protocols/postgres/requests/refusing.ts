@@ -141,7 +141,7 @@ export class Refusing {
       known.requestId === undefined ? session.stepUnreadable(form, attemptedText(text), known) : known
     this.#around.local.noteRefusal(error, text)
     if (state.idle) {
-      session.reply(errorBytes(error, 'ERROR', positionOf(error)))
+      session.tell(errorBytes(error, 'ERROR', positionOf(error)))
       if (simple) {
         session.reply(readyBytes(state.status))
       } else {
