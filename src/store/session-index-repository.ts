@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely'
+import { sql } from 'kysely'
 import { z } from 'zod'
 import type { SessionId } from '../core/index.ts'
 import { brand, LIMITS } from '../core/index.ts'
@@ -76,19 +77,51 @@ export class SessionIndexRepository implements SessionIndex {
     if (openedFrom !== undefined) query = query.where('opened_at', '>=', openedFrom)
     if (openedBefore !== undefined) query = query.where('opened_at', '<', openedBefore)
     if (before !== undefined) query = query.where('sessions.session', '<', before)
-    for (const { kinds, value } of factsAsked(filter)) {
-      query = query.where(({ exists, selectFrom }) =>
-        exists(
-          selectFrom('session_facts')
-            .select('session_facts.session')
-            .where('session_facts.kind', 'in', kinds)
-            .where('session_facts.value', 'in', [value, ANY])
-            .whereRef('session_facts.session', '=', 'sessions.session'),
-        ),
-      )
+    const asked = [...factsAsked(filter)]
+    // Somebody's sessions are few beside all that have a fact.
+    if (identity !== undefined)
+      for (const fact of asked)
+        query = query.where(({ exists }) =>
+          exists(
+            factsLike(this.#db, fact)
+              .select('session_facts.session')
+              .where('session_facts.session', '=', sql.ref<string>('sessions.session')),
+          ),
+        )
+    const [rarest, ...others] = identity === undefined ? await this.#rarestFirst(asked) : []
+    if (rarest !== undefined) {
+      // From the index of facts, and no session looked at that has not all of them.
+      let having = factsLike(this.#db, rarest).select('session_facts.session')
+      for (const { kinds, value } of others) {
+        having = having.where(({ exists, selectFrom }) =>
+          exists(
+            selectFrom('session_facts as other')
+              .select('other.session')
+              .where('other.kind', 'in', kinds)
+              .where('other.value', 'in', [value, ANY])
+              .whereRef('other.session', '=', 'session_facts.session'),
+          ),
+        )
+      }
+      query = query.where('sessions.session', 'in', having)
     }
     const rows = await query.orderBy('sessions.session', 'desc').limit(filter.limit).execute()
     return rows.map(fromRow)
+  }
+
+  /** Where a search begins decides how long it takes; nothing counts beyond what is many. */
+  async #rarestFirst(asked: readonly FactAsked[]): Promise<readonly FactAsked[]> {
+    if (asked.length < 2) return asked
+    const counted: { readonly fact: FactAsked; readonly count: number }[] = []
+    for (const fact of asked) {
+      const some = factsLike(this.#db, fact).select('session_facts.session').limit(MANY).as('some')
+      const row = await this.#db
+        .selectFrom(some)
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirst()
+      counted.push({ fact, count: row?.count ?? 0 })
+    }
+    return counted.toSorted((a, b) => a.count - b.count).map(({ fact }) => fact)
   }
 
   sightings(filter: SightingFilter) {
@@ -113,9 +146,19 @@ export class SessionIndexRepository implements SessionIndex {
 }
 
 /** What a session must have been found to have; one of the kinds is enough. */
-function* factsAsked(
-  filter: SessionFilter,
-): Generator<{ readonly kinds: FactKind[]; readonly value: string }> {
+type FactAsked = { readonly kinds: FactKind[]; readonly value: string }
+
+/** Sessions with a fact that need not be told from more of them. */
+const MANY = 20_000
+
+function factsLike(db: Kysely<Tables>, { kinds, value }: FactAsked) {
+  return db
+    .selectFrom('session_facts')
+    .where('session_facts.kind', 'in', kinds)
+    .where('session_facts.value', 'in', [value, ANY])
+}
+
+function* factsAsked(filter: SessionFilter): Generator<FactAsked> {
   for (const kind of ['group', 'class', 'decision', 'read', 'written', 'masked', 'clear'] as const) {
     const value = filter[kind]
     if (value !== undefined) yield { kinds: [kind], value: value.slice(0, LIMITS.factCharactersMax) }

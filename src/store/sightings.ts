@@ -83,25 +83,23 @@ export async function sightings(
   db: Kysely<Tables>,
   filter: SightingFilter,
 ): Promise<readonly (Sighting & { readonly chain: readonly string[]; readonly connection: string })[]> {
-  let query = matching(db, filter)
-    .innerJoin('sessions', 'sessions.session', 'sightings.session')
-    .selectAll('sightings')
-    .select(['sessions.chain', 'sessions.connection'])
+  let page = matching(db, filter).selectAll('sightings')
   const { after } = filter
   if (after !== undefined) {
     const { at, session, n, column, label } = after
-    query = query.where(({ eb, refTuple, tuple }) =>
+    page = page.where(({ eb, refTuple, tuple }) =>
       eb(refTuple(...PLACE), '<', tuple(at, session, n, column, label)),
     )
   }
-  const rows = await query
-    .orderBy('sightings.at', 'desc')
-    .orderBy('sightings.session', 'desc')
-    .orderBy('sightings.n', 'desc')
-    .orderBy('sightings.column_name', 'desc')
-    .orderBy('sightings.label', 'desc')
-    .limit(filter.limit)
-    .execute()
+  for (const place of PLACE) page = page.orderBy(place, 'desc')
+  // Whose they are is looked up for those that are shown only.
+  let query = db
+    .selectFrom(page.limit(filter.limit).as('sightings'))
+    .innerJoin('sessions', 'sessions.session', 'sightings.session')
+    .selectAll('sightings')
+    .select(['sessions.chain', 'sessions.connection'])
+  for (const place of PLACE) query = query.orderBy(place, 'desc')
+  const rows = await query.execute()
   return rows.map((row) => ({
     ...fromRow(row),
     chain: keysSchema.parse(JSON.parse(row.chain)),
@@ -169,7 +167,8 @@ export async function seenTables(db: Kysely<Tables>, filter: SeenFilter): Promis
     .selectFrom('session_identities')
     .innerJoin('session_facts', 'session_facts.session', 'session_identities.session')
     .where('session_identities.identity', '=', filter.by)
-    .where('session_facts.kind', 'in', ['read', 'written'])
+    // As an expression, so that it begins with the sessions and not with all facts of these kinds.
+    .where(sql<string>`session_facts.kind || ''`, 'in', ['read', 'written'])
     .select(({ fn }) => [
       'kind',
       'value',

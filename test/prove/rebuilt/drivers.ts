@@ -1,6 +1,6 @@
 /** The drivers, each in its own way. What comes back is nobody's business here: it is read from the wire. */
-import { Readable } from 'node:stream'
-import { finished, pipeline } from 'node:stream/promises'
+import { createHash } from 'node:crypto'
+import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import postgres from 'postgres'
@@ -61,18 +61,9 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
     },
   },
   'postgres.js': {
-    // Of a COPY that fails it tells nobody who listens, and behind one with long rows it hears nothing any more.
-    kinds: [
-      'simple',
-      'query',
-      'prepared',
-      'cursor',
-      'copyOut',
-      'copyIn',
-      'pipeline',
-      'transaction',
-      'describe',
-    ],
+    // No COPY FROM and none that fails: when the server ends one, as a late cancel of a result that was cut off may, it
+    // waits for ever; and behind one with long rows it hears nothing any more.
+    kinds: ['simple', 'query', 'prepared', 'cursor', 'copyOut', 'pipeline', 'transaction', 'describe'],
     async run(dsn, operations) {
       const sql = postgres(dsn, { max: 1, onnotice: () => undefined, max_lifetime: null })
       const one = await sql.reserve()
@@ -179,7 +170,8 @@ async function nodePostgres(client: Client, operation: Operation): Promise<void>
       })
     case 'prepared':
       return query({
-        name: `named ${operation.sql.slice(0, 40)}`,
+        // One name for one text, as it demands.
+        name: createHash('sha256').update(operation.sql).digest('hex').slice(0, 40),
         text: operation.sql,
         values: valuesOf(operation.parameters),
       })
@@ -217,13 +209,6 @@ async function postgresJs(sql: postgres.ReservedSql, operation: Operation): Prom
             stream.resume()
             await finished(stream)
           }),
-      )
-    case 'copyIn':
-      return attempt(
-        sql
-          .unsafe(operation.sql)
-          .writable()
-          .then((stream) => pipeline(Readable.from([operation.data]), stream)),
       )
     case 'pipeline':
       await Promise.all(
