@@ -68,7 +68,7 @@ const body = fc.record({
     { weight: 3, arbitrary: fc.constant(undefined) },
     fc.record({
       rowsMax: fc.constantFrom(5, 20),
-      bytesMax: fc.constant(Number.POSITIVE_INFINITY),
+      bytesMax: fc.constantFrom(5, 20, Number.POSITIVE_INFINITY),
       action: fc.constantFrom<'cut' | 'hold'>('cut', 'hold'),
     }),
   ),
@@ -140,11 +140,13 @@ type Outcome = {
   readonly kind: Decision['kind']
   readonly masks: readonly LabelName[]
   readonly rows: number
-  readonly pause: number
+  readonly bytes: number
+  readonly pauseRows: number
+  readonly pauseBytes: number
 }
 
 const FOR_EVER = Number.POSITIVE_INFINITY
-const DENIED: Outcome = { kind: 'deny', masks: [], rows: 0, pause: 0 }
+const DENIED: Outcome = { kind: 'deny', masks: [], rows: 0, bytes: 0, pauseRows: 0, pauseBytes: 0 }
 
 function outcomeOf(decision: Decision): Outcome {
   if (decision.kind === 'deny') return DENIED
@@ -152,7 +154,9 @@ function outcomeOf(decision: Decision): Outcome {
     kind: decision.kind,
     masks: [...decision.masks.keys()],
     rows: decision.limit.rowsMax,
-    pause: decision.pause?.rowsMax ?? FOR_EVER,
+    bytes: decision.limit.bytesMax,
+    pauseRows: decision.pause?.rowsMax ?? FOR_EVER,
+    pauseBytes: decision.pause?.bytesMax ?? FOR_EVER,
   }
 }
 
@@ -161,7 +165,9 @@ const RANK = { allow: 0, hold: 1, deny: 2 } as const
 /** At least as strict in every respect. */
 function stricterOrSame(a: Outcome, b: Outcome): boolean {
   if (RANK[a.kind] !== RANK[b.kind]) return RANK[a.kind] > RANK[b.kind]
-  return b.masks.every((label) => a.masks.includes(label)) && a.rows <= b.rows && a.pause <= b.pause
+  const ends = a.rows <= b.rows && a.bytes <= b.bytes
+  const pauses = a.pauseRows <= b.pauseRows && a.pauseBytes <= b.pauseBytes
+  return ends && pauses && b.masks.every((label) => a.masks.includes(label))
 }
 
 /** The same meaning again, without Cedar, slices or memory: a reading of docs/policies.md. */
@@ -215,13 +221,15 @@ function model(from: readonly Rule[], by: IdentityChain, command: Facts): Outcom
     }
   }
   const limits = from.flatMap((each) => (by.some((one) => matches(each, one)) ? (each.limit ?? []) : []))
-  const least = (action: 'cut' | 'hold', ...more: number[]) =>
-    Math.min(FOR_EVER, ...more, ...limits.flatMap((each) => (each.action === action ? each.rowsMax : [])))
+  const [cuts, pauses] = ['cut', 'hold'].map((action) => limits.filter((each) => each.action === action))
+  const ends = [...(cuts ?? []), ...(all((one) => one.what.unlimited) ? [] : [LIMIT])]
   return {
     kind: classes.every((each) => all((one) => one.what.unreviewed.includes(each))) ? 'allow' : 'hold',
     masks: command.labels.filter((label) => !all(see(label))),
-    rows: least('cut', ...(all((one) => one.what.unlimited) ? [] : [LIMIT.rowsMax])),
-    pause: least('hold'),
+    rows: Math.min(...ends.map((each) => each.rowsMax)),
+    bytes: Math.min(...ends.map((each) => each.bytesMax)),
+    pauseRows: Math.min(...(pauses ?? []).map((each) => each.rowsMax)),
+    pauseBytes: Math.min(...(pauses ?? []).map((each) => each.bytesMax)),
   }
 }
 
