@@ -17,7 +17,7 @@ import {
   systemFiles,
 } from '../src/recording/index.ts'
 import { DirectoryStorage } from '../src/evidence/index.ts'
-import { logDirectory } from '../src/recording/names.ts'
+import { logDirectory } from '../src/recording/files/names.ts'
 import { keysOf } from '../src/testing/recording-keys.ts'
 import { seal } from '../src/testing/seal.ts'
 import type { BenchOptions } from './support/options.ts'

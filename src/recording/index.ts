@@ -5,7 +5,7 @@
  * needs nothing but `core` and `evidence`, so that it works offline. Promise: what was flushed is there after the process died, whole frames only, and a reader
  * says where anything else begins.
  */
-export { type FileSystem, systemFiles } from './file-system.ts'
+export { type FileSystem, systemFiles } from './files/file-system.ts'
 export type {
   FactKind,
   Findings,
@@ -20,13 +20,19 @@ export type {
   SightingFilter,
   SightingPlace,
   Viewer,
-} from './index-port.ts'
-export { ANY } from './index-port.ts'
+} from './list/index-port.ts'
+export { ANY } from './list/index-port.ts'
 export { catchUpIndex, Indexer, type IndexerOptions, listSessions } from './indexer.ts'
-export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal.ts'
-export { type ReadOptions, type RecordedEntry, readJournal, readSession, type TornTail } from './reader.ts'
-export { keyUse } from './key-use.ts'
+export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal/journal.ts'
+export {
+  type ReadOptions,
+  type RecordedEntry,
+  readJournal,
+  readSession,
+  type TornTail,
+} from './reading/reader.ts'
+export { keyUse } from './reading/key-use.ts'
 export { openRecording, type Recording, type RecordingOptions, type SealerReport } from './recording.ts'
-export type { SearchPage } from './search.ts'
-export { type Followed, Tail } from './tail.ts'
-export { formatEntry, safe, safeText } from './show-entry.ts'
+export type { SearchPage } from './reading/search.ts'
+export { type Followed, Tail } from './reading/tail.ts'
+export { formatEntry, safe, safeText } from './reading/show-entry.ts'

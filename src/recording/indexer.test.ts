@@ -15,9 +15,9 @@ import {
 import { FakeClock } from '../testing/fake-clock.ts'
 import { unsyncedFiles } from '../testing/faulty-files.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
-import type { SessionSummary } from './index-port.ts'
+import type { SessionSummary } from './list/index-port.ts'
 import { catchUpIndex, Indexer, listSessions } from './index.ts'
-import { type FileJournal, openJournal } from './journal.ts'
+import { type FileJournal, openJournal } from './journal/journal.ts'
 import { random, testKeys } from '../testing/recording-keys.ts'
 
 let directory: string

@@ -1,10 +1,10 @@
 import type { Clock, RecordingKeys, SessionId, Timer } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
-import type { Findings, SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
-import type { FileJournal, JournalObserver } from './journal.ts'
-import { fold } from './live-sessions.ts'
-import { oldestHeader, readJournal, readSession, recordedSessions } from './reader.ts'
-import { type Gathering, gathering, SessionFacts } from './session-facts.ts'
+import type { Findings, SessionFilter, SessionIndex, SessionSummary } from './list/index-port.ts'
+import type { FileJournal, JournalObserver } from './journal/journal.ts'
+import { fold } from './list/live-sessions.ts'
+import { oldestHeader, readJournal, readSession, recordedSessions } from './reading/reader.ts'
+import { type Gathering, gathering, SessionFacts } from './list/session-facts.ts'
 
 /** How old the list may be when nobody asks for it. */
 const TICK_MS = 1000

@@ -1,15 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import type { Clock, RandomBytes, RecordingKeys, SessionId, Timer } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
-import { type FileSystem, systemFiles } from './file-system.ts'
+import { type FileSystem, systemFiles } from './files/file-system.ts'
 import { Indexer } from './indexer.ts'
-import type { SessionFilter, SessionIndex, SessionSummary } from './index-port.ts'
-import { type FileJournal, openJournal } from './journal.ts'
-import { type RecordedEntry, readSession } from './reader.ts'
+import type { SessionFilter, SessionIndex, SessionSummary } from './list/index-port.ts'
+import { type FileJournal, openJournal } from './journal/journal.ts'
+import { type RecordedEntry, readSession } from './reading/reader.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
 import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
 import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
-import { type SearchPage, searchSessions } from './search.ts'
+import { type SearchPage, searchSessions } from './reading/search.ts'
 
 /** What the configuration says of the recording. */
 export type RecordingSettings = LogSettings & { readonly retention: RetentionSettings }

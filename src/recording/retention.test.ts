@@ -9,9 +9,9 @@ import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { random, testKeys } from '../testing/recording-keys.ts'
 import { seal } from '../testing/seal.ts'
 import { catchUpIndex } from './indexer.ts'
-import { type FileJournal, openJournal } from './journal.ts'
-import { sessionFile } from './names.ts'
-import { readJournal } from './reader.ts'
+import { type FileJournal, openJournal } from './journal/journal.ts'
+import { sessionFile } from './files/names.ts'
+import { readJournal } from './reading/reader.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
 
 const DAY = 24 * 60 * 60 * 1000

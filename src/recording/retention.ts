@@ -1,10 +1,10 @@
 import { rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock, Journal, SessionId, Timer } from '../core/index.ts'
-import { isMissing, syncDirectory } from './files.ts'
-import type { SessionIndex, SessionSummary } from './index-port.ts'
-import { dayOf, sessionFile } from './names.ts'
-import { oldestHeader, recordedSessions } from './reader.ts'
+import { isMissing, syncDirectory } from './files/files.ts'
+import type { SessionIndex, SessionSummary } from './list/index-port.ts'
+import { dayOf, sessionFile } from './files/names.ts'
+import { oldestHeader, recordedSessions } from './reading/reader.ts'
 
 /** How long recordings are kept; without `afterMs` and `bytesMax` for good. */
 export type RetentionSettings = {

@@ -6,7 +6,7 @@ import { isGatewayError } from '../core/index.ts'
 import { collect } from '../testing/entries.ts'
 import { checkLog } from '../testing/log-check.ts'
 import { damagedVectors, sessions, writeVectors } from '../testing/recording-vectors.ts'
-import { type RecordedEntry, readJournal, readSession } from './reader.ts'
+import { type RecordedEntry, readJournal, readSession } from './reading/reader.ts'
 import { testKeys } from '../testing/recording-keys.ts'
 
 /*

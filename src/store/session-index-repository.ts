@@ -11,8 +11,8 @@ import type {
   SessionIndex,
   SessionSummary,
   SightingFilter,
-} from '../recording/index-port.ts'
-import { ANY } from '../recording/index-port.ts'
+} from '../recording/list/index-port.ts'
+import { ANY } from '../recording/list/index-port.ts'
 import type { SessionRow, Tables } from './schema.ts'
 import { addFindings, labelsOf, seenColumns, seenTables, sightings, viewers } from './sightings.ts'
 

@@ -12,8 +12,8 @@ import type {
   Sighting,
   SightingFilter,
   Viewer,
-} from '../recording/index-port.ts'
-import { ANY } from '../recording/index-port.ts'
+} from '../recording/list/index-port.ts'
+import { ANY } from '../recording/list/index-port.ts'
 import type { SightingRow, Tables } from './schema.ts'
 
 const keysSchema = z.array(z.string())

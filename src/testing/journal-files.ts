@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { RandomBytes } from '../core/index.ts'
-import { type Container, containerOf } from '../recording/container.ts'
-import { type FileHeader, fileHeader, readFileHeader } from '../recording/file-header.ts'
+import { type Container, containerOf } from '../recording/journal/container.ts'
+import { type FileHeader, fileHeader, readFileHeader } from '../recording/files/file-header.ts'
 import {
   BLOCK,
   FILE_HEADER_BYTES,
@@ -12,10 +12,10 @@ import {
   FRAME_HEADER_BYTES,
   FRAME_MAGIC_1,
   MAC_MAGIC,
-} from '../recording/format.ts'
-import { decodeEntry } from '../recording/frame-parts.ts'
-import { frameAt } from '../recording/scan.ts'
-import { BlockSealer } from '../recording/sealing.ts'
+} from '../recording/files/format.ts'
+import { decodeEntry } from '../recording/frames/frame-parts.ts'
+import { frameAt } from '../recording/frames/scan.ts'
+import { BlockSealer } from '../recording/journal/sealing.ts'
 import { random, testKeys } from './recording-keys.ts'
 
 /** The parts of a journal file under the test key: its header, and the frames of each block. */

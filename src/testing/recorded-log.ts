@@ -12,7 +12,7 @@ import {
   type SignerKey,
   treeHasher,
 } from '../evidence/index.ts'
-import { dayOf } from '../recording/names.ts'
+import { dayOf } from '../recording/files/names.ts'
 import { newDataKey } from '../recording/sealed/data-key.ts'
 import { splitEntry } from '../recording/sealed/payloads.ts'
 import { commitmentOf, encodePublicPart, leafOf } from '../recording/sealed/public-part.ts'

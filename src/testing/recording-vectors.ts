@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { type Entry, newSessionId, type RandomBytes, type SessionId } from '../core/index.ts'
 import { DirectoryStorage } from '../evidence/index.ts'
 import { openJournal } from '../recording/index.ts'
-import { logDirectory } from '../recording/names.ts'
+import { logDirectory } from '../recording/files/names.ts'
 import { adminEntry, closeEntry, intentEntry, openEntry, outcomeEntry } from './entries.ts'
 import { FakeClock } from './fake-clock.ts'
 import { seal } from './seal.ts'
@@ -16,8 +16,8 @@ import {
   MAC_BLOCK_BYTES,
   SEALED,
   SEALED_HEADER_BYTES,
-} from '../recording/format.ts'
-import { checkHeader } from '../recording/file-header.ts'
+} from '../recording/files/format.ts'
+import { checkHeader } from '../recording/files/file-header.ts'
 import { blockOffsets, checked, macOffsets, partsOf, sealed } from './journal-files.ts'
 import { testKeys } from './recording-keys.ts'
 

@@ -1,6 +1,6 @@
 import type { RecordingKeys, SessionId } from '../core/index.ts'
 import { type RecordedEntry, readJournal, readSession } from '../recording/index.ts'
-import { recordedSessions } from '../recording/reader.ts'
+import { recordedSessions } from '../recording/reading/reader.ts'
 
 /**
  * Every entry of every session of a data directory, wherever it lies, and the administrative ones that the journal still

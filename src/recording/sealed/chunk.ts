@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { LIMITS } from '../../core/index.ts'
-import { getUint64, putUint64 } from '../format.ts'
+import { getUint64, putUint64 } from '../files/format.ts'
 
 export const CHUNK_HEADER_BYTES = 40
 const TAG_BYTES = 16

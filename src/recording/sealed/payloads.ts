@@ -1,5 +1,5 @@
 import type { Entry, EntryKind } from '../../core/index.ts'
-import { entryOf } from '../decode.ts'
+import { entryOf } from '../files/decode.ts'
 
 /** A part of an entry that may say something about data, and can be removed without the rest losing its proof. */
 export type Payload = { readonly name: PayloadName; readonly bytes: Uint8Array }

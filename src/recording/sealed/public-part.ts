@@ -1,5 +1,5 @@
 import type { EntryKind } from '../../core/index.ts'
-import { FRAME_CODES, frameKindOf, getUint64, putUint64 } from '../format.ts'
+import { FRAME_CODES, frameKindOf, getUint64, putUint64 } from '../files/format.ts'
 import { isPayloadName, type PayloadName } from './payloads.ts'
 
 /**

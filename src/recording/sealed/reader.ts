@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Entry } from '../../core/index.ts'
-import { damaged } from '../damaged.ts'
+import { damaged } from '../files/damaged.ts'
 import {
   CHUNK_HEADER_BYTES,
   CHUNK_MAGIC,

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { putUint64 } from '../format.ts'
+import { putUint64 } from '../files/format.ts'
 import { SALT_BYTES } from './public-part.ts'
 
 const LABEL = Buffer.from('sluice payload salt 1')

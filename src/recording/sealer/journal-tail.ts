@@ -2,10 +2,10 @@ import { hkdfSync } from 'node:crypto'
 import { type FileHandle, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RecordingKeys } from '../../core/index.ts'
-import { listIfThere, openIfThere } from '../files.ts'
-import { journalDirectory, journalFileName, journalNumbers } from '../names.ts'
-import { damaged } from '../damaged.ts'
-import { FileReading, type OwnedFrame } from '../reader.ts'
+import { listIfThere, openIfThere } from '../files/files.ts'
+import { journalDirectory, journalFileName, journalNumbers } from '../files/names.ts'
+import { damaged } from '../files/damaged.ts'
+import { FileReading, type OwnedFrame } from '../reading/reader.ts'
 
 /** Frames of one file, all that one piece of it holds. Valid until the next are asked for. */
 export type TailBatch = {

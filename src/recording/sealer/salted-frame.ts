@@ -1,5 +1,5 @@
-import { frameParts } from '../frame-parts.ts'
-import type { Frame } from '../scan.ts'
+import { frameParts } from '../frames/frame-parts.ts'
+import type { Frame } from '../frames/scan.ts'
 import type { StoredPayload } from '../sealed/private-part.ts'
 import { COMMITMENT_BYTES, commitmentOf, type Sha256 } from '../sealed/public-part.ts'
 

@@ -27,9 +27,9 @@ import { memoryDirectory, unsyncedFiles } from '../../testing/faulty-files.ts'
 import { type CheckedLog, checkLog } from '../../testing/log-check.ts'
 import { MemoryLogStorage } from '../../testing/memory-log-storage.ts'
 import { random, testKeys } from '../../testing/recording-keys.ts'
-import { type FileJournal, openJournal } from '../journal.ts'
-import { dayOf } from '../names.ts'
-import { type RecordedEntry, readJournal, readSession } from '../reader.ts'
+import { type FileJournal, openJournal } from '../journal/journal.ts'
+import { dayOf } from '../files/names.ts'
+import { type RecordedEntry, readJournal, readSession } from '../reading/reader.ts'
 import { Sealer } from './sealer.ts'
 
 const seed = (fill: number) => createSecretKey(Buffer.alloc(32, fill))

@@ -1,0 +1,54 @@
+import { join } from 'node:path'
+import { listIfThere, openIfThere } from '../files/files.ts'
+import { readFileHeader } from '../files/file-header.ts'
+import { SEALED_HEADER_BYTES } from '../files/format.ts'
+import { journalDirectory, journalFileName, journalNumbers, sessionFile } from '../files/names.ts'
+import { recordedSessions } from './reader.ts'
+import { decodeSealedHeader, SEALED_HEADER_BYTES_MAX, sealedHeaderBytes } from '../sealed/file-header.ts'
+
+/**
+ * How many files of the journal and of sessions need each recording key, by the key's id; `undefined` counts those that
+ * are not encrypted. Reads headers only and takes no key; files without a right header are left out, and drafts, which
+ * are of the running gateway.
+ */
+export async function keyUse(directory: string): Promise<ReadonlyMap<string | undefined, number>> {
+  const folder = journalDirectory(directory)
+  const use = new Map<string | undefined, number>()
+  const count = (keyId: string | undefined): void => void use.set(keyId, (use.get(keyId) ?? 0) + 1)
+  for (const number of journalNumbers(await listIfThere(folder))) {
+    const bytes = await beginning(join(folder, journalFileName(number)), SEALED_HEADER_BYTES)
+    const header = bytes === undefined ? '' : readFileHeader(bytes, 'journal')
+    if (typeof header !== 'string') count(header.keyId)
+  }
+  for await (const session of recordedSessions(directory)) {
+    const bytes = await beginning(sessionFile(directory, session), SEALED_HEADER_BYTES_MAX)
+    if (bytes === undefined) continue
+    if (typeof readFileHeader(bytes, 'session') !== 'string') count(undefined)
+    else {
+      const id = sealedKeyOf(bytes)
+      if (id !== undefined) count(id)
+    }
+  }
+  return use
+}
+
+function sealedKeyOf(bytes: Buffer): string | undefined {
+  try {
+    return decodeSealedHeader(bytes.subarray(0, sealedHeaderBytes(bytes))).key.id
+  } catch {
+    // No session file, or a damaged one: whoever reads it says so.
+    return undefined
+  }
+}
+
+async function beginning(path: string, length: number): Promise<Buffer | undefined> {
+  const file = await openIfThere(path)
+  if (file === undefined) return undefined
+  try {
+    const bytes = Buffer.alloc(length)
+    const { bytesRead } = await file.read(bytes, 0, length, 0)
+    return bytes.subarray(0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,367 @@
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { brand, type SessionId } from '../../core/index.ts'
+import {
+  adminEntry,
+  closeEntry,
+  collect,
+  intentEntry,
+  openEntry,
+  outcomeEntry,
+  sessionId,
+} from '../../testing/entries.ts'
+import { FakeClock } from '../../testing/fake-clock.ts'
+import { unsyncedFiles } from '../../testing/faulty-files.ts'
+import { FILE_HEADER_BYTES, FRAME, FRAME_1 } from '../files/format.ts'
+import { type FileJournal, openJournal } from '../journal/journal.ts'
+import { dayOf } from '../files/names.ts'
+import { readJournal, readSession } from '../index.ts'
+import { toFormat1 } from '../../testing/journal-files.ts'
+import { random, testKeys } from '../../testing/recording-keys.ts'
+import { seal } from '../../testing/seal.ts'
+
+let directory: string
+let journal: FileJournal
+const clock = new FakeClock()
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-read-'))
+  journal = start(3000)
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+function start(fileBytesMax: number): FileJournal {
+  return openJournal({
+    directory,
+    keys: testKeys,
+    random,
+    clock,
+    files: unsyncedFiles,
+    fileBytesMax,
+    onFault: (error) => {
+      throw error
+    },
+  })
+}
+
+function fill(commands: number): SessionId {
+  const session = sessionId(clock.now())
+  journal.append(session, openEntry())
+  for (let n = 1; n <= commands; n++) {
+    journal.append(session, intentEntry(n))
+    journal.append(session, outcomeEntry(n, {}, Buffer.from('row')))
+    journal.flush()
+  }
+  return session
+}
+
+const file = (number: number): string => join(directory, 'journal', `${String(number).padStart(8, '0')}.slj`)
+
+function change(path: string, work: (bytes: Buffer) => Buffer | undefined): void {
+  const bytes = readFileSync(path)
+  writeFileSync(path, work(bytes) ?? bytes)
+}
+
+const all = (): Promise<unknown[]> => collect(readJournal(directory, testKeys))
+
+describe('damage to a file of format 1 is an error that names file and byte', () => {
+  const damages: [string, () => void, RegExp][] = [
+    [
+      'a changed byte',
+      () => change(file(2), (bytes) => void bytes.writeUInt8(bytes.readUInt8(500) ^ 1, 500)),
+      /00000002\.slj, byte \d+: the checksum/,
+    ],
+    [
+      'an earlier file cut short',
+      () => change(file(2), (bytes) => bytes.subarray(0, bytes.length - 1)),
+      /00000002\.slj, byte \d+: the file ends inside a frame/,
+    ],
+    [
+      'an earlier file cut between frames',
+      () => change(file(2), (bytes) => bytes.subarray(0, lastFrame(bytes))),
+      /00000003\.slj, byte 0: frames are missing before it/,
+    ],
+    [
+      'more behind an earlier file',
+      () => change(file(2), (bytes) => Buffer.concat([bytes, Buffer.alloc(50)])),
+      /00000002\.slj, byte \d+: no frame begins here/,
+    ],
+    [
+      'a header that is none',
+      () => change(file(2), (bytes) => void bytes.write('X', 0)),
+      /00000002\.slj, byte 0: the file does not begin with SLUICEJ1 or SLUICEJ2/,
+    ],
+    [
+      'a changed header',
+      () => change(file(2), (bytes) => void bytes.writeUInt8(7, 16)),
+      /00000002\.slj, byte 0: the checksum of the file header/,
+    ],
+    [
+      'a missing file',
+      () => unlinkSync(file(2)),
+      /00000003\.slj, byte 0: frames are missing before it: \d+ to \d+/,
+    ],
+    ['two files swapped', () => swap(file(2), file(3)), /00000002\.slj, byte 0: it is the file of number 3/],
+    [
+      'a frame taken out',
+      () => change(file(2), (bytes) => without(bytes, 3)),
+      /00000002\.slj, byte \d+: frame \d+ is missing before it/,
+    ],
+    [
+      'a frame twice',
+      () => change(file(2), (bytes) => twice(bytes, 3)),
+      /00000002\.slj, byte \d+: frame \d+ is missing before it/,
+    ],
+    [
+      'an unknown kind',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(99, FRAME_1.kind))),
+      /byte \d+: the frame is of a kind/,
+    ],
+    [
+      'flags nobody knows',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(1, FRAME_1.kind + 1))),
+      /byte \d+: the frame is of a kind/,
+    ],
+    [
+      'a session nobody named',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt32LE(99, FRAME_1.session))),
+      /byte \d+: the frame belongs to a session without a name/,
+    ],
+    [
+      'a sequence beyond counting',
+      () =>
+        change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.fill(255, FRAME.sequence, FRAME.time))),
+      /byte \d+: frame \d+ is missing before it/,
+    ],
+    [
+      'a second beginning',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(0, FRAME_1.kind))),
+      /byte \d+: it has no place here/,
+    ],
+    [
+      'no beginning',
+      () => change(file(2), (bytes) => forge(bytes, 0, (frame) => frame.writeUInt8(10, FRAME_1.kind))),
+      /00000002\.slj, byte 32: it has no place here/,
+    ],
+    [
+      'a head that is no JSON',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.write('x', 40))),
+      /byte \d+: its head is not JSON/,
+    ],
+    [
+      'a head of another kind',
+      () => change(file(2), (bytes) => forge(bytes, 3, (frame) => frame.writeUInt8(9, FRAME_1.kind))),
+      /byte \d+: its head is not that of an entry of kind close/,
+    ],
+    [
+      'a changed byte in the middle of the last file',
+      () =>
+        change(file(4), (bytes) => {
+          const at = bytes.indexOf('SELECT')
+          bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+          return undefined
+        }),
+      /00000004\.slj, byte \d+: the checksum/,
+    ],
+  ]
+  for (const [name, damage, message] of damages) {
+    test(name, async () => {
+      while (journal.fileNumber < 4) fill(1)
+      fill(2)
+      journal.flush()
+      const whole = await all()
+      toFormat1(directory)
+      expect(await all()).toEqual(whole)
+      damage()
+      await expect(all()).rejects.toThrow(message)
+      await expect(all()).rejects.toEqual(expect.objectContaining({ code: 'invalid' }))
+    })
+  }
+
+  /** Where each frame begins. */
+  function frames(bytes: Buffer): number[] {
+    const at: number[] = []
+    for (
+      let offset = FILE_HEADER_BYTES;
+      offset < bytes.length;
+      offset += bytes.readUInt32LE(offset + FRAME.length)
+    )
+      at.push(offset)
+    return at
+  }
+  function lastFrame(bytes: Buffer): number {
+    return frames(bytes).at(-1) ?? 0
+  }
+  function without(bytes: Buffer, index: number): Buffer {
+    const at = frames(bytes)
+    return Buffer.concat([bytes.subarray(0, at[index]), bytes.subarray(at[index + 1])])
+  }
+  function twice(bytes: Buffer, index: number): Buffer {
+    const at = frames(bytes)
+    return Buffer.concat([bytes.subarray(0, at[index + 1]), bytes.subarray(at[index])])
+  }
+  /** Changes a frame and makes its checksum right again. */
+  function forge(bytes: Buffer, index: number, work: (frame: Buffer) => void): undefined {
+    const at = frames(bytes)
+    const frame = bytes.subarray(at[index], at[index + 1])
+    work(frame)
+    frame.writeUInt32LE(crc32(frame.subarray(FRAME.checked)), FRAME.crc)
+  }
+  function swap(a: string, b: string): void {
+    renameSync(a, `${a}.x`)
+    renameSync(b, a)
+    renameSync(`${a}.x`, b)
+  }
+})
+
+test('the newest file may end inside a frame: that is the end, and said', async () => {
+  const session = fill(2)
+  const whole = await all()
+  const newest = file(journal.fileNumber)
+  const length = readFileSync(newest).length
+  journal.append(session, intentEntry(3))
+  journal.flush()
+  change(newest, (bytes) => bytes.subarray(0, length + 20))
+  const torn: unknown[] = []
+  expect(await collect(readJournal(directory, testKeys, { onTornTail: (tail) => torn.push(tail) }))).toEqual(
+    whole,
+  )
+  expect(torn).toEqual([{ file: `0000000${journal.fileNumber}.slj`, offset: length }])
+})
+
+test('a newest file that is only begun is an end, too', async () => {
+  fill(2)
+  const whole = await all()
+  for (const bytes of [
+    '',
+    'SLUICEJ1',
+    'SLUICEJ1'.padEnd(32, '\0'),
+    'SLUICEJ2',
+    'SLUICEJ2'.padEnd(100, '\0'),
+  ]) {
+    writeFileSync(file(journal.fileNumber + 1), bytes)
+    expect(await all()).toEqual(whole)
+  }
+})
+
+test('nothing recorded is nothing read', async () => {
+  rmSync(join(directory, 'journal'), { recursive: true })
+  expect(await all()).toEqual([])
+  await expect(collect(readSession(directory, testKeys, sessionId()))).rejects.toEqual(
+    expect.objectContaining({ code: 'not_found' }),
+  )
+})
+
+test('what is written while it is read is read as well, over the end of a file', async () => {
+  fill(1)
+  const seen: number[] = []
+  let n = 0
+  for await (const { sequence } of readJournal(directory, testKeys)) {
+    seen.push(sequence)
+    if (n++ < 100) {
+      journal.append(undefined, adminEntry({ target: 'x'.repeat(n) }))
+      journal.flush()
+    }
+  }
+  expect(journal.fileNumber).toBeGreaterThan(3)
+  expect(seen).toHaveLength(103)
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b))
+})
+
+test('a frame half written when it was seen first, and whole and followed by others after', async () => {
+  journal = start(1024 * 1024)
+  const session = fill(2)
+  const newest = file(journal.fileNumber)
+  const bytes = readFileSync(newest)
+  journal.append(session, intentEntry(3))
+  journal.append(session, intentEntry(4))
+  journal.flush()
+  const whole = readFileSync(newest)
+  const expected = await all()
+  writeFileSync(newest, whole.subarray(0, bytes.length + 50))
+  const read: unknown[] = []
+  for await (const each of readJournal(directory, testKeys)) {
+    read.push(each)
+    // The reader has its piece of the file in memory by now.
+    if (read.length === 1) writeFileSync(newest, whole)
+  }
+  expect(read).toEqual(expected)
+})
+
+describe('one session', () => {
+  test('is read from the journal while it is open, and from its own file afterwards', async () => {
+    const [a, b] = [fill(20), fill(20)]
+    const before = await collect(readSession(directory, testKeys, a))
+    expect(before).toHaveLength(41)
+    journal.append(a, closeEntry(20))
+    journal.authenticate()
+    await seal(directory, clock)
+    const after = await collect(readSession(directory, testKeys, a))
+    expect(after.slice(0, -1)).toEqual(before)
+    expect(after.at(-1)?.entry).toEqual(closeEntry(20))
+    expect(await collect(readSession(directory, testKeys, b))).toHaveLength(41)
+    for (const session of [a, b]) {
+      const entries = await collect(readSession(directory, testKeys, session))
+      const fromSequence = entries[30]?.sequence ?? 0
+      expect(await collect(readSession(directory, testKeys, session, { fromSequence }))).toEqual(
+        entries.slice(30),
+      )
+      expect(await collect(readSession(directory, testKeys, session, { fromSequence: 1e9 }))).toEqual([])
+    }
+  })
+
+  test('begins where it was opened: earlier files are not even opened', async () => {
+    for (let n = 0; n < 50; n++) fill(2)
+    clock.advance(2 * 24 * 60 * 60 * 1000)
+    journal = start(3000)
+    const session = fill(3)
+    change(file(2), (bytes) => void bytes.fill(0))
+    expect(await collect(readSession(directory, testKeys, session))).toHaveLength(7)
+    expect(
+      await collect(readJournal(directory, testKeys, { fromSequence: journal.sequenceFound + 1 })),
+    ).not.toHaveLength(0)
+    await expect(all()).rejects.toThrow(/00000002/)
+  })
+
+  test('a file of its own must be whole', async () => {
+    const session = fill(2)
+    journal.append(session, closeEntry(2))
+    journal.authenticate()
+    await seal(directory, clock)
+    const path = join(directory, 'sessions', dayOf(session), `${session}.slr`)
+    const bytes = readFileSync(path)
+    for (let length = 0; length < bytes.length; length += 11) {
+      writeFileSync(path, bytes.subarray(0, length))
+      const entries = collect(readSession(directory, testKeys, session))
+      // Between two frames the file reads well; that frames are missing is for whoever proves it to find.
+      await entries.catch((error: unknown) =>
+        expect(error).toMatchObject({ code: expect.stringMatching(/^(invalid|not_found)$/) }),
+      )
+    }
+    writeFileSync(path, Buffer.concat([bytes, bytes.subarray(bytes.indexOf('SLC2'))]))
+    await expect(collect(readSession(directory, testKeys, session))).rejects.toThrow(
+      /a chunk does not stand in its place/,
+    )
+  })
+
+  test('is asked for by a session id and by nothing else', async () => {
+    writeFileSync(join(directory, 'secret.slr'), 'secret')
+    for (const id of ['../../secret', '', 'x', `${sessionId()}/..`, sessionId().toLowerCase()]) {
+      await expect(collect(readSession(directory, testKeys, brand<SessionId>(id)))).rejects.toEqual(
+        expect.objectContaining({ code: 'not_found' }),
+      )
+    }
+    expect(readdirSync(directory)).toContain('secret.slr')
+  })
+})

@@ -1,0 +1,113 @@
+import {
+  assertNever,
+  describeChain,
+  type Entry,
+  HIDDEN_CHARACTERS,
+  type Identity,
+  OUTSIDE_COMMANDS,
+  parameterLine,
+} from '../../core/index.ts'
+import type { RecordedEntry } from './reader.ts'
+
+/**
+ * One entry as text for a terminal, without a newline at its end. Nothing in it can move the cursor, hide, or look
+ * like an entry of its own: characters that do not show are spelled out, and lines after the first begin with a bar.
+ */
+export function formatEntry(recorded: RecordedEntry): string {
+  const time = new Date(recorded.time).toISOString().slice(11, 23)
+  const lines = describe(recorded.entry).join('\n').split('\n')
+  return lines
+    .map((line, index) => (index === 0 ? `${time}  ${line}` : `${' '.repeat(14)}| ${line}`))
+    .join('\n')
+}
+
+function describe(entry: Entry): string[] {
+  switch (entry.kind) {
+    case 'open': {
+      const { head } = entry
+      const [first, ...rest] = head.chain
+      const who =
+        first === undefined ? 'nobody' : describeChain([first, ...rest] satisfies [Identity, ...Identity[]])
+      return [
+        safe(`open     ${who} on ${head.connection} (${head.protocol}) database ${head.database}`),
+        safe(
+          `from ${head.clientAddress} as "${head.program}", credential ${head.credential} by ${head.mintedBy}`,
+        ),
+      ]
+    }
+    case 'intent': {
+      const { head } = entry
+      const lines = [safe(`#${head.n} ${head.form}  ${head.class}: ${head.decision}${by(head.rules)}`)]
+      if (head.reason !== undefined) lines.push(safe(`reason: ${head.reason}`))
+      if (head.observed !== undefined && head.observed.length > 0)
+        lines.push(safe(`observed: ${head.observed.join(', ')} would have decided otherwise`))
+      if (head.masked !== undefined && head.masked.length > 0)
+        lines.push(safe(`masked: ${head.masked.join(', ')}`))
+      lines.push(safeText(head.text))
+      head.parameters?.forEach((value, index) => {
+        const bytes = value === null ? null : Buffer.from(value, 'base64')
+        lines.push(safe(`$${index + 1} = ${parameterLine(bytes, head.readings?.[index])}`))
+      })
+      return lines
+    }
+    case 'hold':
+      return [safe(`#${entry.head.n} held as ${entry.head.ticket} until ${instant(entry.head.expiresAt)}`)]
+    case 'answer': {
+      const { n, ticket, answer, by: who, reason } = entry.head
+      return [
+        safe(
+          `#${n} ${ticket} ${answer}${who === undefined ? '' : ` by ${who}`}${reason === undefined ? '' : `: ${reason}`}`,
+        ),
+      ]
+    }
+    case 'result':
+      return entry.head.n === OUTSIDE_COMMANDS
+        ? [`told     ${count(entry.body.length, 'byte')}, outside of commands`]
+        : [`#${entry.head.n} result, ${count(entry.body.length, 'byte')}`]
+    case 'outcome': {
+      const { n, outcome, tag, rows, bytes, unkept, ms } = entry.head
+      const kept = unkept === 0 ? '' : ` (${count(unkept, 'byte')} not kept)`
+      return [
+        safe(`#${n} ${outcome}  ${tag}  ${count(rows, 'row')}, ${count(bytes, 'byte')}${kept}, ${ms} ms`),
+      ]
+    }
+    case 'notice':
+      return [safe(`#${entry.head.n} notice ${entry.head.code}: ${entry.head.message}`)]
+    case 'close':
+      return [safe(`close    ${entry.head.reason}, ${count(entry.head.commands, 'command')}`)]
+    case 'admin': {
+      const { action, by: who, target, details } = entry.head
+      const facts = Object.entries(details ?? {}).map(([name, value]) => `${name}=${value}`)
+      return [safe([`${action} by ${who}`, ...(target === undefined ? [] : [target]), ...facts].join('  '))]
+    }
+    default:
+      return assertNever(entry)
+  }
+}
+
+function by(rules: readonly string[]): string {
+  return rules.length === 0 ? ', by no rule' : `, by ${rules.join(', ')}`
+}
+
+function count(value: number, unit: string): string {
+  return `${value.toLocaleString('en-US')} ${unit}${value === 1 ? '' : 's'}`
+}
+
+function instant(ms: number): string {
+  return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : 'an unknown time'
+}
+
+/** One line of text in which everything shows: `\u{1b}` for an escape character, `\n` for a newline. */
+export function safe(text: string): string {
+  return text.replace(HIDDEN_CHARACTERS, (character) => {
+    if (character === '\n') return '\\n'
+    if (character === '\r') return '\\r'
+    if (character === '\t') return '\\t'
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+  })
+}
+
+/** The same for text of several lines: its newlines stay, and its tabs become spaces. */
+export function safeText(text: string): string {
+  return text.replaceAll('\t', '    ').split(/\r?\n/).map(safe).join('\n')
+}
