@@ -16,9 +16,14 @@ export type FrameParts = {
 
 export type FramePayload = { readonly name: PayloadName; readonly bytes: Buffer }
 
-/** What the head of a frame that has payloads begins with; nothing but names and numbers is between it and its end. */
-const NAMED = Buffer.from('{"payloads":', 'latin1')
-const NAMED_END = Buffer.from(']]', 'latin1')
+/** What the head of a frame that has payloads begins with: JSON without spaces, as `JSON.stringify` writes it. */
+const NAMED = Buffer.from('{"payloads"', 'latin1')
+const COLON = 0x3a
+const COMMA = 0x2c
+const QUOTE = 0x22
+const OPENING = 0x5b
+const CLOSING = 0x5d
+const ZERO = 0x30
 
 /**
  * Takes a frame apart without reading its head, but for the names of its payloads; undefined for the journal's own
@@ -58,19 +63,32 @@ function headOf(frame: Frame): unknown {
   return JSON.parse(frame.head.toString('utf8'))
 }
 
+/**
+ * Reads no further than the names go, and byte by byte: the sealer does so for each frame, and `JSON.parse` takes six times
+ * as long.
+ */
 function namedIn(head: Buffer): readonly (readonly [name: PayloadName, bytes: number])[] {
-  if (!head.subarray(0, NAMED.length).equals(NAMED)) return []
-  const end = head.indexOf(NAMED_END, NAMED.length)
-  const list: unknown =
-    end < 0 ? undefined : JSON.parse(head.toString('latin1', NAMED.length, end + NAMED_END.length))
-  const items: readonly unknown[] = Array.isArray(list) ? list : [undefined]
-  return items.map((item) => {
-    const [name, size]: readonly unknown[] = Array.isArray(item) ? item : []
-    if (!isPayloadName(name) || typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-      throw new Error('it names a payload that is none')
-    }
-    return [name, size]
-  })
+  for (let i = 0; i < NAMED.length; i++) if (head[i] !== NAMED[i]) return []
+  if (head[NAMED.length] !== COLON || head[NAMED.length + 1] !== OPENING) throw unnamed()
+  const named: [PayloadName, number][] = []
+  for (let at = NAMED.length + 2; head[at] !== CLOSING; ) {
+    if (named.length > 0 && head[at++] !== COMMA) throw unnamed()
+    if (head[at++] !== OPENING || head[at++] !== QUOTE) throw unnamed()
+    const name = head.indexOf(QUOTE, at)
+    const text = head.toString('latin1', at, name < 0 ? at : name)
+    if (!isPayloadName(text) || head[name + 1] !== COMMA) throw unnamed()
+    at = name + 2
+    let size = 0
+    for (let digit = (head[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (head[++at] ?? 0) - ZERO)
+      size = size * 10 + digit
+    if (at === name + 2 || !Number.isSafeInteger(size) || head[at++] !== CLOSING) throw unnamed()
+    named.push([text, size])
+  }
+  return named
+}
+
+function unnamed(): Error {
+  return new Error('it names a payload that is none')
 }
 
 /** The same frame as format 2 has it. */

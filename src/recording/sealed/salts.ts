@@ -1,27 +1,40 @@
-import { hash } from 'node:crypto'
-import { putUint64 } from '../files/format.ts'
+import { createCipheriv, createSecretKey } from 'node:crypto'
 import { SALT_BYTES } from './public-part.ts'
 
-const LABEL = Buffer.from('sluice payload salt 1')
 const SECRET_BYTES = 32
+/** Salts of so many frames are made at once: one alone costs as much. */
+const TOGETHER = 512
+const ZEROS = Buffer.alloc(TOGETHER * SALT_BYTES)
+/** Numbers of payloads whose salts are kept for the frames to come. */
+const KEPT_MAX = 64
+
+type Kept = { readonly first: number; readonly salts: Uint8Array }
 
 /**
- * Salts that come out the same each time the same frames are sealed: the first 16 bytes of SHA-256 of `secret` (32 bytes), a
- * label, the sequence number and the payload's number. All of these have one length each, so that nothing can be
- * appended; HMAC, which costs ten times as much here, has no more to give. `secret` has to be gone once the file is
- * sealed: with it, and the commitment of a payload that was removed, guesses could be tried.
+ * Salts that come out the same each time the same frames are sealed: AES-256 (FIPS 197) under `secret` (32 bytes) of the
+ * block of the payload's number and the sequence number. A block cipher gives no block twice, so no two salts are the
+ * same. `secret` has to be gone once the file is sealed: with it, and the commitment of a payload that was removed,
+ * guesses could be tried. What is given is a view.
  */
 export function saltsUnder(secret: Uint8Array): (sequence: number, payload: number) => Uint8Array {
   if (secret.length !== SECRET_BYTES) throw new Error(`a secret of salts has ${SECRET_BYTES} bytes`)
-  const place = SECRET_BYTES + LABEL.length
-  const bytes = new Uint8Array(place + 12)
-  bytes.set(secret)
-  bytes.set(LABEL, SECRET_BYTES)
-  const view = new DataView(bytes.buffer)
+  const key = createSecretKey(secret)
+  const kept = new Map<number, Kept>()
+  const make = (payload: number, first: number): Kept => {
+    if (kept.size >= KEPT_MAX) kept.clear()
+    // Counter mode over zeros is the cipher of one block after the other.
+    const block = Buffer.alloc(SALT_BYTES)
+    block.writeBigUInt64BE(BigInt(payload), 0)
+    block.writeBigUInt64BE(BigInt(first), 8)
+    const made = { first, salts: new Uint8Array(createCipheriv('aes-256-ctr', key, block).update(ZEROS)) }
+    kept.set(payload, made)
+    return made
+  }
   return (sequence, payload) => {
-    putUint64(view, place, sequence)
-    view.setUint32(place + 8, payload, true)
-    // By way of a string: a buffer from `hash` is made outside of the heap each time.
-    return Buffer.from(hash('sha256', bytes, 'binary').slice(0, SALT_BYTES), 'binary')
+    const first = sequence - (sequence % TOGETHER)
+    let those = kept.get(payload)
+    if (those?.first !== first) those = make(payload, first)
+    const at = (sequence - first) * SALT_BYTES
+    return those.salts.subarray(at, at + SALT_BYTES)
   }
 }
