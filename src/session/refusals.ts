@@ -84,6 +84,23 @@ export function afterRunning(error: GatewayError, { class: commandClass }: Facts
   )
 }
 
+/** The same of a command that did not come to its end after all, because it was stopped or failed later. */
+export function afterFailing(error: GatewayError, { class: commandClass }: Facts): GatewayError {
+  if (commandClass === 'read') return error
+  return new GatewayError(
+    error.code,
+    'Ask for less: its result was cut off, and it ended before all of it had run, so nothing of it stands.',
+    {
+      remedy: 'Change it so that less comes back, such as without RETURNING, and send it again.',
+      retry: 'only-if-changed',
+      ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
+      ...(error.ticket === undefined ? {} : { ticket: error.ticket }),
+      cause: error.cause,
+      facts: error.facts,
+    },
+  )
+}
+
 /** What a client is told whose held command was not approved in time, or not at all. */
 export function approvalError(
   outcome: Exclude<WaitOutcome, 'approved'>,

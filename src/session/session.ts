@@ -24,7 +24,7 @@ import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
 import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
-import { afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
+import { afterFailing, afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
 /** What a session shares with all others: the gateway, as it sees it. */
@@ -463,6 +463,11 @@ export class Session implements TurnMember {
       requestId: requestIdOf(this.id, flight.n),
     })
     return afterRunning(error, flight.command.facts)
+  }
+
+  /** What a client is told instead of `cut` when the server says that the command failed. */
+  cutAndFailed(cut: GatewayError, flight: Permitted): GatewayError {
+    return afterFailing(cut, flight.command.facts)
   }
 
   requestId(n: number): RequestId {

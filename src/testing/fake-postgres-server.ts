@@ -40,6 +40,7 @@ export interface FakeServer<FakeSession> {
   readonly startups: Startup[]
   note(session: number, message: ClientMessage): void
   answersTo(sql: string, values: readonly (Buffer | null)[]): readonly Answer[] | undefined
+  readonly beforeCancel: () => Promise<void>
   cancel(processId: number, key: Uint8Array): void
   secure(pipe: Pipe, received?: Uint8Array): Promise<Pipe>
   forget(session: FakeSession): void

@@ -156,8 +156,10 @@ export class FakeSession {
     const { tls } = this.#server.options
     switch (packet.kind) {
       case 'cancelRequest':
-        this.#server.cancel(packet.processId, packet.key)
-        this.#pipe.end()
+        void this.#server.beforeCancel().then(() => {
+          this.#server.cancel(packet.processId, packet.key)
+          this.#pipe.end()
+        })
         return
       case 'gssEncryptionRequest':
         this.#pipe.write(Buffer.from('N'))

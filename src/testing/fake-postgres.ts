@@ -30,6 +30,8 @@ export class FakePostgres implements FakeServer<FakeSession> {
   readonly startups: Startup[] = []
   /** Process ids that somebody wanted canceled, with whether the key was right. */
   readonly cancels: { readonly processId: number; readonly matched: boolean }[] = []
+  /** A cancel request is acted on, and its socket closed, when this resolves. */
+  beforeCancel: () => Promise<void> = async () => undefined
   readonly #counts = new Map<ClientMessageKind, number>()
   readonly #scripts: Script[] = []
   readonly #sessions = new Set<FakeSession>()

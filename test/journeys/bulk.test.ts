@@ -284,4 +284,26 @@ describe('bulk', () => {
     // At most the blocks that were open are lost.
     expect(spent + left.rows).toBeGreaterThan(PER_DAY * 0.85)
   })
+
+  test('a result that was cut off costs the next command nothing, however fast it comes', async () => {
+    await connected('agent:brief', async (client) => {
+      for (let n = 0; n < 20; n++) {
+        // Ends at about the time at which the limit is met, or long after it.
+        const last = n % 2 === 0 ? 1_001 + n : 400_000
+        const cut = client.query(`SELECT id FROM big WHERE id <= ${last}`)
+        await expect(cut).rejects.toThrow(/cut off at 1000 rows/)
+        const { rows } = await client.query('SELECT pg_sleep(0.02), 1 AS one')
+        expect(rows[0].one).toBe(1)
+      }
+    })
+  })
+
+  test('a write whose rows are cut off has run, as its error says (P-09)', async () => {
+    await connected('agent:brief', async (client) => {
+      const write = client.query(`UPDATE big SET note = 'changed' WHERE id <= 100000 RETURNING id, note`)
+      await expect(write).rejects.toThrow(/it has run and its changes stand/)
+      const { rows } = await client.query(`SELECT count(*) AS changed FROM big WHERE note = 'changed'`)
+      expect(rows).toEqual([{ changed: '100000' }])
+    })
+  })
 })

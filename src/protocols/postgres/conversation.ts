@@ -36,8 +36,8 @@ export type ConversationParts = {
   readonly local: LocalAnswers
   readonly settings: OwnSettings
   readonly shownApplicationName: ((value: string) => string) | undefined
-  /** Sends a cancel request for this session to the server. */
-  readonly cancelUpstream: () => void
+  /** Sends a cancel request for this session to the server; resolves when the server has acted on it. Never rejects. */
+  readonly cancelUpstream: () => Promise<void>
   /** Definitions change (`begun`), or may have changed. */
   readonly onRedefine: (when: 'begun' | 'ended' | 'settled') => void
   readonly onClosed: () => void
@@ -48,6 +48,9 @@ export type ConversationParts = {
 const FLUSH = encodeClient({ kind: 'flush' })
 /** For the rest of a message behind which the client is told why its session ends; that has to be within two seconds. */
 const LAST_WORD_MS = 500
+/** How long a command may go on whose result is not shown further. */
+const CUT_READ_MS = 50
+const CUT_OTHER_MS = 5_000
 
 const TERMINATE = encodeClient({ kind: 'terminate' })
 
@@ -105,7 +108,7 @@ export class Conversation {
       shownText: parts.shownText,
       settings: parts.settings,
       masked: parts.masked,
-      cutOff: parts.cancelUpstream,
+      cutOff: () => this.#cutOff(),
       copyBegins: (flight, statement, formats) =>
         parts.writeBack.copyBegins(flight.judgement.facts, statement, formats),
       wait: (work, then) => this.#wait(work, then),
@@ -167,10 +170,28 @@ export class Conversation {
   }
 
   /** A cancel request with our key arrived: gives up what is held, or has the server cancel what it runs. */
-  cancel(): void {
+  async cancel(): Promise<void> {
     const held = this.#held ?? this.#rest?.abort
     if (held !== undefined) held.abort('canceled')
-    else this.#parts.cancelUpstream()
+    else await this.#parts.cancelUpstream()
+  }
+
+  /**
+   * The result of the command that is being answered is not shown further. A server that does not come to its end soon is
+   * stopped; what the client sends meanwhile waits, because a cancel request hits whatever runs when it arrives. One that
+   * changes something is given the time to end, since being stopped takes its changes back.
+   */
+  #cutOff(): void {
+    const head = this.#state.pending.first()
+    if (head?.kind !== 'query' && head?.kind !== 'execute') return
+    const isRead = head.flight.command.facts.class === 'read'
+    setTimeout(
+      () => {
+        if (this.#ending === undefined && this.#state.pending.first() === head)
+          this.#stall(this.#parts.cancelUpstream())
+      },
+      isRead ? CUT_READ_MS : CUT_OTHER_MS,
+    ).unref()
   }
 
   /** Nobody waits for an answer, and nothing is open that would be lost. */
@@ -183,7 +204,7 @@ export class Conversation {
   /** Ends the session from outside; the client is told why. */
   terminate(reason: GatewayError): void {
     if (this.#ending !== undefined) return
-    if (this.#state.pending.length > 0) this.#parts.cancelUpstream()
+    if (this.#state.pending.length > 0) void this.#parts.cancelUpstream()
     this.#lastWord = reason
     if (this.#replies.atBoundary) {
       this.#sayLastWord()

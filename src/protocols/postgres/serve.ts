@@ -74,8 +74,9 @@ export class PostgresServer {
       tlsRequired: this.#context.tlsRequired,
     })
     if (greeting.kind === 'cancel') {
-      // Answered with nothing, whether it fits or not, as the protocol has it.
-      this.#keys.cancel(greeting.processId, greeting.key)
+      // Answered with nothing, whether it fits or not, as the protocol has it; but not before the server has acted on it, so
+      // that a client which waits for the end can send its next command without that one being canceled.
+      await this.#keys.cancel(greeting.processId, greeting.key)
       pipe.end()
       return
     }
@@ -194,7 +195,7 @@ export class PostgresServer {
     }
     // The session keeps these two and not what else came with the login.
     const { processId, key: serverKey } = upstream
-    const cancel = (): void => this.#cancel(connection, processId, serverKey)
+    const cancel = (): Promise<void> => this.#cancel(connection, processId, serverKey)
     const key = this.#keys.add(() => conversation.cancel())
     const masked = new MaskedResults(connection.settings.maskedNotice)
     const conversation = new Conversation({
@@ -254,9 +255,9 @@ export class PostgresServer {
     return conversation
   }
 
-  #cancel(connection: Connection<PostgresSettings>, processId: number, key: string): void {
+  #cancel(connection: Connection<PostgresSettings>, processId: number, key: string): Promise<void> {
     const request = encodeCancelRequest(processId, Buffer.from(key, 'hex'))
-    cancelUpstream(this.#ports, connection.settings, request).catch((error: unknown) =>
+    return cancelUpstream(this.#ports, connection.settings, request).catch((error: unknown) =>
       this.#context.report(error),
     )
   }

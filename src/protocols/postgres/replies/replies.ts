@@ -459,9 +459,11 @@ export class Replies implements FrameSink {
     if (cut === undefined) return
     this.#cut = undefined
     this.#tellMasked(this.#state.pending.first())
-    const error = errorBytes(cut, 'ERROR')
-    this.pass(error, 0, error.length)
     const head = this.#state.pending.first()
+    const flight = head?.kind === 'query' || head?.kind === 'execute' ? head.flight : undefined
+    const told = failed && flight !== undefined ? this.#session.cutAndFailed(cut, flight) : cut
+    const error = errorBytes(told, 'ERROR')
+    this.pass(error, 0, error.length)
     if (head?.kind === 'query') {
       this.#end(head, 'cut', cut.code)
       this.#muted = true

@@ -1,6 +1,6 @@
 import { afterEach, describe as group, expect, it } from 'vitest'
 import { GatewayError } from '../../../core/index.ts'
-import { rows } from '../../../testing/fake-postgres-answers.ts'
+import { fails, rows } from '../../../testing/fake-postgres-answers.ts'
 import { turns } from '../../../testing/pipe-pair.ts'
 import type { StageClient, StageOptions } from '../../../testing/postgres-stage.ts'
 import {
@@ -148,6 +148,25 @@ group('the rest of a result beyond a limit that holds', () => {
       )
     },
   )
+
+  it('of a write that fails in the end says that nothing of it stands (P-09)', async () => {
+    const rules = RULES.replaceAll('[read]', '[read, write]')
+    const stage = await open({ rules })
+    const write = 'UPDATE numbers SET n = n RETURNING n'
+    const twenty = Array.from({ length: 20 }, (_, i) => ({
+      kind: 'dataRow' as const,
+      cells: [Buffer.from(`${i}`)],
+    }))
+    const messages = [{ kind: 'rowDescription' as const, fields: [FIELDS.n] }, ...twenty]
+    stage.server.answer(write, { kind: 'send', messages }, fails('40001', 'could not serialize access'))
+    const client = await stage.client()
+    const from = client.heard.length
+    client.write(query(write))
+    await stage.world.answer(await held(stage, client, from), 'refuse')
+    const heard = script(await client.hear(from))
+    expect(rowsIn(heard)).toBe(10)
+    expect(words(heard).at(-2)).toMatch(/^error SL\d+ Ask for less: .* nothing of it stands/)
+  })
 
   it('ends as pending when nobody answers in time; the same command joins the ticket', async () => {
     const stage = await open()

@@ -297,20 +297,58 @@ group('COPY', () => {
     expect(stage.world.entries('outcome').map(({ head }) => head.outcome)).toEqual(['lost'])
   })
 
-  it('out is cut off at the limit, and the server is told to stop', async () => {
+  it('out is cut off at the limit, and a server that goes on is told to stop', async () => {
     const stage = await open({ labelled: false })
     const chunks = Array.from({ length: 5_000 }, () => 'row\n')
+    const never = new Promise(() => undefined)
     stage.server.answer('COPY orders TO STDOUT', { kind: 'copyOut', columns: 1, chunks })
+    stage.server.answer(
+      'COPY customers TO STDOUT',
+      { kind: 'copyOut', columns: 1, chunks },
+      { kind: 'wait', until: never },
+    )
     const client = await stage.client()
-    const heard = script(await client.query('COPY orders TO STDOUT'))
-    expect(heard).toEqual([
-      'copyOutResponse',
-      ...Array.from({ length: 10 }, () => 'copyData'),
-      'error SL005 Ask for less: the result was cut off at 10 rows.',
-      'ready idle',
-    ])
-    await until('the server is told to stop', () => stage.server.cancels.length === 1)
+    for (const table of ['orders', 'customers']) {
+      const from = client.heard.length
+      client.write(query(`COPY ${table} TO STDOUT`))
+      expect(script(await client.hear(from))).toEqual([
+        'copyOutResponse',
+        ...Array.from({ length: 10 }, () => 'copyData'),
+        'error SL005 Ask for less: the result was cut off at 10 rows.',
+        'ready idle',
+      ])
+    }
+    // One that has ended would lose its next command to it.
     expect(stage.server.cancels).toMatchObject([{ matched: true }])
+  })
+
+  it('of the next command is not sent while a server is told to stop', async () => {
+    const stage = await open({ labelled: false })
+    const order: string[] = []
+    let late = (): void => undefined
+    const end = new Promise<void>((resolve) => (late = resolve))
+    const chunks = Array.from({ length: 5_000 }, () => 'row\n')
+    stage.server.answer(
+      'COPY customers TO STDOUT',
+      { kind: 'copyOut', columns: 1, chunks },
+      { kind: 'wait', until: end },
+    )
+    // The command ends by itself, and the request is acted on after it.
+    const heardBefore = () =>
+      stage.server.received.flatMap(({ message }) =>
+        message.kind === 'query' ? Buffer.from(message.sql).toString() : [],
+      )
+    stage.server.beforeCancel = async () => {
+      late()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      order.push(...heardBefore(), 'canceled')
+    }
+    const client = await stage.client()
+    const from = client.heard.length
+    client.write(query('COPY customers TO STDOUT'))
+    await client.hear(from)
+    expect(script(await client.query('SELECT 1')).at(-2)).toBe('done SELECT 1')
+    expect(order).toEqual(['COPY customers TO STDOUT', 'canceled'])
   })
 
   it('data out of place is ignored by the server, and harms nothing', async () => {

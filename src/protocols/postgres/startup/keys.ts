@@ -13,14 +13,14 @@ export type CancelKey = {
  * server's own key stays here. A wrong key does nothing and is not answered, as the protocol asks.
  */
 export class CancelKeys {
-  readonly #cancels = new Map<number, { secret: string; cancel: () => void }>()
+  readonly #cancels = new Map<number, { secret: string; cancel: () => Promise<void> }>()
   readonly #random: RandomBytes
 
   constructor(random: RandomBytes) {
     this.#random = random
   }
 
-  add(cancel: () => void): CancelKey {
+  add(cancel: () => Promise<void>): CancelKey {
     let processId = this.#draw()
     while (processId === 0 || this.#cancels.has(processId)) processId = this.#draw()
     const secret = Buffer.from(this.#random(4)).toString('hex')
@@ -32,14 +32,13 @@ export class CancelKeys {
     this.#cancels.delete(key.processId)
   }
 
-  /** Cancels what the key names. False when there is no such session or the key is wrong. */
-  cancel(processId: number, secret: Uint8Array): boolean {
+  /** Cancels what the key names, and resolves when that is done; at once when there is no such session or the key is wrong. */
+  async cancel(processId: number, secret: Uint8Array): Promise<void> {
     const entry = this.#cancels.get(processId)
-    if (entry === undefined) return false
+    if (entry === undefined) return
     const right = Buffer.from(entry.secret, 'hex')
-    if (right.length !== secret.length || !timingSafeEqual(right, secret)) return false
-    entry.cancel()
-    return true
+    if (right.length !== secret.length || !timingSafeEqual(right, secret)) return
+    await entry.cancel()
   }
 
   #draw(): number {

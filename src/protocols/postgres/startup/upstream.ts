@@ -218,7 +218,13 @@ async function scram(
   client.verify(last.data)
 }
 
-/** Asks the server to cancel what a session is doing; on a pipe of its own, as the protocol wants it. */
+/** The server closes when it has sent the signal; one that does not is not waited for. */
+const CANCEL_MS = 5_000
+
+/**
+ * Asks the server to cancel what a session is doing; on a pipe of its own, as the protocol wants it. Resolves when the
+ * server has closed it, behind which no command is hit that is sent later, or after five seconds.
+ */
 export async function cancelUpstream(
   ports: UpstreamPorts,
   settings: PostgresSettings,
@@ -226,9 +232,14 @@ export async function cancelUpstream(
 ): Promise<void> {
   const pipe = await reachUpstream(ports, settings)
   await new Promise<void>((resolve) => {
-    pipe.onClose = () => resolve()
+    const timer = setTimeout(() => pipe.destroy(), CANCEL_MS).unref()
+    pipe.onClose = () => {
+      clearTimeout(timer)
+      resolve()
+    }
     pipe.onEnd = () => pipe.end()
-    pipe.end(request)
+    pipe.resume()
+    pipe.write(request)
   })
 }
 
