@@ -20,10 +20,58 @@ const EMAILS = 'SELECT id, email FROM customers'
 const PLAIN = 'SELECT id, company AS email FROM customers'
 /** Several times `catalogueEvery`. */
 const WINDOW_MS = 1_500
+/** Types of Query and Sync. */
+const ASKS_FOR_READY = [0x51, 0x53]
 /** In front of `public`, with a table of the same name that protects nothing. */
 const DECOY = 'SET LOCAL search_path = decoy, public'
 
+/** For the session, where the one before is what a transaction that fails goes back to. */
+const SESSION_DECOY = 'SET search_path = decoy, public'
+/** One that is not a single table's. */
+const UNION = `${EMAILS} UNION ALL SELECT 5, 'x'`
+
 const SCENARIOS: readonly Scenario[] = [
+  ...['SELECT 1/0', 'SELEC', 'ROLLBACK TO nowhere'].map((failing) => ({
+    name: `a search path, and the COMMIT of a transaction that failed, in one write: ${failing}`,
+    steps: [
+      'SET search_path = public',
+      'BEGIN',
+      SESSION_DECOY,
+      [query(failing), query('COMMIT'), query(UNION)],
+    ],
+  })),
+  {
+    name: 'a search path, and a COMMIT that fails, each with a Sync of its own in one write',
+    steps: [
+      'SET search_path = public',
+      'BEGIN',
+      SESSION_DECOY,
+      [
+        ...[parse('', 'SELECT 1/0'), bind('', '', [], 0), execute(''), sync()],
+        ...[parse('', 'COMMIT'), bind('', '', [], 0), execute(''), sync()],
+        ...[parse('', UNION), bind('', '', [], 0), execute(''), sync()],
+      ],
+    ],
+  },
+  {
+    name: 'a savepoint that is given up after the transaction has failed',
+    steps: [
+      'SET search_path = public',
+      'BEGIN',
+      'SAVEPOINT t',
+      DECOY,
+      [query('SELECT 1/0'), query('SAVEPOINT t'), query('ROLLBACK TO t'), query(UNION)],
+    ],
+  },
+  {
+    name: 'a search path set by an Execute without Sync, with a simple query behind it',
+    steps: [
+      'SET search_path = public',
+      [parse('', SESSION_DECOY), bind('', '', [], 0), execute(''), query('SELECT 1'), sync()],
+      'SELECT 1',
+      UNION,
+    ],
+  },
   {
     name: 'a suspended portal of EXECUTE, its statement made anew',
     steps: [
@@ -145,8 +193,10 @@ describe('P-02: what names meant and what they mean', () => {
           await sleep(WINDOW_MS)
           continue
         }
-        client.write(...(typeof step === 'string' ? [query(step)] : step))
-        for (const { body } of await client.readUntilReady()) heard.push(body)
+        const messages = typeof step === 'string' ? [query(step)] : step
+        client.write(...messages)
+        const asked = messages.filter((message) => ASKS_FOR_READY.includes(message[0] ?? 0))
+        for (const { body } of await client.readUntilReady(asked.length)) heard.push(body)
       }
     } finally {
       await client.close()

@@ -30,15 +30,27 @@ export const NO_OVERLAY: Overlay = { now: FIRST, base: FIRST, savepoints: [] }
 /** As many names as one session may have made; the next one is not known then. */
 const MADE_MAX = 1_000
 
-/** Whether an effect changes what a statement behind it means. */
+/** Nothing has changed since the transaction began. */
+export function isSettled({ now, base, savepoints }: Overlay): boolean {
+  return now === base && savepoints.length === 0
+}
+
+/** Whether a statement behind an effect may mean something else than one before it. */
 export function moves(overlay: Overlay, effect: Effect): boolean {
   switch (effect.kind) {
     case 'begin':
-    case 'savepoint':
-    case 'release':
     case 'run':
     case 'fetch':
       return false
+    // A COMMIT that fails, or ends a transaction that has failed, takes back what was changed; of a savepoint it depends on
+    // whether there is one.
+    case 'commit':
+    case 'rollback':
+    case 'rollbackTo':
+    case 'savepoint':
+    case 'release':
+    case 'settle':
+      return !isSettled(overlay)
     case 'prepare':
     case 'deallocate':
     case 'declare':

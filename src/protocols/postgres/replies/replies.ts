@@ -533,7 +533,7 @@ export class Replies implements FrameSink {
     state.status = buffer[start] ?? STATUS_BYTES.idle
     const { failed } = state
     this.#around.aftermath.ready()
-    state.settings.ready(state.status === STATUS_BYTES.idle)
+    state.settings.ready(state.status, failed)
     const head = state.pending.first()
     if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
     this.#session.reply(buffer, from, end)

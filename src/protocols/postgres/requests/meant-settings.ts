@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { Judgement, Permitted } from '../../../session/index.ts'
+import { STATUS_BYTES } from '../../../wire/postgres/index.ts'
 import type { Groups } from '../pending.ts'
 
 /** Settings that the server reports, and by which it reads dates, times and intervals: `'01/02/2026'::date`. */
@@ -40,6 +41,16 @@ export class MeantSettings {
   #kept = ''
   #base = ''
   #beginning = ''
+  /** The last group of messages in which something was sent that may change settings. */
+  #changing = -1
+  /** The group of messages that was sent last: its commands, and those of them that end a transaction. */
+  #group = -1
+  #commands = 0
+  #ending = 0
+  /** Some of what was sent in this transaction may not have happened, or have been taken back. */
+  #inDoubt = false
+  /** More than one transaction may have ended in what was sent. */
+  #isMixed = false
 
   constructor(groups: Groups) {
     this.#groups = groups
@@ -61,24 +72,66 @@ export class MeantSettings {
     this.#words = wordsOf(this.#reported)
   }
 
-  /** A command is sent. */
-  sent({ command, judgement }: Permitted): void {
+  /** A command is sent. Returns whether settings may be others behind it: what comes later waits for its answer. */
+  sent({ command, judgement }: Permitted): boolean {
     const { text } = command
-    if (isPlain(judgement, text)) return
+    this.#count()
+    if (isPlain(judgement, text)) return false
     const isOne = judgement.facts.statements.length === 1
-    if (RESETS.test(text)) this.#now = this.#kept = this.#base = this.#beginning
-    else if (isOne && COMMITS.test(text)) this.#now = this.#kept
-    else if (isOne && ROLLS_BACK.test(text) && !TO_SAVEPOINT.test(text)) this.#now = this.#kept = this.#base
+    const isSettled = this.#now === this.#base && this.#kept === this.#base && !this.#isMixed
+    const commits = isOne && COMMITS.test(text)
+    const rollsBack = isOne && ROLLS_BACK.test(text) && !TO_SAVEPOINT.test(text)
+    if (commits || rollsBack) {
+      this.#ending++
+      if (isSettled) return false
+    }
+    this.#changing = this.#groups.groupsSent
+    if (commits) this.#now = this.#kept
+    else if (rollsBack) this.#now = this.#kept = this.#before
+    else if (isOne && RESETS.test(text)) this.#now = this.#kept = this.#beginning
     else {
       const said = wholeOf(command)
       this.#now = digest(this.#now, said)
       if (!isOne || !LOCAL.test(text)) this.#kept = digest(this.#kept, said)
+      if (!isOne) this.#isMixed = true
     }
+    return true
   }
 
-  /** ReadyForQuery; `idle`: no transaction is open. */
-  ready(idle: boolean): void {
-    if (idle && this.#groups.groupsEnded === this.#groups.groupsSent) this.#now = this.#base = this.#kept
+  /** ReadyForQuery, counted already. `failed`: since the one before, the server has reported an error. */
+  ready(status: number, failed: boolean): void {
+    const isIdle = status === STATUS_BYTES.idle
+    const group = this.#groups.groupsEnded - 1
+    this.#inDoubt ||= failed || status === STATUS_BYTES.failed
+    if (group < this.#changing) {
+      // The transaction of a command that changed nothing.
+      if (isIdle) this.#inDoubt = false
+      return
+    }
+    const isEnding = group === this.#group && this.#ending > 0
+    // COMMIT AND CHAIN, too, settles what was set before it.
+    if (!isIdle && !isEnding) return
+    if (isEnding && this.#commands > 1) this.#isMixed = true
+    // A transaction that failed leaves nothing behind.
+    if (this.#inDoubt) this.#kept = this.#before
+    this.#now = this.#base = this.#kept
+    this.#inDoubt = false
+    this.#isMixed = false
+  }
+
+  /** What was so before the transaction. Of several that were sent as one nobody can tell which have ended: like no other session's. */
+  get #before(): string {
+    return this.#isMixed ? randomUUID() : this.#base
+  }
+
+  #count(): void {
+    const { groupsSent } = this.#groups
+    if (groupsSent !== this.#group) {
+      this.#group = groupsSent
+      this.#commands = 0
+      this.#ending = 0
+    }
+    this.#commands++
   }
 
   get now(): string {

@@ -1,7 +1,7 @@
 import { GatewayError, LIMITS } from '../../../core/index.ts'
 import type { Judgement, Permitted, Session } from '../../../session/index.ts'
-import type { Effect, Overlay, QueryTree } from '../../../sql/index.ts'
-import { moves, overlayAfter, overlayAgain } from '../../../sql/index.ts'
+import type { Effect, QueryTree } from '../../../sql/index.ts'
+import { isSettled, moves, overlayAfter, overlayAgain } from '../../../sql/index.ts'
 import { STATUS_BYTES } from '../../../wire/postgres/index.ts'
 import type { Judge } from './commands.ts'
 import type { Portal, Statement } from '../pending.ts'
@@ -216,9 +216,4 @@ export class Aftermath {
 
 function isLoss({ kind }: Effect): boolean {
   return kind === 'taint' || kind === 'lose'
-}
-
-/** Nothing has changed since the transaction began. */
-function isSettled({ now, base, savepoints }: Overlay): boolean {
-  return now === base && savepoints.length === 0
 }

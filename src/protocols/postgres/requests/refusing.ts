@@ -83,7 +83,7 @@ export class Refusing {
   noteReading(permit: Permitted): void {
     const { judge, state } = this.#around
     if (judge.mayChangeReading(permit.judgement)) state.rereadIn = state.groupsSent
-    state.settings.sent(permit)
+    if (state.settings.sent(permit)) state.changedIn = state.groupsSent
   }
 
   /**

@@ -97,7 +97,9 @@ export class Requests implements FrameSink {
     const from = start - HEADER_BYTES
     switch (type) {
       case CLIENT_TYPES.query:
-        if (this.#state.isChanging || this.#mustWaitToRead(buffer.subarray(start, end)))
+        if (this.#state.executed)
+          this.#refusing.refuse(unsynced(), true, 'query', buffer.subarray(start, Math.max(start, end - 1)))
+        else if (this.#state.isChanging || this.#mustWaitToRead(buffer.subarray(start, end)))
           this.#refusing.again(buffer, from, end)
         else this.#query(buffer, from, start, end)
         return
@@ -266,6 +268,17 @@ export class Requests implements FrameSink {
     state.groupsSent++
     this.#around.follow()
   }
+}
+
+/**
+ * Behind an Execute without Sync, a simple query ends the transaction that the Execute began; version 18 says that it has
+ * and, with the next statement, takes back what it acknowledged (XX000, "unexpected state STARTED").
+ */
+function unsynced(): GatewayError {
+  return new GatewayError('unsupported', 'Send Sync before a simple query: an Execute before it has none.', {
+    remedy: 'Servers differ in what becomes of the commands before it. No driver sends them so by itself.',
+    retry: 'only-if-changed',
+  })
 }
 
 async function nextTurn(): Promise<void> {
