@@ -6,6 +6,7 @@ import { MemoryBudgetStore } from '../testing/memory-budget-store.ts'
 import { Budgets } from './index.ts'
 import { KeyedHash } from './keyed-hash.ts'
 import { Sketch } from './sketch.ts'
+import { fewer } from '../../test/support/fewer.ts'
 
 const CRM = brand<ConnectionName>('crm')
 const OTHER = brand<ConnectionName>('other')
@@ -309,13 +310,16 @@ describe('a sketch', () => {
     return sketch.add(hash.high, hash.low)
   }
 
-  it.each([0, 1, 10, 100, 1000, 10_000, 100_000])('counts %d different values to within 5 %%', (count) => {
-    const sketch = new Sketch()
-    for (let i = 0; i < count; i++) add(sketch, `person-${i}@example.com`)
-    for (let i = 0; i < count; i++) expect(add(sketch, `person-${i}@example.com`)).toBe(false)
-    expect(Math.abs(sketch.estimate - count)).toBeLessThanOrEqual(Math.max(1, count * 0.05))
-    expect(Sketch.parse(sketch.toString()).estimate).toBe(sketch.estimate)
-  })
+  it.each([0, 1, 10, 100, 1000, 10_000, fewer(100_000)])(
+    'counts %d different values to within 5 %%',
+    (count) => {
+      const sketch = new Sketch()
+      for (let i = 0; i < count; i++) add(sketch, `person-${i}@example.com`)
+      for (let i = 0; i < count; i++) expect(add(sketch, `person-${i}@example.com`)).toBe(false)
+      expect(Math.abs(sketch.estimate - count)).toBeLessThanOrEqual(Math.max(1, count * 0.05))
+      expect(Sketch.parse(sketch.toString()).estimate).toBe(sketch.estimate)
+    },
+  )
 
   it.each([
     [4, 'd5e78a175be52ea1'],

@@ -228,7 +228,7 @@ export class World {
 }
 
 /** Lets the event loop turn until something is so. Throws, with what was waited for, after a time no test should need. */
-export async function until(what: string, so: () => boolean, ms = 5_000): Promise<void> {
+export async function until(what: string, so: () => boolean, ms = 20_000): Promise<void> {
   const end = Date.now() + ms
   while (!so()) {
     if (Date.now() > end) throw new Error(`waited in vain until ${what}`)
