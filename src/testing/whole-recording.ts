@@ -8,13 +8,20 @@ import { recordedSessions } from '../recording/reading/reader.ts'
  */
 export async function wholeRecording(directory: string, keys: RecordingKeys): Promise<RecordedEntry[]> {
   const entries: RecordedEntry[] = []
-  const sessions = new Set<SessionId>()
+  const journalled = new Map<SessionId, RecordedEntry[]>()
   for await (const each of readJournal(directory, keys)) {
     if (each.session === undefined) entries.push(each)
-    else sessions.add(each.session)
+    else {
+      const known = journalled.get(each.session)
+      if (known === undefined) journalled.set(each.session, [each])
+      else known.push(each)
+    }
   }
-  for await (const session of recordedSessions(directory)) sessions.add(session)
-  for (const session of sessions)
+  for await (const session of recordedSessions(directory)) {
+    journalled.delete(session)
     for await (const each of readSession(directory, keys, session)) entries.push(each)
+  }
+  // What has no file of its own yet.
+  for (const each of journalled.values()) entries.push(...each)
   return entries.sort((a, b) => a.sequence - b.sequence)
 }

@@ -30,6 +30,10 @@ const SESSION_DECOY = 'SET search_path = decoy, public'
 /** One that is not a single table's. */
 const UNION = `${EMAILS} UNION ALL SELECT 5, 'x'`
 
+function executed(sql: string): Buffer[] {
+  return [parse('', sql), bind('', '', [], 0), execute(''), sync()]
+}
+
 const SCENARIOS: readonly Scenario[] = [
   ...['SELECT 1/0', 'SELEC', 'ROLLBACK TO nowhere'].map((failing) => ({
     name: `a search path, and the COMMIT of a transaction that failed, in one write: ${failing}`,
@@ -46,11 +50,7 @@ const SCENARIOS: readonly Scenario[] = [
       'SET search_path = public',
       'BEGIN',
       SESSION_DECOY,
-      [
-        ...[parse('', 'SELECT 1/0'), bind('', '', [], 0), execute(''), sync()],
-        ...[parse('', 'COMMIT'), bind('', '', [], 0), execute(''), sync()],
-        ...[parse('', UNION), bind('', '', [], 0), execute(''), sync()],
-      ],
+      [...executed('SELECT 1/0'), ...executed('COMMIT'), ...executed(UNION)],
     ],
   },
   {

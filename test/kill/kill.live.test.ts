@@ -9,6 +9,7 @@ import type { LoggedStatement, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
 import { randomFrom, seed, tally, times } from '../support/proof.ts'
 import { teardown } from '../support/teardown.ts'
+import { eventually } from '../support/wait.ts'
 import { startLoad } from './load.ts'
 
 const CLIENTS = 6
@@ -38,8 +39,9 @@ describe('P-07 crash safe: kill -9 at a random moment of a load', () => {
   })
 
   test('every statement that the server ran is recorded, every session has an end, and it starts by itself', async () => {
-    const kills = times({ small: 3, full: 50 })
+    const kills = times({ small: 3, full: 200 })
     const answered = new Set<string>()
+    const key = (await gateway.cli(['audit', 'key'])).stdout.trim()
     for (let kill = 0; kill < kills; kill++) {
       const dsn = await gateway.dsn('open', TEST_IDENTITY)
       const load = startLoad(dsn, CLIENTS, `k${kill}`)
@@ -53,6 +55,7 @@ describe('P-07 crash safe: kill -9 at a random moment of a load', () => {
       expect(endless(entries), where).toEqual([])
       expect(unrecorded(await server.statementsLogged(), entries).slice(0, 3), where).toEqual([])
       expect(gateway.stderr(), where).toBe('')
+      await proven(gateway, key, where)
     }
     // What a client was told of has an outcome in the recording: nothing that was acknowledged is lost.
     const entries = await journalOf(gateway)
@@ -65,6 +68,19 @@ describe('P-07 crash safe: kill -9 at a random moment of a load', () => {
     tally('answered', answered.size)
   }, 3_600_000)
 })
+
+/** The recording proves itself as soon as what the crash left has been sealed. */
+async function proven(gateway: TestGateway, key: string, where: string): Promise<void> {
+  await eventually(
+    `a proof, ${where}`,
+    async () => {
+      const done = await gateway.cli(['audit', 'verify', gateway.dataDirectory, '--key', key])
+      if (done.code !== 0) throw new Error(`${done.code}: ${done.stdout}${done.stderr}`)
+      return true
+    },
+    60_000,
+  )
+}
 
 /** Sessions that were opened and have no last entry. */
 function endless(entries: readonly RecordedEntry[]): string[] {
