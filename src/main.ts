@@ -13,6 +13,7 @@ import { openApi } from './composition/api.ts'
 import { Configurations } from './composition/configuration.ts'
 import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
+import { programVersion } from './cli/version.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import {
@@ -87,11 +88,21 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     keys: maskingKeys(keys),
   })
   const config = (): Config => configurations.current.config
+  const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
+  const secrets = new SecretResolver({
+    environment: process.env,
+    directory: dirname(options.configFile),
+    sealed,
+    clock,
+    warn: (message) => report(new Error(message)),
+  })
   const recording = await openRecording({
     directory: dataDirectory,
     keys: recordingKeys(keys),
     seeds: logSeeds(keys),
     settings: config().recording,
+    program: programVersion(),
+    resolveSecret: (ref) => secrets.resolve(ref),
     clock,
     random,
     index: store.sessions,
@@ -103,17 +114,10 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     sessions: () => gateway.sessions().length,
     heldNow: () => approvals.list({ states: ['pending'] }).length,
     sealer: () => recording.sealer(),
+    outlets: () => recording.outlets(),
   })
   const tail = new Tail(meteredJournal(recording.journal, metrics), clock)
   const { journal } = tail
-  const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
-  const secrets = new SecretResolver({
-    environment: process.env,
-    directory: dirname(options.configFile),
-    sealed,
-    clock,
-    warn: (message) => report(new Error(message)),
-  })
   const blocks: IdentityBlocks = await IdentityBlocks.open({
     store: store.blocks,
     clock,

@@ -42,6 +42,12 @@ describe('docs/formats/config.md', () => {
   })
 })
 
+describe('docs/streaming.md', () => {
+  it.each(blocks('streaming.md'))('shows outlets that can be loaded: %#', (text) => {
+    expect(problems(text)).toEqual([])
+  })
+})
+
 describe('docs/policies.md', () => {
   it('has examples', () => {
     expect(blocks('policies.md').length).toBeGreaterThan(3)

@@ -8,7 +8,7 @@ import { keyUse, safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print } from './context.ts'
 import type { Finding } from './findings.ts'
-import { logFindings, recordingFindings } from './findings.ts'
+import { logFindings, outletFindings, recordingFindings } from './findings.ts'
 
 type DoctorFlags = Common & { readonly config?: string; readonly keyFile?: string }
 
@@ -25,6 +25,15 @@ const status = z.object({
     stopped: z.boolean(),
     witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
   }),
+  outlets: z.array(
+    z.object({
+      name: z.string(),
+      lagFrames: z.number(),
+      missed: z.number(),
+      parked: z.boolean(),
+      fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    }),
+  ),
 })
 const connections = z.object({ connections: z.array(z.object({ name: z.string() })) })
 const probed = z.object({
@@ -63,7 +72,7 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
   } catch (error) {
     findings.push(failure('recording', error))
   }
-  if (running !== undefined) findings.push(...logFindings(running.log))
+  if (running !== undefined) findings.push(...logFindings(running.log), ...outletFindings(running.outlets))
   dataDirectory(flags.data, findings)
   findings.push({
     level: 'note',

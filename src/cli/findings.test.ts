@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type LogStatus, logFindings, recordingFindings } from './findings.ts'
+import { type LogStatus, logFindings, outletFindings, recordingFindings } from './findings.ts'
 
 const said = (...args: Parameters<typeof recordingFindings>): string[] =>
   recordingFindings(...args).map(({ level, message }) => `${level}: ${message}`)
@@ -69,4 +69,19 @@ test('the doctor says how the log is', () => {
   expect(told({ witnesses: { cosigned: ['a'], failed: ['b'] } })[1]).toBe(
     'warning: The witness b did not cosign the newest checkpoint.',
   )
+})
+
+test('an outlet that takes nothing is a warning, one that refuses a problem, and what it will never get is told', () => {
+  const outlet = { name: 'siem', lagFrames: 0, missed: 0, parked: false }
+  const fault = { message: 'It answered 401.', remedy: 'Look at the header.' }
+  const told = (...all: Parameters<typeof outletFindings>[0]): string[] =>
+    outletFindings(all).map(({ level, about, message }) => `${level} ${about}: ${message}`)
+  expect(told(outlet)).toEqual(['ok outlet siem: It takes events.'])
+  expect(told({ ...outlet, lagFrames: 1, fault })).toEqual([
+    'warning outlet siem: It answered 401. 1 entry waits for it.',
+  ])
+  expect(told({ ...outlet, lagFrames: 7, parked: true, missed: 2, fault })).toEqual([
+    'problem outlet siem: It answered 401. 7 entries wait for it.',
+    'warning outlet siem: It will never get 2 entries by itself.',
+  ])
 })

@@ -74,6 +74,41 @@ export type LogStatus = {
   readonly witnesses: { readonly cosigned: readonly string[]; readonly failed: readonly string[] }
 }
 
+/** What the gateway says of an outlet. */
+export type OutletStatus = {
+  readonly name: string
+  readonly lagFrames: number
+  readonly missed: number
+  readonly parked: boolean
+  readonly fault?: { readonly message: string; readonly remedy?: string | undefined } | undefined
+}
+
+export function outletFindings(outlets: readonly OutletStatus[]): readonly Finding[] {
+  return outlets.flatMap(({ name, lagFrames, missed, parked, fault }) => {
+    const about = `outlet ${name}`
+    const findings: Finding[] = []
+    if (fault !== undefined) {
+      const waiting = `${lagFrames === 1 ? '1 entry waits' : `${lagFrames} entries wait`} for it.`
+      findings.push({
+        level: parked ? 'problem' : 'warning',
+        about,
+        message: `${fault.message} ${waiting}`,
+        remedy: fault.remedy,
+      })
+    } else findings.push({ level: 'ok', about, message: 'It takes events.' })
+    if (missed > 0) {
+      findings.push({
+        level: 'warning',
+        about,
+        message: `It will never get ${missed === 1 ? '1 entry' : `${missed} entries`} by itself.`,
+        remedy:
+          'Which ones stands in the recording (stream.missed). Get them with: sluice sessions export ID --format ocsf',
+      })
+    }
+    return findings
+  })
+}
+
 /** A sealer that is further behind is not keeping up. */
 const LAG_MS_MAX = 10_000
 

@@ -26,7 +26,26 @@ const status = z.object({
   sessions: z.number(),
   approvalsPending: z.number(),
   credentials: z.number(),
+  outlets: z.array(
+    z.object({
+      name: z.string(),
+      lagFrames: z.number(),
+      delivered: z.number(),
+      missed: z.number(),
+      parked: z.boolean(),
+      fault: z.object({ message: z.string() }).optional(),
+    }),
+  ),
 })
+
+function outletLine({ lagFrames, delivered, missed, parked, fault }: Outlet): string {
+  const figures = `${delivered} events delivered, ${lagFrames} entries behind`
+  const lost = missed === 0 ? '' : `, ${missed} missed`
+  const trouble = fault === undefined ? '' : `; ${parked ? 'refused: ' : ''}${fault.message}`
+  return `${figures}${lost}${trouble}`
+}
+
+type Outlet = z.output<typeof status>['outlets'][number]
 
 export function addOverviewCommands(program: Command): void {
   program
@@ -44,6 +63,7 @@ export function addOverviewCommands(program: Command): void {
           ['sessions', `${answer.sessions} open`],
           ['approvals', `${answer.approvalsPending} waiting`],
           ['credentials', `${answer.credentials} live`],
+          ...answer.outlets.map((each) => [`outlet ${each.name}`, outletLine(each)] as const),
         ]),
       )
     })

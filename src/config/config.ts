@@ -10,6 +10,7 @@ import type {
   PolicySource,
   SecretRef,
 } from '../core/index.ts'
+import type { OutletBlock } from './outlet-block.ts'
 import type { Role } from './schema.ts'
 import type { Plain } from './tree.ts'
 
@@ -58,6 +59,7 @@ export type RecordingBlock = {
       readonly connections: readonly string[]
     }
   }
+  readonly stream: readonly OutletBlock[]
 }
 
 export type Listener = {

@@ -22,6 +22,7 @@ import { References } from './references.ts'
 import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
 import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema.ts'
 import { maskingRule } from './schema-labels.ts'
+import { outletOf } from './schema-stream.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
 import { configVersion } from './version.ts'
@@ -481,7 +482,7 @@ function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {
   }
 }
 
-function recordingOf({ log, witnesses, publish, retention }: Root['recording']): RecordingBlock {
+function recordingOf({ log, witnesses, publish, retention, stream }: Root['recording']): RecordingBlock {
   const { file, url, stdout, every } = publish
   const { after, size, hold } = retention
   return {
@@ -489,5 +490,6 @@ function recordingOf({ log, witnesses, publish, retention }: Root['recording']):
     witnesses,
     publish: { file, url, stdout, everyMs: every },
     retention: { afterMs: after, bytesMax: size, hold },
+    stream: stream.map(outletOf),
   }
 }

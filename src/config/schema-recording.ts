@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { LIMITS } from '../core/index.ts'
 import { isKeyName, parseVerifierKey } from '../evidence/note/keys.ts'
 import { nodeSha256 } from '../evidence/system/sha256.ts'
+import { outlets } from './schema-stream.ts'
 import { duration, line, size } from './values.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -73,6 +74,7 @@ export const recording = z.strictObject({
     })
     .prefault({})
     .describe('How long recordings are kept.'),
+  stream: outlets,
 })
 
 function isHttpUrl(text: string): boolean {

@@ -170,6 +170,25 @@ export const LIMITS = {
   /** From a witness's first byte in to its last byte out, and the wait of a log for one witness. */
   witnessRequestMs: 10_000,
   witnessAnswerMs: 5_000,
+  /** Outlets that one gateway streams its events to: each reads the journal for itself. */
+  outletsMax: 8,
+  /** Characters of a statement in an event; of all statements under way, beyond which each gets a thousand; of an event. */
+  streamTextMax: 32 * 1024,
+  streamTextHeldMax: 32 * 1024 * 1024,
+  streamEventCharactersMax: 256 * 1024,
+  /** Events of one request, and their bytes: collectors in use take a megabyte at least. Of more, as much as one event has. */
+  streamBatchEventsMax: 500,
+  streamBatchBytesMax: 512 * 1024,
+  /** Characters of events that are read ahead of what is delivered. */
+  streamReadAheadMax: 4 * 1024 * 1024,
+  /** The wait for an outlet's answer, and how long an answer may be: a bulk answer has a line for each event. */
+  streamAnswerMs: 30_000,
+  streamAnswerBytesMax: 4 * 1024 * 1024,
+  /** Between attempts: the first, and the longest; the longest that a receiver may ask for; and after a refusal. */
+  streamRetryMs: 1_000,
+  streamRetryMsMax: 5 * 60 * 1000,
+  streamRetryAfterMsMax: 60 * 60 * 1000,
+  streamParkedMs: 10 * 60 * 1000,
   /** Sealing what is left when the gateway stops; the rest is done when it starts again. */
   sealAtStopMs: 3_000,
   /** HTTP request head, and a JSON body that is masked in memory. */

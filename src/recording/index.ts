@@ -23,6 +23,7 @@ export type {
 } from './list/index-port.ts'
 export { ANY } from './list/index-port.ts'
 export { catchUpIndex, Indexer, type IndexerOptions, listSessions } from './indexer.ts'
+export { commandEvent, type OcsfEvent, type OpenCommand } from './events/ocsf.ts'
 export { FileJournal, type JournalObserver, type JournalOptions, openJournal } from './journal/journal.ts'
 export {
   type ReadOptions,
@@ -32,7 +33,13 @@ export {
   type TornTail,
 } from './reading/reader.ts'
 export { keyUse } from './reading/key-use.ts'
-export { openRecording, type Recording, type RecordingOptions, type SealerReport } from './recording.ts'
+export {
+  openRecording,
+  type OutletReport,
+  type Recording,
+  type RecordingOptions,
+  type SealerReport,
+} from './recording.ts'
 export type { SearchPage } from './reading/search.ts'
 export { type Followed, Tail } from './reading/tail.ts'
 export { formatEntry, safe, safeText } from './reading/show-entry.ts'

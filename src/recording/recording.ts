@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { Clock, RandomBytes, RecordingKeys, SessionId, Timer } from '../core/index.ts'
+import type { Clock, RandomBytes, RecordingKeys, Secret, SecretRef, SessionId, Timer } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
 import { type FileSystem, systemFiles } from './files/file-system.ts'
 import { Indexer } from './indexer.ts'
@@ -9,10 +9,17 @@ import { type RecordedEntry, readSession } from './reading/reader.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
 import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
 import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
+import type { OutletState } from './stream/outlet.ts'
+import type { StreamOutlet } from './stream/settings.ts'
+import { StreamThread } from './stream/stream-thread.ts'
 import { type SearchPage, searchSessions } from './reading/search.ts'
 
 /** What the configuration says of the recording. */
-export type RecordingSettings = LogSettings & { readonly retention: RetentionSettings }
+export type RecordingSettings = LogSettings & {
+  readonly retention: RetentionSettings
+  /** Where events go. */
+  readonly stream: readonly StreamOutlet[]
+}
 
 export type RecordingOptions = {
   /** The data directory. */
@@ -27,6 +34,9 @@ export type RecordingOptions = {
   readonly index: SessionIndex
   /** Told of faults in the background; the recording goes on where it can and refuses where it cannot. */
   readonly onFault: (error: unknown) => void
+  /** The version of this program, for events; and what their outlets' secrets are looked up with. */
+  readonly program?: string
+  readonly resolveSecret?: (ref: SecretRef) => Promise<Secret>
   /** What the journal writes with; the machine's files when absent. */
   readonly files?: FileSystem
 }
@@ -36,6 +46,9 @@ export type SealerReport = SealerStatus & {
   readonly lagFrames: number
   readonly lagMs: number
 }
+
+/** An outlet, and how many frames that were written it is not done with. */
+export type OutletReport = OutletState & { readonly lagFrames: number }
 
 /** Everything a running gateway does with its recording. */
 export type Recording = {
@@ -52,7 +65,9 @@ export type Recording = {
   read(session: SessionId, fromSequence?: number): AsyncIterable<RecordedEntry>
   /** How far the sealer is. */
   sealer(): SealerReport
-  /** Other witnesses, other places for checkpoints, another retention, from now on. */
+  /** How far each outlet is. */
+  outlets(): readonly OutletReport[]
+  /** Other witnesses, other places for checkpoints, another retention, other outlets, from now on. */
   adopt(settings: RecordingSettings): void
   /** Does now what is done in the background: seals all there is, brings the list up to date. */
   settle(): Promise<void>
@@ -60,11 +75,29 @@ export type Recording = {
   stop(): Promise<void>
 }
 
+const NOTHING_SET: RecordingSettings = { ...NO_LOG_SETTINGS, retention: KEEP_ALL, stream: [] }
+
+const noSecrets = (): Promise<never> => Promise.reject(new Error('nothing looks secrets up here'))
+
 /** Opens the journal, repairs what a crash left, and keeps log, session files and the list up to date behind it. */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
   const { directory, keys, seeds, clock, random, index, onFault, files = systemFiles } = options
   const journal = openJournal({ directory, keys, clock, random, onFault, files })
-  const { retention: keep, ...log } = options.settings ?? { ...NO_LOG_SETTINGS, retention: KEEP_ALL }
+  const { retention: keep, stream: outlets, ...log } = options.settings ?? NOTHING_SET
+  const { program = 'unknown', resolveSecret = noSecrets } = options
+  const stream = new StreamThread({
+    directory,
+    keys,
+    program,
+    clock,
+    resolveSecret,
+    record(head) {
+      journal.append(undefined, { kind: 'admin', head })
+      journal.sync()
+    },
+    onFault,
+  })
+  stream.adopt(outlets)
   const thread = new SealerThread({ directory, keys, seeds, settings: log, clock, onFault })
   const indexer = new Indexer({
     directory,
@@ -76,11 +109,12 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     onStored: (sequence) => thread.indexed(sequence),
   })
   await indexer.start()
+  thread.backlog(stream.backlog)
   thread.start()
   journal.observe({ authenticated: () => thread.wake() })
   const retention = new Retention({ directory, journal, index, clock, onFault }, keep)
   retention.start()
-  const lag = new Lag(journal, thread, clock)
+  const lag = new Lag(journal, thread, clock, () => thread.backlog(stream.backlog))
   const list = (filter: SessionFilter): Promise<readonly SessionSummary[]> => indexer.list(filter)
   const read = (session: SessionId, fromSequence = 0): AsyncIterable<RecordedEntry> => {
     // The reader sees the files; what waits in memory belongs to the session as well. When it cannot be written,
@@ -103,7 +137,13 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       return index
     },
     sealer: () => ({ ...thread.status, ...lag.now() }),
-    adopt({ retention: kept, ...rest }) {
+    outlets: () =>
+      stream.states.map((state) => ({
+        ...state,
+        lagFrames: Math.max(0, journal.flushedSequence - (state.cursor?.sequence ?? 0)),
+      })),
+    adopt({ retention: kept, stream: others, ...rest }) {
+      stream.adopt(others)
       thread.adopt(rest)
       retention.adopt(kept)
     },
@@ -114,8 +154,10 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     },
     async stop() {
       lag.stop()
+      const streamed = stream.stop()
       await retention.stop()
       await indexer.stop()
+      await streamed
       journal.close()
       // What is not sealed by then will be when the gateway starts again: nobody waits for a disk that does not answer.
       await thread.stop(LIMITS.sealAtStopMs)
@@ -130,9 +172,11 @@ class Lag {
   readonly #clock: Clock
   /** What had been written when it was looked at, oldest first, until it is covered. */
   #seen: { readonly sequence: number; readonly at: number }[] = []
+  readonly #onLook: () => void
   #timer: Timer
 
-  constructor(journal: FileJournal, thread: SealerThread, clock: Clock) {
+  constructor(journal: FileJournal, thread: SealerThread, clock: Clock, onLook: () => void) {
+    this.#onLook = onLook
     this.#journal = journal
     this.#thread = thread
     this.#clock = clock
@@ -154,6 +198,7 @@ class Lag {
 
   #later(): Timer {
     return this.#clock.after(1_000, () => {
+      this.#onLook()
       const { through } = this.#thread.status
       const sequence = this.#journal.flushedSequence
       this.#seen = this.#seen.filter((each) => each.sequence > through)

@@ -20,6 +20,8 @@ function intent(decision: 'allow' | 'hold' | 'deny', masked: readonly string[] =
   }
 }
 
+const OUTLET = { name: 'siem', lagFrames: 12, delivered: 100, missed: 3, faults: 5, parked: true }
+
 function collecting(): Journal & { readonly entries: Entry[] } {
   const entries: Entry[] = []
   return { entries, append: (_session, entry) => entries.push(entry), flush: () => {}, sync: () => {} }
@@ -27,7 +29,12 @@ function collecting(): Journal & { readonly entries: Entry[] } {
 
 describe('metrics', () => {
   it('count decisions, masks, outcomes and flushes of a journal, and ask for what is now', async () => {
-    const metrics = new Metrics({ sessions: () => 3, heldNow: () => 2, sealer: () => sealer })
+    const metrics = new Metrics({
+      sessions: () => 3,
+      heldNow: () => 2,
+      sealer: () => sealer,
+      outlets: () => [OUTLET],
+    })
     const inner = collecting()
     const journal = meteredJournal(inner, metrics)
     journal.append(SESSION, intent('allow', ['pii.email']))
@@ -47,6 +54,9 @@ describe('metrics', () => {
     expect(text).toContain('sluice_outcomes_total{outcome="ok"} 1')
     expect(text).toContain('sluice_result_rows_total 7')
     expect(text).toContain('sluice_sessions 3')
+    expect(text).toContain('sluice_stream_lag_frames{outlet="siem"} 12')
+    expect(text).toContain('sluice_stream_parked{outlet="siem"} 1')
+    expect(text).toContain('sluice_stream_missed{outlet="siem"} 3')
     expect(text).toContain('sluice_approvals_pending 2')
     expect(text).toContain('sluice_journal_flush_seconds_count 1')
     expect(text).toContain('process_cpu_seconds_total')
@@ -54,7 +64,12 @@ describe('metrics', () => {
   })
 
   it('lose no write, however many there were since they were last read', async () => {
-    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0, sealer: () => sealer })
+    const metrics = new Metrics({
+      sessions: () => 0,
+      heldNow: () => 0,
+      sealer: () => sealer,
+      outlets: () => [],
+    })
     for (let i = 0; i < 2_500; i++) metrics.flushed(i < 2_400 ? 0.00001 : 2)
     for (let n = 0; n < 2; n++) {
       const text = await metrics.text()
@@ -64,13 +79,23 @@ describe('metrics', () => {
   })
 
   it('show no statement, identity or label', async () => {
-    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0, sealer: () => sealer })
+    const metrics = new Metrics({
+      sessions: () => 0,
+      heldNow: () => 0,
+      sealer: () => sealer,
+      outlets: () => [],
+    })
     meteredJournal(collecting(), metrics).append(SESSION, intent('allow', ['pii.email']))
     expect(await metrics.text()).not.toMatch(/secret_text|pii\.email|01JD/)
   })
 
   it('count writes that failed, and let the failure through', async () => {
-    const metrics = new Metrics({ sessions: () => 0, heldNow: () => 0, sealer: () => sealer })
+    const metrics = new Metrics({
+      sessions: () => 0,
+      heldNow: () => 0,
+      sealer: () => sealer,
+      outlets: () => [],
+    })
     const broken: Journal = {
       append: () => {},
       flush: () => {

@@ -7,6 +7,18 @@ export type Gauges = {
   sessions(): number
   heldNow(): number
   sealer(): SealerFigures
+  outlets(): readonly OutletFigures[]
+}
+
+/** How far an outlet is behind what is written. */
+export type OutletFigures = {
+  readonly name: string
+  readonly lagFrames: number
+  readonly delivered: number
+  readonly missed: number
+  readonly faults: number
+  /** Whether it was refused, and is tried again only now and then. */
+  readonly parked: boolean
 }
 
 /** How far the log is behind what is written. */
@@ -96,6 +108,29 @@ export class Metrics {
       'Witnesses that did not cosign when last asked.',
       (each) => each.witnesses.failed.length,
     )
+    const outlet = (name: string, help: string, value: (outlet: OutletFigures) => number): void => {
+      add(
+        new Gauge({
+          name,
+          help,
+          labelNames: ['outlet'],
+          registers,
+          collect() {
+            this.reset()
+            for (const each of gauges.outlets()) this.set({ outlet: each.name }, value(each))
+          },
+        }),
+      )
+    }
+    outlet(
+      'sluice_stream_lag_frames',
+      'Frames written that an outlet is not done with.',
+      (each) => each.lagFrames,
+    )
+    outlet('sluice_stream_delivered', 'Events that an outlet took since the start.', (each) => each.delivered)
+    outlet('sluice_stream_missed', 'Frames or events that an outlet will never get.', (each) => each.missed)
+    outlet('sluice_stream_faults', 'Faults of an outlet since the start.', (each) => each.faults)
+    outlet('sluice_stream_parked', '1: an outlet refuses what it gets.', (each) => (each.parked ? 1 : 0))
     const sums = this.#sums
     const total = (name: string, help: string, key: keyof typeof sums): void => {
       add(

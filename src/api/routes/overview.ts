@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { identityKey } from '../../core/index.ts'
-import type { SealerReport } from '../../recording/index.ts'
+import type { OutletReport, SealerReport } from '../../recording/index.ts'
 import { databasesOf } from '../databases.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
@@ -34,6 +34,20 @@ const status = z.object({
     stopped: z.boolean(),
     witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
   }),
+  /** Where events go: how far each outlet is behind what was written, and the last fault, until something is taken. */
+  outlets: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(['syslog', 'http', 'otlp']),
+      lagFrames: z.int(),
+      delivered: z.int(),
+      /** Frames or events that it will never get. */
+      missed: z.int(),
+      /** It was refused: it is tried again every ten minutes. */
+      parked: z.boolean(),
+      fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    }),
+  ),
 })
 
 const connections = z.object({
@@ -79,17 +93,21 @@ function logOf(sealer: SealerReport): z.output<typeof status>['log'] {
     through,
     lagFrames,
     lagMs,
-    ...(fault === undefined
-      ? {}
-      : {
-          fault: {
-            message: fault.message,
-            ...(fault.remedy === undefined ? {} : { remedy: fault.remedy }),
-          },
-        }),
+    ...faultIn(fault),
     stopped,
     witnesses: { cosigned: [...witnesses.cosigned], failed: [...witnesses.failed] },
   }
+}
+
+function outletOf(outlet: OutletReport): z.output<typeof status>['outlets'][number] {
+  const { name, kind, lagFrames, delivered, missed, parked, fault } = outlet
+  return { name, kind, lagFrames, delivered, missed, parked, ...faultIn(fault) }
+}
+
+function faultIn(fault: OutletReport['fault']): { fault?: { message: string; remedy?: string } } {
+  if (fault === undefined) return {}
+  const { message, remedy } = fault
+  return { fault: { message, ...(remedy === undefined ? {} : { remedy }) } }
 }
 
 /** What there is, and how it is doing. */
@@ -134,6 +152,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         credentials: parts.credentials.list().length,
         recordingKeys: [...parts.recording.keyIds],
         log: logOf(parts.recording.sealer()),
+        outlets: parts.recording.outlets().map(outletOf),
       }),
     }),
     route({

@@ -58,3 +58,8 @@ export function draftFile(file: string): string {
 export function logDirectory(data: string): string {
   return join(data, 'log')
 }
+
+/** Where outlets are with what is recorded, below the data directory. */
+export function streamDirectory(data: string): string {
+  return join(data, 'stream')
+}

@@ -95,6 +95,26 @@ export async function* readSession(
   if (last === 0) throw new GatewayError('not_found', `There is no recording of session ${session}.`)
 }
 
+/**
+ * The entries of one session that lie in its own file or draft: all that the journal no longer holds, and more. None when
+ * it has neither, or a file of format 1.
+ */
+export async function* readOwnFile(
+  directory: string,
+  keys: RecordingKeys,
+  session: SessionId,
+): AsyncGenerator<RecordedEntry> {
+  const whole = sessionFile(directory, session)
+  // A draft becomes the file by being renamed: then it is there the second time.
+  for (const path of [whole, draftFile(whole), whole]) {
+    const file = (await formatOf(path)) === 2 ? await openIfThere(path) : undefined
+    if (file === undefined) continue
+    for await (const frame of readSealed(path, keys, file, path !== whole))
+      yield { sequence: frame.part.sequence, time: frame.part.time, session, entry: entryIn(frame) }
+    return
+  }
+}
+
 type PlacedEntry = { readonly sequence: number; readonly time: number; readonly entry: Entry }
 
 async function* sessionEntries(

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { KeyObject } from 'node:crypto'
 import type { Clock, RecordingKeys, Timer } from '../../core/index.ts'
 import { errorOf } from './faults.ts'
+import type { Backlog } from './sealer.ts'
 import type { SealerState } from './sealer-loop.ts'
 import type { FromSealer, SealerWorkerData, ToSealer } from './sealer-worker.ts'
 import type { LogSettings } from './settings.ts'
@@ -40,6 +41,7 @@ export class SealerThread {
   #timer: Timer | undefined
   #nextId = 1
   #indexed = 0
+  #backlog: Backlog | undefined
   #stopped = false
   #status: SealerStatus = {
     through: 0,
@@ -63,7 +65,13 @@ export class SealerThread {
   start(): void {
     const { directory, keys, seeds } = this.#options
     const file = import.meta.url.endsWith('.ts') ? './sealer-worker.ts' : './sealer-worker.mjs'
-    const workerData: SealerWorkerData = { directory, keys, seeds, settings: this.#settings }
+    const workerData: SealerWorkerData = {
+      directory,
+      keys,
+      seeds,
+      settings: this.#settings,
+      backlog: this.#backlog,
+    }
     const worker = new Worker(new URL(file, import.meta.url), { workerData })
     this.#worker = worker
     // It does not keep the process: whoever wants its work done stops it first.
@@ -79,6 +87,19 @@ export class SealerThread {
     if (sequence === this.#indexed) return
     this.#indexed = sequence
     this.#say({ kind: 'indexed', sequence })
+  }
+
+  /** What outlets still need of the journal. */
+  backlog(backlog: Backlog | undefined): void {
+    const now = this.#backlog
+    if (
+      now?.through === backlog?.through &&
+      now?.bytesMax === backlog?.bytesMax &&
+      now?.msMax === backlog?.msMax
+    )
+      return
+    this.#backlog = backlog
+    this.#say({ kind: 'backlog', backlog })
   }
 
   /** There is something to seal: does not wait for the next look. */

@@ -8,7 +8,7 @@ import { DirectoryStorage } from '../../evidence/system/directory-storage.ts'
 import { logDirectory, sessionsDirectory } from '../files/names.ts'
 import { CheckpointOutlet, postCheckpoint } from './checkpoint-outlet.ts'
 import { type Fault, faultOf } from './faults.ts'
-import { Sealer } from './sealer.ts'
+import { type Backlog, Sealer } from './sealer.ts'
 import { SealerLoop, type SealerState } from './sealer-loop.ts'
 import type { LogSettings } from './settings.ts'
 
@@ -18,10 +18,12 @@ export type SealerWorkerData = {
   readonly keys: RecordingKeys
   readonly seeds: readonly [KeyObject, ...KeyObject[]]
   readonly settings: LogSettings
+  readonly backlog: Backlog | undefined
 }
 
 export type ToSealer =
   | { readonly kind: 'indexed'; readonly sequence: number }
+  | { readonly kind: 'backlog'; readonly backlog: Backlog | undefined }
   | { readonly kind: 'wake' }
   | { readonly kind: 'adopt'; readonly settings: LogSettings }
   | { readonly kind: 'settle' | 'stop'; readonly id: number }
@@ -44,8 +46,9 @@ const say = (message: FromSealer): void => port.postMessage(message)
 
 stepBack()
 
-const { directory, keys, seeds, settings }: SealerWorkerData = workerData
+const { directory, keys, seeds, settings, backlog: began }: SealerWorkerData = workerData
 let indexed = 0
+let backlog: Backlog | undefined = began
 const onFault = (error: unknown): void => say({ kind: 'fault', fault: faultOf(error) })
 const outlet = new CheckpointOutlet(
   {
@@ -76,6 +79,7 @@ const loop = new SealerLoop({
       storage: await DirectoryStorage.open(logDirectory(directory)),
       name: settings.name,
       indexed: () => indexed,
+      backlog: () => backlog,
     })
   },
   onState: (state) => say({ kind: 'state', state }),
@@ -95,6 +99,9 @@ port.on('message', (message: ToSealer) => {
   switch (message.kind) {
     case 'indexed':
       indexed = message.sequence
+      return
+    case 'backlog':
+      backlog = message.backlog
       return
     case 'wake':
       loop.wake()

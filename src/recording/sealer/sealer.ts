@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   brand,
@@ -14,7 +14,7 @@ import type { LogHead, LogWriter } from '../../evidence/log/writer.ts'
 import { nodeSha256 } from '../../evidence/system/sha256.ts'
 import { treeHasher } from '../../evidence/tree/hasher.ts'
 import { damaged } from '../files/damaged.ts'
-import { syncDirectory } from '../files/files.ts'
+import { isMissing, syncDirectory } from '../files/files.ts'
 import { journalDirectory, journalFileName } from '../files/names.ts'
 import type { OwnedFrame } from '../reading/reader.ts'
 import { saltsUnder } from '../sealed/salts.ts'
@@ -39,7 +39,12 @@ export type SealerOptions = {
   readonly heldBytesMax?: number
   /** Up to which frame the list of sessions is complete without the journal: what comes later is not deleted yet. */
   readonly indexed: () => number
+  /** What outlets still need of the journal, and how much of it is kept for them; undefined: nothing. */
+  readonly backlog?: () => Backlog | undefined
 }
+
+/** Files behind `through` are kept, as long as they are not more bytes and not older than that. */
+export type Backlog = { readonly through: number; readonly bytesMax: number; readonly msMax: number }
 
 /** How far the work has come. */
 export type Sealed = {
@@ -376,8 +381,9 @@ export class Sealer {
     const folder = journalDirectory(this.#options.directory)
     const indexed = this.#tail.ended.size === 0 ? 0 : this.#options.indexed()
     let deleted: number | undefined
+    const awaited = await this.#awaited(folder)
     for (const [file, last] of this.#tail.ended) {
-      if (last > (this.#through ?? 0) || last > indexed) break
+      if (last > (this.#through ?? 0) || last > indexed || awaited.has(file)) break
       let needed = false
       for (const { neededFrom } of this.#states.values())
         if (neededFrom !== undefined && neededFrom <= file) needed = true
@@ -388,9 +394,36 @@ export class Sealer {
     }
     if (deleted === undefined) return
     await syncDirectory(folder)
+    this.#forget(deleted)
+  }
+
+  /** Files that an outlet has not got through, and that are kept for it: the newest, up to so many bytes. */
+  async #awaited(folder: string): Promise<ReadonlySet<number>> {
+    const kept = new Set<number>()
+    const backlog = this.#options.backlog?.()
+    if (backlog === undefined) return kept
+    const since = this.#options.clock.now() - backlog.msMax
+    let bytes = 0
+    for (const [file, last] of [...this.#tail.ended].reverse()) {
+      if (last <= backlog.through) break
+      const found = await stat(join(folder, journalFileName(file))).catch(missing)
+      if (found === undefined) continue
+      const { size, mtimeMs } = found
+      bytes += size
+      if (bytes > backlog.bytesMax || mtimeMs < since) break
+      kept.add(file)
+    }
+    return kept
+  }
+
+  #forget(deleted: number): void {
     for (const [session, { closed, left, neededFrom, seenIn }] of this.#states)
       if ((closed || left) && neededFrom === undefined && seenIn <= deleted) this.#states.delete(session)
   }
+}
+
+function missing(error: unknown): undefined {
+  if (!isMissing(error)) throw error
 }
 
 function frameEntry(session: SessionId | undefined, part: Buffer): LogEntry {
