@@ -140,6 +140,7 @@ function sessionOn(world: World, connection: Connection): Session {
 function sourceOf(knowledge: Knowledge): KnowledgeSource {
   return {
     labelled: true,
+    labels: [],
     moment: undefined,
     isCalm: () => true,
     checked: () => Promise.resolve(knowledge),

@@ -69,6 +69,60 @@ it('finds a text in statements, whatever its case and spacing, and says where it
   expect((await get('/v1/sessions/search')).status).toBe(400)
 })
 
+it('shows sealed values to who may see their label, and to nobody else', async () => {
+  const { journal, localIdentity, issuer } = api.gateway.parts
+  const ada = localIdentity('ada')
+  if (ada === undefined) throw new Error('ada')
+  const sees = (await issuer.issue([ada] satisfies IdentityChain, 600_000)).token.reveal()
+  const labels = [brand<LabelName>('pii.email')]
+  const id = sessionId(Date.now() - 60_000)
+  const events = await api.open(`/v1/sessions/tail?session=${id}`, token)
+  journal.append(id, openEntry())
+  journal.append(
+    id,
+    intentEntry(1, {
+      text: 'SELECT id FROM customers WHERE email IN ([sealed 1], $1)',
+      parameters: ['[sealed 2]'],
+      sealed: [
+        {
+          labels,
+          numbers: [1, 2],
+          data: journal.seal(labels, ["'marker-1'", Buffer.from('marker-2').toString('base64')]),
+        },
+      ],
+    }),
+  )
+  journal.append(id, closeEntry(1))
+  journal.sync()
+  const text = 'SELECT id FROM customers WHERE email IN'
+  const told = async (who: string) => (await api.person('GET', `/v1/sessions/${id}`, { token: who })).body
+  expect(JSON.stringify(await told(sees))).toContain(`${text} ('marker-1', $1)`)
+  expect(JSON.stringify(await told(sees))).toContain('$1 = \\"marker-2')
+  // Also from the middle, where no entry says which connection it is.
+  const { entries } = (await api.person('GET', `/v1/sessions/${id}?limit=1`, { token: sees })).body
+  const [{ sequence }] = entries as [{ sequence: number }]
+  const middle = await api.person('GET', `/v1/sessions/${id}?after=${sequence}`, { token: sees })
+  expect(middle.text).toContain('marker-1')
+  const operator = (await api.operator('GET', `/v1/sessions/${id}`)).body
+  for (const body of [await told(token), operator]) {
+    expect(JSON.stringify(body)).toContain(`${text} ([sealed pii.email], $1)`)
+    expect(JSON.stringify(body)).toContain('$1 = [sealed pii.email]')
+    expect(JSON.stringify(body)).not.toMatch(/marker|bWFya2Vy|"data"/)
+  }
+  const search = async (who: string) =>
+    ids((await api.person('GET', '/v1/sessions/search?text=marker-1', { token: who })).body)
+  expect(await search(sees)).toEqual([id])
+  expect(await search(token)).toEqual([])
+  let followed = ''
+  for await (const chunk of events) {
+    followed += chunk.toString()
+    if (followed.includes('"kind":"close"')) break
+  }
+  events.destroy()
+  expect(followed).toContain('[sealed pii.email]')
+  expect(followed).not.toMatch(/marker|bWFya2Vy|"data"/)
+})
+
 it('tells who saw a column or label, page by page even inside of one command', async () => {
   const { body } = await get('/v1/audit/who?saw=pii.email&limit=3')
   expect(body.viewers).toMatchObject([

@@ -122,6 +122,35 @@ export type Facts = {
   readonly attributes: Readonly<Record<string, string | number | boolean>>
 }
 
+/** Labels of columns that values of a command are compared with, or go into, or may: sorted. */
+export function labelsUsed({ filters, touches, stores, escape }: Facts): LabelName[] {
+  return [...new Set([...filters, ...touches, ...stores, ...(escape?.labels ?? [])])].sort()
+}
+
+/**
+ * Values of a command that only who may see all of these labels may read in its recording: what stands there is
+ * `[sealed 3]`, each with a number of its own from 1, the same number nowhere else in the command.
+ */
+export type SealedValues = {
+  readonly labels: readonly LabelName[]
+  readonly numbers: readonly number[]
+  /** As they stood in the text; parameters as base64. */
+  readonly values: readonly string[]
+}
+
+/** What the recording keeps of a command in which values are sealed. */
+export type SealedCommand = {
+  readonly text: string
+  /** base64 each, null for NULL, or the mark of a sealed one. */
+  readonly parameters: readonly (string | null)[] | undefined
+  readonly sealed: readonly SealedValues[]
+}
+
+/** A text that is sealed as a whole. */
+export function sealedWhole(text: string, labels: readonly LabelName[]): SealedCommand {
+  return { text: '[sealed 1]', parameters: undefined, sealed: [{ labels, numbers: [1], values: [text] }] }
+}
+
 /** A command as the adapter hands it to the session: what was asked, for the recording; and what is known of it. */
 export type Command = {
   /** `query`, `execute`, `request`: the adapter's word for how it was asked. */
@@ -141,5 +170,7 @@ export type Command = {
   readonly readings?: readonly ParameterReading[]
   /** How many more values there may be in arrays that are handed over as one value: each of them is a question. */
   readonly listed?: number
+  /** What is recorded in place of text and parameters. Absent: these, as they are. */
+  readonly recorded?: SealedCommand
   readonly facts: Facts
 }

@@ -1,6 +1,6 @@
 import type { CommandClass, LabelledColumn } from './command.ts'
 import type { Identity } from './identity.ts'
-import type { SessionId } from './ids.ts'
+import type { LabelName, SessionId } from './ids.ts'
 
 /**
  * What a recording is made of. An entry has a kind, the session it belongs to (none for administrative entries), a
@@ -56,6 +56,17 @@ export type IntentHead = {
   readonly parameters?: readonly (string | null)[]
   /** How each of them is read: `text` or `binary`, and the declared type. Absent: all are text of no declared type. */
   readonly readings?: readonly string[]
+  /** Values that stand as `[sealed 1]`, `[sealed 2]` in text and parameters. */
+  readonly sealed?: readonly SealedField[]
+}
+
+/** Values of one command that only who may see all of these labels may read. */
+export type SealedField = {
+  readonly labels: readonly string[]
+  /** Of the marks that stand for them. */
+  readonly numbers: readonly number[]
+  /** The values, encrypted under the keys of the labels; empty: they were removed, or are not readable here. */
+  readonly data: Uint8Array
 }
 
 export type HoldHead = { readonly n: number; readonly ticket: string; readonly expiresAt: number }
@@ -108,4 +119,6 @@ export interface Journal {
   flush(): void
   /** Flush and fsync: for connections with durability `fsync` and for administrative entries. */
   sync(): void
+  /** Values under the keys of all of these labels, as `SealedField.data` has them. */
+  seal(labels: readonly LabelName[], values: readonly string[]): Uint8Array
 }

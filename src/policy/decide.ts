@@ -46,6 +46,8 @@ export interface Policy {
   readonly version: string
   /** Pure but for its own memory: the same question always gets the same decision. */
   decide(question: Question): Decision
+  /** Whether this chain may see values of this label in clear: the question that masking asks. */
+  sees(question: Question, label: LabelName): boolean
   /** How a label is masked on a connection, whoever asks; undefined for a label that there is not. */
   maskOf(connection: ConnectionName, label: LabelName): LabelMask | undefined
 }
@@ -74,6 +76,16 @@ export function policyOn(bench: Bench): Policy {
       } catch (error) {
         bench.onFailure(error)
         return { ...refuse(engineFailed()), volatile: true }
+      }
+    },
+    sees(question, label) {
+      const connection = bench.connections.get(question.connection)
+      if (connection === undefined || unknownAttribute(connection, question.facts) !== undefined) return false
+      try {
+        return new Deciding(bench, bench.enforced, connection, question).sees(label)
+      } catch (error) {
+        bench.onFailure(error)
+        return false
       }
     },
     maskOf(connection, label) {
@@ -229,6 +241,10 @@ class Deciding {
       this.#connection.name,
     )
     return { kind: 'hold', reason, ...common }
+  }
+
+  sees(label: LabelName): boolean {
+    return this.#ask({ action: 'see', label }).allowed
   }
 
   /** Of every dimension the smallest: where the result ends, and where its rest waits for approval. */

@@ -43,3 +43,4 @@ export {
 export type { SearchPage } from './reading/search.ts'
 export { type Followed, Tail } from './reading/tail.ts'
 export { formatEntry, safe, safeText } from './reading/show-entry.ts'
+export { FieldOpener } from './fields/show-fields.ts'

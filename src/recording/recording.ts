@@ -1,6 +1,16 @@
 import type { KeyObject } from 'node:crypto'
-import type { Clock, RandomBytes, RecordingKeys, Secret, SecretRef, SessionId, Timer } from '../core/index.ts'
+import type {
+  Clock,
+  Entry,
+  RandomBytes,
+  RecordingKeys,
+  Secret,
+  SecretRef,
+  SessionId,
+  Timer,
+} from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
+import { FieldOpener, type Sees } from './fields/show-fields.ts'
 import { type FileSystem, systemFiles } from './files/file-system.ts'
 import { Indexer } from './indexer.ts'
 import type { SessionFilter, SessionIndex, SessionSummary } from './list/index-port.ts'
@@ -58,7 +68,9 @@ export type Recording = {
   /** Sessions as they are at this moment, newest first. */
   list(filter: SessionFilter): Promise<readonly SessionSummary[]>
   /** The same, of those in one of whose statements a text stands: reads their recordings. */
-  search(filter: SessionFilter, text: string): Promise<SearchPage>
+  search(filter: SessionFilter, text: string, shown: (entry: Entry) => Entry): Promise<SearchPage>
+  /** An entry as a reader gets it who may see the labels that `sees` says: other sealed values are called by their labels. */
+  shown(entry: Entry, sees: Sees): Entry
   /** The index, with all that has happened until now. For questions that `list` does not answer. */
   upToDate(): Promise<SessionIndex>
   /** The entries of a session, open or ended, from that sequence number on. Throws `not_found`. */
@@ -115,6 +127,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   const retention = new Retention({ directory, journal, index, clock, onFault }, keep)
   retention.start()
   const lag = new Lag(journal, thread, clock, () => thread.backlog(stream.backlog))
+  const opener = new FieldOpener(keys)
   const list = (filter: SessionFilter): Promise<readonly SessionSummary[]> => indexer.list(filter)
   const read = (session: SessionId, fromSequence = 0): AsyncIterable<RecordedEntry> => {
     // The reader sees the files; what waits in memory belongs to the session as well. When it cannot be written,
@@ -131,7 +144,8 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     keyIds: keys.map(({ id }) => id),
     list,
     read,
-    search: (filter, text) => searchSessions({ clock, list, read }, filter, text),
+    search: (filter, text, shown) => searchSessions({ clock, list, read, shown }, filter, text),
+    shown: (entry, sees) => opener.shown(entry, sees),
     async upToDate() {
       await indexer.catchUp()
       return index

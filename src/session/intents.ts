@@ -1,15 +1,29 @@
 import { createHash } from 'node:crypto'
-import type { Command, ConnectionName, IdentityChain, IntentHead, RuleRef } from '../core/index.ts'
+import type {
+  Command,
+  ConnectionName,
+  IdentityChain,
+  IntentHead,
+  Journal,
+  RuleRef,
+  SealedCommand,
+} from '../core/index.ts'
 import { parameterText } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /** What the recording says of a command and its decision, before anything is forwarded. */
-export function intentHead(n: number, command: Command, judgement: Judgement): IntentHead {
+export function intentHead(
+  n: number,
+  command: Command,
+  judgement: Judgement,
+  journal: Pick<Journal, 'seal'>,
+): IntentHead {
   const { decision, facts } = judgement
+  const { recorded } = command
   return {
     n,
     form: command.form,
-    text: command.text,
+    text: recorded?.text ?? command.text,
     class: facts.class,
     decision: decision.kind,
     rules: ruleNames(decision.rules),
@@ -22,9 +36,27 @@ export function intentHead(n: number, command: Command, judgement: Judgement): I
     ...(command.parameters === undefined || command.parameters.length === 0
       ? {}
       : {
-          parameters: command.parameters.map((value) => (value === null ? null : base64(value))),
+          parameters:
+            recorded?.parameters ??
+            command.parameters.map((value) => (value === null ? null : base64(value))),
           ...(command.readings === undefined ? {} : { readings: command.readings }),
         }),
+    ...(recorded === undefined ? {} : sealedFields(recorded, journal)),
+  }
+}
+
+/** The values that are sealed, encrypted. */
+export function sealedFields(
+  { sealed }: SealedCommand,
+  journal: Pick<Journal, 'seal'>,
+): Pick<IntentHead, 'sealed'> {
+  if (sealed.length === 0) return {}
+  return {
+    sealed: sealed.map(({ labels, numbers, values }) => ({
+      labels,
+      numbers,
+      data: journal.seal(labels, values),
+    })),
   }
 }
 

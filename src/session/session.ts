@@ -12,15 +12,16 @@ import type {
   Pipe,
   RequestId,
   RuleRef,
+  SealedCommand,
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import { assertNever, GatewayError, OUTSIDE_COMMANDS, requestIdOf } from '../core/index.ts'
+import { assertNever, GatewayError, OUTSIDE_COMMANDS, requestIdOf, sealedWhole } from '../core/index.ts'
 import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { fingerprintOf, intentHead, parameterTexts } from './intents.ts'
+import { fingerprintOf, intentHead, parameterTexts, sealedFields } from './intents.ts'
 import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
@@ -233,12 +234,25 @@ export class Session implements TurnMember {
 
   /**
    * Does what the gateway asks an upstream on a client's behalf, on a session of its own: recorded as a command before
-   * it is done, and with what it came to.
+   * it is done, and with what it came to. `recorded`: what is recorded in place of its text.
    */
-  async own(form: string, text: string, work: () => Promise<string>): Promise<void> {
+  async own(
+    form: string,
+    text: string,
+    work: () => Promise<string>,
+    recorded?: SealedCommand,
+  ): Promise<void> {
     const n = ++this.#n
     const began = this.#gateway.clock.now()
-    const head: IntentHead = { n, form, text, class: 'read', decision: 'allow', rules: [] }
+    const head: IntentHead = {
+      n,
+      form,
+      text: recorded?.text ?? text,
+      class: 'read',
+      decision: 'allow',
+      rules: [],
+      ...(recorded === undefined ? {} : sealedFields(recorded, this.#gateway.journal)),
+    }
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     await this.afterTurn()
     const tag = await work()
@@ -249,17 +263,27 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** Records an attempt that never became a command (it could not be read), and gives it a request id. */
-  stepUnreadable(form: string, text: string, error: GatewayError): GatewayError {
+  /**
+   * Records an attempt that never became a command (it could not be read), and gives it a request id. `labels`: of the
+   * columns whose values may stand in its text, which is sealed then.
+   */
+  stepUnreadable(
+    form: string,
+    text: string,
+    error: GatewayError,
+    labels: readonly LabelName[] = [],
+  ): GatewayError {
     const n = ++this.#n
+    const recorded = text === '' || labels.length === 0 ? undefined : sealedWhole(text, labels)
     const head: IntentHead = {
       n,
       form,
-      text,
+      text: recorded?.text ?? text,
       class: 'opaque',
       decision: 'deny',
       rules: [],
       reason: error.message,
+      ...(recorded === undefined ? {} : sealedFields(recorded, this.#gateway.journal)),
     }
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#recordRefusal(n, error.code)
@@ -547,7 +571,7 @@ export class Session implements TurnMember {
   }
 
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
-    const head = intentHead(n, command, judgement)
+    const head = intentHead(n, command, judgement, this.#gateway.journal)
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()
   }

@@ -1,6 +1,6 @@
 import type { FetchStmt, Node, RawStmt } from 'libpg-query'
 import type { CommandClass, Facts, LabelledColumn, Output, StatementFacts } from '../core/command.ts'
-import { strictest } from '../core/command.ts'
+import { labelsUsed, strictest } from '../core/command.ts'
 import type { LabelName } from '../core/ids.ts'
 import { withAttributeCalls } from './attributes.ts'
 import { touchedBy } from './company.ts'
@@ -14,8 +14,10 @@ import type { Overlay } from './session/overlay.ts'
 import type { ParseResult } from './parse/parser.ts'
 import type { RulesOff } from './lineage/lineage-rules.ts'
 import type { LineageMeans, SessionNames } from './lineage/protect.ts'
+import type { Protection } from './lineage/protect.ts'
 import { protect } from './lineage/protect.ts'
 import { seenColumns } from './lineage/seen-columns.ts'
+import { Places, placesFor } from './sealing/places.ts'
 import { isClientValue } from './lineage/touch.ts'
 import type { Survey } from './statement/survey.ts'
 import { survey } from './statement/survey.ts'
@@ -191,6 +193,7 @@ class Gathered {
   readonly #filters = new Set<LabelName>()
   readonly #stores = new Set<LabelName>()
   readonly #escaping = new Set<LabelName>()
+  readonly #places = new Places()
   #lastEscaped: readonly LabelName[] | undefined
   #reason: string | undefined
   #reach = false
@@ -224,8 +227,9 @@ class Gathered {
     this.#redefines ||= (found.into || redefines(kindOf(node))) && !makesTemporary(node)
     const runs = this.#session.runs(node)
     const followed = this.#protect(node, found)
-    const outputs = followed.outputs ?? this.#addNamed(node, runs)
-    const { copy, copyIn } = followed
+    if (followed !== undefined) this.#place(node, followed, runs ?? inside)
+    const outputs = followed?.outputs ?? this.#addNamed(node, runs)
+    const { copy, copyIn } = followed ?? {}
     const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
     this.#session.follow(node, this.#names, this.#lastEscaped)
     this.#statements.push({
@@ -237,10 +241,10 @@ class Gathered {
     })
   }
 
-  #protect(node: Node, found: Survey): Pick<StatementFacts, 'outputs' | 'copy' | 'copyIn'> {
+  #protect(node: Node, found: Survey): Protection | undefined {
     const names = this.#names
     const { views, off } = this.#context
-    if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return {}
+    if (names === undefined || names.catalogue.labels.length === 0 || off === 'all') return undefined
     const means: LineageMeans = {
       ...(views === undefined ? {} : { views }),
       ...(off === undefined ? {} : { off }),
@@ -256,12 +260,19 @@ class Gathered {
     this.#reason ??= result.escape?.reason
     this.#reach ||= result.reach
     this.#ownTypes ||= result.ownTypes
-    const { outputs, copy, copyIn } = result
-    return {
-      ...(outputs === undefined ? {} : { outputs }),
-      ...(copy === undefined ? {} : { copy }),
-      ...(copyIn === undefined ? {} : { copyIn }),
-    }
+    return result
+  }
+
+  /** Under which labels the recording keeps what the client gives in this statement. */
+  #place(node: Node, protection: Protection, runs: Facts | undefined): void {
+    const { filters, touches, stores, escape, reach } = protection
+    const used = new Set([...filters, ...touches, ...stores, ...(escape?.labels ?? [])])
+    for (const label of runs === undefined ? [] : labelsUsed(runs)) used.add(label)
+    // Definitions are not followed value by value.
+    const defines = reach && !FOLLOWED.has(kindOf(node))
+    if (defines) for (const label of this.#catalogue?.labels ?? []) used.add(label)
+    const followed = escape === undefined && runs === undefined && !defines
+    this.#places.add(node, [...used], followed ? protection.placeOf : () => undefined)
   }
 
   /** EXECUTE and FETCH are what they run. */
@@ -307,7 +318,7 @@ class Gathered {
 
   facts(): Facts {
     const columns = this.#columns()
-    return {
+    const facts: Facts = {
       class: strictest(this.#statements.map((each) => each.class)),
       statements: this.#statements,
       reads: sorted(this.#reads),
@@ -327,8 +338,23 @@ class Gathered {
       redefines: this.#redefines,
       attributes: { parsed: true, reach: this.#reach, ...(this.#ownTypes ? { ownTypes: true } : {}) },
     }
+    placesFor(facts, this.#places)
+    return facts
   }
 }
+
+/** Kinds of statements whose values are followed to the columns that they meet. */
+const FOLLOWED: ReadonlySet<string> = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'CopyStmt',
+  'DeclareCursorStmt',
+  'PrepareStmt',
+  'ExplainStmt',
+])
 
 /** `executed`: the class of what an EXECUTE inside of it runs; absent where there is none, or it is not known. */
 function classOfAll(

@@ -3,7 +3,7 @@
  * where. Leaves deciding to policy, masking to masking, and reading the catalogue to the protocol's adapter.
  * Promise: what is not understood is never called harmless. It is opaque, or an escape.
  */
-import type { Facts } from '../core/command.ts'
+import type { Facts, SealedCommand } from '../core/command.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { AnalysisContext } from './analyse.ts'
 import { analyse } from './analyse.ts'
@@ -17,6 +17,8 @@ import { createParser } from './parse/parser.ts'
 import type { Shape } from './parse/shape.ts'
 import { shapeOf } from './parse/shape.ts'
 import { statementOf, Views } from './lineage/views.ts'
+import type { Sealing } from './sealing/seal.ts'
+import { seal, sealingOf } from './sealing/seal.ts'
 
 export type { LineageRule, RulesOff } from './lineage/lineage-rules.ts'
 export type { AnalysisContext } from './analyse.ts'
@@ -45,6 +47,7 @@ export type {
 } from './catalogue/catalogue.ts'
 export type { ParseResult } from './parse/parser.ts'
 export type { Shape } from './parse/shape.ts'
+export type { Sealing } from './sealing/seal.ts'
 
 export interface SqlAnalyser {
   /**
@@ -71,6 +74,13 @@ export interface SqlAnalyser {
   keyOf(shape: Shape): string | undefined
   /** Learns a shape from a parse of the very text the shape was taken from; returns that text's key. */
   learn(shape: Shape, parsed: ParseResult): string
+  /**
+   * Which values of a text meet labelled columns, by the facts that `analyse` gave for it: for every text that has the
+   * same key. Undefined: none does.
+   */
+  sealing(text: string, facts: Facts): Sealing | undefined
+  /** A text and its parameters with marks in place of the values that are sealed. */
+  seal(text: string, parameters: readonly (Uint8Array | null)[] | undefined, sealing: Sealing): SealedCommand
   close(): Promise<void>
 }
 
@@ -97,6 +107,8 @@ export async function createSqlAnalyser(
       end - start <= LIMITS.statementInlineBytesMax ? shapeOf(bytes, start, end) : undefined,
     keyOf: (shape) => keys.keyOf(shape),
     learn: (shape, parsed) => keys.learn(shape, parsed),
+    sealing: (text, facts) => sealingOf(text, facts, parser),
+    seal: (text, parameters, sealing) => seal(text, parameters, sealing, parser),
     close: () => parser.close(),
   }
 }

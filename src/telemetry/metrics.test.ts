@@ -24,7 +24,13 @@ const OUTLET = { name: 'siem', lagFrames: 12, delivered: 100, missed: 3, faults:
 
 function collecting(): Journal & { readonly entries: Entry[] } {
   const entries: Entry[] = []
-  return { entries, append: (_session, entry) => entries.push(entry), flush: () => {}, sync: () => {} }
+  return {
+    entries,
+    append: (_session, entry) => entries.push(entry),
+    flush: () => {},
+    sync: () => {},
+    seal: () => Buffer.alloc(0),
+  }
 }
 
 describe('metrics', () => {
@@ -102,6 +108,7 @@ describe('metrics', () => {
         throw new GatewayError('recording_unavailable', 'The disk is full.')
       },
       sync: () => {},
+      seal: () => Buffer.alloc(0),
     }
     expect(() => meteredJournal(broken, metrics).flush()).toThrow('The disk is full.')
     const text = await metrics.text()

@@ -18,14 +18,16 @@ export function lendParserInstance(): Promise<ParserInstance> {
 
 async function lent(slot: number): Promise<ParserInstance> {
   const instance = await loadParserInstance()
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      slots[slot] = undefined
+      throw error
+    }
+  }
   return {
-    parse(text) {
-      try {
-        return instance.parse(text)
-      } catch (error) {
-        slots[slot] = undefined
-        throw error
-      }
-    },
+    parse: (text) => guarded(() => instance.parse(text)),
+    scan: (text) => guarded(() => instance.scan(text)),
   }
 }

@@ -1,5 +1,8 @@
-import type { Entry, Journal, SessionId } from '../core/index.ts'
+import type { Entry, Journal, LabelName, SessionId } from '../core/index.ts'
 import { GatewayError } from '../core/index.ts'
+import { LabelKeys } from '../recording/fields/label-keys.ts'
+import { sealValues } from '../recording/fields/sealed-values.ts'
+import { random, testKeys } from './recording-keys.ts'
 
 /** Something that happened, in the order in which it did. */
 export type Happening =
@@ -16,6 +19,7 @@ export class MemoryJournal implements Journal {
   readonly sessions: (SessionId | undefined)[] = []
   /** What was flushed, and what the stage says has left for upstream, in order. */
   readonly tape: Happening[] = []
+  readonly #labelKeys = new LabelKeys(testKeys[0])
   broken = false
   #flushed = 0
 
@@ -41,6 +45,11 @@ export class MemoryJournal implements Journal {
 
   sync(): void {
     this.flush()
+  }
+
+  /** Under the recording key of tests. */
+  seal(labels: readonly LabelName[], values: readonly string[]): Uint8Array {
+    return sealValues(this.#labelKeys, labels, values, random)
   }
 
   /** Bytes are on their way to an upstream. */

@@ -39,6 +39,10 @@ rules:
     who: everyone
     on: all
     permit: { run: [read], unreviewed: [read] }
+  - name: ada sees
+    who: { identities: ["person:ada"] }
+    on: [crm]
+    permit: { see: [pii.email] }
 `
 
 export type Answer = {

@@ -1,7 +1,10 @@
 import { createCipheriv } from 'node:crypto'
 import type { SessionId } from '../core/index.ts'
+import { LabelKeys } from '../recording/fields/label-keys.ts'
+import { sealValues } from '../recording/fields/sealed-values.ts'
 import { adminEntry, closeEntry, intentEntry, outcomeEntry } from './entries.ts'
 import { type Files, RecordedLog } from './recorded-log.ts'
+import { testKeys } from './recording-keys.ts'
 
 /** A recording with everything in it that a verifier has to look at. */
 export type SampleRecording = {
@@ -43,7 +46,14 @@ export async function sampleRecording(
   const full = log.begin(0)
   const openSequence = log.sequence
   const short = log.begin(1)
-  log.frame(full, intentEntry(1, { text: `SELECT '${MARKER}'`, parameters: ['AAEC', null] }))
+  log.frame(
+    full,
+    intentEntry(1, {
+      text: `SELECT '${MARKER}', [sealed 1]`,
+      parameters: ['AAEC', null],
+      sealed: [{ labels: ['pii.email'], numbers: [1], data: sealedMarker(1) }],
+    }),
+  )
   log.frame(full, outcomeEntry(1, {}, Buffer.from(MARKER)))
   const segment = log.size
   log.segment(full)
@@ -102,6 +112,12 @@ export async function sampleRecording(
     sequenceOf: { open: openSequence, secondSegment: secondSequence, close },
     marker: MARKER,
   }
+}
+
+/** The same bytes each time; another `counter` gives others that say the same. */
+export function sealedMarker(counter: number): Uint8Array {
+  const zeros = (length: number): Uint8Array => Buffer.alloc(length, counter)
+  return sealValues(new LabelKeys(testKeys[0]), ['pii.email'], [`'${MARKER}'`], zeros)
 }
 
 /** Bytes that do not become shorter when compressed, the same each time: chunks are as many as they should be. */

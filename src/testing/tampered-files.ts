@@ -13,6 +13,7 @@ import { PrivateReader } from '../recording/sealed/private-part.ts'
 import { decodePublicPart } from '../recording/sealed/public-part.ts'
 import { BEGIN, fileOf } from './recorded-log.ts'
 import { testKeys } from './recording-keys.ts'
+import { sealedMarker } from './sample-recording.ts'
 import { at, type Corpus, flip, swap } from './tampering.ts'
 
 const HEADER_TEXT_AT = 16
@@ -169,6 +170,11 @@ function frames(corpus: Corpus, path: string, session: SessionId): void {
     inFirst,
   )
   corpus.add(
+    'frame: the label of sealed values edited',
+    edit((list) => head(list, 1, 'pii.email', 'pii.phone')),
+    inFirst,
+  )
+  corpus.add(
     'frame: a commitment edited',
     edit((list) => list.map((part, i) => (i === 1 ? flipped(part, -1) : part))),
     inFirst,
@@ -241,6 +247,25 @@ function payloads(corpus: Corpus, path: string, session: SessionId): void {
   corpus.add(
     'payload: taken out, and the log does not say so',
     (files) => edit((list) => (list[0] = undefined), files),
+    { code: 'payload', path, session, sequence },
+    given,
+  )
+  // Behind text and parameters of the same frame. Sealed values are committed to as they are stored: encrypted.
+  corpus.add(
+    'sealed values: the same ones, sealed again',
+    (files) => edit((list) => (list[2] = sealedMarker(2)), files),
+    { code: 'payload', path, session, sequence },
+    given,
+  )
+  corpus.add(
+    'sealed values: taken out, and the log does not say so',
+    (files) => edit((list) => (list[2] = undefined), files),
+    { code: 'payload', path, session, sequence },
+    given,
+  )
+  corpus.add(
+    'sealed values: in the place of the text',
+    (files) => edit((list) => ([list[0], list[2]] = [list[2], list[0]]), files),
     { code: 'payload', path, session, sequence },
     given,
   )

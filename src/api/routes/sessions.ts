@@ -6,6 +6,7 @@ import { formatEntry } from '../../recording/index.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { count, given, instant, none, route } from '../route.ts'
+import { SealedReading } from '../sealed.ts'
 
 const summary = z.object({
   session: z.string(),
@@ -104,8 +105,12 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
         action: 'recording.search',
         details: details(rest),
       }),
-      async handle({ query: { text, ...rest } }) {
-        const { sessions, ...page } = await parts.recording.search(filterOf(rest), text)
+      async handle({ query: { text, ...rest }, caller }) {
+        // One session is read after the other, from its beginning.
+        const reading = new SealedReading(parts, caller)
+        const { sessions, ...page } = await parts.recording.search(filterOf(rest), text, (each) =>
+          reading.shown('', each),
+        )
         return {
           ...page,
           sessions: sessions.map(({ matches, ...each }) => ({ ...shown(each), matches: [...matches] })),
@@ -138,10 +143,14 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
         target: params.id,
         details: { after: query.after, results: query.results === 'true', purpose: query.purpose },
       }),
-      async handle({ params, query }) {
+      async handle({ params, query, caller }) {
         const entries: z.output<typeof entry>[] = []
+        const reading = new SealedReading(parts, caller)
         let bytes = 0
-        for await (const recorded of parts.recording.read(brand<SessionId>(params.id), query.after + 1)) {
+        // From its beginning: that says on which connection it was.
+        for await (const { entry: stored, ...at } of parts.recording.read(brand<SessionId>(params.id))) {
+          const recorded = { ...at, entry: reading.shown(params.id, stored) }
+          if (recorded.sequence <= query.after) continue
           if (entries.length >= query.limit || bytes >= LIMITS.entriesBytesMax) {
             const next = entries.at(-1)?.sequence
             return { session: params.id, entries, ...(next === undefined ? {} : { next }) }

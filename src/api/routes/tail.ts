@@ -4,9 +4,11 @@ import type { SessionId } from '../../core/index.ts'
 import { GatewayError, identityKey, LIMITS } from '../../core/index.ts'
 import type { Followed } from '../../recording/index.ts'
 import { formatEntry } from '../../recording/index.ts'
+import type { Caller } from '../caller.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { given, none, route, stream } from '../route.ts'
+import { SealedReading } from '../sealed.ts'
 
 const query = z.object({
   session: z.string().max(26).optional(),
@@ -31,14 +33,14 @@ export function tailRoutes(parts: ApiParts): readonly AnyRoute[] {
       body: none,
       answer: stream(),
       records: ({ query: wanted }) => ({ action: 'recording.tail', details: given(wanted) }),
-      handle({ query: wanted }) {
+      handle({ query: wanted, caller }) {
         if (readers >= LIMITS.eventStreamsMax) {
           throw new GatewayError('limit_exceeded', 'Too many readers follow the recording.', {
             retry: 'later',
           })
         }
         readers++
-        const following = follow(parts, wanted)
+        const following = follow(parts, wanted, caller)
         following.on('close', () => readers--)
         return following
       },
@@ -47,14 +49,18 @@ export function tailRoutes(parts: ApiParts): readonly AnyRoute[] {
 }
 
 /** What one reader gets. It may leave `eventStreamBytesMax` unread; what comes then it misses, and is told so. */
-function follow({ tail, gateway, clock }: ApiParts, wanted: Wanted): PassThrough {
+function follow(parts: ApiParts, wanted: Wanted, caller: Caller): PassThrough {
+  const { tail, gateway, clock } = parts
   const out = new PassThrough()
+  const reading = new SealedReading(parts, caller)
+  for (const { id, opening } of gateway.sessions()) reading.on(id, opening.connection.name)
   const isWanted = selection(wanted, gateway.sessions())
   let missed = 0
   const isFull = (): boolean => out.writableLength + out.readableLength > LIMITS.eventStreamBytesMax
   const end = tail.follow((entries, missedBefore) => {
     missed += missedBefore
-    for (const followed of entries) {
+    for (const stored of entries) {
+      const followed = { ...stored, entry: reading.shown(stored.session ?? '', stored.entry) }
       if (!isWanted(followed)) continue
       if (isFull()) {
         missed++

@@ -29,7 +29,7 @@ describe('an evidence file', () => {
     const verdict = await verify(text)
     expect(verdict).toMatchObject({ proved: true, whole: true, session: sample.full, failures: [] })
     expect(verdict.frames).toHaveLength(21)
-    expect(verdict.frames[1]).toMatchObject({ kind: 3, shown: ['text', 'parameters'] })
+    expect(verdict.frames[1]).toMatchObject({ kind: 3, shown: ['text', 'parameters', 'sealed.1'] })
     expect(verdict.witnesses).toHaveLength(2)
     expect(Buffer.from(text).includes(Buffer.from(`SELECT '${sample.marker}'`).toString('base64'))).toBe(true)
   })

@@ -15,6 +15,7 @@ import {
   type OpenHead,
   type OutcomeHead,
   type ResultHead,
+  type SealedField,
 } from '../../core/index.ts'
 
 /**
@@ -64,6 +65,12 @@ const open: Shape<OpenHead> = {
 
 const column: Shape<LabelledColumn> = { column: text, label: text }
 
+const sealedField: Shape<SealedField> = {
+  labels: listOf(text),
+  numbers: listOf(number),
+  data: (value) => value instanceof Uint8Array,
+}
+
 const intent: Shape<IntentHead> = {
   n: number,
   form: text,
@@ -79,6 +86,7 @@ const intent: Shape<IntentHead> = {
   writes: optional(listOf(text)),
   parameters: optional(listOf((value) => value === null || typeof value === 'string')),
   readings: optional(listOf(text)),
+  sealed: optional(listOf(shaped(sealedField))),
 }
 
 const hold: Shape<HoldHead> = { n: number, ticket: text, expiresAt: number }

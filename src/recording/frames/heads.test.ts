@@ -33,6 +33,14 @@ const intents: fc.Arbitrary<Required<IntentHead>> = fc.record({
   writes: texts,
   parameters: fc.array(fc.option(text), { maxLength: 4 }),
   readings: fc.array(text, { maxLength: 4 }),
+  sealed: fc.array(
+    fc.record({
+      labels: texts,
+      numbers: fc.array(fc.nat(), { maxLength: 3 }),
+      data: fc.uint8Array({ maxLength: 9 }),
+    }),
+    { maxLength: 3 },
+  ),
 })
 
 const outcomes: fc.Arbitrary<Required<OutcomeHead>> = fc.record({

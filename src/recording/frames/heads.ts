@@ -56,6 +56,8 @@ function intentJson(head: IntentHead): SplitEntryJson {
   const parameterBytes = parameters === undefined ? 0 : Buffer.byteLength(parameters)
   let json = `{"payloads":[["text",${textBytes}]`
   if (parameters !== undefined) json += `,["parameters",${parameterBytes}]`
+  const sealed = head.sealed ?? NONE
+  for (let i = 0; i < sealed.length; i++) json += `,["sealed.${i + 1}",${sealed[i]?.data.length}]`
   json += `],"n":${head.n},"form":${text(head.form)},"class":"${head.class}","decision":"${head.decision}","rules":${kept(head.rules)}`
   if (head.reason !== undefined) json += `,"reason":${text(head.reason)}`
   if (head.observed !== undefined) json += `,"observed":${kept(head.observed)}`
@@ -64,11 +66,16 @@ function intentJson(head: IntentHead): SplitEntryJson {
   if (head.reads !== undefined) json += `,"reads":${kept(head.reads)}`
   if (head.writes !== undefined) json += `,"writes":${kept(head.writes)}`
   if (head.readings !== undefined) json += `,"readings":${texts(head.readings)}`
-  return {
-    head: `${json}}`,
-    payloads: parameters === undefined ? [head.text] : [head.text, parameters],
-    payloadBytes: textBytes + parameterBytes,
+  const payloads: (string | Uint8Array)[] = parameters === undefined ? [head.text] : [head.text, parameters]
+  let payloadBytes = textBytes + parameterBytes
+  if (head.sealed !== undefined) {
+    json += `,"sealed":${JSON.stringify(head.sealed.map(({ labels, numbers }) => ({ labels, numbers })))}`
+    for (const { data } of head.sealed) {
+      payloads.push(data)
+      payloadBytes += data.length
+    }
   }
+  return { head: `${json}}`, payloads, payloadBytes }
 }
 
 function outcomeJson(head: OutcomeHead, body: Uint8Array | undefined): SplitEntryJson {

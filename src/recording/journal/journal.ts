@@ -4,6 +4,7 @@ import type {
   Clock,
   Entry,
   Journal,
+  LabelName,
   RandomBytes,
   RecordingKeys,
   SessionId,
@@ -21,6 +22,8 @@ import { journalDirectory, journalFileName } from '../files/names.ts'
 import type { FileHead } from '../frames/own-frames.ts'
 import { type Cut, recover, type Unauthenticated } from './repair.ts'
 import { BlockSealer } from './sealing.ts'
+import { LabelKeys } from '../fields/label-keys.ts'
+import { sealValues } from '../fields/sealed-values.ts'
 import { type Gathering, gathering, SessionFacts } from '../list/session-facts.ts'
 
 export type JournalOptions = {
@@ -70,6 +73,7 @@ export class FileJournal implements Journal {
   readonly #files: FileSystem
   readonly #directory: string
   readonly #keys: RecordingKeys
+  readonly #labelKeys: LabelKeys
   readonly #random: RandomBytes
   readonly #clock: Clock
   readonly #fileBytesMax: number
@@ -99,6 +103,7 @@ export class FileJournal implements Journal {
     this.#files = options.files ?? systemFiles
     this.#directory = journalDirectory(options.directory)
     this.#keys = options.keys
+    this.#labelKeys = new LabelKeys(options.keys[0])
     this.#random = options.random
     this.#clock = options.clock
     this.#fileBytesMax = options.fileBytesMax ?? LIMITS.journalFileBytesMax
@@ -147,6 +152,10 @@ export class FileJournal implements Journal {
     if (live.file !== this.#fileNumber) this.#bind(live, time)
     this.#push(code, live.number, time, written)
     this.#count(live, time, entry)
+  }
+
+  seal(labels: readonly LabelName[], values: readonly string[]): Uint8Array {
+    return sealValues(this.#labelKeys, labels, values, this.#random)
   }
 
   flush(): void {

@@ -1,4 +1,4 @@
-import type { Clock, SessionId } from '../../core/index.ts'
+import type { Clock, Entry, SessionId } from '../../core/index.ts'
 import { LIMITS } from '../../core/index.ts'
 import type { SessionFilter, SessionSummary } from '../list/index-port.ts'
 import type { RecordedEntry } from './reader.ts'
@@ -19,6 +19,8 @@ export type SearchParts = {
   readonly clock: Clock
   list(filter: SessionFilter): Promise<readonly SessionSummary[]>
   read(session: SessionId): AsyncIterable<RecordedEntry>
+  /** What of an entry the one who searches may read: nothing else is found. Given every entry, in order. */
+  shown(entry: Entry): Entry
 }
 
 /** Commands named of one session: enough to know where to look. */
@@ -29,7 +31,7 @@ const MATCHES_MAX = 20
  * first. Reads recordings one after the other, so many and so long at most as LIMITS says, and tells how far it came.
  */
 export async function searchSessions(
-  { clock, list, read }: SearchParts,
+  { clock, list, read, shown }: SearchParts,
   filter: SessionFilter,
   text: string,
 ): Promise<SearchPage> {
@@ -43,7 +45,7 @@ export async function searchSessions(
     const page = await list({ ...filter, limit, ...(before === undefined ? {} : { before }) })
     for (const summary of page) {
       if (summary.commands > 0) {
-        const matches = await matching(read(summary.session), wanted)
+        const matches = await matching(read(summary.session), shown, wanted)
         if (matches.length > 0) sessions.push({ ...summary, matches })
         searched++
       }
@@ -55,9 +57,14 @@ export async function searchSessions(
   }
 }
 
-async function matching(entries: AsyncIterable<RecordedEntry>, wanted: string): Promise<number[]> {
+async function matching(
+  entries: AsyncIterable<RecordedEntry>,
+  shown: SearchParts['shown'],
+  wanted: string,
+): Promise<number[]> {
   const matches: number[] = []
-  for await (const { entry } of entries) {
+  for await (const recorded of entries) {
+    const entry = shown(recorded.entry)
     if (entry.kind !== 'intent' || !plain(entry.head.text).includes(wanted)) continue
     matches.push(entry.head.n)
     if (matches.length >= MATCHES_MAX) break

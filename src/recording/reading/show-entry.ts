@@ -46,7 +46,9 @@ function describe(entry: Entry): string[] {
       lines.push(safeText(head.text))
       head.parameters?.forEach((value, index) => {
         const bytes = value === null ? null : Buffer.from(value, 'base64')
-        lines.push(safe(`$${index + 1} = ${parameterLine(bytes, head.readings?.[index])}`))
+        // The mark of a sealed one is no base64.
+        const shown = value?.startsWith('[') === true ? value : parameterLine(bytes, head.readings?.[index])
+        lines.push(safe(`$${index + 1} = ${shown}`))
       })
       return lines
     }

@@ -36,6 +36,7 @@ export class Tail {
         inner.sync()
         if (this.#waiting.length > 0) this.#tell()
       },
+      seal: (labels, values) => inner.seal(labels, values),
     }
   }
 

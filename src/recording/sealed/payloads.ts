@@ -3,9 +3,11 @@ import { entryOf } from '../files/decode.ts'
 
 /** A part of an entry that may say something about data, and can be removed without the rest losing its proof. */
 export type Payload = { readonly name: PayloadName; readonly bytes: Uint8Array }
-export type PayloadName = 'text' | 'parameters' | 'body' | 'message' | 'reason'
+export type PayloadName = 'text' | 'parameters' | 'body' | 'message' | 'reason' | `sealed.${number}`
 
 const NAMES: readonly string[] = ['text', 'parameters', 'body', 'message', 'reason'] satisfies PayloadName[]
+/** Sealed values, numbered as the head lists them. */
+const SEALED = /^sealed\.[1-9]\d{0,3}$/
 
 /** An entry in two: what everybody may read who verifies it, and its payloads, in the order of their commitments. */
 export type SplitEntry = { readonly head: object; readonly payloads: readonly Payload[] }
@@ -16,7 +18,7 @@ export type Missing = 'removed' | 'locked'
 const EMPTY = Buffer.alloc(0)
 
 export function isPayloadName(name: unknown): name is PayloadName {
-  return typeof name === 'string' && NAMES.includes(name)
+  return typeof name === 'string' && (NAMES.includes(name) || SEALED.test(name))
 }
 
 /**
@@ -26,11 +28,16 @@ export function isPayloadName(name: unknown): name is PayloadName {
 export function splitEntry(entry: Entry): SplitEntry {
   switch (entry.kind) {
     case 'intent': {
-      const { text, parameters, ...head } = entry.head
+      const { text, parameters, sealed, ...head } = entry.head
       const payloads: Payload[] = [{ name: 'text', bytes: Buffer.from(text) }]
       if (parameters !== undefined)
         payloads.push({ name: 'parameters', bytes: Buffer.from(JSON.stringify(parameters)) })
-      return { head, payloads }
+      if (sealed === undefined) return { head, payloads }
+      sealed.forEach(({ data }, i) => payloads.push({ name: `sealed.${i + 1}`, bytes: data }))
+      return {
+        head: { ...head, sealed: sealed.map(({ labels, numbers }) => ({ labels, numbers })) },
+        payloads,
+      }
     }
     case 'result':
       return { head: entry.head, payloads: [{ name: 'body', bytes: entry.body }] }
@@ -77,7 +84,8 @@ export function joinEntry(
         parameters === undefined || typeof parameters === 'string'
           ? {}
           : { parameters: JSON.parse(text('parameters')) }
-      return entryOf(kind, { ...head, text: text('text'), ...known }, EMPTY)
+      const sealed = sealedIn(head, payloads)
+      return entryOf(kind, { ...head, text: text('text'), ...known, ...sealed }, EMPTY)
     }
     case 'notice':
       return entryOf(kind, { ...head, message: text('message') }, EMPTY)
@@ -85,6 +93,22 @@ export function joinEntry(
       return entryOf(kind, payloads.has('reason') ? { ...head, reason: text('reason') } : head, EMPTY)
     default:
       return entryOf(kind, head, body === undefined || typeof body === 'string' ? EMPTY : viewOf(body))
+  }
+}
+
+/** Each list of sealed values with its payload; one that is missing is empty. */
+function sealedIn(
+  head: Readonly<Record<string, unknown>>,
+  payloads: ReadonlyMap<PayloadName, Uint8Array | Missing>,
+): { readonly sealed?: unknown } {
+  if (!Array.isArray(head.sealed)) return {}
+  const list: readonly unknown[] = head.sealed
+  return {
+    sealed: list.map((each, i) => {
+      const data = payloads.get(`sealed.${i + 1}`)
+      const bytes = data === undefined || typeof data === 'string' ? EMPTY : Buffer.from(data)
+      return typeof each === 'object' && each !== null ? { ...each, data: bytes } : each
+    }),
   }
 }
 

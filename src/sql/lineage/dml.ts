@@ -66,9 +66,20 @@ export class ChangeWalk {
       for (const value of [rest, ...rows.columns.slice(names.length)])
         if (value.labels.length > 0) this.#lost(computedFrom(value.labels))
     }
+    this.#placed(insert, names, target)
     this.#lookedFor(insert, names, target)
     this.#conflict(insert, target, proposed, ctes)
     return this.#returning(insert.returningClause, target, NONE, [], ctes)
+  }
+
+  /** Values that are given go into their own columns only. */
+  #placed(insert: InsertStmt, names: readonly string[], target: Item): void {
+    for (const row of valuesOf(insert.selectStmt) ?? [])
+      for (const [i, value] of row.entries()) {
+        const columns = target.columns.filter(({ name }) => name === names[i])
+        if (columns.length > 0 && isClientValue(value, this.#query.names))
+          this.#query.findings.place(value, unionOf(columns))
+      }
   }
 
   /** By the name of the column it goes to. */
@@ -179,8 +190,11 @@ export class ChangeWalk {
       }
       const names = namesOf(targetList) ?? target.columns.map((column) => column.name)
       for (const [i, value] of (values ?? []).entries()) {
+        const { mark } = query.findings
         this.#flow(query.expressions.value(value, scope, ctes), target, names[i] ?? '')
         this.#put(value, target, names[i] ?? '')
+        if (target.columns.some(({ name }) => name === names[i]))
+          query.findings.place(value, query.findings.since(mark))
       }
     }
     // Those of the source come first in a star.
@@ -215,8 +229,12 @@ export class ChangeWalk {
     for (const node of targets ?? []) {
       const assigned = 'ResTarget' in node ? node.ResTarget : {}
       expressions.usedAll(assigned.indirection, scope, ctes)
+      const { findings } = this.#query
+      const { mark } = findings
       const value = this.#assigned(assigned.val, scope, ctes)
       if (this.#query.holds('update')) this.#flow(value, target, assigned.name ?? '')
+      if (target.columns.some(({ name }) => name === assigned.name))
+        findings.place(partOf(assigned.val), findings.since(mark))
       if (excluded === undefined || !isOf(excluded, assigned.val, assigned.name))
         this.#put(partOf(assigned.val), target, assigned.name ?? '')
     }

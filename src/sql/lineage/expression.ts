@@ -65,8 +65,18 @@ export class ExpressionWalk implements Expressions {
   }
 
   predicate(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): readonly LabelName[] {
+    const { findings } = this.#query
+    const { mark } = findings
+    const labels = this.#predicate(node, scope, ctes)
+    // What a condition is compared with stands in it; the parts of AND and OR, and pairs, have been placed by themselves.
+    const isWhole = !isJunction(node) && !(node !== undefined && 'A_Expr' in node && pairsOf(node.A_Expr))
+    if (isWhole) findings.place(node, findings.since(mark))
+    return labels
+  }
+
+  #predicate(node: Node | undefined, scope: Scope | undefined, ctes: Ctes): readonly LabelName[] {
     if (node === undefined) return []
-    if ('BoolExpr' in node && node.BoolExpr.boolop !== 'NOT_EXPR') {
+    if (isJunction(node)) {
       const args = node.BoolExpr.args ?? []
       return unionOf(args.map((each) => ({ labels: this.predicate(each, scope, ctes) })))
     }
@@ -276,6 +286,11 @@ export class ExpressionWalk implements Expressions {
       ? this.#all(this.#query.rows(field, scope, ctes)).labels
       : this.used(field, scope, ctes)
   }
+}
+
+/** AND or OR. */
+function isJunction(node: Node | undefined): node is Extract<Node, { BoolExpr: unknown }> {
+  return node !== undefined && 'BoolExpr' in node && node.BoolExpr.boolop !== 'NOT_EXPR'
 }
 
 /** NULL, whatever type it is given. */

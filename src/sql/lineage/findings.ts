@@ -1,4 +1,7 @@
+import type { Node } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
+import { givenIn } from '../sealing/given.ts'
+import type { Given } from '../sealing/given.ts'
 import type { Lineage } from './lineage.ts'
 
 /** What a statement was found to do with labelled values, beyond handing them out as they are. */
@@ -9,6 +12,9 @@ export class Findings {
   readonly #touches = new Map<LabelName, number>()
   readonly #stores = new Set<LabelName>()
   readonly #escaping = new Set<LabelName>()
+  /** Every label that was found in any way, in that order. */
+  readonly #found: LabelName[] = []
+  readonly #placed = new WeakMap<Given, Set<LabelName>>()
   #reason: string | undefined
 
   constructor(all: readonly LabelName[]) {
@@ -18,22 +24,26 @@ export class Findings {
   /** Labelled values decide which rows, in which order or groups, or what another value is. */
   filter(labels: readonly LabelName[]): void {
     for (const label of labels) this.#filters.add(label)
+    this.#found.push(...labels)
   }
 
   /** Labelled columns used in a way that the touch rule allows. */
   touch(labels: readonly LabelName[], values = 1): void {
     for (const label of labels) this.#touches.set(label, (this.#touches.get(label) ?? 0) + values)
+    this.#found.push(...labels)
   }
 
   /** A labelled column is written. */
   store(labels: readonly LabelName[]): void {
     for (const label of labels) this.#stores.add(label)
+    this.#found.push(...labels)
   }
 
   /** Values of these labels could come out, or go elsewhere, where masking cannot follow. The first reason is told. */
   escape(labels: readonly LabelName[], reason: string): void {
     this.#reason ??= reason
     for (const label of labels) this.#escaping.add(label)
+    this.#found.push(...labels)
   }
 
   /** Not understood well enough to say which labels: all of them. */
@@ -59,6 +69,33 @@ export class Findings {
     for (const [label, values] of other.#touches) this.touch([label], values)
     this.store([...other.#stores])
     if (other.#reason !== undefined) this.escape([...other.#escaping], other.#reason)
+  }
+
+  /** How far what is found has come: for `since`. */
+  get mark(): number {
+    return this.#found.length
+  }
+
+  /** All labels that were found behind this mark, in whichever way. */
+  since(mark: number): readonly LabelName[] {
+    return this.#found.slice(mark)
+  }
+
+  /**
+   * The constants and parameters under this node meet columns with these labels, and no others; none: no labelled one.
+   * What is said of one more than once adds up.
+   */
+  place(node: Node | undefined, labels: readonly LabelName[]): void {
+    for (const given of givenIn(node)) {
+      const before = this.#placed.get(given)
+      if (before === undefined) this.#placed.set(given, new Set(labels))
+      else for (const label of labels) before.add(label)
+    }
+  }
+
+  /** What `place` has said of it; undefined: nothing, so that it may meet any column of the statement. */
+  placeOf(given: Given): ReadonlySet<LabelName> | undefined {
+    return this.#placed.get(given)
   }
 
   get escapes(): boolean {

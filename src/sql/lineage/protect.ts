@@ -3,6 +3,7 @@ import type { CopyForm, Output, StatementFacts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
 import { isPlainTable, labelsOf, NO_USER_CODE } from '../catalogue/catalogue.ts'
+import type { Given } from '../sealing/given.ts'
 import { checkCasts, checkParts, checkRelations, settingEscapes } from './checks.ts'
 import { classOfKind, explains } from '../statement/classify.ts'
 import { copyForm, copyInForm } from '../statement/copy-form.ts'
@@ -40,6 +41,8 @@ export type Protection = {
   readonly filters: readonly LabelName[]
   readonly stores: readonly LabelName[]
   readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
+  /** The labels of the columns that a value of the client meets; undefined: any that the statement uses. */
+  placeOf(given: Given): ReadonlySet<LabelName> | undefined
   /** A relation in labelled reach is named, or one whose triggers or rules may reach any: errors may quote values. */
   readonly reach: boolean
   /** Types with code of users are in play: it may run, and say what it likes, while the text itself is read. */
@@ -94,6 +97,7 @@ export function protect(
     filters: findings.filters,
     stores: findings.stores,
     ...(escaped === undefined ? {} : { escape: escaped }),
+    placeOf: (given) => findings.placeOf(given),
     reach:
       reach ||
       ownTypes ||

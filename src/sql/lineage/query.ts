@@ -98,8 +98,11 @@ export class QueryWalk implements Walk {
 
   #limit(select: SelectStmt, scope: Scope | undefined, ctes: Ctes): void {
     if (!this.holds('limit')) return
-    this.expressions.used(select.limitCount, scope, ctes)
-    this.expressions.used(select.limitOffset, scope, ctes)
+    for (const each of [select.limitCount, select.limitOffset]) {
+      const { mark } = this.findings
+      this.expressions.used(each, scope, ctes)
+      this.findings.place(each, this.findings.since(mark))
+    }
   }
 
   with(clause: WithClause | undefined, scope: Scope | undefined, outer: Ctes): Ctes {
@@ -274,6 +277,7 @@ export class QueryWalk implements Walk {
       return
     }
     if ('A_Const' in node) {
+      this.findings.place(node, [])
       // Which column a position means depends on how stars expand at the server: any labelled one may be meant then.
       const position = rows.starred === true || !rows.counted ? undefined : node.A_Const.ival?.ival
       const meant = position === undefined ? rows.columns : rows.columns.slice(position - 1, position)

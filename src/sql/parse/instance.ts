@@ -15,6 +15,8 @@ import { createRequire } from 'node:module'
 export interface ParserInstance {
   /** Parses one text. Throws whatever the machine throws; then the instance must not be used again. */
   parse(text: string): RawParse
+  /** The tokens of a text, as JSON text. Throws whatever the machine throws, as `parse` does. */
+  scan(text: string): string
 }
 
 /** What the grammar says: the tree as JSON text, or its complaint. `position` counts characters from 1. */
@@ -28,6 +30,8 @@ interface Grammar {
   _free(pointer: number): void
   _wasm_parse_query_raw(text: number): number
   _wasm_free_parse_result(result: number): void
+  _wasm_scan(text: number): number
+  _wasm_free_string(text: number): void
   getValue(pointer: number, type: 'i32'): number
   UTF8ToString(pointer: number): string
   stringToUTF8(text: string, pointer: number, bytesMax: number): void
@@ -66,14 +70,29 @@ export async function loadParserInstance(): Promise<ParserInstance> {
       return instance.exports
     },
   })
-  return { parse: (text) => parseWith(grammar, text) }
+  return { parse: (text) => parseWith(grammar, text), scan: (text) => scanWith(grammar, text) }
 }
 
-function parseWith(grammar: Grammar, text: string): RawParse {
+function textIn(grammar: Grammar, text: string): number {
   const bytes = Buffer.byteLength(text) + 1
   const input = grammar._malloc(bytes)
   if (input === 0) throw new Error('the parser has no memory left')
   grammar.stringToUTF8(text, input, bytes)
+  return input
+}
+
+function scanWith(grammar: Grammar, text: string): string {
+  const input = textIn(grammar, text)
+  const result = grammar._wasm_scan(input)
+  if (result === 0) throw new Error('the parser gave no tokens')
+  const json = grammar.UTF8ToString(result)
+  grammar._wasm_free_string(result)
+  grammar._free(input)
+  return json
+}
+
+function parseWith(grammar: Grammar, text: string): RawParse {
+  const input = textIn(grammar, text)
   const result = grammar._wasm_parse_query_raw(input)
   if (result === 0) throw new Error('the parser gave no result')
   // struct { char *parse_tree; char *stderr_buffer; PgQueryError *error }, 4 bytes each.

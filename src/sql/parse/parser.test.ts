@@ -173,6 +173,9 @@ describe('an instance that failed', () => {
     parse: () => {
       throw new RangeError('Maximum call stack size exceeded')
     },
+    scan: () => {
+      throw new RangeError('Maximum call stack size exceeded')
+    },
   }
 
   it('is thrown away: its statement is refused, the next one parsed by another', async () => {

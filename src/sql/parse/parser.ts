@@ -5,6 +5,8 @@ import { LIMITS } from '../../core/limits.ts'
 import { depthOf } from './condense.ts'
 import type { ParserInstance, RawParse } from './instance.ts'
 import { loadParserInstance } from './instance.ts'
+import type { Token } from './tokens.ts'
+import { tokensOf } from './tokens.ts'
 import type { WorkerAnswer, WorkerRequest } from './parser-worker.ts'
 
 /**
@@ -28,6 +30,8 @@ export interface Parser {
   parse(text: string): ParseResult | Promise<ParseResult>
   /** At once, whatever is waiting; `undefined` when it is too long or too much for that. */
   parseNow(text: string): ParseResult | undefined
+  /** The tokens of a text that parses, comments among them; `undefined` when it is too long or too much for that. */
+  scan(text: string): readonly Token[] | undefined
   /** Ends the worker; what waits is rejected. */
   close(): Promise<void>
 }
@@ -42,14 +46,16 @@ export async function createParser(
   let loading = false
   const worker = new WorkerQueue()
 
-  function parseInline(text: string): ParseResult {
+  const parseInline = (text: string): ParseResult => inline((current) => resultOf(current.parse(text)))
+
+  function inline<T>(work: (instance: ParserInstance) => T): T {
     const current = instance
     if (current === undefined) {
       refill()
       throw unable('The parser is being replaced.')
     }
     try {
-      return resultOf(current.parse(text))
+      return work(current)
     } catch (cause) {
       instance = spare
       spare = undefined
@@ -92,6 +98,16 @@ export async function createParser(
         return undefined
       try {
         return parseInline(text)
+      } catch (error) {
+        if (error instanceof GatewayError) return undefined
+        throw error
+      }
+    },
+    scan(text) {
+      if (text.length > LIMITS.statementInlineBytesMax || text.includes('\0') || !text.isWellFormed())
+        return undefined
+      try {
+        return tokensOf(inline((current) => current.scan(text)))
       } catch (error) {
         if (error instanceof GatewayError) return undefined
         throw error

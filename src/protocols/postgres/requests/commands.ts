@@ -1,4 +1,4 @@
-import type { Facts } from '../../../core/index.ts'
+import type { Facts, LabelName } from '../../../core/index.ts'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
 import type { Judgement, Session } from '../../../session/index.ts'
 import type {
@@ -14,6 +14,8 @@ import type { Planned } from './estimate.ts'
 import { explained } from './estimate.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { judgeAnew } from './plans.ts'
+import { NOTHING_READ, opaqueFacts } from './known-facts.ts'
+import { Recorded } from './recorded.ts'
 import type { BoundParameters } from '../startup/upstream.ts'
 
 /** A statement with what was decided about it. */
@@ -53,6 +55,8 @@ export interface KnowledgeSource {
   isCalm(moment: object | undefined): boolean
   /** What is so now, whatever was read before. */
   checked(): Promise<Knowledge>
+  /** The labels of the connection, as configured now: each once, sorted. */
+  readonly labels: readonly LabelName[]
   /** Undefined: stale, to be waited for with `ready`. */
   current(): Knowledge | undefined
   ready(): Promise<Knowledge>
@@ -113,6 +117,8 @@ const ASCII = /^[\0-\x7f]*$/
 export class Judge {
   readonly #session: Session
   readonly #analyser: SqlAnalyser
+  /** What the recording has of commands. */
+  readonly recorded: Recorded
   readonly #knowledge: KnowledgeSource
   readonly #named: NamedStatements
   #encoding = 'UTF8'
@@ -130,6 +136,7 @@ export class Judge {
   ) {
     this.#session = session
     this.#analyser = analyser
+    this.recorded = new Recorded(analyser)
     this.#knowledge = knowledge
     this.#named = named
     this.#estimator = estimator
@@ -137,6 +144,10 @@ export class Judge {
 
   get labelled(): boolean {
     return this.#knowledge.labelled
+  }
+
+  get labels(): readonly LabelName[] {
+    return this.#knowledge.labels
   }
 
   userCode(type: number): 'casts' | 'speaks' | undefined {
@@ -378,6 +389,7 @@ export class Judge {
     const moment = MOMENTS.get(judgement)
     const effects = EFFECTS.get(judgement)
     const labelling = LABELLINGS.get(judgement)
+    this.recorded.copy(judgement, estimated)
     if (moment !== undefined) MOMENTS.set(estimated, moment)
     if (effects !== undefined) EFFECTS.set(estimated, effects)
     if (labelling !== undefined) LABELLINGS.set(estimated, labelling)
@@ -397,11 +409,14 @@ export class Judge {
     if (this.#mayHaveChanged) return undefined
     const planned = { text, parameters }
     let rows: number | undefined
-    await this.#session.own('estimate', explained(planned), async () => {
+    const work = async (): Promise<string> => {
       const { catalogue, overlay, ...beginning } = knowledge.context
       rows = await this.#estimator(planned, catalogue && settingsNow(beginning, overlay ?? NO_OVERLAY).path)
       return rows === undefined ? 'unknown' : `${rows} rows`
-    })
+    }
+    const recorded = this.recorded.of({ text, judgement })
+    const asked = recorded && { ...recorded, text: explained({ ...planned, text: recorded.text }) }
+    await this.#session.own('estimate', explained(planned), work, asked)
     return rows
   }
 
@@ -444,6 +459,7 @@ export class Judge {
         ? undefined
         : (key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined))
     const judgement = this.#noted(this.#session.judge(knowledge.scope, cacheKey, facts), knowledge)
+    this.recorded.note(judgement, text)
     if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
     if (effects.some((each) => each.length > 0)) EFFECTS.set(judgement, effects)
     this.#follow(judgement)
@@ -562,38 +578,4 @@ function unreadable(parsed: ParseResult & { kind: 'unparsed' }): GatewayError {
       ...(parsed.position === undefined ? {} : { facts: { position: parsed.position } }),
     },
   )
-}
-
-const NOTHING_READ: Facts = {
-  class: 'read',
-  statements: [{ class: 'read' }],
-  reads: [],
-  writes: [],
-  calls: [],
-  labels: [],
-  touches: [],
-  filters: [],
-  stores: [],
-  unbounded: false,
-  writesEverything: false,
-  redefines: false,
-  attributes: { parsed: true },
-}
-
-function opaqueFacts(): Facts {
-  return {
-    class: 'opaque',
-    statements: [{ class: 'opaque' }],
-    reads: [],
-    writes: [],
-    calls: [],
-    labels: [],
-    touches: [],
-    filters: [],
-    stores: [],
-    unbounded: true,
-    writesEverything: false,
-    redefines: false,
-    attributes: { parsed: false },
-  }
 }

@@ -121,7 +121,8 @@ export class Extended {
     const { judgement, text } = judged
     if (judgement.decision.kind === 'deny') {
       // Refused once here and recorded as the attempt it is; `step` throws.
-      this.#session.step({ form: 'parse', text, facts: judgement.facts }, judgement)
+      const attempt = { form: 'parse', text, facts: judgement.facts }
+      this.#session.step(this.#refusing.recorded(attempt, judged), judgement)
       return
     }
     this.#around.writeBack.check(judged)
@@ -201,9 +202,10 @@ export class Extended {
       this.#forwardBind(message.portal, { ...bare, approved: undefined }, buffer, from, end)
       return
     }
-    const command = commandOf(
-      this.#refusing.command('execute', { text: statement.text, judgement }, statement),
-      bare,
+    const bound = { text: statement.text, judgement }
+    const command = this.#refusing.recorded(
+      commandOf(this.#refusing.command('execute', bound, statement), bare),
+      bound,
     )
     const step = this.#session.step(command, judgement)
     if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
@@ -261,7 +263,10 @@ export class Extended {
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
     if (portal !== undefined) this.#judge.begin(portal, judged.judgement)
-    const command = commandOf(this.#refusing.command('execute', judged, portal?.statement), portal)
+    const command = this.#refusing.recorded(
+      commandOf(this.#refusing.command('execute', judged, portal?.statement), portal),
+      judged,
+    )
     const approved =
       portal?.approved === this.#session.policyVersion &&
       portal.settings === this.#state.settings.now &&

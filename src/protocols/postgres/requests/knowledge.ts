@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Connection, Facts } from '../../../core/index.ts'
+import type { Connection, Facts, LabelName } from '../../../core/index.ts'
 import { GatewayError } from '../../../core/index.ts'
 import type { Beginning, Catalogue, Overlay } from '../../../sql/index.ts'
 import { isPlainTable, overlayAfter, settingsNow, labelsOfColumn } from '../../../sql/index.ts'
@@ -50,6 +50,11 @@ export class SessionKnowledge implements KnowledgeSource {
 
   get labelled(): boolean {
     return (this.#parts.connection()?.labels.length ?? 0) > 0
+  }
+
+  get labels(): readonly LabelName[] {
+    const assigned = this.#parts.connection()?.labels ?? []
+    return [...new Set(assigned.map(({ label }) => label))].sort()
   }
 
   /** From now on until `close` the session relies on what the keeper knows. */

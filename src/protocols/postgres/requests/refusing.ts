@@ -1,5 +1,5 @@
 import type { Command } from '../../../core/index.ts'
-import { asGatewayError, GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
+import { asGatewayError, GatewayError, isGatewayError, labelsUsed, LIMITS } from '../../../core/index.ts'
 import type { Held, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping } from '../../../session/index.ts'
 import { encodeServer, STATUS_BYTES } from '../../../wire/postgres/index.ts'
@@ -73,6 +73,23 @@ export class Refusing {
     return { ...command, canonical, meaning: `${judge.meaning()}, settings ${settings}` }
   }
 
+  /** The same command with what is recorded of it; `text` and parameters of the command have to be complete. */
+  recorded(command: Command, judged: Judged): Command {
+    const { judge } = this.#around
+    const { text, parameters } = command
+    if (text === judged.text) {
+      const recorded = judge.recorded.of(judged, parameters)
+      return recorded === undefined ? command : { ...command, recorded }
+    }
+    // With what it runs shown behind it: nothing of that is told apart.
+    const behind = judge.behind(judged.judgement).map(({ judgement }) => judgement)
+    const labels = [
+      ...new Set([judged.judgement, ...behind].flatMap(({ facts }) => labelsUsed(facts))),
+    ].sort()
+    if (labels.length === 0) return command
+    return { ...command, recorded: judge.recorded.whole(text, parameters, labels) }
+  }
+
   /** The message in hand is looked at again when more is known. */
   again(buffer: Buffer, from: number, end: number): void {
     this.#stop()
@@ -138,7 +155,9 @@ export class Refusing {
     const { state, session } = this.#around
     const known = asGatewayError(refusal)
     const error =
-      known.requestId === undefined ? session.stepUnreadable(form, attemptedText(text), known) : known
+      known.requestId === undefined
+        ? session.stepUnreadable(form, attemptedText(text), known, this.#around.judge.labels)
+        : known
     this.#around.local.noteRefusal(error, text)
     if (state.idle) {
       session.tell(errorBytes(error, 'ERROR', positionOf(error)))

@@ -221,7 +221,7 @@ export class Requests implements FrameSink {
 
   #runQuery(judged: Judged, buffer: Buffer, from: number, end: number): void {
     this.#around.writeBack.check(judged)
-    const command = this.#refusing.command('query', judged)
+    const command = this.#refusing.recorded(this.#refusing.command('query', judged), judged)
     const step = this.#session.step(command, judged.judgement)
     if (!isHeld(step)) {
       this.#forwardQuery(step, buffer, from, end)

@@ -1,0 +1,47 @@
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import type { RecordingKey } from '../../core/index.ts'
+
+const KEY_BYTES = 32
+/** Sets of labels whose keys are kept at hand; there are hardly more than labels. */
+const KEPT_MAX = 1_000
+
+/** What the values of one set of labels are encrypted and authenticated with. */
+export type FieldKeys = { readonly cipher: KeyObject; readonly mac: KeyObject }
+
+/**
+ * The key of one label under a recording key: HKDF-SHA-256 (RFC 5869) with `sluice label ` and the label as info. Who has
+ * it, and the session's file, reads all that is sealed under this label alone.
+ */
+export function labelKey({ key }: RecordingKey, label: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', key, '', `sluice label ${label}`, KEY_BYTES))
+}
+
+/** Of several labels the keys one after the other, sorted by label: who lacks one of them has none. */
+export function fieldKeysOf(keys: readonly Uint8Array[]): FieldKeys {
+  const joined = createSecretKey(Buffer.concat(keys))
+  const derived = (info: string): KeyObject =>
+    createSecretKey(new Uint8Array(hkdfSync('sha256', joined, '', info, KEY_BYTES)))
+  return { cipher: derived('sluice field cipher'), mac: derived('sluice field mac') }
+}
+
+/** Derives keys once for each set of labels. */
+export class LabelKeys {
+  readonly id: string
+  readonly #key: RecordingKey
+  readonly #known = new Map<string, FieldKeys>()
+
+  constructor(key: RecordingKey) {
+    this.id = key.id
+    this.#key = key
+  }
+
+  of(labels: readonly string[]): FieldKeys {
+    const name = labels.length === 1 ? (labels[0] ?? '') : JSON.stringify(labels)
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const keys = fieldKeysOf([...labels].sort().map((label) => labelKey(this.#key, label)))
+    if (this.#known.size >= KEPT_MAX) this.#known.clear()
+    this.#known.set(name, keys)
+    return keys
+  }
+}

@@ -1,0 +1,47 @@
+import type { Entry, IntentHead, RecordingKeys, SealedField } from '../../core/index.ts'
+import { LabelKeys } from './label-keys.ts'
+import { keyIdOf, openValues } from './sealed-values.ts'
+
+/** Whether a reader may see values of a label that stand in this command. */
+export type Sees = (label: string, head: IntentHead) => boolean
+
+const MARKS = /\[sealed (\d+)\]/g
+
+/** Puts sealed values back where they stood, for a reader who may see them. */
+export class FieldOpener {
+  readonly #keys: ReadonlyMap<string, LabelKeys>
+
+  constructor(keys: RecordingKeys) {
+    this.#keys = new Map(keys.map((key) => [key.id, new LabelKeys(key)]))
+  }
+
+  /** The entry as a reader sees it: a value of a label that `sees` does not say yes to is `[sealed pii.email]`. */
+  shown(entry: Entry, sees: Sees): Entry {
+    if (entry.kind !== 'intent' || entry.head.sealed === undefined) return entry
+    const { sealed, ...head } = entry.head
+    const values = new Map<string, string>()
+    for (const field of sealed) {
+      const opened = field.labels.every((label) => sees(label, entry.head)) ? this.#open(field) : undefined
+      const state = field.data.length === 0 ? 'removed' : 'sealed'
+      for (const [i, number] of field.numbers.entries())
+        values.set(String(number), opened?.[i] ?? `[${state} ${field.labels.join(', ')}]`)
+    }
+    const filled = (text: string): string =>
+      text.replace(MARKS, (mark: string, number: string) => values.get(number) ?? mark)
+    return {
+      kind: 'intent',
+      head: {
+        ...head,
+        text: filled(head.text),
+        ...(head.parameters === undefined
+          ? {}
+          : { parameters: head.parameters.map((each) => (each === null ? null : filled(each))) }),
+      },
+    }
+  }
+
+  #open({ labels, data }: SealedField): readonly string[] | undefined {
+    const keys = this.#keys.get(keyIdOf(data) ?? '')
+    return keys === undefined ? undefined : openValues(keys.of(labels), data)
+  }
+}

@@ -1,0 +1,238 @@
+import type { Facts, SealedCommand, SealedValues } from '../../core/command.ts'
+import { labelsUsed } from '../../core/command.ts'
+import type { LabelName } from '../../core/ids.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { Parser } from '../parse/parser.ts'
+import { shapeOf } from '../parse/shape.ts'
+import type { Token } from '../parse/tokens.ts'
+import { placesOf } from './places.ts'
+
+/**
+ * What of a command its recording seals, as far as the same facts were found for it: it belongs to a judgement, and is
+ * kept with it. The labels of literals are in the order in which these stand in the text.
+ */
+export type Sealing = {
+  /** Of comments, and of all that is not told apart. */
+  readonly labels: Labels
+  /** Absent: the text is sealed whole. */
+  readonly literals?: readonly Labels[]
+  /** By number, from 1; those of others are `labels`. */
+  readonly parameters?: ReadonlyMap<number, Labels>
+}
+
+type Labels = readonly LabelName[]
+
+/** A part of a text that is sealed, `[start, end)` in bytes. */
+type Piece = { readonly start: number; readonly end: number; readonly labels: Labels }
+
+/** From this length on a value is also looked for in names and inside of other values. */
+const SOUGHT_CHARACTERS_MIN = 3
+
+/** With more values than this, whatever is given is sealed rather than searched for each of them. */
+const SOUGHT_VALUES_MAX = 64
+
+/** How marks begin: a text that already holds this is sealed whole, so that no mark is any but ours. */
+const MARK = '[sealed '
+
+/** Undefined: no value of this command meets a labelled column. */
+export function sealingOf(text: string, facts: Facts, parser: Pick<Parser, 'scan'>): Sealing | undefined {
+  const places = placesOf(facts)
+  const labels = places?.labels ?? labelsUsed(facts)
+  if (labels.length === 0) return undefined
+  // Long statements are parsed without places.
+  if (places === undefined || text.length > LIMITS.statementInlineBytesMax) return { labels }
+  const parameters = places.parameters()
+  const source = Buffer.from(text)
+  const literals = literalsIn(text, source, parser)
+  if (literals === undefined) return { labels, parameters }
+  return {
+    labels,
+    literals: literals.map(({ start }) => places.constantAt(placesAt(source, start)) ?? labels),
+    parameters,
+  }
+}
+
+/** The text and the parameters as they are recorded. */
+export function seal(
+  text: string,
+  parameters: readonly (Uint8Array | null)[] | undefined,
+  sealing: Sealing,
+  parser: Pick<Parser, 'scan'>,
+): SealedCommand {
+  const source = Buffer.from(text)
+  const given = parameters?.map((value, index) => labelsOfParameter(value, index, sealing)) ?? []
+  const values = sealing.literals === undefined ? [] : (parameters ?? [])
+  const fields = new Fields()
+  // Whatever is found once is sealed wherever else it stands.
+  const sought = new Sought()
+  values.forEach((value, index) => {
+    if (value !== null) sought.add(Buffer.from(value).toString('utf8'), given[index] ?? [])
+  })
+  const pieces = text.includes(MARK) ? undefined : piecesOf(text, source, sealing, sought, parser)
+  const written = pieces === undefined ? fields.mark(sealing.labels, text) : withMarks(source, pieces, fields)
+  return {
+    text: written,
+    parameters: parameters?.map((value, index) => {
+      if (value === null) return null
+      const base64 = Buffer.from(value).toString('base64')
+      const labels = sought.isMany
+        ? sealing.labels
+        : union(given[index] ?? [], sought.in(Buffer.from(value).toString('utf8')))
+      return labels.length === 0 ? base64 : fields.mark(labels, base64)
+    }),
+    sealed: fields.all(),
+  }
+}
+
+function labelsOfParameter(value: Uint8Array | null, index: number, sealing: Sealing): Labels {
+  return value === null ? [] : (sealing.parameters?.get(index + 1) ?? sealing.labels)
+}
+
+/** What is sealed of a text, in order; undefined: all of it. Adds to what is sought. */
+function piecesOf(
+  text: string,
+  source: Buffer,
+  { labels, literals }: Sealing,
+  sought: Sought,
+  parser: Pick<Parser, 'scan'>,
+): readonly Piece[] | undefined {
+  const shape = shapeOf(source, 0, source.length)
+  const plain = shape === undefined ? undefined : pairsOf(shape.literals)
+  const tokens = plain === undefined ? parser.scan(text) : undefined
+  const found = plain ?? tokens?.filter(({ kind }) => kind === 'literal')
+  if (found === undefined || literals === undefined || found.length !== literals.length) return undefined
+  found.forEach(({ start, end }, index) =>
+    sought.add(contentOf(source.toString('utf8', start, end)), literals[index] ?? []),
+  )
+  const pieces = found.map(
+    ({ start, end }, index): Piece => ({
+      start,
+      end,
+      labels: sought.isMany
+        ? labels
+        : union(literals[index] ?? [], sought.in(contentOf(source.toString('utf8', start, end)))),
+    }),
+  )
+  if (shape !== undefined && !sought.isIn(shape.text)) return pieces.filter(isSealed)
+  const all = tokens ?? parser.scan(text)
+  if (all === undefined || sought.isMany) return undefined
+  for (const { kind, start, end } of all) {
+    if (kind === 'comment') pieces.push({ start, end, labels })
+    else if (kind === 'word')
+      pieces.push({ start, end, labels: sought.inName(source.toString('utf8', start, end)) })
+  }
+  return pieces.filter(isSealed).sort((a, b) => a.start - b.start)
+}
+
+function isSealed({ labels }: Piece): boolean {
+  return labels.length > 0
+}
+
+function withMarks(source: Buffer, pieces: readonly Piece[], fields: Fields): string {
+  let text = ''
+  let from = 0
+  for (const { start, end, labels } of pieces) {
+    text += source.toString('utf8', from, start) + fields.mark(labels, source.toString('utf8', start, end))
+    from = end
+  }
+  return text + source.toString('utf8', from)
+}
+
+/** Sealed values by their labels. */
+class Fields {
+  readonly #groups = new Map<string, { labels: Labels; numbers: number[]; values: string[] }>()
+  #last = 0
+
+  /** What stands in the place of this value. */
+  mark(labels: Labels, value: string): string {
+    const number = ++this.#last
+    const key = labels.join('\0')
+    const group = this.#groups.get(key)
+    if (group === undefined) this.#groups.set(key, { labels, numbers: [number], values: [value] })
+    else {
+      group.numbers.push(number)
+      group.values.push(value)
+    }
+    return `${MARK}${number}]`
+  }
+
+  all(): readonly SealedValues[] {
+    return [...this.#groups.values()]
+  }
+}
+
+/** Values that are sealed, to be found again in a second place. */
+class Sought {
+  readonly #values = new Map<string, Labels>()
+
+  add(value: string, labels: Labels): void {
+    const plain = value.toLowerCase()
+    if (labels.length > 0 && plain !== '')
+      this.#values.set(plain, union(labels, this.#values.get(plain) ?? []))
+  }
+
+  get isMany(): boolean {
+    return this.#values.size > SOUGHT_VALUES_MAX
+  }
+
+  /** Whether one of them stands in this text. Only long ones count: short ones stand everywhere. */
+  isIn(text: string): boolean {
+    const plain = text.toLowerCase()
+    for (const value of this.#values.keys())
+      if (value.length >= SOUGHT_CHARACTERS_MIN && plain.includes(value)) return true
+    return false
+  }
+
+  /** The labels of those that a name holds. */
+  inName(name: string): Labels {
+    return name.length < SOUGHT_CHARACTERS_MIN ? [] : this.#of(name.toLowerCase())
+  }
+
+  /** The labels of those that another value holds, or is. */
+  in(value: string): Labels {
+    const plain = value.toLowerCase()
+    return union(this.#values.get(plain) ?? [], this.#of(plain))
+  }
+
+  #of(plain: string): Labels {
+    let labels: Labels = []
+    for (const [value, of] of this.#values)
+      if (value.length >= SOUGHT_CHARACTERS_MIN && plain.includes(value)) labels = union(labels, of)
+    return labels
+  }
+}
+
+/** What stands between the quotes of a literal; escapes stay as they are written. */
+function contentOf(literal: string): string {
+  const quoted = /^[a-z&]*'(.*)'$/is.exec(literal)?.[1]
+  if (quoted !== undefined) return quoted.replaceAll("''", "'")
+  return /^\$([^$]*)\$(.*)\$\1\$$/s.exec(literal)?.[2] ?? literal
+}
+
+function union(a: Labels, b: Labels): Labels {
+  if (b.length === 0) return a
+  return a.length === 0 ? b : [...new Set([...a, ...b])].sort()
+}
+
+function literalsIn(
+  text: string,
+  source: Buffer,
+  parser: Pick<Parser, 'scan'>,
+): readonly Pick<Token, 'start' | 'end'>[] | undefined {
+  const shape = shapeOf(source, 0, source.length)
+  if (shape !== undefined) return pairsOf(shape.literals)
+  return parser.scan(text)?.filter(({ kind }) => kind === 'literal')
+}
+
+function pairsOf(ends: readonly number[]): { readonly start: number; readonly end: number }[] {
+  const pairs: { start: number; end: number }[] = []
+  for (let i = 0; i + 1 < ends.length; i += 2) pairs.push({ start: ends[i] ?? 0, end: ends[i + 1] ?? 0 })
+  return pairs
+}
+
+/** Where the tree may say that a literal stands: at itself, or at the sign in front that the grammar has folded into it. */
+function placesAt(source: Buffer, start: number): readonly number[] {
+  let before = start - 1
+  while (before >= 0 && ' \t\n\r'.includes(String.fromCharCode(source[before] ?? 0))) before--
+  return source[before] === 0x2d ? [start, before] : [start]
+}
