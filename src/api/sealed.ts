@@ -1,7 +1,10 @@
-import type { Entry, IdentityChain, IntentHead, LabelName } from '../core/index.ts'
+import type { Entry, IdentityChain, LabelName } from '../core/index.ts'
 import { brand, type ConnectionName } from '../core/index.ts'
 import type { Caller } from './caller.ts'
 import type { ApiParts } from './parts.ts'
+
+/** What a session uses in its commands that have sealed values and have not ended, by number. */
+type Reading = { readonly connection: ConnectionName; readonly used: Map<number, readonly string[]> }
 
 /**
  * What one caller may read of recorded entries: a sealed value only where the policy in force would show this caller the
@@ -10,7 +13,7 @@ import type { ApiParts } from './parts.ts'
 export class SealedReading {
   readonly #parts: Pick<ApiParts, 'recording' | 'policy' | 'clock'>
   readonly #chain: IdentityChain | undefined
-  readonly #connections = new Map<string, ConnectionName>()
+  readonly #sessions = new Map<string, Reading>()
 
   /** The operator socket has no chain, and sees no value in clear. */
   constructor(parts: Pick<ApiParts, 'recording' | 'policy' | 'clock'>, caller: Caller) {
@@ -20,24 +23,31 @@ export class SealedReading {
 
   shown(session: string, entry: Entry): Entry {
     if (entry.kind === 'open') this.on(session, brand<ConnectionName>(entry.head.connection))
-    const seen = this.#parts.recording.shown(entry, (label, head) => this.#sees(session, label, head))
-    if (entry.kind === 'close') this.#connections.delete(session)
+    const reading = this.#sessions.get(session)
+    if (entry.kind === 'intent' && entry.head.sealed !== undefined) {
+      const { n, reads = [], writes = [] } = entry.head
+      reading?.used.set(n, [...reads, ...writes])
+    }
+    const seen = this.#parts.recording.shown(entry, (label, n) => this.#sees(reading, label, n))
+    if (entry.kind === 'outcome') reading?.used.delete(entry.head.n)
+    if (entry.kind === 'close') this.#sessions.delete(session)
     return seen
   }
 
   /** A session that was opened before the first entry that is shown. */
   on(session: string, connection: ConnectionName): void {
-    this.#connections.set(session, connection)
+    this.#sessions.set(session, { connection, used: new Map() })
   }
 
-  #sees(session: string, label: string, { reads = [], writes = [] }: IntentHead): boolean {
-    const connection = this.#connections.get(session)
-    if (this.#chain === undefined || connection === undefined) return false
+  #sees(reading: Reading | undefined, label: string, n: number): boolean {
+    const used = reading?.used.get(n)
+    if (this.#chain === undefined || reading === undefined || used === undefined) return false
+    const { connection } = reading
     const labels = [brand<LabelName>(label)]
     const facts = {
       class: 'read',
       statements: [{ class: 'read' }],
-      reads: [...reads, ...writes],
+      reads: used,
       writes: [],
       calls: [],
       labels,

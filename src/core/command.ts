@@ -144,11 +144,17 @@ export type SealedCommand = {
   /** base64 each, null for NULL, or the mark of a sealed one. */
   readonly parameters: readonly (string | null)[] | undefined
   readonly sealed: readonly SealedValues[]
+  /**
+   * What its result may give back of these values: a result that holds one is sealed as well. `unknown`: any result that is
+   * more than columns as they are.
+   */
+  readonly echoes: readonly string[] | 'unknown'
 }
 
 /** A text that is sealed as a whole. */
 export function sealedWhole(text: string, labels: readonly LabelName[]): SealedCommand {
-  return { text: '[sealed 1]', parameters: undefined, sealed: [{ labels, numbers: [1], values: [text] }] }
+  const sealed = [{ labels, numbers: [1], values: [text] }]
+  return { text: '[sealed 1]', parameters: undefined, sealed, echoes: 'unknown' }
 }
 
 /** A command as the adapter hands it to the session: what was asked, for the recording; and what is known of it. */

@@ -82,6 +82,8 @@ export type AnswerHead = {
 export type ResultHead = {
   /** `OUTSIDE_COMMANDS`: what the client was told that is no command's result, in its place among them. */
   readonly n: number
+  /** The body gives back sealed values, and is encrypted under the keys of these labels. */
+  readonly sealed?: readonly string[]
 }
 
 /** The number that no command has. */
@@ -98,6 +100,8 @@ export type OutcomeHead = {
   /** Result bytes that were counted but not kept. */
   readonly unkept: number
   readonly ms: number
+  /** As that of a result. */
+  readonly sealed?: readonly string[]
 }
 
 export type NoticeHead = { readonly n: number; readonly code: string; readonly message: string }

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import type {
   Command,
   ConnectionName,
+  Facts,
   IdentityChain,
   IntentHead,
   Journal,
+  LabelName,
   RuleRef,
   SealedCommand,
 } from '../core/index.ts'
@@ -58,6 +60,31 @@ export function sealedFields(
       data: journal.seal(labels, values),
     })),
   }
+}
+
+/** The bytes of a result as they are recorded: encrypted, if they give back values that are sealed in the command. */
+export function sealedBody(
+  { recorded, facts }: Command,
+  body: Uint8Array,
+  journal: Pick<Journal, 'seal'>,
+): { readonly body: Uint8Array; readonly sealed?: readonly LabelName[] } {
+  if (recorded === undefined || recorded.sealed.length === 0) return { body }
+  const { echoes } = recorded
+  if (echoes === 'unknown' ? givesColumnsOnly(facts) : !holdsAny(body, echoes)) return { body }
+  const sealed = [...new Set(recorded.sealed.flatMap(({ labels }) => labels))].sort()
+  return { body: journal.seal(sealed, [base64(body)]), sealed }
+}
+
+/** Each value is that of a column, as it is or masked: nothing that the client has sent comes back. */
+function givesColumnsOnly({ statements }: Facts): boolean {
+  return statements.every(({ outputs }) => outputs?.every(({ source }) => source !== undefined) === true)
+}
+
+/** Byte by byte, whatever the encoding; capitals of ASCII are as good as small letters. */
+function holdsAny(body: Uint8Array, values: readonly string[]): boolean {
+  if (values.length === 0) return false
+  const text = (Buffer.isBuffer(body) ? body : Buffer.from(body)).toString('latin1').toLowerCase()
+  return values.some((each) => text.includes(Buffer.from(each).toString('latin1').toLowerCase()))
 }
 
 function base64(value: Uint8Array): string {

@@ -21,7 +21,7 @@ import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { fingerprintOf, intentHead, parameterTexts, sealedFields } from './intents.ts'
+import { fingerprintOf, intentHead, parameterTexts, sealedBody, sealedFields } from './intents.ts'
 import type { Judgement, JudgementCache, Scope } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
@@ -433,15 +433,23 @@ export class Session implements TurnMember {
     if (room <= 0) return
     const body = bytes.length <= room ? bytes : bytes.subarray(0, room)
     flight.keptBytes += body.length
-    this.#gateway.journal.append(this.id, { kind: 'result', head: { n: flight.n }, body })
+    this.#recordResult(flight, body)
     this.#queue()
+  }
+
+  #recordResult(flight: CommandInFlight, bytes: Uint8Array): void {
+    const { journal } = this.#gateway
+    const { body, sealed } = sealedBody(flight.command, bytes, journal)
+    const head = sealed === undefined ? { n: flight.n } : { n: flight.n, sealed }
+    journal.append(this.id, { kind: 'result', head, body })
   }
 
   /** The command has ended, one way or the other. */
   finish(flight: Permitted, outcome: OutcomeHead['outcome'], tag: string): void {
     if (flight.done) return
     flight.done = true
-    const body = this.#flowing === flight ? this.#keep(flight) : undefined
+    const kept = this.#flowing === flight ? this.#keep(flight) : undefined
+    const { body, sealed } = kept === undefined ? {} : sealedBody(flight.command, kept, this.#gateway.journal)
     const head: OutcomeHead = {
       n: flight.n,
       outcome,
@@ -450,6 +458,7 @@ export class Session implements TurnMember {
       bytes: flight.bytes,
       unkept: flight.bytes - flight.keptBytes,
       ms: this.#gateway.clock.now() - flight.began,
+      ...(sealed === undefined ? {} : { sealed }),
     }
     this.#gateway.journal.append(
       this.id,
@@ -536,8 +545,7 @@ export class Session implements TurnMember {
     if (flight === undefined) return
     this.#flowing = undefined
     const body = this.#keep(flight)
-    if (body !== undefined)
-      this.#gateway.journal.append(this.id, { kind: 'result', head: { n: flight.n }, body })
+    if (body !== undefined) this.#recordResult(flight, body)
   }
 
   #keep(flight: CommandInFlight): Buffer | undefined {

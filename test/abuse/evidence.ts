@@ -1,14 +1,18 @@
 /** Holds what the server says it ran against what the recording says was allowed (P-04). */
 import type { RecordedEntry } from '../../src/recording/index.ts'
+import { FieldOpener } from '../../src/recording/index.ts'
 import { wholeRecording } from '../../src/testing/whole-recording.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import type { LoggedStatement } from '../support/postgres.ts'
 
+/** Every entry, sealed values in their places. */
 export async function journalOf({
   dataDirectory,
   recordingKeys,
 }: Pick<TestGateway, 'dataDirectory' | 'recordingKeys'>): Promise<RecordedEntry[]> {
-  return await wholeRecording(dataDirectory, recordingKeys)
+  const opener = new FieldOpener(recordingKeys)
+  const entries = await wholeRecording(dataDirectory, recordingKeys)
+  return entries.map((each) => ({ ...each, entry: opener.shown(each.entry, () => true) }))
 }
 
 /** Sessions of the gateway's own, and the one question it asks at the start of a session on a labelled connection. */

@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../core/index.ts'
-import { openJournal } from '../../recording/index.ts'
+import { labelKey, openJournal } from '../../recording/index.ts'
 import { closeEntry, openEntry, sessionId } from '../../testing/entries.ts'
 import { random, testKeys } from '../../testing/recording-keys.ts'
 import { LOG_KEY, RecordedLog, STRANGER_KEY, vkeyOf, WITNESSES } from '../../testing/recorded-log.ts'
@@ -183,6 +183,15 @@ describe('sluice audit', () => {
       code: 1,
       stderr: expect.stringContaining('no evidence file'),
     })
+  })
+
+  it('prints the key of one label for a reader who may see no other, and only from the master key', async () => {
+    const printed = await shell('sluice audit key --label pii.email --master-key sluice.key')
+    const [{ id }] = testKeys
+    const key = Buffer.from(labelKey(testKeys[0], 'pii.email')).toString('base64')
+    expect(printed).toMatchObject({ code: 0, stdout: `${id} ${key}\n` })
+    expect(printed.stderr).toContain('every value of pii.email')
+    expect(await shell('sluice audit key --label pii.email')).toMatchObject({ code: 1, stdout: '' })
   })
 
   it('prints the key of the log from the master key, or what the data directory says', async () => {

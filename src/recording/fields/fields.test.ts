@@ -1,12 +1,13 @@
 /** Sealed values: who has the keys of all their labels gets them back, and nobody makes others of the same bytes. */
 import { describe, expect, it } from 'vitest'
 import type { Entry, IntentHead } from '../../core/index.ts'
-import { intentEntry } from '../../testing/entries.ts'
+import { intentEntry, outcomeEntry } from '../../testing/entries.ts'
 import { keysOf, random, testKeys } from '../../testing/recording-keys.ts'
 import { decodeEntry } from '../frames/frame-parts.ts'
 import { FrameBuffer } from '../frames/frame-buffer.ts'
 import { splitJson } from '../frames/heads.ts'
 import { frameAt } from '../frames/scan.ts'
+import { formatEntry } from '../reading/show-entry.ts'
 import { fieldKeysOf, labelKey, LabelKeys } from './label-keys.ts'
 import { openValues, sealValues } from './sealed-values.ts'
 import { FieldOpener } from './show-fields.ts'
@@ -38,6 +39,17 @@ describe('sealed values', () => {
     expect(one.length).toBe(other.length)
     expect(Buffer.from(one).equals(Buffer.from(sealed(['a'], ['x'])))).toBe(false)
     expect(Buffer.from(other).includes('longer')).toBe(false)
+  })
+
+  it('use no part of the keystream twice, also where the counter runs over', () => {
+    const own = new LabelKeys(testKeys[0])
+    const last = (length: number): Uint8Array => Buffer.alloc(length, 0xff)
+    const pieces = ['a', 'b'.repeat(200), 'c', 'd'].map((value) =>
+      Buffer.from(sealValues(own, ['a'], [value], last)),
+    )
+    expect(pieces.map((bytes) => openValues(own.of(['a']), bytes)?.[0]?.[0])).toEqual(['a', 'b', 'c', 'd'])
+    const counters = pieces.map((bytes) => bytes.toString('hex', 8, 24))
+    expect(counters).toEqual(['f'.repeat(32), ...[3, 19, 23].map((n) => n.toString(16).padStart(32, '0'))])
   })
 
   it('are noticed to be others when any byte is another', () => {
@@ -98,6 +110,26 @@ describe('an entry with sealed values', () => {
     const other = keysOf(Buffer.alloc(32, 5))
     expect(shown(['pii.email', 'secret'], other).text).toContain('[sealed pii.email]')
     expect(shown(['pii.email', 'secret'], [other[0], testKeys[0]]).text).toContain("'a@x.org'")
+  })
+
+  it('shows a result that gives one back to who may see it, and to others how long it was', () => {
+    const body = Buffer.from('marker@x.org')
+    const seal = (): Uint8Array => sealed(['a', 'b'], [body.toString('base64')])
+    for (const entry of [
+      { kind: 'result', head: { n: 1, sealed: ['a', 'b'] }, body: seal() },
+      outcomeEntry(1, { sealed: ['a', 'b'] }, seal()),
+    ] as const) {
+      const opener = new FieldOpener(testKeys)
+      const seen = opener.shown(entry, () => true)
+      expect(seen).toMatchObject({ body })
+      expect(seen.head).not.toHaveProperty('sealed')
+      const hidden = opener.shown(entry, (label) => label === 'a')
+      expect(hidden.head).toHaveProperty('sealed')
+      expect('body' in hidden ? Buffer.from(hidden.body ?? '').length : 0).toBe(0)
+      expect(formatEntry({ sequence: 1, time: 0, session: undefined, entry: hidden })).toContain(
+        '[sealed a, b]',
+      )
+    }
   })
 
   it('says which were removed', () => {

@@ -1,5 +1,6 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
-import type { RecordingKey } from '../../core/index.ts'
+import type { RandomBytes, RecordingKey } from '../../core/index.ts'
+import { FieldStream } from './field-stream.ts'
 
 const KEY_BYTES = 32
 /** Sets of labels whose keys are kept at hand; there are hardly more than labels. */
@@ -24,11 +25,11 @@ export function fieldKeysOf(keys: readonly Uint8Array[]): FieldKeys {
   return { cipher: derived('sluice field cipher'), mac: derived('sluice field mac') }
 }
 
-/** Derives keys once for each set of labels. */
+/** Derives keys once for each set of labels; for sealing, each has a keystream of its own. */
 export class LabelKeys {
   readonly id: string
   readonly #key: RecordingKey
-  readonly #known = new Map<string, FieldKeys>()
+  readonly #known = new Map<string, { readonly keys: FieldKeys; stream: FieldStream | undefined }>()
 
   constructor(key: RecordingKey) {
     this.id = key.id
@@ -36,12 +37,27 @@ export class LabelKeys {
   }
 
   of(labels: readonly string[]): FieldKeys {
+    return this.#of(labels).keys
+  }
+
+  /** What new values are sealed with. */
+  sealing(
+    labels: readonly string[],
+    random: RandomBytes,
+  ): { readonly mac: KeyObject; readonly stream: FieldStream } {
+    const known = this.#of(labels)
+    known.stream ??= new FieldStream(known.keys.cipher, random)
+    return { mac: known.keys.mac, stream: known.stream }
+  }
+
+  #of(labels: readonly string[]): { readonly keys: FieldKeys; stream: FieldStream | undefined } {
     const name = labels.length === 1 ? (labels[0] ?? '') : JSON.stringify(labels)
     const known = this.#known.get(name)
     if (known !== undefined) return known
     const keys = fieldKeysOf([...labels].sort().map((label) => labelKey(this.#key, label)))
     if (this.#known.size >= KEPT_MAX) this.#known.clear()
-    this.#known.set(name, keys)
-    return keys
+    const made = { keys, stream: undefined }
+    this.#known.set(name, made)
+    return made
   }
 }

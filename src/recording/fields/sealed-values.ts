@@ -1,9 +1,9 @@
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
+import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
 import type { RandomBytes } from '../../core/index.ts'
 import type { FieldKeys, LabelKeys } from './label-keys.ts'
 
 /*
- * Sealed values: id of the recording key (8 bytes), a random counter block (16), the JSON of the list of values, padded with
+ * Sealed values: id of the recording key (8 bytes), a counter block (16), the JSON of the list of values, padded with
  * blanks and encrypted with AES-256-CTR (NIST SP 800-38A), and an HMAC-SHA-256 over all of it. A MAC of full length under
  * a key that is derived together with the cipher's commits to both, which the tag of AES-GCM would not: nobody can have
  * another key under which the same bytes say something else.
@@ -21,19 +21,16 @@ export function sealValues(
   values: readonly string[],
   random: RandomBytes,
 ): Uint8Array {
-  const { cipher, mac } = keys.of(labels)
+  const { mac, stream } = keys.sealing(labels, random)
   const json = JSON.stringify(values)
   const plain = Buffer.byteLength(json)
-  const padded = Math.ceil(plain / PADDED_TO_BYTES) * PADDED_TO_BYTES
-  const bytes = Buffer.alloc(ID_BYTES + COUNTER_BYTES + padded + MAC_BYTES, ' ')
-  bytes.write(keys.id, 'hex')
-  bytes.set(random(COUNTER_BYTES), ID_BYTES)
   const from = ID_BYTES + COUNTER_BYTES
-  bytes.write(json, from)
-  const encrypting = createCipheriv(CIPHER, cipher, bytes.subarray(ID_BYTES, from))
-  bytes.set(encrypting.update(bytes.subarray(from, from + padded)), from)
-  const sealed = bytes.subarray(0, from + padded)
-  bytes.set(createHmac('sha256', mac).update(sealed).digest(), sealed.length)
+  const end = from + Math.ceil(plain / PADDED_TO_BYTES) * PADDED_TO_BYTES
+  const bytes = Buffer.allocUnsafe(end + MAC_BYTES)
+  bytes.write(keys.id, 'hex')
+  bytes.fill(' ', from + bytes.write(json, from), end)
+  stream.seal(bytes, from, end)
+  bytes.set(createHmac('sha256', mac).update(bytes.subarray(0, end)).digest(), end)
   return bytes
 }
 

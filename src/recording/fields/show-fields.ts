@@ -1,9 +1,9 @@
-import type { Entry, IntentHead, RecordingKeys, SealedField } from '../../core/index.ts'
+import type { Entry, RecordingKeys, SealedField } from '../../core/index.ts'
 import { LabelKeys } from './label-keys.ts'
 import { keyIdOf, openValues } from './sealed-values.ts'
 
-/** Whether a reader may see values of a label that stand in this command. */
-export type Sees = (label: string, head: IntentHead) => boolean
+/** Whether a reader may see values of a label that stand in the command of this number. */
+export type Sees = (label: string, n: number) => boolean
 
 const MARKS = /\[sealed (\d+)\]/g
 
@@ -17,11 +17,12 @@ export class FieldOpener {
 
   /** The entry as a reader sees it: a value of a label that `sees` does not say yes to is `[sealed pii.email]`. */
   shown(entry: Entry, sees: Sees): Entry {
+    if (entry.kind === 'result' || entry.kind === 'outcome') return this.#shownBody(entry, sees)
     if (entry.kind !== 'intent' || entry.head.sealed === undefined) return entry
     const { sealed, ...head } = entry.head
     const values = new Map<string, string>()
     for (const field of sealed) {
-      const opened = field.labels.every((label) => sees(label, entry.head)) ? this.#open(field) : undefined
+      const opened = field.labels.every((label) => sees(label, head.n)) ? this.#open(field) : undefined
       const state = field.data.length === 0 ? 'removed' : 'sealed'
       for (const [i, number] of field.numbers.entries())
         values.set(String(number), opened?.[i] ?? `[${state} ${field.labels.join(', ')}]`)
@@ -40,7 +41,28 @@ export class FieldOpener {
     }
   }
 
-  #open({ labels, data }: SealedField): readonly string[] | undefined {
+  /** A body that the reader may not see is gone; its head still says under which labels it is sealed. */
+  #shownBody(entry: Extract<Entry, { kind: 'result' | 'outcome' }>, sees: Sees): Entry {
+    const { sealed: labels } = entry.head
+    if (labels === undefined || entry.body === undefined) return entry
+    const mayOpen = labels.every((label) => sees(label, entry.head.n))
+    const [base64] = (mayOpen ? this.#open({ labels, data: entry.body }) : undefined) ?? []
+    const body = Buffer.from(base64 ?? '', 'base64')
+    if (entry.kind === 'result') {
+      const { sealed, ...head } = entry.head
+      return {
+        kind: 'result',
+        head: base64 === undefined ? { ...head, ...(sealed && { sealed }) } : head,
+        body,
+      }
+    }
+    const { sealed, ...head } = entry.head
+    return base64 === undefined
+      ? { kind: 'outcome', head: { ...head, ...(sealed && { sealed }) } }
+      : { kind: 'outcome', head, body }
+  }
+
+  #open({ labels, data }: Pick<SealedField, 'labels' | 'data'>): readonly string[] | undefined {
     const keys = this.#keys.get(keyIdOf(data) ?? '')
     return keys === undefined ? undefined : openValues(keys.of(labels), data)
   }

@@ -106,7 +106,7 @@ const answer: Shape<AnswerHead> = {
   reason: optional(text),
 }
 
-const result: Shape<ResultHead> = { n: number }
+const result: Shape<ResultHead> = { n: number, sealed: optional(listOf(text)) }
 
 const outcome: Shape<OutcomeHead> = {
   n: number,
@@ -116,6 +116,7 @@ const outcome: Shape<OutcomeHead> = {
   bytes: number,
   unkept: number,
   ms: number,
+  sealed: optional(listOf(text)),
 }
 
 const notice: Shape<NoticeHead> = { n: number, code: text, message: text }

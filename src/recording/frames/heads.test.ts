@@ -51,6 +51,7 @@ const outcomes: fc.Arbitrary<Required<OutcomeHead>> = fc.record({
   bytes: fc.nat(),
   unkept: fc.nat(),
   ms: fc.double(),
+  sealed: texts,
 })
 
 const bodies = fc.uint8Array({ maxLength: 20 })

@@ -28,7 +28,10 @@ export function splitJson(entry: Entry): SplitEntryJson {
     case 'outcome':
       return outcomeJson(entry.head, entry.body?.length === 0 ? undefined : entry.body)
     case 'result':
-      return withBody(`${bodyField(entry.body)}"n":${entry.head.n}}`, entry.body)
+      return withBody(
+        `${bodyField(entry.body)}"n":${entry.head.n}${sealedField(entry.head.sealed)}}`,
+        entry.body,
+      )
     default:
       return anyJson(entry)
   }
@@ -79,8 +82,12 @@ function intentJson(head: IntentHead): SplitEntryJson {
 }
 
 function outcomeJson(head: OutcomeHead, body: Uint8Array | undefined): SplitEntryJson {
-  const json = `${bodyField(body)}"n":${head.n},"outcome":"${head.outcome}","tag":${text(head.tag)},"rows":${number(head.rows)},"bytes":${number(head.bytes)},"unkept":${number(head.unkept)},"ms":${number(head.ms)}}`
+  const json = `${bodyField(body)}"n":${head.n},"outcome":"${head.outcome}","tag":${text(head.tag)},"rows":${number(head.rows)},"bytes":${number(head.bytes)},"unkept":${number(head.unkept)},"ms":${number(head.ms)}${sealedField(head.sealed)}}`
   return withBody(json, body)
+}
+
+function sealedField(labels: readonly string[] | undefined): string {
+  return labels === undefined ? '' : `,"sealed":${texts(labels)}`
 }
 
 /** What a head with this body begins with. */

@@ -65,12 +65,18 @@ function describe(entry: Entry): string[] {
     case 'result':
       return entry.head.n === OUTSIDE_COMMANDS
         ? [`told     ${count(entry.body.length, 'byte')}, outside of commands`]
-        : [`#${entry.head.n} result, ${count(entry.body.length, 'byte')}`]
+        : [
+            safe(
+              `#${entry.head.n} result, ${count(entry.body.length, 'byte')}${sealedNote(entry.head.sealed)}`,
+            ),
+          ]
     case 'outcome': {
-      const { n, outcome, tag, rows, bytes, unkept, ms } = entry.head
+      const { n, outcome, tag, rows, bytes, unkept, ms, sealed } = entry.head
       const kept = unkept === 0 ? '' : ` (${count(unkept, 'byte')} not kept)`
       return [
-        safe(`#${n} ${outcome}  ${tag}  ${count(rows, 'row')}, ${count(bytes, 'byte')}${kept}, ${ms} ms`),
+        safe(
+          `#${n} ${outcome}  ${tag}  ${count(rows, 'row')}, ${count(bytes, 'byte')}${kept}, ${ms} ms${sealedNote(sealed)}`,
+        ),
       ]
     }
     case 'notice':
@@ -89,6 +95,10 @@ function describe(entry: Entry): string[] {
 
 function by(rules: readonly string[]): string {
   return rules.length === 0 ? ', by no rule' : `, by ${rules.join(', ')}`
+}
+
+function sealedNote(labels: readonly string[] | undefined): string {
+  return labels === undefined ? '' : ` [sealed ${labels.join(', ')}]`
 }
 
 function count(value: number, unit: string): string {

@@ -1,6 +1,7 @@
 import type { Node } from 'libpg-query'
 import type { Facts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
+import { constantText } from '../parse/tree.ts'
 import type { Given } from './given.ts'
 import { givenIn } from './given.ts'
 
@@ -10,7 +11,7 @@ type PlaceOf = (given: Given) => ReadonlySet<LabelName> | undefined
 /** Which labelled columns the values meet that a client gives in a command: constants by where they stand, parameters by number. */
 export class Places {
   readonly #labels = new Set<LabelName>()
-  readonly #constants = new Map<number, Labels>()
+  readonly #constants = new Map<number, { readonly labels: Labels; readonly text: string | undefined }>()
   readonly #parameters = new Map<number, Set<LabelName>>()
 
   /** One statement, which uses columns with these labels. What `placeOf` does not know may meet each of them. */
@@ -23,7 +24,7 @@ export class Places {
         if ('number' in given) addTo(this.#parameters, given.number ?? 0, meets)
         // Where a constant has no place of its own, the text is not taken apart.
         else if (given.location !== undefined && given.location >= 0)
-          this.#constants.set(given.location, meets)
+          this.#constants.set(given.location, { labels: meets, text: constantText({ A_Const: given }) })
       }
     }
   }
@@ -33,11 +34,13 @@ export class Places {
     return [...this.#labels].sort()
   }
 
-  /** Of the constant at one of these places, counted in bytes; undefined: there is none. */
-  constantAt(places: readonly number[]): Labels | undefined {
+  /** The constant at one of these places, counted in bytes, with its value as text; undefined: there is none. */
+  constantAt(
+    places: readonly number[],
+  ): { readonly labels: Labels; readonly text: string | undefined } | undefined {
     for (const place of places) {
-      const labels = this.#constants.get(place)
-      if (labels !== undefined) return labels
+      const constant = this.#constants.get(place)
+      if (constant !== undefined) return constant
     }
     return undefined
   }

@@ -281,6 +281,18 @@ describe('what cannot be told apart is sealed as a whole', () => {
   })
 })
 
+describe('what a result may give back', () => {
+  it('is what the values stand for', async () => {
+    const escaped = `SELECT id FROM customers WHERE email IN (E'ada\\x40x.org', U&'\\00e4da', 'x', 'it''s')`
+    expect((await sealed(escaped))?.echoes).toEqual(['ada@x.org', 'äda', "it's"])
+    expect((await sealed('SELECT id FROM customers WHERE email = $1', ['Ada']))?.echoes).toEqual(['Ada'])
+  })
+
+  it('is not known of a text that was not taken apart', async () => {
+    expect((await sealed(`SELECT id FROM customers WHERE email = '[sealed 1]'`))?.echoes).toBe('unknown')
+  })
+})
+
 describe('nothing is sealed', () => {
   it.each([
     "SELECT email, phone FROM customers WHERE id = 5 AND name = 'Ada' -- a remark",
@@ -304,6 +316,7 @@ describe('a decision that is found again', () => {
       text: "SELECT id FROM customers WHERE country = 'Germany' AND email = [sealed 1] AND id > -77",
       parameters: undefined,
       sealed: [{ labels: ['pii.email'], numbers: [1], values: [`'${EMAIL}'`] }],
+      echoes: [EMAIL],
     })
   })
 })

@@ -16,6 +16,12 @@ export type Sealing = {
   readonly labels: Labels
   /** Absent: the text is sealed whole. */
   readonly literals?: readonly Labels[]
+  /** Of a text that has no shape, which stands for no other: its tokens, and what its literals stand for. */
+  readonly exact?: {
+    readonly text: string
+    readonly tokens: readonly Token[]
+    readonly contents: readonly (string | undefined)[]
+  }
   /** By number, from 1; those of others are `labels`. */
   readonly parameters?: ReadonlyMap<number, Labels>
 }
@@ -43,11 +49,16 @@ export function sealingOf(text: string, facts: Facts, parser: Pick<Parser, 'scan
   if (places === undefined || text.length > LIMITS.statementInlineBytesMax) return { labels }
   const parameters = places.parameters()
   const source = Buffer.from(text)
-  const literals = literalsIn(text, source, parser)
+  const shape = shapeOf(source, 0, source.length)
+  const tokens = shape === undefined ? parser.scan(text) : undefined
+  const literals = shape === undefined ? tokens?.filter(isLiteral) : pairsOf(shape.literals)
   if (literals === undefined) return { labels, parameters }
+  const constants = literals.map(({ start }) => places.constantAt(placesAt(source, start)))
+  const contents = constants.map((each) => each?.text)
   return {
     labels,
-    literals: literals.map(({ start }) => places.constantAt(placesAt(source, start)) ?? labels),
+    literals: constants.map((each) => each?.labels ?? labels),
+    ...(tokens === undefined ? {} : { exact: { text, tokens, contents } }),
     parameters,
   }
 }
@@ -81,6 +92,7 @@ export function seal(
       return labels.length === 0 ? base64 : fields.mark(labels, base64)
     }),
     sealed: fields.all(),
+    echoes: pieces === undefined ? 'unknown' : sought.long(),
   }
 }
 
@@ -92,25 +104,24 @@ function labelsOfParameter(value: Uint8Array | null, index: number, sealing: Sea
 function piecesOf(
   text: string,
   source: Buffer,
-  { labels, literals }: Sealing,
+  { labels, literals, exact }: Sealing,
   sought: Sought,
   parser: Pick<Parser, 'scan'>,
 ): readonly Piece[] | undefined {
   const shape = shapeOf(source, 0, source.length)
   const plain = shape === undefined ? undefined : pairsOf(shape.literals)
-  const tokens = plain === undefined ? parser.scan(text) : undefined
-  const found = plain ?? tokens?.filter(({ kind }) => kind === 'literal')
+  const tokens = plain === undefined && exact?.text === text ? exact.tokens : undefined
+  const found = plain ?? tokens?.filter(isLiteral)
   if (found === undefined || literals === undefined || found.length !== literals.length) return undefined
-  found.forEach(({ start, end }, index) =>
-    sought.add(contentOf(source.toString('utf8', start, end)), literals[index] ?? []),
+  const values = found.map(
+    ({ start, end }, index) => exact?.contents[index] ?? contentOf(source.toString('utf8', start, end)),
   )
+  for (const [index, value] of values.entries()) sought.add(value, literals[index] ?? [])
   const pieces = found.map(
     ({ start, end }, index): Piece => ({
       start,
       end,
-      labels: sought.isMany
-        ? labels
-        : union(literals[index] ?? [], sought.in(contentOf(source.toString('utf8', start, end)))),
+      labels: sought.isMany ? labels : union(literals[index] ?? [], sought.in(values[index] ?? '')),
     }),
   )
   if (shape !== undefined && !sought.isIn(shape.text)) return pieces.filter(isSealed)
@@ -163,12 +174,20 @@ class Fields {
 
 /** Values that are sealed, to be found again in a second place. */
 class Sought {
+  /** In lower case. */
   readonly #values = new Map<string, Labels>()
+  readonly #given = new Set<string>()
 
   add(value: string, labels: Labels): void {
+    if (labels.length === 0 || value === '') return
     const plain = value.toLowerCase()
-    if (labels.length > 0 && plain !== '')
-      this.#values.set(plain, union(labels, this.#values.get(plain) ?? []))
+    this.#given.add(value)
+    this.#values.set(plain, union(labels, this.#values.get(plain) ?? []))
+  }
+
+  /** Those that are long enough to be looked for. */
+  long(): readonly string[] {
+    return [...this.#given].filter((value) => value.length >= SOUGHT_CHARACTERS_MIN)
   }
 
   get isMany(): boolean {
@@ -214,14 +233,8 @@ function union(a: Labels, b: Labels): Labels {
   return a.length === 0 ? b : [...new Set([...a, ...b])].sort()
 }
 
-function literalsIn(
-  text: string,
-  source: Buffer,
-  parser: Pick<Parser, 'scan'>,
-): readonly Pick<Token, 'start' | 'end'>[] | undefined {
-  const shape = shapeOf(source, 0, source.length)
-  if (shape !== undefined) return pairsOf(shape.literals)
-  return parser.scan(text)?.filter(({ kind }) => kind === 'literal')
+function isLiteral({ kind }: Token): boolean {
+  return kind === 'literal'
 }
 
 function pairsOf(ends: readonly number[]): { readonly start: number; readonly end: number }[] {

@@ -1,6 +1,7 @@
 /** Marker values in statements and parameters, and who finds them in what is recorded. */
 import { afterEach, expect, it } from 'vitest'
 import type { IntentHead } from '../../../core/index.ts'
+import { rows } from '../../../testing/fake-postgres-answers.ts'
 import { FieldOpener } from '../../../recording/index.ts'
 import type { StageOptions } from '../../../testing/postgres-stage.ts'
 import { bind, execute, parse, PostgresStage, sync } from '../../../testing/postgres-stage.ts'
@@ -108,6 +109,25 @@ it('held commands: the approver sees what is asked, the recording keeps it seale
     "UPDATE customers SET email = [sealed pii.email], note = 'moved' WHERE id = 7",
   )
   expect(isFree(stage, 'marker')).toBe(true)
+})
+
+it('results that give a value back, however far it is', async () => {
+  const stage = await open()
+  stage.server.answer(/AS asked/, rows(['asked'], [['MARKER-echo']]))
+  stage.server.answer(/length\(note\)/, rows(['length'], [['5']]))
+  const client = await stage.client()
+  await client.query("SELECT 'marker-echo' AS asked FROM customers WHERE email = 'marker-echo'")
+  await client.query("SELECT length(note) FROM customers WHERE email = 'marker-echo'")
+  expect(isFree(stage, 'marker')).toBe(true)
+  expect(stage.world.journal.bytes().includes('MARKER')).toBe(false)
+  const opener = new FieldOpener(testKeys)
+  const [echo, other] = stage.world.entries('outcome')
+  if (echo === undefined || other === undefined) throw new Error('not recorded')
+  expect(echo.head).toMatchObject({ sealed: ['pii.email'] })
+  expect(opener.shown(echo, () => false)).not.toHaveProperty('body')
+  const shown = opener.shown(echo, () => true)
+  expect('body' in shown && Buffer.from(shown.body ?? '').includes('MARKER-echo')).toBe(true)
+  expect(other.head).not.toHaveProperty('sealed')
 })
 
 it('nothing is sealed on a connection without labels, nor where no labelled column is met', async () => {
