@@ -14,6 +14,7 @@ import { Configurations } from './composition/configuration.ts'
 import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
 import { programVersion } from './cli/version.ts'
+import { SealedApprovals } from './composition/sealed-approvals.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import {
@@ -132,7 +133,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   })
   undo.push(() => credentials.close())
   const approvals: Approvals = await createApprovals({
-    store: store.approvals,
+    store: new SealedApprovals(store.approvals, recordingKeys(keys), random),
     clock,
     random,
     mayAnswer: (person) => rolesOf([person], config()).has('approver'),
