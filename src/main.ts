@@ -31,7 +31,7 @@ import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
 import { network } from './net/index.ts'
 import { PROTOCOLS } from './protocols/index.ts'
-import { openRecording, Tail } from './recording/index.ts'
+import { openRecording, SnapshotStore, Tail } from './recording/index.ts'
 import { Gateway } from './session/index.ts'
 import { claimDataDirectory, Store } from './store/index.ts'
 import { Metrics, meteredJournal } from './telemetry/index.ts'
@@ -81,12 +81,20 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   const store = await Store.open(dataDirectory, report)
   undo.push(() => store.close())
   const keys = await loadMasterKeys({ ...options.masterKey, dataDirectory })
+  const snapshots = new SnapshotStore({
+    directory: dataDirectory,
+    keys: recordingKeys(keys),
+    clock,
+    random,
+    onFault: report,
+  })
   const configurations = await Configurations.open({
     store,
     clock,
     file: options.configFile,
     report,
     keys: maskingKeys(keys),
+    snapshots,
   })
   const config = (): Config => configurations.current.config
   const sealed = await SealedSecrets.open({ store: store.sealedSecrets, keys, clock, random })
@@ -107,6 +115,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     clock,
     random,
     index: store.sessions,
+    snapshots,
     onFault: report,
   })
   undo.push(() => recording.stop())
@@ -153,7 +162,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   })
   undo.push(() => budgets.stop())
   const identities = await openIdentities({ store, sealed, credentials, blocks, clock, random, config })
-  const { policy } = configurations.current
+  const { policy, snapshot } = configurations.current
   const gateway: Gateway = new Gateway({
     clock,
     journal,
@@ -163,11 +172,12 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     random,
     policy,
     config: config().version,
+    configuration: snapshot,
   })
   configurations.onChange((ready) => budgets.adopt(ready.config.budgets))
   followEndings(gateway, credentials, configurations, report)
   const listeners = await openListeners(
-    { gateway, credentials, random, secrets, clock, config, report },
+    { gateway, credentials, random, secrets, clock, config, snapshots, report },
     undo,
   )
   const endpoints: Record<string, { address: string; port: number }> = { ...listeners.endpoints }
@@ -243,8 +253,8 @@ function followEndings(
       }),
     )
   })
-  configurations.onChange(({ config, policy }) => {
-    gateway.adopt(policy, config.version)
+  configurations.onChange(({ config, policy, snapshot }) => {
+    gateway.adopt(policy, config.version, snapshot)
     const known = new Set(config.local.map(({ identity }) => identityKey(identity)))
     credentials
       .revokeUnknown(

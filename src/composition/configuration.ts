@@ -6,10 +6,17 @@ import { formatProblem, GatewayError } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { compilePolicy } from '../policy/index.ts'
 import { PROTOCOLS } from '../protocols/index.ts'
+import type { Snapshots } from '../session/index.ts'
 import type { Activation, Store } from '../store/index.ts'
 
 /** A configuration with its rules compiled: what can be put in force. */
-export type Ready = { readonly config: Config; readonly policy: Policy; readonly text: string }
+export type Ready = {
+  readonly config: Config
+  readonly policy: Policy
+  readonly text: string
+  /** The address of its snapshot; absent where none was made. */
+  readonly snapshot?: string
+}
 
 /** What an activation that began with the file of `--config` is signed with. */
 const BY_FILE = 'configuration file'
@@ -40,6 +47,21 @@ function invalid(problems: readonly Problem[]): GatewayError {
   return new GatewayError('invalid', problems.map(formatProblem).join('\n'), { retry: 'only-if-changed' })
 }
 
+const KIND = 'configuration'
+
+/** A configuration with where its rules say that they stand, as a snapshot (docs/formats/snapshots.md). */
+function snapshotText(file: string, text: string): string {
+  return JSON.stringify({ kind: KIND, file, text })
+}
+
+async function kept(
+  { file, snapshots }: { readonly file: string; readonly snapshots?: Snapshots | undefined },
+  ready: Ready,
+): Promise<Ready> {
+  if (snapshots === undefined) return ready
+  return { ...ready, snapshot: await snapshots.keep(snapshotText(file, ready.text)) }
+}
+
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
@@ -59,6 +81,8 @@ type ConfigurationParts = {
   readonly report: (error: unknown) => void
   /** What hashes and pseudonyms are made with. */
   readonly keys: MaskingKeys
+  /** For who judges recorded commands anew. Absent: nothing is kept. */
+  readonly snapshots?: Snapshots
 }
 
 /** The configuration in force, and the versions before it; the active one lives in the store. */
@@ -70,6 +94,7 @@ export class Configurations {
   readonly #keys: MaskingKeys
   readonly #listeners: ((ready: Ready) => void)[] = []
   #current: Ready
+  readonly #snapshots: Snapshots | undefined
 
   private constructor(parts: ConfigurationParts, current: Ready) {
     this.#store = parts.store
@@ -77,6 +102,7 @@ export class Configurations {
     this.#file = parts.file
     this.#report = parts.report
     this.#keys = parts.keys
+    this.#snapshots = parts.snapshots
     this.#current = current
   }
 
@@ -88,7 +114,7 @@ export class Configurations {
   static async open(parts: ConfigurationParts): Promise<Configurations> {
     const fromFile = readConfiguration(parts.file, readText(parts.file), parts.report, parts.keys)
     const active = await parts.store.configurations.active()
-    const configurations = new Configurations(parts, fromFile)
+    const configurations = new Configurations(parts, await kept(parts, fromFile))
     if (active?.version === fromFile.config.version) return configurations
     if (active !== undefined && active.by !== BY_FILE) {
       const before = readConfiguration(parts.file, active.text, parts.report)
@@ -121,10 +147,13 @@ export class Configurations {
   }
 
   async apply(text: string, by: string): Promise<Activation> {
-    const ready = readConfiguration(this.#file, text, this.#report, this.#keys)
-    const activation = await this.#activate(ready, by, this.#current.config.version)
+    const read = readConfiguration(this.#file, text, this.#report, this.#keys)
+    const activation = await this.#activate(read, by, this.#current.config.version)
+    const before = this.#current.snapshot
+    const ready = await kept({ file: this.#file, snapshots: this.#snapshots }, read)
     this.#current = ready
     for (const listener of this.#listeners) listener(ready)
+    if (before !== undefined) this.#snapshots?.release(before)
     return activation
   }
 

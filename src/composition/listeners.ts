@@ -8,7 +8,7 @@ import { Secret } from '../core/index.ts'
 import type { Listener } from '../net/index.ts'
 import { createCertificates, listen } from '../net/index.ts'
 import { PROTOCOLS } from '../protocols/index.ts'
-import type { CredentialDesk, Gateway } from '../session/index.ts'
+import type { CredentialDesk, Gateway, Snapshots } from '../session/index.ts'
 
 type ListenerParts = {
   readonly gateway: Gateway
@@ -16,6 +16,7 @@ type ListenerParts = {
   readonly random: RandomBytes
   readonly secrets: SecretResolver
   readonly clock: Clock
+  readonly snapshots: Snapshots
   config(): Config
   report(error: unknown): void
 }
@@ -46,6 +47,7 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
         const connection = parts.config().connections.get(name)
         return connection?.protocol === protocol.name ? connection : undefined
       },
+      snapshots: parts.snapshots,
       report,
     })
     undo.push(() => server.close())

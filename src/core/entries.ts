@@ -58,6 +58,8 @@ export type IntentHead = {
   readonly readings?: readonly string[]
   /** Values that stand as `[sealed 1]`, `[sealed 2]` in text and parameters. */
   readonly sealed?: readonly SealedField[]
+  /** Absent: the same as of the command before it in its session. */
+  readonly basis?: Basis
 }
 
 /** Values of one command that only who may see all of these labels may read. */
@@ -67,6 +69,32 @@ export type SealedField = {
   readonly numbers: readonly number[]
   /** The values, encrypted under the keys of the labels; empty: they were removed, or are not readable here. */
   readonly data: Uint8Array
+}
+
+/** By what a command was judged besides what it says: enough to judge it anew. */
+export type Basis = {
+  /** The version of the policy that decided. */
+  readonly policy: string
+  /** The address of the snapshot of the configuration in force. */
+  readonly configuration: string
+  /** The address of the snapshot of the definitions that names were resolved by; absent where none are read. */
+  readonly catalogue?: string
+  /** Where its session looked for names. */
+  readonly names?: NamesBasis
+}
+
+export type NamesBasis = {
+  /** As the session began: schemas as they are set, as whom it acts, and who logged in. */
+  readonly path: readonly string[]
+  readonly role?: string
+  readonly login?: string
+  /** What has changed since. */
+  readonly pathNow?: readonly string[]
+  readonly roleNow?: string
+  /** How many relations and types it had made for itself; absent: none. */
+  readonly made?: number
+  /** A statement had run that may have changed any of it. */
+  readonly lost?: true
 }
 
 export type HoldHead = { readonly n: number; readonly ticket: string; readonly expiresAt: number }

@@ -239,6 +239,14 @@ export const LIMITS = {
   entriesBytesMax: 8 * 1024 * 1024,
   /** Bytes of results under way that a replay or an export keeps in memory; what is beyond it says. */
   replayBytesMax: 256 * 1024 * 1024,
+  /** A text that commands are judged by: the definitions of 50,000 tables. Then so many of them, and bytes in all. */
+  snapshotBytesMax: 64 * 1024 * 1024,
+  snapshotsMax: 10_000,
+  snapshotsBytesMax: 1024 * 1024 * 1024,
+  /** Commands of a session that are read ahead because an earlier one has no outcome yet: then that one counts as without. */
+  commandsAwaitedMax: 20_000,
+  /** Judgements of one simulation that are kept, and examples of each group of changes. */
+  rejudgementsKeptMax: 20_000,
   /** Draining at SIGTERM: then sessions are cut. */
   drainMs: 10_000,
   /** From the farewell to the cut: a peer that does not close its side is not waited for longer. */

@@ -33,6 +33,7 @@ export {
   type TornTail,
 } from './reading/reader.ts'
 export { keyUse } from './reading/key-use.ts'
+export { SnapshotStore, type SnapshotOptions } from './snapshots/snapshot-store.ts'
 export {
   openRecording,
   type OutletReport,

@@ -17,6 +17,7 @@ import type { SessionFilter, SessionIndex, SessionSummary } from './list/index-p
 import { type FileJournal, openJournal } from './journal/journal.ts'
 import { type RecordedEntry, readSession } from './reading/reader.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
+import type { SnapshotStore } from './snapshots/snapshot-store.ts'
 import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
 import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
 import type { OutletState } from './stream/outlet.ts'
@@ -42,6 +43,7 @@ export type RecordingOptions = {
   readonly clock: Clock
   readonly random: RandomBytes
   readonly index: SessionIndex
+  readonly snapshots?: SnapshotStore | undefined
   /** Told of faults in the background; the recording goes on where it can and refuses where it cannot. */
   readonly onFault: (error: unknown) => void
   /** The version of this program, for events; and what their outlets' secrets are looked up with. */
@@ -124,7 +126,10 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   thread.backlog(stream.backlog)
   thread.start()
   journal.observe({ authenticated: () => thread.wake() })
-  const retention = new Retention({ directory, journal, index, clock, onFault }, keep)
+  const retention = new Retention(
+    { directory, journal, index, clock, snapshots: options.snapshots, onFault },
+    keep,
+  )
   retention.start()
   const lag = new Lag(journal, thread, clock, () => thread.backlog(stream.backlog))
   const opener = new FieldOpener(keys)

@@ -12,6 +12,7 @@ import { catchUpIndex } from './indexer.ts'
 import { type FileJournal, openJournal } from './journal/journal.ts'
 import { sessionFile } from './files/names.ts'
 import { readJournal } from './reading/reader.ts'
+import { readSnapshot, SnapshotStore } from './snapshots/snapshot-store.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
 
 const DAY = 24 * 60 * 60 * 1000
@@ -54,9 +55,9 @@ async function sealed(): Promise<void> {
   await seal(directory, clock, { indexed: () => Number.MAX_SAFE_INTEGER })
 }
 
-function retention(settings: Partial<RetentionSettings>): Retention {
+function retention(settings: Partial<RetentionSettings>, snapshots?: SnapshotStore): Retention {
   const onFault = (error: unknown): void => expect.fail(String(error))
-  return new Retention({ directory, journal, index, clock, onFault }, { ...KEEP_ALL, ...settings })
+  return new Retention({ directory, journal, index, clock, snapshots, onFault }, { ...KEEP_ALL, ...settings })
 }
 
 const kept = (...ids: SessionId[]): boolean[] => ids.map((id) => existsSync(sessionFile(directory, id)))
@@ -134,4 +135,30 @@ test('a journal file does not grow older than a day, so that its sessions can be
   clock.advance(DAY + 1)
   session()
   expect(journal.fileNumber).toBe(before + 1)
+})
+
+test('a snapshot stays as long as a recording may name it, and goes when the last one has gone', async () => {
+  const onFault = (error: unknown): void => expect.fail(String(error))
+  const snapshots = new SnapshotStore({ directory, keys: testKeys, clock, random, onFault })
+  const old = await snapshots.keep('definitions of then')
+  session()
+  const now = await snapshots.keep('definitions of now')
+  snapshots.release(old)
+  clock.advance(4 * DAY)
+  session()
+  await sealed()
+  const kept = async () => [
+    (await readSnapshot(directory, testKeys, old)) !== undefined,
+    (await readSnapshot(directory, testKeys, now)) !== undefined,
+  ]
+  await retention({}, snapshots).run()
+  expect(await kept()).toEqual([true, true])
+  await retention({ afterMs: 3 * DAY }, snapshots).run()
+  expect(await kept()).toEqual([false, true])
+  // In use, however old.
+  clock.advance(40 * DAY)
+  session()
+  await sealed()
+  await retention({ afterMs: 3 * DAY }, snapshots).run()
+  expect(await kept()).toEqual([false, true])
 })

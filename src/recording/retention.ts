@@ -3,8 +3,9 @@ import { dirname } from 'node:path'
 import type { Clock, Journal, SessionId, Timer } from '../core/index.ts'
 import { isMissing, syncDirectory } from './files/files.ts'
 import type { SessionIndex, SessionSummary } from './list/index-port.ts'
-import { dayOf, sessionFile } from './files/names.ts'
+import { dayOf, openedAt, sessionFile } from './files/names.ts'
 import { oldestHeader, recordedSessions } from './reading/reader.ts'
+import type { SnapshotStore } from './snapshots/snapshot-store.ts'
 
 /** How long recordings are kept; without `afterMs` and `bytesMax` for good. */
 export type RetentionSettings = {
@@ -33,6 +34,8 @@ export type RetentionOptions = {
   readonly journal: Journal
   readonly index: SessionIndex
   readonly clock: Clock
+  /** Those that no recording needs go as well. */
+  readonly snapshots?: SnapshotStore | undefined
   readonly onFault: (error: unknown) => void
 }
 
@@ -76,7 +79,12 @@ export class Retention {
 
   /** Deletes what is due now; tells how many. Throws `recording_unavailable` where that cannot be recorded. */
   async run(): Promise<number> {
-    const settings = this.#settings
+    const deleted = await this.#recordings(this.#settings)
+    await this.#sweep()
+    return deleted
+  }
+
+  async #recordings(settings: RetentionSettings): Promise<number> {
     if (settings.afterMs === undefined && settings.bytesMax === undefined) return 0
     let deleted = 0
     let batch: Due[] = []
@@ -87,6 +95,18 @@ export class Retention {
       batch = []
     }
     return deleted + (await this.#delete(batch))
+  }
+
+  /** Whatever names a snapshot was recorded after the oldest session that is there was opened, or is in the journal. */
+  async #sweep(): Promise<void> {
+    const { directory, snapshots, clock } = this.#options
+    if (snapshots === undefined || this.#stopped) return
+    let oldest = (await oldestHeader(directory))?.time ?? clock.now()
+    for await (const session of recordedSessions(directory)) {
+      oldest = Math.min(oldest, openedAt(session))
+      break
+    }
+    await snapshots.sweep(oldest)
   }
 
   #later(ms: number): void {

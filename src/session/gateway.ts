@@ -37,6 +37,7 @@ export class Gateway {
   readonly #perIdentity = new Map<string, number>()
   #policy: Policy
   #config: ConfigVersion
+  #configuration: string | undefined
   #draining = false
   #onEmpty: (() => void) | undefined
   #onChange: ((change: 'open' | 'close', session: LiveSession) => void) | undefined
@@ -51,6 +52,8 @@ export class Gateway {
     random: RandomBytes
     policy: Policy
     config: ConfigVersion
+    /** The address of the snapshot of the configuration; without it the recording does not say what commands are judged by. */
+    configuration?: string | undefined
   }) {
     this.clock = parts.clock
     this.journal = parts.journal
@@ -61,16 +64,22 @@ export class Gateway {
     this.#random = parts.random
     this.#policy = parts.policy
     this.#config = parts.config
+    this.#configuration = parts.configuration
   }
 
   get policy(): Policy {
     return this.#policy
   }
 
+  get configuration(): string | undefined {
+    return this.#configuration
+  }
+
   /** Live sessions take the new policy at their next command. */
-  adopt(policy: Policy, config: ConfigVersion): void {
+  adopt(policy: Policy, config: ConfigVersion, configuration?: string): void {
     this.#policy = policy
     this.#config = config
+    this.#configuration = configuration
     this.judgements.clear()
   }
 

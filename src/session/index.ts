@@ -16,7 +16,7 @@ export type {
 export type { Held, Housekeeping, Permitted } from './flights.ts'
 export { housekeeping, isHeld } from './flights.ts'
 export { ownJudgement } from './own.ts'
-export type { HoldObserver, Opening, Session } from './session.ts'
+export type { Ground, HoldObserver, Opening, Session } from './session.ts'
 export type {
   CellMasker,
   ColumnRule,
@@ -45,4 +45,9 @@ export type {
   Protocol,
   ProtocolContext,
   ProtocolServer,
+  RecordedCommand,
+  Rejudged,
+  Rejudge,
+  RejudgedSession,
+  Snapshots,
 } from './protocol.ts'

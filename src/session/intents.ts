@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type {
+  Basis,
   Command,
   ConnectionName,
   Facts,
@@ -13,12 +14,16 @@ import type {
 import { parameterText } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
-/** What the recording says of a command and its decision, before anything is forwarded. */
+/**
+ * What the recording says of a command and its decision, before anything is forwarded. `basis`: what it was judged by, where
+ * that is not the same as of the command before.
+ */
 export function intentHead(
   n: number,
   command: Command,
   judgement: Judgement,
   journal: Pick<Journal, 'seal'>,
+  basis?: Basis,
 ): IntentHead {
   const { decision, facts } = judgement
   const { recorded } = command
@@ -44,6 +49,7 @@ export function intentHead(
           ...(command.readings === undefined ? {} : { readings: command.readings }),
         }),
     ...(recorded === undefined ? {} : sealedFields(recorded, journal)),
+    ...(basis === undefined ? {} : { basis }),
   }
 }
 

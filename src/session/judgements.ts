@@ -1,4 +1,4 @@
-import type { Decision, Facts } from '../core/index.ts'
+import type { Basis, Decision, Facts } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
 
 /** What is known of a command and what was decided: the unit that is cached, and that adapters hang their plans on. */
@@ -10,7 +10,12 @@ export type Judgement = {
 }
 
 /** Where judgements of one kind lie. A dropped one is empty and stays so; ask the cache for its successor. */
-export type Scope = { readonly judgements: Map<string, Judgement>; dropped: boolean }
+export type Scope = {
+  readonly judgements: Map<string, Judgement>
+  dropped: boolean
+  /** What is judged by in it, as the recording tells. Absent where nothing is told. */
+  basis?: Basis
+}
 
 /**
  * Decisions that need not be made again. A scope is everything a decision depends on besides the command: policy
@@ -26,7 +31,7 @@ export class JudgementCache {
     if (known !== undefined) return known
     // A client can make scopes (it sets a search path) without anything ever being kept in them.
     if (this.#scopes.size >= LIMITS.decisionsCachedMax) this.#dropOldestScope()
-    const made = { judgements: new Map(), dropped: false }
+    const made: Scope = { judgements: new Map(), dropped: false }
     this.#scopes.set(name, made)
     return made
   }

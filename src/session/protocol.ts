@@ -2,13 +2,16 @@ import type { Socket } from 'node:net'
 import type { ZodType } from 'zod'
 import type {
   AttributeType,
+  Basis,
   Connection,
   ConnectionName,
   Decision,
   Facts,
+  IntentHead,
   LabelName,
   MaskingRule,
   Network,
+  OutcomeHead,
   Pipe,
   RandomBytes,
   Secret,
@@ -39,8 +42,42 @@ export type Protocol = {
    * definitions as they are now. Absent where a protocol cannot say. Throws GatewayError for what cannot be read.
    */
   explain?(ports: ProbePorts, connection: Connection, question: ExplainQuestion): Promise<Explanation>
+  /** Says of recorded commands what is known of them under a configuration and the definitions of that time. */
+  rejudge(snapshot: (address: string) => Promise<string | undefined>): Promise<Rejudge>
   /** Begins to serve. One per listener; `close` ends what it keeps of its own. */
   serve(context: ProtocolContext): ProtocolServer
+}
+
+/** A command as the recording has it, with what became of it as far as that is known. */
+export type RecordedCommand = {
+  readonly intent: IntentHead
+  /** What it was judged by: its own, or that of a command before it. */
+  readonly basis: Basis
+  readonly outcome: OutcomeHead | undefined
+}
+
+/**
+ * What is known of a recorded command. `refused`: it is none, and no rule is asked; `own`: the gateway answers it itself;
+ * `unknown`: it cannot be told.
+ */
+export type Rejudged =
+  | { readonly kind: 'facts'; readonly facts: Facts }
+  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'own' }
+  | { readonly kind: 'unknown'; readonly why: 'catalogue' | 'session' }
+
+/** Judges recorded commands anew, with the code that judges those of clients. */
+export interface Rejudge {
+  session(): RejudgedSession
+  close(): Promise<void>
+}
+
+export interface RejudgedSession {
+  /**
+   * What is known of a command under the labels and settings of a connection. Commands come in the order of their numbers,
+   * each once: what one leaves behind in its session counts for the next.
+   */
+  next(command: RecordedCommand, connection: Connection): Promise<Rejudged>
 }
 
 /** What a look at an upstream found, for people. Names no secret and no value. */
@@ -93,8 +130,20 @@ export type ProtocolContext = {
   forgetSecret(reference: SecretRef): void
   /** Those of this protocol, as configured now. */
   connection(name: ConnectionName): Connection | undefined
+  /** Where definitions are kept that commands are judged by. Absent: nowhere. */
+  readonly snapshots?: Snapshots
   /** Faults of our own and of upstreams, for the log. Never values or secrets. */
   report(error: unknown): void
+}
+
+/** What commands are judged by, kept for who judges them anew. */
+export interface Snapshots {
+  /**
+   * Keeps a text and resolves with its address: on the disk when it does. What cannot be kept is reported and has an address
+   * all the same, with nothing behind it. In use until `release`.
+   */
+  keep(text: string): Promise<string>
+  release(address: string): void
 }
 
 /** A protocol takes bounded byte streams, or sockets where a library wants them. */

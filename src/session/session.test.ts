@@ -105,6 +105,30 @@ describe('a session', () => {
     )
   })
 
+  it('records what a command was judged by where that is another than of the command before', async () => {
+    const { world, session } = await open()
+    const [one, two] = ['a'.repeat(64), 'b'.repeat(64)]
+    const bases = () => world.entries('intent').map(({ head }) => head.basis)
+    permit(session, 'SELECT 1')
+    expect(bases()).toEqual([undefined])
+    const configuration = configurationOf(`${ANY_CONNECTION}\n    durability: written`)
+    world.adopt(configuration, one)
+    const { policyVersion: policy } = session
+    permit(session, 'SELECT 2')
+    permit(session, 'SELECT 3')
+    expect(bases().slice(1)).toEqual([{ policy, configuration: one }, undefined])
+    const names = { path: ['public'] }
+    session.rests('epoch 1', { catalogue: two, names })
+    const asked = command('SELECT 4')
+    const judgement = session.judge('epoch 1', undefined, asked.facts)
+    session.step(asked, judgement)
+    session.step(asked, judgement)
+    session.stepUnreadable('query', 'SELEC 5', new GatewayError('invalid', 'It cannot be parsed.'))
+    permit(session, 'SELECT 6')
+    const known = { policy, configuration: one, catalogue: two, names }
+    expect(bases().slice(3)).toEqual([known, undefined, undefined, { policy, configuration: one }])
+  })
+
   it('copies what it is given: the buffer may be used again at once', async () => {
     const { session, upstream, client } = await open()
     const bytes = Buffer.from('first')

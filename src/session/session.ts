@@ -1,4 +1,5 @@
 import type {
+  Basis,
   Clock,
   Command,
   Connection,
@@ -32,6 +33,8 @@ import type { Turn, TurnMember } from './turn.ts'
 export type SessionSurroundings = {
   /** In force now; it may be another one at the next command. */
   readonly policy: Policy
+  /** The address of the snapshot of the configuration; undefined: what commands are judged by is not recorded. */
+  readonly configuration: string | undefined
   readonly clock: Clock
   readonly journal: Journal
   readonly approvals: ApprovalDesk
@@ -41,6 +44,9 @@ export type SessionSurroundings = {
   /** The session has written its last entry. */
   closed(session: Session): void
 }
+
+/** What an adapter knows of what its commands are judged by. */
+export type Ground = Pick<Basis, 'catalogue' | 'names'>
 
 /** What is known when a session opens; all of it goes into the first entry of its recording. */
 export type Opening = {
@@ -81,6 +87,10 @@ export class Session implements TurnMember {
   #policy: Policy
   #scopeName = ''
   #scope: Scope
+  /** What the scope of this name rests on, as the adapter has told. */
+  #ground: { readonly scope: string; readonly basis: Ground } | undefined
+  /** What the recording has said last. */
+  #basis: Basis | undefined
   #n = 0
   #queued = false
   #closed = false
@@ -100,7 +110,7 @@ export class Session implements TurnMember {
     this.opening = opening
     this.spending = gateway.budgets.open(opening.chain, opening.connection.name)
     this.#policy = gateway.policy
-    this.#scope = gateway.judgements.scope(this.#scopeKey(''))
+    this.#scope = this.#scopeNamed('')
   }
 
   get chain(): IdentityChain {
@@ -157,6 +167,14 @@ export class Session implements TurnMember {
     const judgement = { facts, decision, scope: this.#scope }
     if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(this.#scope, key, judgement)
     return judgement
+  }
+
+  /**
+   * What decisions of this scope rest on, for the recording: told before the first of them. The same object while it is
+   * the same scope.
+   */
+  rests(scope: string, basis: Ground): void {
+    this.#ground = { scope, basis }
   }
 
   /** Whether this value, which is to be written into a column with this label, is one that the gateway put in place of another. */
@@ -275,6 +293,8 @@ export class Session implements TurnMember {
   ): GatewayError {
     const n = ++this.#n
     const recorded = text === '' || labels.length === 0 ? undefined : sealedWhole(text, labels)
+    this.#enterScope(this.#scopeName)
+    const basis = this.#news(this.#scope)
     const head: IntentHead = {
       n,
       form,
@@ -284,6 +304,7 @@ export class Session implements TurnMember {
       rules: [],
       reason: error.message,
       ...(recorded === undefined ? {} : sealedFields(recorded, this.#gateway.journal)),
+      ...(basis === undefined ? {} : { basis }),
     }
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#recordRefusal(n, error.code)
@@ -570,7 +591,24 @@ export class Session implements TurnMember {
     if (current && !this.#scope.dropped) return
     this.#policy = this.#gateway.policy
     this.#scopeName = scope
-    this.#scope = this.#gateway.judgements.scope(this.#scopeKey(scope))
+    this.#scope = this.#scopeNamed(scope)
+  }
+
+  #scopeNamed(name: string): Scope {
+    const scope = this.#gateway.judgements.scope(this.#scopeKey(name))
+    const { configuration } = this.#gateway
+    if (scope.basis === undefined && configuration !== undefined) {
+      const ground = this.#ground?.scope === name ? this.#ground.basis : {}
+      scope.basis = { policy: this.#policy.version, configuration, ...ground }
+    }
+    return scope
+  }
+
+  /** What the recording has to say of this basis: nothing when it is the one of the command before. */
+  #news({ basis }: Scope): Basis | undefined {
+    if (basis === undefined || basis === this.#basis) return undefined
+    this.#basis = basis
+    return basis
   }
 
   #scopeKey(scope: string): string {
@@ -579,7 +617,7 @@ export class Session implements TurnMember {
   }
 
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
-    const head = intentHead(n, command, judgement, this.#gateway.journal)
+    const head = intentHead(n, command, judgement, this.#gateway.journal, this.#news(judgement.scope))
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()
   }

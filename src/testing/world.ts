@@ -160,9 +160,9 @@ export class World {
   }
 
   /** Puts another configuration in force, as `sluice config apply` does. */
-  adopt(configuration: string): void {
+  adopt(configuration: string, address?: string): void {
     this.#ready = readConfiguration('sluice.yaml', configuration, (error) => this.reports.push(error), KEYS)
-    this.gateway.adopt(this.#ready.policy, this.#ready.config.version)
+    this.gateway.adopt(this.#ready.policy, this.#ready.config.version, address)
     this.budgets.adopt(this.#ready.config.budgets)
   }
 

@@ -4,10 +4,11 @@
  * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld.
  */
 import { type Connection, LIMITS } from '../../core/index.ts'
-import type { Protocol } from '../../session/index.ts'
+import type { Protocol, RecordedCommand, Rejudged } from '../../session/index.ts'
 import { HttpServer } from './client.ts'
 import { labelFault } from './labels.ts'
 import { probeHttp } from './probe.ts'
+import { rejudgedRequest } from './rejudge.ts'
 import type { HttpSettings } from './settings.ts'
 import { httpSettings } from './settings.ts'
 
@@ -20,6 +21,7 @@ export const http: Protocol = {
   async probe(ports, connection) {
     return isOurs(connection) ? await probeHttp(ports, connection) : []
   },
+  rejudge: () => Promise.resolve({ session: () => ({ next: rejudged }), close: () => Promise.resolve() }),
   serve(context) {
     const server = new HttpServer(context)
     return {
@@ -28,6 +30,11 @@ export const http: Protocol = {
       close: () => server.close(),
     }
   },
+}
+
+function rejudged(command: RecordedCommand, connection: Connection): Promise<Rejudged> {
+  if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
+  return Promise.resolve(rejudgedRequest(command, connection))
 }
 
 /** The configuration has read the settings of every connection of ours by our schema. */

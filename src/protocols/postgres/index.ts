@@ -11,6 +11,7 @@ import type { SqlAnalyser } from '../../sql/index.ts'
 import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
 import { explainPostgres } from './explain.ts'
 import { probePostgres } from './probe.ts'
+import { openRejudge } from './rejudge/rejudge.ts'
 import { PostgresServer } from './serve.ts'
 import type { PostgresSettings } from './settings.ts'
 import { postgresSettings } from './settings.ts'
@@ -27,6 +28,7 @@ export const postgres: Protocol = {
     if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
     return await explainPostgres(ports, connection, question)
   },
+  rejudge: (snapshot) => openRejudge(snapshot),
   serve: (context) => serveWith(context, createSqlAnalyser()),
 }
 

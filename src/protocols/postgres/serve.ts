@@ -56,6 +56,7 @@ export class PostgresServer {
       resolveSecret: (reference) => context.resolveSecret(reference),
       forgetSecret: (reference) => context.forgetSecret(reference),
       report: (error) => context.report(error),
+      ...(context.snapshots === undefined ? {} : { snapshots: context.snapshots }),
     }
   }
 
@@ -171,6 +172,7 @@ export class PostgresServer {
       beginning,
       state,
       moved: !labelled && [...startup.parameters].some(([key, value]) => mayMove(key, value)),
+      rests: (scope, basis) => session.rests(scope, basis),
     })
     const definitions = this.#databases.of(connection.settings, database)
     const judge = new Judge(

@@ -2,6 +2,7 @@ import {
   type AdminHead,
   type AnswerHead,
   assertNever,
+  type Basis,
   type CloseHead,
   COMMAND_CLASSES,
   type Entry,
@@ -11,6 +12,7 @@ import {
   type Identity,
   type IntentHead,
   type LabelledColumn,
+  type NamesBasis,
   type NoticeHead,
   type OpenHead,
   type OutcomeHead,
@@ -71,6 +73,23 @@ const sealedField: Shape<SealedField> = {
   data: (value) => value instanceof Uint8Array,
 }
 
+const names: Shape<NamesBasis> = {
+  path: listOf(text),
+  role: optional(text),
+  login: optional(text),
+  pathNow: optional(listOf(text)),
+  roleNow: optional(text),
+  made: optional(number),
+  lost: optional(oneOf([true])),
+}
+
+const basis: Shape<Basis> = {
+  policy: text,
+  configuration: text,
+  catalogue: optional(text),
+  names: optional(shaped(names)),
+}
+
 const intent: Shape<IntentHead> = {
   n: number,
   form: text,
@@ -87,6 +106,7 @@ const intent: Shape<IntentHead> = {
   parameters: optional(listOf((value) => value === null || typeof value === 'string')),
   readings: optional(listOf(text)),
   sealed: optional(listOf(shaped(sealedField))),
+  basis: optional(shaped(basis)),
 }
 
 const hold: Shape<HoldHead> = { n: number, ticket: text, expiresAt: number }

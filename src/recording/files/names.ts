@@ -54,6 +54,16 @@ export function draftFile(file: string): string {
   return file.replace(/slr$/, 'part')
 }
 
+/** What commands were judged by, each under its address. */
+export function snapshotsDirectory(data: string): string {
+  return join(data, 'snapshots')
+}
+
+/** `address` is checked to be one. */
+export function snapshotFile(data: string, address: string): string {
+  return join(snapshotsDirectory(data), `${address}.sls`)
+}
+
 /** The log of the gateway, below the data directory. */
 export function logDirectory(data: string): string {
   return join(data, 'log')

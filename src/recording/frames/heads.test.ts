@@ -41,6 +41,12 @@ const intents: fc.Arbitrary<Required<IntentHead>> = fc.record({
     }),
     { maxLength: 3 },
   ),
+  basis: fc.record({
+    policy: text,
+    configuration: text,
+    catalogue: text,
+    names: fc.record({ path: texts, role: text, login: text, pathNow: texts, roleNow: text, made: fc.nat() }),
+  }),
 })
 
 const outcomes: fc.Arbitrary<Required<OutcomeHead>> = fc.record({

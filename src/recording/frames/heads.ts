@@ -78,6 +78,7 @@ function intentJson(head: IntentHead): SplitEntryJson {
       payloadBytes += data.length
     }
   }
+  if (head.basis !== undefined) json += `,"basis":${JSON.stringify(head.basis)}`
   return { head: `${json}}`, payloads, payloadBytes }
 }
 

@@ -38,6 +38,8 @@ export type RecordedEntry = {
   /** Absent for administrative entries. */
   readonly session: SessionId | undefined
   readonly entry: Entry
+  /** A payload of it was removed, and is empty here. */
+  readonly removed?: true
 }
 
 /** The newest file ends inside a frame, or a block: it is being written, or was when the process died. */
@@ -88,9 +90,9 @@ export async function* readSession(
   if (!isSessionId(session)) throw new GatewayError('not_found', 'There is no such session.')
   const from = options.fromSequence ?? 0
   let last = 0
-  for await (const { sequence, time, entry } of sessionEntries(directory, keys, session)) {
-    last = sequence
-    if (sequence >= from) yield { sequence, time, session, entry }
+  for await (const each of sessionEntries(directory, keys, session)) {
+    last = each.sequence
+    if (each.sequence >= from) yield { ...each, session }
   }
   if (last === 0) throw new GatewayError('not_found', `There is no recording of session ${session}.`)
 }
@@ -115,7 +117,7 @@ export async function* readOwnFile(
   }
 }
 
-type PlacedEntry = { readonly sequence: number; readonly time: number; readonly entry: Entry }
+type PlacedEntry = Omit<RecordedEntry, 'session'>
 
 async function* sessionEntries(
   directory: string,
@@ -139,7 +141,8 @@ async function* sessionEntries(
         const { sequence, time } = frame.part
         if (sequence <= last) continue
         last = sequence
-        yield { sequence, time, entry: entryIn(frame) }
+        const removed = frame.payloads.some(({ stored }) => stored === 'removed')
+        yield { sequence, time, entry: entryIn(frame), ...(removed ? { removed } : {}) }
       }
     }
     if (whole === 2) return

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Timer } from '../../../core/index.ts'
 import type { Beginning, Catalogue } from '../../../sql/index.ts'
+import type { Snapshots } from '../../../session/index.ts'
 import { readPath } from '../../../sql/index.ts'
 import { labelledReach } from './catalogue.ts'
 import { buildCatalogue, catalogueQueries, fingerprintQuery, viewsQuery } from './catalogue.ts'
 import type { TypeLookup } from '../results/result-types.ts'
 import { Database } from './database.ts'
+import { type Answer, inOrder, snapshotText } from './snapshot.ts'
 import { typeLookup, typesQuery } from '../results/result-types.ts'
 import type { PostgresSettings } from '../settings.ts'
 import type { UpstreamPorts } from '../startup/upstream.ts'
@@ -14,6 +16,8 @@ import { openUpstream, UpstreamClient, UpstreamRefused } from '../startup/upstre
 export type KeeperPorts = UpstreamPorts & {
   readonly clock: { after(ms: number, run: () => void): Timer }
   readonly report: (error: unknown) => void
+  /** Where definitions are kept that commands are judged by. Absent: nowhere. */
+  readonly snapshots?: Snapshots
 }
 
 /** What is known of one database: its catalogue, and which relations labelled values could come from. */
@@ -22,6 +26,8 @@ export type Known = {
   readonly reach: ReadonlySet<number>
   /** Which database and which state of its definitions this is. */
   readonly fingerprint: string
+  /** The address of the snapshot of its definitions. */
+  readonly snapshot: string | undefined
   /** Between two changes of definitions: another one means that what was known then may be so no more. */
   readonly moment: object
   /** Of a session that has changed nothing: where names are looked for, and as whom. */
@@ -60,6 +66,8 @@ export class CatalogueKeeper {
   #loading: Promise<Known> | undefined
   #client: UpstreamClient | undefined
   #fingerprint = ''
+  /** The snapshot in use. */
+  #kept: string | undefined
   #users = 0
   #timer: Timer | undefined
 
@@ -152,6 +160,8 @@ export class CatalogueKeeper {
     this.#database.leave(this)
     this.#drop()
     this.invalidate()
+    if (this.#kept !== undefined) this.#ports.snapshots?.release(this.#kept)
+    this.#kept = undefined
   }
 
   async #load(): Promise<Known> {
@@ -170,7 +180,11 @@ export class CatalogueKeeper {
         const beginning = beginningOf(await client.query(BEGINNING_QUERY))
         const types = typeLookup(await client.query(typesQuery))
         if (epoch !== this.#epoch) continue
-        const catalogue = buildCatalogue(results, this.#connection.labels, epoch)
+        const answers = inOrder(results)
+        const catalogue = buildCatalogue(answers, this.#connection.labels, epoch)
+        // On the disk before anybody is judged by it.
+        const snapshot = await this.#snapshot(answers)
+        if (epoch !== this.#epoch) continue
         // Without the views, the next poll finds it changed.
         this.#fingerprint = complete ? fingerprint : ''
         const state = createHash('sha256')
@@ -180,6 +194,7 @@ export class CatalogueKeeper {
           catalogue,
           reach: labelledReach(catalogue),
           fingerprint: `${this.#name} ${state}`,
+          snapshot,
           beginning,
           types,
           moment: this.#moment,
@@ -190,6 +205,16 @@ export class CatalogueKeeper {
         throw error
       }
     }
+  }
+
+  async #snapshot(answers: readonly Answer[]): Promise<string | undefined> {
+    const { snapshots } = this.#ports
+    if (snapshots === undefined) return undefined
+    const address = await snapshots.keep(snapshotText(answers))
+    // Until there is another one, even while it is stale: who is judged by it may be recorded a moment later.
+    if (this.#kept !== undefined) snapshots.release(this.#kept)
+    this.#kept = address
+    return address
   }
 
   async #connected(): Promise<UpstreamClient> {

@@ -196,30 +196,34 @@ const ROLES = `
   FROM (${MY_ROLES}) r LEFT JOIN pg_catalog.pg_namespace n
     ON ${USER_SCHEMA('n')} AND NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')`
 
+/** What each question is called in snapshots (docs/formats/snapshots.md), in the order in which they are asked. */
+const QUESTIONS = {
+  database: DATABASE,
+  relations: RELATIONS,
+  columns: COLUMNS,
+  inherits: INHERITS,
+  generated: GENERATED,
+  ruleReads: RULE_READS,
+  ruleCalls: RULE_CALLS,
+  system: SYSTEM,
+  functions: FUNCTIONS,
+  operators: OPERATORS,
+  types: TYPES,
+  casts: CASTS,
+  hung: HUNG,
+  compared: COMPARED,
+  cascades: CASCADES,
+  eventTriggers: EVENT_TRIGGERS,
+  constraints: CONSTRAINTS,
+  unique: UNIQUE,
+  views: viewsQuery,
+  schemas: SCHEMAS,
+  roles: ROLES,
+} as const
+
 /** To be run in this order; `buildCatalogue` wants their rows in the same order. */
-export const catalogueQueries: readonly string[] = [
-  DATABASE,
-  RELATIONS,
-  COLUMNS,
-  INHERITS,
-  GENERATED,
-  RULE_READS,
-  RULE_CALLS,
-  SYSTEM,
-  FUNCTIONS,
-  OPERATORS,
-  TYPES,
-  CASTS,
-  HUNG,
-  COMPARED,
-  CASCADES,
-  EVENT_TRIGGERS,
-  CONSTRAINTS,
-  UNIQUE,
-  viewsQuery,
-  SCHEMAS,
-  ROLES,
-]
+export const catalogueQueries: readonly string[] = Object.values(QUESTIONS)
+export const catalogueNames: readonly string[] = Object.keys(QUESTIONS)
 
 /**
  * One row of text that changes whenever a definition does. Sums of row versions (xmin): adding, changing and removing a

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { Connection, Facts, LabelName } from '../../../core/index.ts'
+import type { Connection, Facts, LabelName, NamesBasis } from '../../../core/index.ts'
 import { GatewayError } from '../../../core/index.ts'
+import type { Ground } from '../../../session/index.ts'
 import type { Beginning, Catalogue, Overlay } from '../../../sql/index.ts'
 import { isPlainTable, overlayAfter, settingsNow, labelsOfColumn } from '../../../sql/index.ts'
 import type { CatalogueKeeper, Known } from '../catalogue/catalogue-keeper.ts'
@@ -26,6 +27,8 @@ export type KnowledgeParts = {
   readonly state: { overlay: Overlay }
   /** The client began with settings of its own that give names another meaning. */
   readonly moved: boolean
+  /** Told what commands of this scope are judged by, before the first of them. */
+  rests?(scope: string, basis: Ground): void
 }
 
 const WITHOUT_LABELS: Knowledge = { scope: 'no labels', context: { searchPath: [] } }
@@ -239,6 +242,10 @@ export class SessionKnowledge implements KnowledgeSource {
       ...(this.#connection === undefined ? {} : { labelling: this.#connection }),
       asBegun: isAsBegun(overlay),
     }
+    if (known.snapshot !== undefined) {
+      const names = namesBasis(beginning, overlay)
+      this.#parts.rests?.(this.#knowledge.scope, { catalogue: known.snapshot, names })
+    }
     return this.#knowledge
   }
 }
@@ -246,6 +253,21 @@ export class SessionKnowledge implements KnowledgeSource {
 function isAsBegun({ now }: Overlay): boolean {
   const set = [now.path, now.pathLocal, now.role, now.roleLocal]
   return set.every((each) => each === undefined) && now.made.size === 0 && !now.lost
+}
+
+function namesBasis(beginning: Beginning, overlay: Overlay): NamesBasis {
+  const { path, role } = settingsNow(beginning, overlay)
+  const { made, lost } = overlay.now
+  const { searchPath, role: began, login } = beginning
+  return {
+    path: searchPath,
+    ...(began === undefined ? {} : { role: began }),
+    ...(login === undefined ? {} : { login }),
+    ...(JSON.stringify(path) === JSON.stringify(searchPath) ? {} : { pathNow: path }),
+    ...(role === undefined || role === began ? {} : { roleNow: role }),
+    ...(made.size === 0 ? {} : { made: made.size }),
+    ...(lost ? { lost } : {}),
+  }
 }
 
 /** Everything about a session that facts depend on, in words: sessions of the same description share decisions. */
