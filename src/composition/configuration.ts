@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 import type { Change, Config } from '../config/index.ts'
 import { diffConfigs, formatChange, loadConfig } from '../config/index.ts'
 import type { Clock, ConfigVersion, MaskingKeys, Problem } from '../core/index.ts'
@@ -52,6 +53,15 @@ const KIND = 'configuration'
 /** A configuration with where its rules say that they stand, as a snapshot (docs/formats/snapshots.md). */
 function snapshotText(file: string, text: string): string {
   return JSON.stringify({ kind: KIND, file, text })
+}
+
+const snapshot = z.object({ kind: z.literal(KIND), file: z.string(), text: z.string() })
+
+/** The configuration that was kept in this snapshot. Throws `invalid` when this version cannot read it. */
+export function configurationIn(text: string): Ready {
+  const kept = snapshot.safeParse(JSON.parse(text))
+  if (!kept.success) throw new GatewayError('invalid', 'This snapshot is not one of a configuration.')
+  return readConfiguration(kept.data.file, kept.data.text, () => undefined)
 }
 
 async function kept(

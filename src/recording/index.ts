@@ -33,7 +33,8 @@ export {
   type TornTail,
 } from './reading/reader.ts'
 export { keyUse } from './reading/key-use.ts'
-export { SnapshotStore, type SnapshotOptions } from './snapshots/snapshot-store.ts'
+export { SnapshotStore, type SnapshotOptions, readSnapshot } from './snapshots/snapshot-store.ts'
+export { sessionsBetween } from './reading/sessions.ts'
 export {
   openRecording,
   type OutletReport,

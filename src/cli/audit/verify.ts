@@ -4,6 +4,7 @@ import { LIMITS } from '../../core/index.ts'
 import type { Common } from '../context.ts'
 import { print, UsageError } from '../context.ts'
 import { collected, logKeys, masterKeys, readGiven, witnessKeys } from './keys.ts'
+import { policyCheck, policyExit, policyText } from './policy.ts'
 import { journalTail } from './tail.ts'
 import { evidenceAnswer, evidenceText, progressLine, verdictAnswer, verdictText } from './report.ts'
 
@@ -22,6 +23,7 @@ type VerifyFlags = Common & {
   readonly session?: string
   readonly since?: string
   readonly masterKey?: string
+  readonly policy?: string
 }
 
 export function addVerifyCommand(group: Command): void {
@@ -36,6 +38,10 @@ export function addVerifyCommand(group: Command): void {
     .option('--session <id>', 'this session only')
     .option('--since <file>', 'a signed checkpoint from earlier: the log must begin with it')
     .option('--master-key <file>', 'holds payloads against their commitments, too; SLUICE_KEY by default')
+    .option(
+      '--policy <file>',
+      'whether proved decisions are what this configuration gives; takes the master key',
+    )
     .action(async (path: string, flags: VerifyFlags) => {
       const given = {
         keys: logKeys(flags),
@@ -54,8 +60,8 @@ type Given = {
 }
 
 async function verifyFile(path: string, flags: VerifyFlags, given: Given): Promise<void> {
-  if (flags.session !== undefined || flags.since !== undefined)
-    throw new UsageError('--session and --since are for recordings, not for an evidence file.')
+  if (flags.session !== undefined || flags.since !== undefined || flags.policy !== undefined)
+    throw new UsageError('--session, --since and --policy are for recordings, not for an evidence file.')
   const { nodePrimitives, parseEvidence, verifyEvidence } = await import('../../audit/index.ts')
   const evidence = parseEvidence(readGiven(path, LIMITS.evidenceBytesMax).toString('utf8'))
   const verdict = await verifyEvidence({ evidence, primitives: nodePrimitives, ...given })
@@ -67,6 +73,8 @@ async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promi
   const audit = await import('../../audit/index.ts')
   const keys = await masterKeys(flags.masterKey, path)
   const isUrl = /^https?:\/\//.test(path)
+  if (flags.policy !== undefined && (keys === undefined || isUrl))
+    throw new UsageError('--policy reads statements: give a directory, and the master key.')
   const { onProgress, done } = progress(flags)
   try {
     const verdict = await audit.verifyRecording({
@@ -83,8 +91,19 @@ async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promi
       keys === undefined || isUrl || verdict.log === undefined || flags.session !== undefined
         ? undefined
         : await journalTail(path, keys.recording, verdict.through?.sequence ?? 0)
-    print(flags, verdictAnswer(verdict, tail), () => verdictText(verdict, tail))
+    const policy =
+      flags.policy === undefined || keys === undefined
+        ? undefined
+        : await policyCheck(path, flags.policy, keys.recording, verdict)
+    const answer = verdictAnswer(verdict, tail)
+    print(flags, policy === undefined ? answer : { ...answer, policy }, () =>
+      [
+        verdictText(verdict, tail),
+        ...(policy === undefined ? [] : ['', policyText(flags.policy, policy)]),
+      ].join('\n'),
+    )
     if (!verdict.proved) process.exitCode = verdict.failureCount > 0 ? 1 : NOT_YET
+    else if (policy !== undefined) process.exitCode = policyExit(policy)
   } finally {
     done()
   }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { addCheck } from './check.ts'
 import { addExplain } from './explain.ts'
 import { addProve } from './prove/index.ts'
+import { addSimulate } from './simulate/index.ts'
 import { addTest } from './run-cases.ts'
 
 export function addPolicyCommands(program: Command): void {
@@ -11,5 +12,6 @@ export function addPolicyCommands(program: Command): void {
   addCheck(group)
   addExplain(group)
   addTest(group)
+  addSimulate(group)
   addProve(group)
 }
