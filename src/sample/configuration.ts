@@ -84,10 +84,13 @@ rules:
     who: { kinds: [agent] }
     on: [crm, crm-api]
     forbid: { run: [define, administer, opaque] }
-  - name: the types of the database are listed whole # some drivers do when they connect, and there are 300
+  - name: types, functions and operators of the database are listed whole # some drivers do when they connect; psql can
     who: everyone
     on: [crm]
-    when: 'context.reads.contains("pg_type") && ["pg_type"].containsAll(context.reads)'
+    when: >-
+      context.reads.containsAny(["pg_type", "pg_proc", "pg_operator", "pg_cast"]) &&
+      ["pg_type", "pg_proc", "pg_operator", "pg_cast", "pg_namespace", "pg_language", "pg_description"]
+      .containsAll(context.reads)
     permit: { unlimited: true }
   - name: engineers see everything
     who: { groups: [engineers] }

@@ -372,7 +372,6 @@ const ATTACKS: Record<string, readonly (readonly [string, Outcome])[]> = {
     ['SET SESSION AUTHORIZATION admin', 'escape'],
     ["SELECT set_config('role', 'admin', false)", 'administer'],
     ['SELECT get_email(1)', 'escape'],
-    ['SET row_security = off', 'escape'],
     ['GRANT admin TO me', 'escape'],
     ["CREATE FUNCTION f() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'", 'escape'],
   ],

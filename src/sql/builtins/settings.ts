@@ -7,7 +7,11 @@ import { constantText } from '../parse/tree.ts'
  * session's rights or how text is read, until shown otherwise.
  */
 
-/** How results look, how long things may take, how plans are made. Names in lower case, as the server compares them. */
+/**
+ * How results look, how long things may take, how plans are made. Names in lower case, as the server compares them.
+ * Without `row_security` no row passes its policies: what they would apply to fails.
+ * https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-ROW-SECURITY
+ */
 const HARMLESS: ReadonlySet<string> = new Set(
   `application_name array_nulls bytea_output check_function_bodies client_connection_check_interval client_min_messages
   compute_query_id constraint_exclusion cpu_index_tuple_cost cpu_operator_cost cpu_tuple_cost cursor_tuple_fraction
@@ -25,7 +29,7 @@ const HARMLESS: ReadonlySet<string> = new Set(
   lock_timeout maintenance_work_mem max_parallel_maintenance_workers max_parallel_workers
   max_parallel_workers_per_gather min_parallel_index_scan_size min_parallel_table_scan_size
   parallel_leader_participation parallel_setup_cost parallel_tuple_cost plan_cache_mode quote_all_identifiers
-  random_page_cost recursive_worktable_factor seed seq_page_cost statement_timeout synchronize_seqscans
+  random_page_cost recursive_worktable_factor row_security seed seq_page_cost statement_timeout synchronize_seqscans
   synchronous_commit tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout temp_buffers
   timezone transaction_deferrable transaction_isolation transaction_timeout work_mem xmlbinary xmloption`
     .trim()
@@ -36,7 +40,6 @@ const HARMLESS: ReadonlySet<string> = new Set(
 const HARMLESS_VALUES: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['client_encoding', new Set(['utf8', 'utf-8', 'unicode'])],
   ['standard_conforming_strings', new Set(['on', 'true', 'yes', '1'])],
-  ['row_security', new Set(['on', 'true', 'yes', '1'])],
   ['default_transaction_read_only', new Set(['on', 'true', 'yes', '1'])],
   ['transaction_read_only', new Set(['on', 'true', 'yes', '1'])],
 ])

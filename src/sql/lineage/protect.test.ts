@@ -158,7 +158,6 @@ describe('what is not followed is an escape of all labels', () => {
     'SET standard_conforming_strings = off',
     'SET backslash_quote = on',
     'SET session_replication_role = replica',
-    'SET row_security = off',
     'SET auto_explain.log_analyze = on',
     "SELECT set_config('search_path', 'elsewhere', false)",
     "SELECT set_config('sea' || 'rch_path', 'app', false)",
