@@ -3,7 +3,13 @@ import type { RecordingKeys, SessionId } from '../core/index.ts'
 import { isGatewayError } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { PROTOCOLS } from '../protocols/index.ts'
-import { FieldOpener, type RecordedEntry, readSession, readSnapshot, sessionsBetween } from '../recording/index.ts'
+import {
+  FieldOpener,
+  type RecordedEntry,
+  readSession,
+  readSnapshot,
+  sessionsBetween,
+} from '../recording/index.ts'
 import type { Rejudge } from '../session/index.ts'
 import { type PolicyCheck, PolicyChecker } from '../simulation/check.ts'
 import { type Deciding, type Simulation, type SimulationParts, Simulator } from '../simulation/simulate.ts'

@@ -216,7 +216,7 @@ class Gathered {
     if (node === undefined) return
     const found = withAttributeCalls(node, survey(node), this.#names)
     const inside = this.#session.runsInside(node)
-    const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#catalogue, inside?.class)
+    const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#names, inside?.class)
     const { reads, writes } = touchedBy(node, found, this.#names)
     for (const each of [...reads, ...(inside?.reads ?? [])]) this.#reads.add(each)
     for (const each of [...writes, ...(inside?.writes ?? [])]) this.#writes.add(each)
@@ -360,7 +360,7 @@ const FOLLOWED: ReadonlySet<string> = new Set([
 function classOfAll(
   node: Node,
   found: Survey,
-  catalogue: Catalogue | undefined,
+  names: Names | undefined,
   executed: CommandClass = 'opaque',
 ): CommandClass {
   const classes: CommandClass[] = [classOf(node, executed)]
@@ -368,7 +368,7 @@ function classOfAll(
     for (const kind of found.nested)
       classes.push(kind === 'ExecuteStmt' ? executed : (classOfKind(kind) ?? 'opaque'))
     if (found.into) classes.push('define')
-    classes.push(classOfCalls(found, catalogue))
+    classes.push(classOfCalls(found, names))
   }
   return strictest(classes)
 }

@@ -260,6 +260,9 @@ export const STORES: readonly (readonly [string, string, string])[] = [
 
 /** Statement, labels filtered, outputs. */
 export const FILTERS: readonly (readonly [string, string, string])[] = [
+  ['SELECT id FROM app.sorted_1', 'pii.email', 'id'],
+  ['SELECT id FROM app.sorted WHERE tableoid = 5', 'pii.email', 'id'],
+  ['SELECT s.tableoid::regclass AS t FROM app.sorted s', 'pii.email', 't=pii.email!'],
   ["SELECT id FROM customers WHERE email LIKE 'a%'", 'pii.email', 'id'],
   ["SELECT id FROM customers WHERE email ILIKE 'a%' OR id = 5", 'pii.email', 'id'],
   ["SELECT id FROM customers WHERE email ~ '^a'", 'pii.email', 'id'],

@@ -40,6 +40,8 @@ const TABLES: readonly Table[] = [
   { oid: 20016, name: 'orders_id_seq', kind: 'S', columns: [] },
   { oid: 20017, name: 'ruled', columns: ['id', 'x'], hasRules: true },
   { oid: 20018, schema: 'app', name: 'ledger', columns: ['id', 'amount'] },
+  { oid: 20019, schema: 'app', name: 'sorted', kind: 'p', columns: ['id', 'contact_email', 'note'] },
+  { oid: 20020, schema: 'app', name: 'sorted_1', columns: ['id', 'contact_email', 'note'] },
 ]
 
 /** As pg_get_viewdef tells them with an empty search path. */
@@ -87,6 +89,11 @@ export function sampleParts(more: Partial<CatalogueParts> = {}): CatalogueParts 
     inherits: [
       { child: 20005, parent: 20004 },
       { child: 20007, parent: 20006 },
+      { child: 20020, parent: 20019 },
+    ],
+    partitioned: [
+      { relation: 20004, attribute: 2 },
+      { relation: 20019, attribute: 2 },
     ],
     generated: [],
     ruleReads: [

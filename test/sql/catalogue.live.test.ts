@@ -1,5 +1,7 @@
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { LabelAssignment } from '../../src/core/index.ts'
+import { brand } from '../../src/core/index.ts'
 import type { Catalogue, SqlAnalyser } from '../../src/sql/index.ts'
 import { createSqlAnalyser, labelledReach } from '../../src/sql/index.ts'
 import type { TestServer } from '../support/postgres.ts'
@@ -134,6 +136,77 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     await client.query('DROP TABLE once, parted, rows_once')
   })
 
+  it('knows what else something unique looks at, and where a protected column decides about rows', async () => {
+    for (const text of [
+      'CREATE TABLE asked (id int PRIMARY KEY, email text, username text, tenant int, region int DEFAULT 1, gone bool, v int4range, lo int, g text GENERATED ALWAYS AS (lower(email) || username) STORED)',
+      'CREATE UNIQUE INDEX ON asked (lower(coalesce(email, username)))',
+      'CREATE UNIQUE INDEX ON asked (tenant, region, email) INCLUDE (lo) WHERE NOT gone',
+      'ALTER TABLE asked ADD EXCLUDE USING gist (v WITH &&)',
+      'ALTER TABLE asked ADD EXCLUDE USING gist (int4range(lo, 9) WITH &&)',
+      'CREATE TABLE apart (id int, note text, v text) PARTITION BY LIST (v)',
+      'CREATE TABLE apart_1 PARTITION OF apart DEFAULT PARTITION BY HASH (lower(note))',
+      'CREATE TABLE apart_2 PARTITION OF apart_1 FOR VALUES WITH (MODULUS 1, REMAINDER 0)',
+      "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+      "CREATE COLLATION blank (provider = icu, locale = 'und-u-ka-shifted-ks-level1', deterministic = false)",
+      'CREATE TABLE alike (a text COLLATE folded, b text COLLATE blank, c text, d int)',
+      'CREATE UNIQUE INDEX nulls ON alike (c, d)',
+    ])
+      await client.query(text)
+    const labels = ['asked.email', 'asked.v', 'apart.v', 'alike.a', 'alike.d'].map(
+      (column): LabelAssignment => ({ pattern: `public.${column}`, label: brand('secret') }),
+    )
+    const told = async () => {
+      const { relations } = await loadCatalogue(client, labels)
+      const one = (name: string) => [...relations.values()].find((each) => each.name === name)
+      return {
+        of: (name: string) => one(name),
+        asks: (name: string) =>
+          Object.fromEntries(
+            (one(name)?.columns ?? []).flatMap((each) =>
+              each.asks === undefined ? [] : [[each.name, each.asks.map(({ spared }) => spared.join())]],
+            ),
+          ),
+      }
+    }
+    const before = await told()
+    expect(before.asks('asked')).toEqual({
+      username: [''],
+      tenant: ['email,tenant'],
+      region: ['email,tenant'],
+      gone: ['email,tenant'],
+    })
+    expect(before.of('asked')?.columns.flatMap((each) => (each.overlaps === true ? each.name : []))).toEqual([
+      'v',
+      'lo',
+    ])
+    expect(['apart', 'apart_1', 'apart_2'].map((name) => before.of(name))).toMatchObject([
+      { placing: ['secret'] },
+      { placed: ['secret'] },
+      { placed: ['secret'] },
+    ])
+    expect(before.of('apart_1')?.placing).toBeUndefined()
+    expect(before.of('apart')?.placed).toBeUndefined()
+    expect(before.of('alike')?.columns.map(({ loose }) => loose)).toEqual([
+      undefined,
+      true,
+      undefined,
+      undefined,
+    ])
+    expect(before.asks('alike')).toEqual({ c: ['c,d'] })
+    if (major >= 15) {
+      await client.query('CREATE UNIQUE INDEX ON alike (c, d) NULLS NOT DISTINCT')
+      expect((await told()).asks('alike')).toEqual({ c: ['c,d', ''] })
+    }
+    if (major >= 16) {
+      await client.query(
+        "CREATE COLLATION wild (provider = icu, locale = 'und', deterministic = false, rules = '&a=b=c')",
+      )
+      await client.query('ALTER TABLE alike ALTER COLUMN a TYPE text COLLATE wild')
+      expect((await told()).of('alike')?.columns[0]).toMatchObject({ name: 'a', loose: true })
+    }
+    await client.query('DROP TABLE asked, apart, alike')
+  })
+
   it('knows types of which more than one value is equal to another', async () => {
     for (const text of [
       "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
@@ -171,7 +244,8 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     expect(catalogue.functions.get('lower')).toBeUndefined()
     expect(catalogue.functions.get('replace')).toMatchObject({ harmless: true })
     // Even over a built-in function, an operator is a user's; those of citext are known.
-    expect([...catalogue.operators].sort()).toEqual(['===', '===='])
+    expect([...catalogue.operators.keys()].sort()).toEqual(['===', '===='])
+    expect(catalogue.operators.get('===')).toEqual(new Set(['public']))
     const types = catalogue.types.get('public')
     for (const name of ['mood', '_mood', 'posint', 'citext'])
       expect(types?.get(name)?.harmless, name).toBe(true)

@@ -353,7 +353,7 @@ describe('functions', () => {
         { schema: 'c', name: 'f', volatile: false, extension: 'citext' },
       ],
     })
-    expect(catalogue.functions.get('f')).toEqual({
+    expect(catalogue.functions.get('f')).toMatchObject({
       schemas: new Set(['a', 'b', 'c']),
       volatile: true,
       takesOne: true,

@@ -7,6 +7,8 @@ import { HARMLESS, QUIET } from '../builtins/functions.ts'
 import type { ColumnPattern } from './patterns.ts'
 import { bySpecificity, matches, readPattern } from './patterns.ts'
 import type { CatalogueParts } from './parts.ts'
+import type { ColumnLabels, Given } from './unique.ts'
+import { placesOf, uniqueOf } from './unique.ts'
 import { userCodeOf } from './user-code.ts'
 import { GUARDED_COLUMNS, holdsDefinitionsOnly } from '../builtins/system.ts'
 
@@ -41,9 +43,7 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     relations,
     system,
     functions: functionsOf(parts),
-    operators: new Set(
-      parts.operators.filter((each) => !operatorsCompute(each.extension)).map((each) => each.name),
-    ),
+    operators: operatorsOf(parts),
     types: typesOf(parts, reach),
     recast,
     texts: textsOf(parts),
@@ -61,10 +61,6 @@ export function assembleCatalogue(parts: CatalogueParts, assignments: readonly L
     unmatched: patterns.filter((each) => !labels.matched.has(each)).map((each) => each.assignment),
   }
 }
-
-/** By relation and attribute number: the label of the whole, and those of paths inside. */
-type ColumnLabels = Map<number, Map<number, Given>>
-type Given = Pick<Column, 'label' | 'paths'>
 
 /** Everything, wherever it lies. */
 const ANYWHERE = '**'
@@ -169,50 +165,22 @@ function spread(
   return changed
 }
 
-/** By relation, the attributes that something unique looks at: its own, those of partitions, and what they are computed from. */
-function uniqueOf(parts: CatalogueParts): Map<number, Set<number>> {
-  const unique = new Map<number, Set<number>>()
-  const add = (relation: number, attribute: number): boolean => {
-    const known = unique.get(relation) ?? new Set()
-    unique.set(relation, known)
-    return known.size !== known.add(attribute).size
-  }
-  const named = new Map<number, Map<string, number>>()
-  for (const { relation, attribute, name } of parts.columns) entry(named, relation).set(name, attribute)
-  for (const { relation, attribute } of parts.unique ?? []) {
-    const all = attribute === 0 ? [...(named.get(relation)?.values() ?? [])] : [attribute]
-    for (const each of all) add(relation, each)
-  }
-  for (let changed = true; changed; ) {
-    changed = false
-    for (const { child, parent } of parts.inherits) {
-      for (const [name, attribute] of named.get(child) ?? []) {
-        const above = named.get(parent)?.get(name)
-        if (above !== undefined && unique.get(child)?.has(attribute) === true)
-          changed = add(parent, above) || changed
-      }
-    }
-    for (const { relation, attribute, from } of parts.generated)
-      if (unique.get(relation)?.has(attribute) === true) changed = add(relation, from) || changed
-  }
-  return unique
-}
-
 function relationsOf(parts: CatalogueParts, labels: ColumnLabels): Map<number, Relation> {
   const columns = new Map<number, Column[]>()
-  const unique = uniqueOf(parts)
-  for (const { relation, attribute, name, type } of parts.columns) {
+  const unique = uniqueOf(parts, labels)
+  for (const { relation, attribute, name, type, loose } of parts.columns) {
     const given = labels.get(relation)?.get(attribute)
     const list = columns.get(relation) ?? []
-    const isUnique = unique.get(relation)?.has(attribute) === true
-    list.push({ name, attribute, type, ...given, ...(isUnique ? { unique: true } : {}) })
+    const asked = unique.get(relation)?.get(attribute)
+    list.push({ name, attribute, type, ...given, ...asked, ...(loose === true ? { loose } : {}) })
     columns.set(relation, list)
   }
+  const places = placesOf(parts, labels)
   const definitions = new Map(parts.views.map((each) => [each.relation, each.definition]))
   return new Map(
     parts.relations.map((each) => {
       const definition = definitions.get(each.oid)
-      const relation = { ...each, columns: columns.get(each.oid) ?? [] }
+      const relation = { ...each, columns: columns.get(each.oid) ?? [], ...places.get(each.oid) }
       return [each.oid, definition === undefined ? relation : { ...relation, definition }]
     }),
   )
@@ -266,7 +234,10 @@ function functionsOf(parts: CatalogueParts): Map<string, UserFunction> {
   const functions = new Map<string, UserFunction>()
   for (const each of parts.functions) {
     const before = functions.get(each.name)
+    const { schema, volatile, least = 0, most = Number.POSITIVE_INFINITY } = each
+    const form = { schema, least, most, volatile, harmless: functionsCompute(each.extension) }
     functions.set(each.name, {
+      forms: [...(before?.forms ?? []), form],
       schemas: new Set([...(before?.schemas ?? []), each.schema]),
       volatile: each.volatile || before?.volatile === true,
       takesOne: each.takesOne !== false || before?.takesOne === true,
@@ -274,6 +245,14 @@ function functionsOf(parts: CatalogueParts): Map<string, UserFunction> {
     })
   }
   return functions
+}
+
+function operatorsOf(parts: CatalogueParts): Map<string, Set<string | undefined>> {
+  const operators = new Map<string, Set<string | undefined>>()
+  for (const { schema, name, extension } of parts.operators)
+    if (!operatorsCompute(extension))
+      operators.set(name, (operators.get(name) ?? new Set<string | undefined>()).add(schema))
+  return operators
 }
 
 function listed(pairs: readonly (readonly [number, number])[]): Map<number, number[]> {

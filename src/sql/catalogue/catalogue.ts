@@ -15,10 +15,10 @@ export type Catalogue = {
   readonly relations: ReadonlyMap<number, Relation>
   /** Names of the relations of `pg_catalog` and `information_schema`. */
   readonly system: ReadonlyMap<string, ReadonlySet<string>>
-  /** User-defined functions by name, whatever their schema: a built-in of the same name is no longer sure. */
+  /** User-defined functions by name, whatever their schema: a built-in of the same name is not always meant. */
   readonly functions: ReadonlyMap<string, UserFunction>
-  /** Names of user-defined operators, but for those of extensions known to be harmless. */
-  readonly operators: ReadonlySet<string>
+  /** User-defined operators by name, but for those of extensions known to be harmless: their schemas, if they are told. */
+  readonly operators: ReadonlyMap<string, ReadonlySet<string | undefined>>
   readonly types: ReadonlyMap<string, ReadonlyMap<string, UserType>>
   /**
    * A user-defined cast to a built-in type from another one, or from the rows of a relation: it may be applied where
@@ -94,6 +94,10 @@ export type Relation = {
   readonly hasRules: boolean
   /** Of a view or materialised view: its query, with every name in full. */
   readonly definition?: string
+  /** Labels that decide in which of its partitions a row is. */
+  readonly placing?: readonly LabelName[]
+  /** Labels that decide that its rows are in it, as a partition of another. */
+  readonly placed?: readonly LabelName[]
 }
 
 export type Column = {
@@ -105,6 +109,19 @@ export type Column = {
   readonly paths?: readonly PathLabel[]
   /** Writing a value there tells whether it is there already: a unique index or an exclusion constraint looks at it. */
   readonly unique?: true
+  /** That constraint compares it by more than equality, as with `&&`: one value asks about many. */
+  readonly overlaps?: true
+  /** What else writing it asks about: labelled columns that a unique index looks at together with it. */
+  readonly asks?: readonly Asked[]
+  /** Its collation takes for equal what is more than spellings of one text: one value asks about many. */
+  readonly loose?: true
+}
+
+/** By one unique index or exclusion constraint. */
+export type Asked = {
+  readonly labels: readonly LabelName[]
+  /** Names of columns. It looks at no row that has NULL in one of them, which a row has that does not name it. */
+  readonly spared: readonly string[]
 }
 
 /** text, varchar, char(n) and name: a cast to text changes nothing of a value but blanks at its end. */
@@ -127,6 +144,17 @@ export type UserFunction = {
   /** One of them can be called with a single argument, and so as `argument.name`. */
   readonly takesOne: boolean
   /** All are of extensions whose functions only compute from their arguments. */
+  readonly harmless: boolean
+  readonly forms: readonly FunctionForm[]
+}
+
+/** One of the functions of a name. */
+export type FunctionForm = {
+  readonly schema: string
+  /** With how many arguments it can be called. */
+  readonly least: number
+  readonly most: number
+  readonly volatile: boolean
   readonly harmless: boolean
 }
 

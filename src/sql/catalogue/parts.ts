@@ -19,7 +19,11 @@ export type CatalogueParts = {
     readonly attribute: number
     readonly name: string
     readonly type: number
+    /** Its collation takes for equal what is more than spellings of one text. */
+    readonly loose?: boolean
   }[]
+  /** Columns that the keys of partitioned tables look at, also in expressions; 0 is the whole row. */
+  readonly partitioned?: readonly { readonly relation: number; readonly attribute: number }[]
   readonly inherits: readonly { readonly child: number; readonly parent: number }[]
   /** Columns computed from other columns of their row. */
   readonly generated: readonly {
@@ -45,9 +49,17 @@ export type CatalogueParts = {
     readonly volatile: boolean
     /** Can be called with a single argument; so it is where that is not told. */
     readonly takesOne?: boolean
+    /** With how many arguments it can be called; with any number where that is not told. */
+    readonly least?: number
+    readonly most?: number
     readonly extension: string | null
   }[]
-  readonly operators: readonly { readonly name: string; readonly extension: string | null }[]
+  readonly operators: readonly {
+    /** Absent: it is not told. */
+    readonly schema?: string
+    readonly name: string
+    readonly extension: string | null
+  }[]
   readonly types: readonly {
     readonly oid: number
     readonly schema: string
@@ -67,7 +79,16 @@ export type CatalogueParts = {
    * Columns that unique indexes, keys and exclusion constraints look at, also in expressions and conditions; 0 is the
    * whole row.
    */
-  readonly unique?: readonly { readonly relation: number; readonly attribute: number }[]
+  readonly unique?: readonly {
+    readonly relation: number
+    readonly attribute: number
+    /** Which of them it is. Absent: one of this column alone. */
+    readonly index?: number
+    /** It looks at no row that has NULL there, and NULL is what a row has that does not name the column. */
+    readonly spares?: boolean
+    /** Compared by more than equality, as with `&&`. */
+    readonly overlaps?: boolean
+  }[]
   /** Constraints and unique indexes. */
   readonly constraints?: readonly { readonly relation: number; readonly name: string }[]
   readonly schemas?: readonly string[]

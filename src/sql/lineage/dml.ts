@@ -7,12 +7,13 @@ import type {
   ReturningClause,
   UpdateStmt,
 } from 'libpg-query'
+import type { LabelName } from '../../core/ids.ts'
 import type { Lineage, OutputColumn } from './lineage.ts'
 import { CLEAR, computedFrom, hasLabels, samePaths, unionOf } from './lineage.ts'
 import type { Item, Scope } from './scope.ts'
 import { labelsOfItem } from './scope.ts'
-import { countOf, isClientValue } from './touch.ts'
-import { stringsOf } from '../parse/tree.ts'
+import { countOf, isClientValue, isOneValue, rowsIn } from './touch.ts'
+import { isNull, stringsOf } from '../parse/tree.ts'
 import type { Ctes, Rows, Star, Walk } from './walk.ts'
 import { cleared } from './walk.ts'
 
@@ -52,7 +53,7 @@ export class ChangeWalk {
   #insert(insert: InsertStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
     const { expressions } = this.#query
     const ctes = this.#query.with(insert.withClause, outer, outerCtes)
-    const target = this.#target(insert.relation)
+    const target = this.#target(insert.relation, insert.onConflictClause === undefined ? 'insert' : 'change')
     const rows = this.#query.rows(insert.selectStmt, outer, ctes)
     for (const column of insert.cols ?? []) {
       if ('ResTarget' in column) expressions.usedAll(column.ResTarget.indirection, undefined, ctes)
@@ -128,34 +129,82 @@ export class ChangeWalk {
     )
     const meant = conflict === undefined ? [] : (named ?? names)
     const rows = valuesOf(insert.selectStmt)
+    const counted = new Map<LabelName, number>()
     for (const column of target.columns) {
       const at = names.indexOf(column.name)
       const isMeant = meant.includes(column.name)
       if (!isMeant && (at < 0 || column.unique !== true)) continue
       // Not set at all: it has its default, which the client has not chosen.
       if (at < 0) this.#query.findings.touch(column.labels)
-      else
-        this.#guessed(
+      else {
+        const asked = this.#guessed(
           column,
           rows?.map((row) => row[at]),
         )
+        for (const label of column.labels) counted.set(label, (counted.get(label) ?? 0) + asked)
+      }
+    }
+    this.#askedBeside(insert, names, target, counted)
+  }
+
+  /**
+   * Columns of any kind that a unique index looks at together with labelled ones: each row asks once, unless it is
+   * `counted` for what it has of the labelled ones.
+   */
+  #askedBeside(
+    { selectStmt, onConflictClause: conflict }: InsertStmt,
+    names: readonly string[],
+    target: Item,
+    counted: ReadonlyMap<LabelName, number>,
+  ): void {
+    const { findings } = this.#query
+    if (!this.#query.holds('unique')) return
+    const rows = valuesOf(selectStmt)
+    const updated = (conflict?.targetList ?? []).map((node) =>
+      'ResTarget' in node ? node.ResTarget.name : undefined,
+    )
+    const most = new Map<LabelName, number>()
+    for (const { name, asks = [] } of target.columns) {
+      if (!names.includes(name)) continue
+      for (const { labels, spared } of asks) {
+        // What is there already has values of its own.
+        const without = updated.includes(name) ? [] : spared
+        if (without.some((each) => !names.includes(each))) continue
+        if (rows === undefined) findings.filter(labels)
+        const asking =
+          rows?.filter((row) => !without.some((each) => isLeftOut(row[names.indexOf(each)]))) ?? []
+        const asked = asking.reduce((sum, row) => sum + rowsIn(row), 0)
+        for (const label of labels) most.set(label, Math.max(most.get(label) ?? 0, asked))
+      }
+    }
+    for (const [label, asked] of most) {
+      const more = asked - (counted.get(label) ?? 0)
+      if (more > 0) findings.touch([label], more)
     }
   }
 
-  /** Values are written to a column that shall have each of them once. Undefined: nobody knows how many. */
-  #guessed({ labels }: OutputColumn, values: readonly (Node | undefined)[] | undefined): void {
+  /**
+   * Values are written to a column that shall have each of them once. Undefined: nobody knows how many. Hands back how
+   * many have been counted.
+   */
+  #guessed(column: OutputColumn, values: readonly (Node | undefined)[] | undefined): number {
     const { findings, names } = this.#query
-    if (labels.length === 0 || !this.#query.holds('unique')) return
+    const { labels, overlaps, loose } = column
+    if (labels.length === 0 || !this.#query.holds('unique')) return 0
     const given = values?.flatMap((each) => each ?? [])
-    if (given?.every((each) => 'SetToDefault' in each || isClientValue(each, names)) !== true)
-      return findings.filter(labels)
+    const isExact = overlaps !== true && loose !== true
+    if (!isExact || given?.every((each) => 'SetToDefault' in each || isClientValue(each, names)) !== true) {
+      findings.filter(labels)
+      return 0
+    }
     const asked = given.reduce((sum, each) => sum + countOf(each), 0)
     if (asked > 0) findings.touch(labels, asked)
+    return asked
   }
 
   #update(update: UpdateStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
     const ctes = this.#query.with(update.withClause, outer, outerCtes)
-    const target = this.#target(update.relation)
+    const target = this.#target(update.relation, 'change')
     const from = this.#query.from.all(update.fromClause, { items: [target], outer, hidden: true }, ctes)
     const scope: Scope = { items: [target, ...from.items], outer }
     this.#assignments(update.targetList, target, scope, ctes)
@@ -165,7 +214,7 @@ export class ChangeWalk {
 
   #delete(statement: DeleteStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
     const ctes = this.#query.with(statement.withClause, outer, outerCtes)
-    const target = this.#target(statement.relation)
+    const target = this.#target(statement.relation, 'change')
     const from = this.#query.from.all(statement.usingClause, { items: [target], outer, hidden: true }, ctes)
     const scope: Scope = { items: [target, ...from.items], outer }
     if (this.#query.holds('delete')) this.#condition(statement.whereClause, scope, ctes)
@@ -175,7 +224,7 @@ export class ChangeWalk {
   #merge(merge: MergeStmt, outer: Scope | undefined, outerCtes: Ctes): Rows {
     const query = this.#query
     const ctes = query.with(merge.withClause, outer, outerCtes)
-    const target = this.#target(merge.relation)
+    const target = this.#target(merge.relation, 'change')
     const { sourceRelation: source } = merge
     const from = query.from.all(source === undefined ? [] : [source], { items: [], outer }, ctes)
     const scope: Scope = { items: [target, ...from.items], outer }
@@ -192,7 +241,7 @@ export class ChangeWalk {
       for (const [i, value] of (values ?? []).entries()) {
         const { mark } = query.findings
         this.#flow(query.expressions.value(value, scope, ctes), target, names[i] ?? '')
-        this.#put(value, target, names[i] ?? '')
+        this.#put(value, target, names[i] ?? '', names)
         if (target.columns.some(({ name }) => name === names[i]))
           query.findings.place(value, query.findings.since(mark))
       }
@@ -201,8 +250,8 @@ export class ChangeWalk {
     return this.#returning(merge.returningClause, target, from, from.items, ctes, 'source first')
   }
 
-  #target(relation: RangeVar | undefined): Item {
-    const item = this.#query.from.target(relation)
+  #target(relation: RangeVar | undefined, change: 'insert' | 'change'): Item {
+    const item = this.#query.from.target(relation, change)
     const alias = relation?.alias?.aliasname
     return alias === undefined ? item : { ...item, alias }
   }
@@ -211,10 +260,20 @@ export class ChangeWalk {
     if (this.#query.holds('condition')) this.#query.expressions.predicate(condition, scope, ctes)
   }
 
-  /** One value goes into the column of this name. */
-  #put(value: Node | undefined, target: Item, name: string): void {
-    for (const column of target.columns)
-      if (column.name === name && column.unique === true) this.#guessed(column, [value])
+  /** One value goes into the column of this name. `names`: those of a new row. */
+  #put(value: Node | undefined, target: Item, name: string, names?: readonly string[]): void {
+    const { findings } = this.#query
+    for (const column of target.columns) {
+      if (column.name !== name || column.unique !== true) continue
+      this.#guessed(column, [value])
+      for (const { labels, spared } of this.#query.holds('unique') ? (column.asks ?? []) : []) {
+        const isSpared = names !== undefined && spared.some((each) => !names.includes(each))
+        if (isSpared || (isNull(value) && spared.includes(name))) continue
+        // However many rows there are, one error tells of all of them.
+        if (isOneValue(value, this.#query.names)) findings.touch(labels)
+        else findings.filter(labels)
+      }
+    }
   }
 
   /** `excluded`: the row of an INSERT, whose values have been counted. */
@@ -325,6 +384,12 @@ function partOf(value: Node | undefined): Node | undefined {
   if (value === undefined || !('MultiAssignRef' in value)) return value
   const { source, colno = 1 } = value.MultiAssignRef
   return source !== undefined && 'RowExpr' in source ? source.RowExpr.args?.[colno - 1] : value
+}
+
+/** NULL, as the row has it that does not name the column. */
+function isLeftOut(value: Node | undefined): boolean {
+  // In the condensed tree of a long statement a NULL stands for other rows, too.
+  return value === undefined || 'SetToDefault' in value || (isNull(value) && countOf(value) === 1)
 }
 
 /** `excluded.name`. */

@@ -17,7 +17,7 @@ import type { Reference, Scope } from './scope.ts'
 import { fieldOf, findItem, isAlone, labelsOfItem, resolveName, resolveQualified } from './scope.ts'
 import { comparedWithValues, pairsOf, valuesIn } from './touch.ts'
 import type { Fields } from '../parse/tree.ts'
-import { isFields, kindOf, stringsOf } from '../parse/tree.ts'
+import { isFields, isNull, kindOf, stringsOf } from '../parse/tree.ts'
 import type { Ctes, Expressions, Rows, Walk } from './walk.ts'
 
 /**
@@ -108,10 +108,14 @@ export class ExpressionWalk implements Expressions {
 
   /**
    * The column as it is: after a set operation it may have another collation, and a cast of a number to text, or
-   * lower() of a range, is a part of it.
+   * lower() of a range, is a part of it. Not where its own collation takes many values for equal.
    */
-  #isItself({ computed, source, type }: Lineage, column: ColumnRef, { lexpr, rexpr }: A_Expr): boolean {
-    if (computed || source === undefined) return false
+  #isItself(
+    { computed, source, type, loose }: Lineage,
+    column: ColumnRef,
+    { lexpr, rexpr }: A_Expr,
+  ): boolean {
+    if (computed || source === undefined || loose === true) return false
     const isBare = [lexpr, rexpr].some(
       (each) => each !== undefined && 'ColumnRef' in each && each.ColumnRef === column,
     )
@@ -291,12 +295,6 @@ export class ExpressionWalk implements Expressions {
 /** AND or OR. */
 function isJunction(node: Node | undefined): node is Extract<Node, { BoolExpr: unknown }> {
   return node !== undefined && 'BoolExpr' in node && node.BoolExpr.boolop !== 'NOT_EXPR'
-}
-
-/** NULL, whatever type it is given. */
-function isNull(node: Node | undefined): boolean {
-  if (node === undefined) return false
-  return 'TypeCast' in node ? isNull(node.TypeCast.arg) : 'A_Const' in node && node.A_Const.isnull === true
 }
 
 const TEXT = 25

@@ -9,7 +9,7 @@ import type {
   RangeVar,
 } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
-import type { Relation } from '../catalogue/catalogue.ts'
+import type { Column, Relation } from '../catalogue/catalogue.ts'
 import { labelsOf, labelsOfColumn } from '../catalogue/catalogue.ts'
 import type { OutputColumn } from './lineage.ts'
 import { CLEAR, computedFrom, eitherOf, unionOf } from './lineage.ts'
@@ -41,11 +41,11 @@ export class FromWalk implements Sources {
     return found
   }
 
-  target(relation: RangeVar | undefined): Item {
+  target(relation: RangeVar | undefined, change: 'insert' | 'change'): Item {
     if (relation === undefined) return openItem('')
     const meaning = this.#query.names.relation(nameOf(relation))
     if (meaning.kind === 'relation') this.#writable(meaning.relation)
-    return this.#relation(relation)
+    return this.#relation(relation, change === 'insert' ? 'write' : 'read')
   }
 
   #writable(relation: Relation): void {
@@ -91,18 +91,30 @@ export class FromWalk implements Sources {
         if (cte.name === relation.relname) return aliased(cte.item, relation.alias)
       }
     }
-    return this.#relation(relation)
+    return this.#relation(relation, 'read')
   }
 
-  #relation(relation: RangeVar): Item {
+  /** `read`: which rows there are already makes a difference. */
+  #relation(relation: RangeVar, role: 'read' | 'write'): Item {
     const { names, findings } = this.#query
     const alias = relation.relname ?? ''
     const meaning = names.relation(nameOf(relation))
     switch (meaning.kind) {
       case 'relation': {
-        const { schema } = meaning.relation
+        const { schema, placed, placing } = meaning.relation
         const { columns, single } = this.#columnsOf(meaning.relation)
-        const item: Item = { alias, schema, columns, open: false, rest: [], certain: false }
+        const holds = this.#query.holds('partition')
+        // That its rows are in it is a condition.
+        if (role === 'read' && holds) findings.filter(placed ?? [])
+        const item: Item = {
+          alias,
+          schema,
+          columns,
+          open: false,
+          rest: [],
+          certain: false,
+          ...(placing === undefined || !holds ? {} : { placing }),
+        }
         return aliased(single ? { ...item, single: true } : item, relation.alias)
       }
       case 'system':
@@ -134,14 +146,14 @@ export class FromWalk implements Sources {
       const paths = column.label === undefined && column.paths !== undefined ? { paths: column.paths } : {}
       const source = { relation: oid, attribute, type }
       const inner = view?.columns[i]
-      const unique = column.unique === true ? { unique: column.unique } : {}
       if (inner === undefined)
-        return { name, source, type, labels: own, computed: false, ...paths, ...unique }
+        return { name, source, type, labels: own, computed: false, ...paths, ...toldOf(column) }
       const labels = this.#query.holds('label of a view') ? unionOf([{ labels: own }, inner]) : inner.labels
       const both = own.length === 0 ? inner : inner.labels.length === 0 ? paths : {}
       const parts = both.paths === undefined ? {} : { paths: both.paths }
       const mixed = inner.mixed === true ? { mixed: inner.mixed } : {}
-      return { name, source, type, labels, computed: inner.computed, ...parts, ...mixed }
+      const loose = column.loose === true ? { loose: column.loose } : {}
+      return { name, source, type, labels, computed: inner.computed, ...parts, ...mixed, ...loose }
     })
     return { columns: all, single: !isView || view?.single === true }
   }
@@ -282,6 +294,18 @@ export class FromWalk implements Sources {
     const own: Item = { ...openItem(''), columns: merged, open: false }
     const items = [own, ...both.items]
     return { items, star: [...merged, ...rest], starCounted: both.starCounted, starRest: both.starRest }
+  }
+}
+
+type Told = Pick<OutputColumn, 'unique' | 'overlaps' | 'asks' | 'loose'>
+
+/** What the catalogue says of a column beyond its labels. */
+function toldOf({ unique, overlaps, asks, loose }: Column): Told {
+  return {
+    ...(unique === undefined ? {} : { unique }),
+    ...(overlaps === undefined ? {} : { overlaps }),
+    ...(asks === undefined ? {} : { asks }),
+    ...(loose === undefined ? {} : { loose }),
   }
 }
 

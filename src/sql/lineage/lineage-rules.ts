@@ -44,6 +44,7 @@ const OTHER_RULES = [
   'returning',
   'on conflict',
   'unique',
+  'partition',
   'excluded',
   'merge',
   'old and new',
@@ -85,7 +86,7 @@ type Handled = {
  * a rule of their own name. None: it holds names and ways of doing, and no value.
  */
 export const NODE_RULES = {
-  RangeVar: ['relation', 'view', 'label of a view', 'known relations'],
+  RangeVar: ['relation', 'view', 'label of a view', 'partition', 'known relations'],
   ColumnRef: ['column', 'whole row', 'field of a row'],
   SubLink: ['subquery as value', 'subquery compared', 'array of a subquery'],
   MultiAssignRef: ['several columns at once'],

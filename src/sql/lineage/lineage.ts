@@ -1,5 +1,6 @@
 import type { PathLabel } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
+import type { Column } from '../catalogue/catalogue.ts'
 
 /** A column of a relation, as the server reports it in the description of a result. */
 export type Source = { readonly relation: number; readonly attribute: number; readonly type: number }
@@ -21,13 +22,13 @@ export type Lineage = {
   readonly isNull?: true
   /** The oid of its type, where it is known. */
   readonly type?: number
+  /** Of a table's column: what is equal to it may be many values. */
+  readonly loose?: true
 }
 
 export type OutputColumn = Lineage & {
   readonly name: string
-  /** Of a table: writing a value there tells whether it is there already. */
-  readonly unique?: true
-}
+} & Pick<Column, 'unique' | 'overlaps' | 'asks'>
 
 const NO_LABELS: readonly LabelName[] = []
 

@@ -192,10 +192,63 @@ describe('what is not followed is an escape of all labels', () => {
     const catalogue = sampleCatalogue({
       functions: [{ schema: 'app', name: 'lower', volatile: false, extension: null }],
     })
-    expect((await factsOf('SELECT lower(name) FROM customers', { catalogue })).escape).toBeDefined()
+    const searchPath = ['public', 'app']
     expect(
-      (await factsOf('SELECT pg_catalog.lower(name) FROM customers', { catalogue })).escape,
-    ).toBeUndefined()
+      (await factsOf('SELECT lower(name) FROM customers', { catalogue, searchPath })).escape,
+    ).toBeDefined()
+    const qualified = 'SELECT pg_catalog.lower(name) FROM customers'
+    expect((await factsOf(qualified, { catalogue, searchPath })).escape).toBeUndefined()
+  })
+
+  describe('a function of a user with the name of a built-in', () => {
+    const catalogue = sampleCatalogue({
+      schemas: ['app', 'me'],
+      functions: [
+        { schema: 'app', name: 'round', volatile: true, least: 2, most: 2, extension: null },
+        { schema: 'me', name: 'concat', volatile: true, least: 0, extension: null },
+      ],
+      operators: [{ schema: 'app', name: '=', extension: null }],
+      roles: [
+        { name: 'me', unusable: 'app' },
+        { name: 'other', unusable: null },
+      ],
+    })
+    const own = { catalogue, searchPath: ['$user', 'public'], role: 'other', login: 'other' }
+
+    it.each([
+      'SELECT round(id), concat(id, 1), round(id, 2) FROM customers WHERE id = 1',
+      'SET search_path = public; SELECT round(id, 2) FROM customers WHERE id = 1',
+      'SET search_path = app; SELECT round(id), pg_catalog.round(id, 2) FROM public.customers WHERE id > 1',
+      'SELECT id FROM customers WHERE id OPERATOR(pg_catalog.=) 1',
+    ])('is not meant: %s', async (text) => {
+      expect(await factsOf(text, own)).toMatchObject({ class: 'read' })
+      expect((await factsOf(text, own)).escape).toBeUndefined()
+    })
+
+    it.each([
+      'SET search_path = public, app; SELECT round(id, 2) FROM customers',
+      'SET search_path = public, app; SELECT round(VARIADIC id) FROM customers',
+      'SET search_path = public, app; SELECT round(v => id) FROM customers',
+      'SET search_path = public, app; SELECT (customers).round FROM customers',
+      'SET search_path = public, app; SELECT id FROM customers WHERE id = 1',
+      'SELECT app.round(id, 2) FROM customers',
+      'SELECT id FROM customers WHERE id OPERATOR(app.=) 1',
+      'SELECT me.concat(id) FROM customers',
+      'SET search_path = me; SELECT concat(id) FROM public.customers',
+      // What it may not use may be given to it.
+      'SET ROLE me; SET search_path = app; SELECT round(id, 2) FROM public.customers',
+      'SET ROLE me; SELECT concat(id) FROM public.customers',
+    ])('may be meant: %s', async (text) => {
+      expect((await factsOf(text, own)).escape?.reason).toMatch(/round|concat|operator =/)
+    })
+
+    it('runs what nobody knows where it is meant', async () => {
+      expect(
+        await factsOf('SET search_path = public, app; SELECT round(id, 2) FROM orders', own),
+      ).toMatchObject({
+        class: 'opaque',
+      })
+    })
   })
 
   it('when an operator of a user has the name of a built-in', async () => {

@@ -442,8 +442,11 @@ class Statement {
       return undefined
     }
     if (relation === undefined) return toClient(walk.rows(copy.query, undefined, undefined))
-    const target = isFrom === true ? walk.from.target(relation) : undefined
-    const { items } = walk.from.all([{ RangeVar: relation }], undefined, undefined)
+    const target = isFrom === true ? walk.from.target(relation, 'insert') : undefined
+    const { items } =
+      target === undefined
+        ? walk.from.all([{ RangeVar: relation }], undefined, undefined)
+        : { items: [target] }
     const names = stringsOf(attlist)
     const all = (target ?? items[0])?.columns ?? []
     // In the order in which they are named; one that is not known here leaves nobody sure of the others.
@@ -456,6 +459,9 @@ class Statement {
     this.#findings.store(labels)
     // How many rows come, nobody knows.
     this.#findings.filter(unionOf(columns.filter((column) => column.unique === true)))
+    const isGiven = (name: string) => columns.some((column) => column.name === name)
+    const asks = columns.flatMap((column) => column.asks ?? [])
+    this.#findings.filter(unionOf(asks.filter(({ spared }) => spared.every(isGiven))))
     if (form !== undefined && labels.length > 0) {
       this.copyIn = {
         form,

@@ -167,6 +167,149 @@ describe('a column that shall have each value once', () => {
   })
 })
 
+describe('a column that something unique looks at together with a protected one', () => {
+  const index = (index: number, relation: number, attribute: number, more = {}) => ({
+    index,
+    relation,
+    attribute,
+    ...more,
+  })
+  const SPARES = { spares: true }
+  const joined = sampleCatalogue({
+    unique: [
+      index(1, 20001, 1),
+      // UNIQUE (plan, email)
+      index(2, 20001, 6, SPARES),
+      index(2, 20001, 4, SPARES),
+      // UNIQUE (lower(coalesce(contact_email, kind))), of a partition
+      index(3, 20005, 2),
+      index(3, 20005, 5),
+      // EXCLUDE (ssn WITH &&, name WITH =)
+      index(4, 20006, 4, { overlaps: true }),
+      index(4, 20006, 2, SPARES),
+    ],
+  })
+  const askedOf = async (text: string) => {
+    const facts = analyse(await parser.parse(text), { searchPath: ['public'], catalogue: joined, views })
+    if (facts.escape !== undefined) return 'escape'
+    return facts.filters.length > 0
+      ? 'filter'
+      : Object.values(facts.asked ?? {}).reduce((sum, each) => sum + each, 0)
+  }
+
+  it.each([
+    // Alone it tells nothing; of rows without the other it is not asked.
+    ["UPDATE customers SET id = 7, name = 'x' WHERE id = 8", 0],
+    ['UPDATE customers SET id = id + 1', 0],
+    ['INSERT INTO customers (id, plan) SELECT id, note FROM orders', 0],
+    ["INSERT INTO customers (id, plan) VALUES (1, 'x') ON CONFLICT DO NOTHING", 0],
+    ["INSERT INTO customers (id, plan, email) VALUES (1, 'x', NULL), (2, 'x', 'a')", 2],
+    ["INSERT INTO customers (id, plan, email) VALUES (1, 'x', 'a'), (2, 'y', 'b')", 2],
+    ["INSERT INTO customers (id, plan, email) VALUES (1, (SELECT max(note) FROM orders), 'a')", 1],
+    ['COPY customers (id, plan) FROM STDIN', 0],
+    ['UPDATE customers SET plan = NULL', 0],
+    // What is there has values of its own.
+    ["UPDATE customers SET plan = 'x' WHERE id = 7", 1],
+    ['UPDATE customers SET plan = $1, name = $2 WHERE id = 7', 1],
+    ["UPDATE customers SET plan = to_char(now(), 'x') WHERE id = 7", 'filter'],
+    ['UPDATE customers SET plan = now()::text WHERE id = 7', 1],
+    ['UPDATE customers SET plan = name', 'filter'],
+    ["UPDATE customers SET (name, plan) = (SELECT 'a', 'b')", 'filter'],
+    [
+      "INSERT INTO customers (id, plan) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET plan = excluded.plan",
+      1,
+    ],
+    [
+      'INSERT INTO customers (id, plan) SELECT id, note FROM orders ON CONFLICT (id) DO UPDATE SET plan = excluded.plan',
+      'filter',
+    ],
+    ['INSERT INTO customers (id, name) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET plan = $2', 1],
+    // An expression makes one value of both.
+    ["INSERT INTO events (id, kind) VALUES (1, 'a'), (2, 'b')", 2],
+    ["INSERT INTO events_2024 (id, kind) VALUES (1, 'a')", 1],
+    ["INSERT INTO events (id, kind, contact_email) VALUES (1, 'a', 'b')", 1],
+    [
+      `INSERT INTO events (kind) VALUES ${Array.from({ length: 120 }, (_, i) => `('value ${i}')`).join(', ')}`,
+      120,
+    ],
+    [`INSERT INTO events (contact_email, kind) VALUES (NULL, 'v')${", ('b', 'value')".repeat(120)}`, 121],
+    [
+      "INSERT INTO events (kind) SELECT 'a' || g FROM generate_series(1, 100) g ON CONFLICT DO NOTHING RETURNING id",
+      'filter',
+    ],
+    ["UPDATE events SET kind = 'a' || id", 'filter'],
+    [
+      'MERGE INTO events e USING orders o ON e.id = o.id WHEN MATCHED THEN UPDATE SET kind = o.note',
+      'filter',
+    ],
+    ["MERGE INTO events e USING orders o ON e.id = o.id WHEN NOT MATCHED THEN INSERT (kind) VALUES ('x')", 1],
+    ['COPY events (id, kind) FROM STDIN', 'filter'],
+    ['UPDATE events SET at = now()', 0],
+    // Compared by more than equality.
+    ["INSERT INTO people (id, ssn) VALUES (1, '[1,500000)')", 'filter'],
+    ["UPDATE people SET ssn = '[1,500000)' WHERE id = 1", 'filter'],
+    ["INSERT INTO people (id, name) VALUES (1, 'x')", 1],
+  ] as const)('%s', async (text, count) => {
+    expect(await askedOf(text)).toBe(count)
+  })
+})
+
+describe('a column whose collation takes many values for equal', () => {
+  const loose = sampleCatalogue({
+    columns: BASE.columns.map((each) =>
+      each.relation === 20001 && each.name === 'email' ? { ...each, loose: true } : each,
+    ),
+    unique: [{ relation: 20001, attribute: 4 }],
+  })
+
+  it.each([
+    "SELECT id FROM customers WHERE email = 'a'",
+    "SELECT id FROM customers WHERE lower(email) = 'a'",
+    "SELECT id FROM (SELECT email AS e, id FROM customers) x WHERE e IN ('a', 'b')",
+    "INSERT INTO customers (id, email) VALUES (1, 'a')",
+    "UPDATE customers SET email = 'a'",
+  ])('takes a permission: %s', async (text) => {
+    const facts = analyse(await parser.parse(text), { searchPath: ['public'], catalogue: loose, views })
+    expect(facts.filters).toEqual(['pii.email'])
+  })
+})
+
+describe('a table whose partitions a protected column decides', () => {
+  it.each([
+    'SELECT id FROM app.sorted_1',
+    'SELECT count(*) FROM ONLY app.sorted_1',
+    "UPDATE app.sorted_1 SET note = 'x'",
+    'DELETE FROM app.sorted_1',
+    'COPY app.sorted_1 (id) TO STDOUT',
+    'SELECT id FROM app.sorted ORDER BY tableoid',
+    'SELECT id FROM app.sorted s, generate_series(1, 2) g WHERE tableoid = 5',
+    'SELECT id FROM app.sorted s JOIN pg_class c ON c.oid = s.tableoid',
+    'SELECT (s).tableoid::text FROM app.sorted s',
+  ])('tells its values: %s', async (text) => {
+    expect(await asked(text)).toBe('filter')
+  })
+
+  it.each([
+    'SELECT id FROM app.sorted',
+    'SELECT tableoid FROM app.sorted',
+    'SELECT s.ctid FROM app.sorted s',
+    'SELECT id, tableoid::regclass FROM events WHERE tableoid = 5',
+    'SELECT id FROM events_2024',
+    "INSERT INTO app.sorted_1 (id, note) VALUES (1, 'x')",
+    'COPY app.sorted_1 (id, note) FROM STDIN',
+  ])('does not tell them: %s', async (text) => {
+    expect(await asked(text)).toBe(0)
+  })
+
+  it('has them in tableoid', async () => {
+    const facts = await factsOf('SELECT tableoid, s.tableoid FROM app.sorted s')
+    expect(facts.statements[0]?.outputs).toEqual([
+      { name: 'tableoid', labels: ['pii.email'], computed: true },
+      { name: 'tableoid', labels: ['pii.email'], computed: true },
+    ])
+  })
+})
+
 describe('a value that a column is compared with', () => {
   it.each([
     ["SELECT id FROM customers WHERE email = 'a'::text", 1],

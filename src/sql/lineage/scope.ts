@@ -16,6 +16,8 @@ export type Item = {
   readonly certain: boolean
   /** Its rows are those of one table, and none of them comes twice. */
   readonly single?: true
+  /** Of a partitioned table: labels that decide where a row is, which `tableoid` tells. */
+  readonly placing?: readonly LabelName[]
   /** OLD and NEW: their columns go by their alias only. */
   readonly qualifiedOnly?: true
 }
@@ -53,6 +55,7 @@ export function isAlone(scope: Scope): boolean {
 
 /** Every table has them; they tell where a row is, not what is in it. */
 const SYSTEM_COLUMNS = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
+const PLACE = 'tableoid'
 
 export function labelsOfItem(item: Item): readonly LabelName[] {
   return unionOf([...item.columns, { labels: item.rest }])
@@ -116,6 +119,7 @@ export function resolveName(name: string, scope: Scope | undefined): Reference {
     }
     settled = isNearest && certain
     for (const item of level.items) {
+      if (name === PLACE && found.length === 0) rests.push({ labels: item.placing ?? [] })
       if (!item.open) continue
       open = true
       // At the level of the column itself a second one of its name would be an error.
@@ -138,7 +142,7 @@ export function resolveName(name: string, scope: Scope | undefined): Reference {
   if (rows.length > 0) return { kind: 'row', labels, item: rows.length === 1 ? rows[0] : undefined }
   if (open) return { kind: 'column', column: computedFrom(labels) }
   return SYSTEM_COLUMNS.has(name) && scope !== undefined
-    ? { kind: 'column', column: CLEAR }
+    ? { kind: 'column', column: computedFrom(labels) }
     : { kind: 'unknown' }
 }
 
@@ -178,6 +182,7 @@ export function fieldOf(item: Item, name: string): Reference {
   if (column !== undefined && columns.length === 1) return { kind: 'column', column }
   if (columns.length > 1) return { kind: 'column', column: computedFrom(unionOf(columns)) }
   if (item.open) return { kind: 'column', column: computedFrom(item.rest), row: item.rest }
+  if (name === PLACE) return { kind: 'column', column: computedFrom(item.placing ?? []) }
   if (SYSTEM_COLUMNS.has(name)) return { kind: 'column', column: CLEAR }
   const labels = labelsOfItem(item)
   return labels.length > 0 ? { kind: 'row', labels, item } : { kind: 'unknown' }
@@ -186,11 +191,15 @@ export function fieldOf(item: Item, name: string): Reference {
 /** The same item under other names: `AS alias (first, second)`. */
 export function renamed(item: Item, alias: string | undefined, names: readonly string[]): Item {
   const { open, certain } = item
-  const single = item.single === true ? { single: item.single } : {}
+  const { placing } = item
+  const kept = {
+    ...(item.single === true ? { single: item.single } : {}),
+    ...(placing === undefined ? {} : { placing }),
+  }
   if (names.length === 0) {
     return alias === undefined
       ? item
-      : { alias, columns: item.columns, open, rest: item.rest, certain, ...single }
+      : { alias, columns: item.columns, open, rest: item.rest, certain, ...kept }
   }
   const named = alias ?? item.alias
   if (open) {
@@ -201,5 +210,5 @@ export function renamed(item: Item, alias: string | undefined, names: readonly s
   }
   const columns = item.columns.map((column, i) => ({ ...column, name: names[i] ?? column.name }))
   const extra = names.slice(columns.length).map((name) => ({ ...CLEAR, name }))
-  return { alias: named, columns: [...columns, ...extra], open, rest: item.rest, certain, ...single }
+  return { alias: named, columns: [...columns, ...extra], open, rest: item.rest, certain, ...kept }
 }

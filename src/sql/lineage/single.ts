@@ -40,6 +40,6 @@ function isSingleCall(call: unknown, names: Names): boolean {
   const last: unknown = parts.at(-1)
   const string = isFields(last) ? last['String'] : undefined
   const name = isFields(string) ? string['sval'] : undefined
-  if (typeof name !== 'string' || names.catalogue.functions.has(name)) return false
+  if (typeof name !== 'string' || names.ownFunctions({ name }).length > 0) return false
   return HARMLESS.has(name) && !SETS.has(name)
 }

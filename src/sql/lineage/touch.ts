@@ -36,6 +36,17 @@ export function countOf(node: Node): number {
   return 'A_Const' in node ? constantsIn(node.A_Const) : 1
 }
 
+/** How many rows of VALUES this one stands for. */
+export function rowsIn(row: readonly (Node | undefined)[]): number {
+  const times = (node: Node | undefined): number => {
+    if (node === undefined) return 1
+    if ('A_Const' in node) return constantsIn(node.A_Const)
+    if ('TypeCast' in node) return times(node.TypeCast.arg)
+    return 'FuncCall' in node ? Math.max(1, ...(node.FuncCall.args ?? []).map(times)) : 1
+  }
+  return Math.max(1, ...row.map(times))
+}
+
 /** `(a, b) = ($1, $2)`: one comparison for each pair. */
 export function pairsOf(node: A_Expr): A_Expr[] | undefined {
   const { kind, name, lexpr, rexpr } = node
@@ -116,4 +127,34 @@ function foldedArgument<Found>(
   const name = names?.length === 1 || names?.[0] === 'pg_catalog' ? names.at(-1) : undefined
   const folds = (name === 'lower' || name === 'upper') && args?.length === 1
   return folds && over === undefined && filter === undefined ? read(args[0]) : undefined
+}
+
+/** Functions whose value no row of the statement decides, if it does not decide their arguments. */
+const OF_NO_ROW: ReadonlySet<string> = new Set([
+  'clock_timestamp',
+  'current_setting',
+  'date_trunc',
+  'gen_random_uuid',
+  'lower',
+  'now',
+  'statement_timestamp',
+  'timezone',
+  'transaction_timestamp',
+  'upper',
+  'uuidv4',
+  'uuidv7',
+])
+
+/** A value that is the same in every row, or that nobody can have chosen for it: of the client, the clock or the session. */
+export function isOneValue(node: Node | undefined, names: TypeNames): boolean {
+  if (node === undefined || isClientValue(node, names)) return true
+  if ('SetToDefault' in node || 'SQLValueFunction' in node) return true
+  const isOne = (each: Node | undefined): boolean => isOneValue(each, names)
+  if ('TypeCast' in node) return isOne(node.TypeCast.arg)
+  if (!('FuncCall' in node)) return false
+  const { funcname, args, over, agg_filter: filter } = node.FuncCall
+  const parts = stringsOf(funcname)
+  const name = parts?.length === 1 || parts?.[0] === 'pg_catalog' ? parts.at(-1) : undefined
+  const isKnown = name !== undefined && OF_NO_ROW.has(name) && over === undefined && filter === undefined
+  return isKnown && (args ?? []).every(isOne)
 }

@@ -50,8 +50,8 @@ export interface Expressions {
 
 export interface Sources {
   all(nodes: readonly Node[] | undefined, outer: Scope | undefined, ctes: Ctes): FromItems
-  /** The relation that a statement changes. */
-  target(relation: RangeVar | undefined): Item
+  /** The relation that a statement changes: rows of it, or by new ones alone. */
+  target(relation: RangeVar | undefined, change: 'insert' | 'change'): Item
 }
 
 /** What a bare star stands for. */

@@ -52,6 +52,12 @@ export type QualifiedName = {
   readonly name: string
 }
 
+/** A call of a function. */
+export type Call = QualifiedName & {
+  /** How many arguments it is given; absent where that is not certain. */
+  readonly arguments?: number
+}
+
 /** The last part is the name, the one before the schema. Empty and overlong lists give `undefined`. */
 export function qualifiedName(nodes: readonly Node[] | undefined): QualifiedName | undefined {
   const parts = stringsOf(nodes)
@@ -89,4 +95,10 @@ export function constantText(node: Node | undefined): string | undefined {
 /** For how many a constant stands: in the condensed tree of a long statement those of one list are kept once, and so are rows. */
 export function constantsIn({ location = 0 }: A_Const): number {
   return location < -1 ? -location : 1
+}
+
+/** NULL, whatever type it is given. */
+export function isNull(node: Node | undefined): boolean {
+  if (node === undefined) return false
+  return 'TypeCast' in node ? isNull(node.TypeCast.arg) : 'A_Const' in node && node.A_Const.isnull === true
 }

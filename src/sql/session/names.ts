@@ -1,4 +1,4 @@
-import type { Catalogue, Relation, UserType } from '../catalogue/catalogue.ts'
+import type { Catalogue, FunctionForm, Relation, UserType } from '../catalogue/catalogue.ts'
 import { stateOfReach } from '../catalogue/catalogue.ts'
 import type { Effect, Own } from './effect.ts'
 import { HARMLESS, QUIET, SIGNALS, WRITES_QUIETLY } from '../builtins/functions.ts'
@@ -11,7 +11,7 @@ import {
   isInformationSchemaType,
   isSystemSchema,
 } from '../builtins/system.ts'
-import type { QualifiedName } from '../parse/tree.ts'
+import type { Call, QualifiedName } from '../parse/tree.ts'
 
 /**
  * What a name in a statement means to the server: resolved through the search path as the server does it, temporary
@@ -44,6 +44,8 @@ export class Names {
   readonly catalogue: Catalogue
   readonly #beginning: Beginning
   #path: readonly string[] = []
+  /** Also those that its role may not use, as far as the catalogue knows. */
+  #searched: ReadonlySet<string> = new Set()
   #overlay: Overlay
 
   constructor(catalogue: Catalogue, beginning: Beginning, overlay: Overlay = NO_OVERLAY) {
@@ -72,10 +74,11 @@ export class Names {
   #setPath(): void {
     const { path, role } = settingsNow(this.#beginning, this.#overlay)
     const unusable = role === undefined ? undefined : this.catalogue.unusable?.get(role)
-    const schemas = path
+    const named = path
       .map((schema) => (schema === '$user' ? role : schema))
       .filter((schema) => schema !== undefined)
-      .filter((schema) => unusable?.has(schema) !== true)
+    const schemas = named.filter((schema) => unusable?.has(schema) !== true)
+    this.#searched = new Set(['pg_catalog', ...named])
     this.#path = schemas.includes('pg_catalog') ? schemas : ['pg_catalog', ...schemas]
   }
 
@@ -155,24 +158,42 @@ export class Names {
    * May be called where no label is in reach: computes, or acts on the session or server without showing a row. `strict`:
    * may be called in a statement that reads labelled tables.
    */
-  isHarmlessCall(call: QualifiedName, strict: boolean): boolean {
+  isHarmlessCall(call: Call, strict: boolean): boolean {
     const { schema, name } = call
     if (call.database !== undefined) return false
     if (schema === 'information_schema') return isInformationSchemaHelper(name)
-    const known = this.catalogue.functions.get(name)
-    if (schema === 'pg_catalog') {
-      const added = known?.schemas.has('pg_catalog') === true
-      return added ? known.harmless : isHarmlessBuiltin(name, strict)
-    }
-    // A user's function of a built-in's name may be the better match for the types at hand.
-    if (known !== undefined && !known.harmless) return false
-    if (schema === undefined) return known !== undefined || isHarmlessBuiltin(name, strict)
-    return known?.schemas.has(schema) ?? false
+    const own = this.ownFunctions(call)
+    if (own.some((each) => !each.harmless)) return false
+    if (schema !== undefined && schema !== 'pg_catalog') return own.length > 0
+    return own.length > 0 || isHarmlessBuiltin(name, strict)
+  }
+
+  /**
+   * The functions of users that a call may mean, beside a built-in one: the types at hand, which are not known here, decide
+   * among those that are found on the search path and take so many arguments.
+   * https://www.postgresql.org/docs/current/typeconv-func.html
+   */
+  ownFunctions({ schema, name, arguments: given }: Call): readonly FunctionForm[] {
+    const forms = this.catalogue.functions.get(name)?.forms ?? []
+    const fits = ({ least, most }: FunctionForm): boolean =>
+      given === undefined || (least <= given && given <= most)
+    return forms.filter((each) =>
+      schema === undefined ? this.#isSearched(each.schema) && fits(each) : each.schema === schema,
+    )
   }
 
   isHarmlessOperator(operator: QualifiedName): boolean {
     if (operator.schema === 'pg_catalog') return true
-    return operator.database === undefined && !this.catalogue.operators.has(operator.name)
+    if (operator.database !== undefined) return false
+    const schemas = [...(this.catalogue.operators.get(operator.name) ?? [])]
+    return !schemas.some((each) =>
+      operator.schema === undefined ? this.#isSearched(each) : (each ?? operator.schema) === operator.schema,
+    )
+  }
+
+  /** Whether what is called by its name alone may be in this schema; undefined: one that is not known. */
+  #isSearched(schema: string | undefined): boolean {
+    return schema === undefined || this.lost || this.#searched.has(schema)
   }
 
   isHarmlessType(type: QualifiedName): boolean {

@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query'
 import { LIMITS } from '../../core/limits.ts'
 import { classOfKind } from './classify.ts'
-import type { Fields, QualifiedName } from '../parse/tree.ts'
+import type { Call, Fields, QualifiedName } from '../parse/tree.ts'
 import { constantText, isFields } from '../parse/tree.ts'
 
 /**
@@ -11,7 +11,7 @@ import { constantText, isFields } from '../parse/tree.ts'
  */
 export type Survey = {
   readonly relations: readonly RelationRef[]
-  readonly calls: readonly QualifiedName[]
+  readonly calls: readonly Call[]
   /** What set_config is to set, where its arguments say so. */
   readonly settings: readonly { readonly name: string | undefined; readonly value: string | undefined }[]
   /** Operators as written; LIKE and its kin by the operator behind them. */
@@ -46,7 +46,7 @@ type Step = { value: unknown; key: string; scope: Scope; role: Role; depth: numb
 
 export function survey(statement: Node): Survey {
   const relations: RelationRef[] = []
-  const calls: QualifiedName[] = []
+  const calls: Call[] = []
   const settings: { name: string | undefined; value: string | undefined }[] = []
   const operators: QualifiedName[] = []
   const types: QualifiedName[] = []
@@ -103,7 +103,7 @@ export function survey(statement: Node): Survey {
       case 'funcname':
         // The name of a function that is being defined is no call.
         if (parent === 'CreateFunctionStmt') return true
-        if (!add(calls, list)) return false
+        if (!add(calls, list, parent === 'FuncCall' ? argumentsOf(fields) : undefined)) return false
         if (calls.at(-1)?.name === 'set_config') settings.push(settingOf(fields['args']))
         return true
       case 'name':
@@ -194,8 +194,19 @@ function changesRows(value: Fields): value is Fields & Node {
   return 'UpdateStmt' in value || 'DeleteStmt' in value || 'TruncateStmt' in value
 }
 
+/** With how many arguments a function is called; undefined where names, VARIADIC or WITHIN GROUP leave that open. */
+function argumentsOf({
+  args,
+  func_variadic: variadic,
+  agg_within_group: within,
+}: Fields): number | undefined {
+  const list: readonly unknown[] = Array.isArray(args) ? args : []
+  const named = list.some((each) => isFields(each) && 'NamedArgExpr' in each)
+  return named || variadic === true || within === true ? undefined : list.length
+}
+
 /** Adds a qualified name; false when the list holds anything but strings, and so is none. */
-function add(list: QualifiedName[], parts: readonly unknown[]): boolean {
+function add(list: Call[], parts: readonly unknown[], given?: number): boolean {
   const strings: string[] = []
   for (const part of parts) {
     const inner = isFields(part) ? part['String'] : undefined
@@ -211,6 +222,7 @@ function add(list: QualifiedName[], parts: readonly unknown[]): boolean {
     name,
     ...(schema === undefined ? {} : { schema }),
     ...(database === undefined ? {} : { database }),
+    ...(given === undefined ? {} : { arguments: given }),
   })
   return true
 }

@@ -29,8 +29,17 @@ const RELATIONS = `
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ${USER_SCHEMA('n')}`
 
+/**
+ * A collation that takes for equal no more than upper and lower case or accents is as good as lower(): a value of it has
+ * one meaning. Where its locale is written depends on the version.
+ */
 const COLUMNS = `
-  SELECT a.attrelid, a.attnum, a.attname, a.atttypid
+  SELECT a.attrelid, a.attnum, a.attname, a.atttypid, EXISTS (
+    SELECT FROM pg_catalog.pg_collation l CROSS JOIN LATERAL pg_catalog.to_jsonb(l) j (l)
+    WHERE l.oid = a.attcollation AND NOT l.collisdeterministic AND NOT (l.collprovider = 'i'
+      AND j.l ->> 'collicurules' IS NULL
+      AND COALESCE(j.l ->> 'colllocale', j.l ->> 'colliculocale', j.l ->> 'collcollate')
+        ~ '^[A-Za-z]+(-u-ks-level[12]|@colStrength=(primary|secondary))$'))
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND ${USER_SCHEMA('n')}
@@ -69,14 +78,18 @@ const SYSTEM = `
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')`
 
+/** A call of a procedure names its results as well; the last parameter may stand for any number of arguments. */
 const FUNCTIONS = `
   SELECT n.nspname, p.proname, p.provolatile = 'v', ${EXTENSION('pg_proc', 'p.oid')},
-    p.pronargs > 0 AND p.pronargs - p.pronargdefaults <= 1
+    p.pronargs > 0 AND p.pronargs - p.pronargdefaults <= 1,
+    CASE WHEN p.prokind = 'p' OR p.provariadic <> 0 THEN 0 ELSE p.pronargs - p.pronargdefaults END,
+    CASE WHEN p.prokind <> 'p' AND p.provariadic = 0 THEN p.pronargs END
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   WHERE p.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema')`
 
 const OPERATORS = `
-  SELECT o.oprname, ${EXTENSION('pg_operator', 'o.oid')} FROM pg_catalog.pg_operator o WHERE o.oid >= 16384`
+  SELECT o.oprname, ${EXTENSION('pg_operator', 'o.oid')}, n.nspname
+  FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid >= 16384`
 
 /**
  * Array types have the extension of their elements, which their element decides; 750 is array_in, which no type of a
@@ -154,20 +167,47 @@ const CONSTRAINTS = `
     JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace AND ${USER_SCHEMA('n')}
   WHERE i.indisunique`
 
-/** Column 0 of an expression is the whole row; in the list of columns it stands for an expression. */
+/** What a column gets that a row does not name. */
+const HAS_NO_DEFAULT = `
+  EXISTS (
+    SELECT FROM pg_catalog.pg_attribute d JOIN pg_catalog.pg_type t ON t.oid = d.atttypid
+    WHERE d.attrelid = i.indrelid AND d.attnum = k.attribute AND NOT d.atthasdef AND d.attidentity = ''
+      AND t.typdefault IS NULL)`
+
+/**
+ * Column 0 of an expression is the whole row; in the list of columns it stands for an expression. Whether NULLs are
+ * distinct is told by PostgreSQL 15 and newer, and the operators of a constraint in the order of the columns.
+ */
 const UNIQUE = `
-  SELECT DISTINCT i.indrelid, k.attribute
+  SELECT DISTINCT i.indrelid, k.attribute, i.indexrelid,
+    k.key AND pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct' IS DISTINCT FROM 'true' AND ${HAS_NO_DEFAULT},
+    EXISTS (
+      SELECT FROM pg_catalog.pg_constraint x
+        CROSS JOIN LATERAL pg_catalog.unnest(x.conexclop) WITH ORDINALITY u (operator, place)
+        JOIN pg_catalog.pg_operator o ON o.oid = u.operator
+      WHERE x.conindid = i.indexrelid AND o.oprname <> '=' AND (u.place = k.place
+        OR NOT k.key AND COALESCE((i.indkey::pg_catalog.int2[])[u.place - 1], 0) = 0))
   FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND ${USER_SCHEMA('n')}
     CROSS JOIN LATERAL (
-      SELECT u.attribute::pg_catalog.int4
+      SELECT u.attribute::pg_catalog.int4, u.place, true
       FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY u (attribute, place)
       WHERE u.place <= i.indnkeyatts AND u.attribute > 0
-      UNION ALL SELECT m[1]::pg_catalog.int4
+      UNION ALL SELECT m[1]::pg_catalog.int4, 0, false
       FROM pg_catalog.regexp_matches(
         pg_catalog.concat(i.indexprs::pg_catalog.text, i.indpred::pg_catalog.text), ':varattno (-?[0-9]+)', 'g') m
-    ) k (attribute)
+    ) k (attribute, place, key)
   WHERE i.indisunique OR i.indisexclusion`
+
+/** Column 0 of an expression is the whole row. */
+const PARTITIONED = `
+  SELECT DISTINCT p.partrelid, k.attribute
+  FROM pg_catalog.pg_partitioned_table p
+    CROSS JOIN LATERAL (
+      SELECT u.attribute::pg_catalog.int4 FROM pg_catalog.unnest(p.partattrs) u (attribute) WHERE u.attribute > 0
+      UNION ALL SELECT m[1]::pg_catalog.int4
+      FROM pg_catalog.regexp_matches(p.partexprs::pg_catalog.text, ':varattno (-?[0-9]+)', 'g') m
+    ) k (attribute)`
 
 /**
  * With an empty search path the server writes every name in full. To write down a view it locks what the view reads, and
@@ -216,6 +256,7 @@ const QUESTIONS = {
   eventTriggers: EVENT_TRIGGERS,
   constraints: CONSTRAINTS,
   unique: UNIQUE,
+  partitioned: PARTITIONED,
   views: viewsQuery,
   schemas: SCHEMAS,
   roles: ROLES,
@@ -322,6 +363,7 @@ export function buildCatalogue(
       attribute: number(row, 1),
       name: text(row, 2),
       type: number(row, 3),
+      loose: row[4] === 't',
     })),
     inherits: rows(INHERITS).map((row) => ({ child: number(row, 0), parent: number(row, 1) })),
     generated: rows(GENERATED).map((row) => ({
@@ -345,8 +387,14 @@ export function buildCatalogue(
       volatile: truth(row, 2),
       extension: row[3] ?? null,
       takesOne: row[4] !== 'f',
+      least: number(row, 5),
+      ...(row[6] === null ? {} : { most: number(row, 6) }),
     })),
-    operators: rows(OPERATORS).map((row) => ({ name: text(row, 0), extension: row[1] ?? null })),
+    operators: rows(OPERATORS).map((row) => ({
+      name: text(row, 0),
+      extension: row[1] ?? null,
+      schema: text(row, 2),
+    })),
     types: rows(TYPES).map((row) => ({
       oid: number(row, 0),
       schema: text(row, 1),
@@ -359,7 +407,14 @@ export function buildCatalogue(
       loose: row[8] !== 'f',
     })),
     constraints: rows(CONSTRAINTS).map((row) => ({ relation: number(row, 0), name: text(row, 1) })),
-    unique: rows(UNIQUE).map((row) => ({ relation: number(row, 0), attribute: number(row, 1) })),
+    unique: rows(UNIQUE).map((row) => ({
+      relation: number(row, 0),
+      attribute: number(row, 1),
+      index: number(row, 2),
+      spares: truth(row, 3),
+      overlaps: truth(row, 4),
+    })),
+    partitioned: rows(PARTITIONED).map((row) => ({ relation: number(row, 0), attribute: number(row, 1) })),
     schemas: rows(SCHEMAS).map((row) => text(row, 0)),
     roles: rows(ROLES).map((row) => ({ name: text(row, 0), unusable: row[1] ?? null })),
     casts: rows(CASTS).map((row) => ({
