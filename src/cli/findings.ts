@@ -7,15 +7,15 @@ export type Finding = {
 }
 
 /**
- * Which keys the files of the recording need, by id (`undefined`: not encrypted), against those that the gateway has; the
+ * Which keys the files of the recording need, by id, against those that the gateway has; the
  * first of these is for new files. Without a gateway that answers: what is needed.
  */
 export function recordingFindings(
-  use: ReadonlyMap<string | undefined, number>,
+  use: ReadonlyMap<string, number>,
   has: readonly string[] | undefined,
 ): readonly Finding[] {
   const about = 'recording'
-  const needed = [...use].flatMap(([id, files]) => (id === undefined ? [] : [{ id, files }]))
+  const needed = [...use].map(([id, files]) => ({ id, files }))
   const findings: Finding[] = []
   if (has === undefined) {
     if (needed.length > 0) {
@@ -47,14 +47,6 @@ export function recordingFindings(
         remedy: 'Add that key after the present one, in the key file or in SLUICE_KEY.',
       })
     }
-  }
-  const plain = use.get(undefined) ?? 0
-  if (plain > 0) {
-    findings.push({
-      level: 'warning',
-      about,
-      message: `${filesOf(plain)} of the recording, of an earlier version, lie there unencrypted.`,
-    })
   }
   return findings
 }

@@ -5,6 +5,7 @@ import { GatewayError } from '../../core/index.ts'
 export function damaged(path: string, offset: number, reason: string): GatewayError {
   const file = basename(path)
   return new GatewayError('invalid', `The recording is damaged: ${file}, byte ${offset}: ${reason}.`, {
+    remedy: 'Bring the file back from a copy. What can be proved without it, sluice audit verify tells.',
     facts: { file, offset },
   })
 }

@@ -2,11 +2,9 @@ import type { EntryKind } from '../../core/index.ts'
 
 /**
  * The layout of recording files, byte for byte as `docs/formats/journal.md` describes it. Integers are little-endian.
- * A file of format 1 is a header of 32 bytes and frames one after the other, nothing between them. One of format 2 has
- * a longer header, with the key of the file in it, and blocks: each the frames of one write, encrypted, or a MAC.
+ * A journal file is a header, with the key of the file in it, and blocks: each the frames of one write, encrypted, or a
+ * MAC.
  */
-export const FILE_HEADER_BYTES = 32
-/** Of format 2. */
 export const SEALED_HEADER_BYTES = 100
 export const BLOCK_HEADER_BYTES = 16
 /** Of a block with a MAC: its header and the MAC. */
@@ -22,16 +20,8 @@ export const SEGMENT_BYTES = 64 * 1024
 export const FRAME_HEADER_BYTES = 40
 /** `SLF2`: where a frame begins; found again after damage by looking for it. */
 export const FRAME_MAGIC = 0x32464c53
-/** `SLF1`: the same of a frame of format 1. */
-export const FRAME_MAGIC_1 = 0x31464c53
 
-/** What a file is, by its first eight bytes; the last of them is the version of the format. */
-export const FILE_MAGIC = {
-  journal: 'SLUICEJ1',
-  session: 'SLUICER1',
-} as const satisfies Record<string, string>
-export type FileKind = keyof typeof FILE_MAGIC
-/** A journal file of format 2. */
+/** What a journal file begins with; the last character is the version of the format. */
 export const SEALED_MAGIC = 'SLUICEJ2'
 
 /** Frames that are not entries: `file` begins a journal file, `bind` gives a session its number within the file. */
@@ -83,13 +73,11 @@ export const FRAME = {
   sequence: 24,
   time: 32,
 } as const
-/** In format 1 two of the fields stood the other way round. */
-export const FRAME_1 = { ...FRAME, session: 16, kind: 12 } as const
 
 /** Offsets inside a file header. */
 export const FILE = { magic: 0, crc: 8, number: 12, firstSequence: 16, time: 24 } as const
 
-/** Offsets of what the header of format 2 has beyond that. */
+/** Offsets of its end: the key of the file. */
 export const SEALED = { keyId: 32, nonce: 40, wrapped: 52, tag: 84 } as const
 
 /** Offsets inside a block header: one of frames has its place in the keystream, one with a MAC how late it was made. */

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Entry } from '../../core/index.ts'
 import { adminEntry, closeEntry, intentEntry, openEntry, outcomeEntry } from '../../testing/entries.ts'
-import { checked, toFrame1 } from '../../testing/journal-files.ts'
-import { FRAME_CODES, FRAME_HEADER_BYTES } from '../files/format.ts'
+import { FRAME_CODES } from '../files/format.ts'
 import { FrameBuffer } from './frame-buffer.ts'
 import { decodeEntry, frameParts } from './frame-parts.ts'
 import { ownJson, type SplitEntryJson, splitJson } from './heads.ts'
@@ -51,19 +50,16 @@ for (const [index, entry] of entries.entries()) {
     const sealed = encodePublicPart({ kind: entry.kind, sequence, time, head: { ...head }, payloads: named })
     const commitments = Buffer.alloc(payloads.length * COMMITMENT_BYTES)
     const frame = written(FRAME_CODES[entry.kind], splitJson(entry))
-    // From the frame as it is, and from one of format 1.
-    for (const bytes of [frame, toFrame1(frame)]) {
-      const found = frameParts(frameOf(bytes))
-      const plain = payloads.map(({ name, bytes: own }) => ({ name, bytes: Buffer.from(own) }))
-      expect(found?.payloads).toEqual(plain)
-      const part = Buffer.concat([found?.part ?? Buffer.alloc(0), commitments])
-      expect(decodePublicPart(part)).toEqual(decodePublicPart(sealed))
-      expect(decodeEntry(frameOf(bytes))).toEqual(
-        'body' in entry && entry.body !== undefined ? { ...entry, body: Buffer.from(entry.body) } : entry,
-      )
-    }
+    const found = frameParts(frameOf(frame))
+    const plain = payloads.map(({ name, bytes: own }) => ({ name, bytes: Buffer.from(own) }))
+    expect(found?.payloads).toEqual(plain)
+    const part = Buffer.concat([found?.part ?? Buffer.alloc(0), commitments])
+    expect(decodePublicPart(part)).toEqual(decodePublicPart(sealed))
+    expect(decodeEntry(frameOf(frame))).toEqual(
+      'body' in entry && entry.body !== undefined ? { ...entry, body: Buffer.from(entry.body) } : entry,
+    )
     // What is sealed is what lies in the journal: a view, no copy.
-    expect(frameParts(frameOf(frame))?.part.buffer).toBe(frame.buffer)
+    expect(found?.part.buffer).toBe(frame.buffer)
   })
 }
 
@@ -96,8 +92,4 @@ for (const [head, reason] of [
 test('a head that is none is refused', () => {
   for (const head of ['', '[]', 'null', '{"payloads":[["text",8]]', '{"payloads":[["text",8]]}'])
     expect(() => decodeEntry(statement(head)), head).toThrow()
-  // Of format 1, whose payloads are in the head.
-  const old = toFrame1(written(FRAME_CODES.close, splitJson(closeEntry(1))))
-  old.write('x', FRAME_HEADER_BYTES)
-  expect(() => frameParts(frameOf(checked(old)))).toThrow(SyntaxError)
 })

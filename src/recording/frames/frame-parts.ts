@@ -1,9 +1,5 @@
 import type { Entry } from '../../core/index.ts'
-import { entryOf } from '../files/decode.ts'
-import { FRAME_CODES } from '../files/format.ts'
-import { FrameBuffer } from './frame-buffer.ts'
-import { splitJson } from './heads.ts'
-import { type Frame, frameAt } from './scan.ts'
+import type { Frame } from './scan.ts'
 import { isPayloadName, joinEntry, type PayloadName } from '../sealed/payloads.ts'
 
 /** A frame of the journal as a proof takes it. */
@@ -27,13 +23,11 @@ const ZERO = 0x30
 
 /**
  * Takes a frame apart without reading its head, but for the names of its payloads; undefined for the journal's own
- * frames. What it gives are views, valid as long as the frame is. A frame of format 1, whose head has the payloads in it, is
- * put together anew. Throws with the reason when it names other payloads than it has.
+ * frames. What it gives are views, valid as long as the frame is. Throws with the reason when it names other payloads than it has.
  */
 export function frameParts(frame: Frame): FrameParts | undefined {
   const { kind } = frame
   if (kind === 'file' || kind === 'bind') return undefined
-  if (frame.format === 1) return frameParts(upgraded(frame, entryOf(kind, headOf(frame), frame.body)))
   const { body } = frame
   const payloads: FramePayload[] = []
   let at = 0
@@ -51,16 +45,11 @@ export function frameParts(frame: Frame): FrameParts | undefined {
 export function decodeEntry(frame: Frame): Entry | undefined {
   const { kind } = frame
   if (kind === 'file' || kind === 'bind') return undefined
-  const head = headOf(frame)
-  if (frame.format === 1) return entryOf(kind, head, frame.body)
+  const head: unknown = JSON.parse(frame.head.toString('utf8'))
   if (typeof head !== 'object' || head === null) throw new Error('its head is no object')
   const { payloads: _, ...known } = Object.fromEntries(Object.entries(head))
   const payloads = frameParts(frame)?.payloads ?? []
   return joinEntry(kind, known, new Map(payloads.map(({ name, bytes }) => [name, bytes])))
-}
-
-function headOf(frame: Frame): unknown {
-  return JSON.parse(frame.head.toString('utf8'))
 }
 
 /**
@@ -89,15 +78,4 @@ function namedIn(head: Buffer): readonly (readonly [name: PayloadName, bytes: nu
 
 function unnamed(): Error {
   return new Error('it names a payload that is none')
-}
-
-/** The same frame as format 2 has it. */
-function upgraded({ sequence, time }: Frame, entry: Entry): Frame {
-  const buffer = new FrameBuffer()
-  buffer.push(FRAME_CODES[entry.kind], 0, sequence, time, splitJson(entry))
-  const bytes = Buffer.from(buffer.waiting)
-  const frame = frameAt(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length, 0)
-  if (typeof frame === 'number' || frame.what === 'damage')
-    throw new Error('a frame cannot be read that was just made')
-  return frame
 }

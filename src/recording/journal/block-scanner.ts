@@ -13,7 +13,7 @@ import {
   SEGMENT_BYTES,
 } from '../files/format.ts'
 import { KeystreamReader } from './keystream.ts'
-import { type Damage, type Frame, frameAt, type Scanner } from '../frames/scan.ts'
+import { type Damage, type Frame, frameAt } from '../frames/scan.ts'
 
 const BLOCK_BYTES_MIN = BLOCK_HEADER_BYTES + FRAME_HEADER_BYTES
 /** The largest frame, and what may wait when it comes. */
@@ -25,12 +25,12 @@ export type ScanStart =
   | { readonly offset: number }
 
 /**
- * The frames in the blocks of a file of format 2. A block is opened when it is there to its last byte, and its frames
+ * The frames in the blocks of a file, which is fed in pieces of any size by whoever reads it. A block is opened when it is there to its last byte, and its frames
  * are given when the MAC behind them is right; those that have none yet when `release` is called, or when something
  * else is damaged before it. Of a block whose frames are not right none is given. Memory is one segment and one block,
  * encrypted.
  */
-export class BlockScanner implements Scanner {
+export class BlockScanner {
   readonly #keys: FileKeys
   readonly #stream: KeystreamReader
   readonly #isWhole: boolean
@@ -68,30 +68,37 @@ export class BlockScanner implements Scanner {
     this.#feed = new Feed(BLOCK_HEADER_BYTES, bytesMax)
   }
 
+  /** Where the block begins that has not been given as frames yet. */
   get offset(): number {
     return this.#offset
   }
 
+  /** Bytes fed from there on. */
   get rest(): number {
     return this.#feed.rest
   }
 
+  /** Up to where a right MAC vouches for all that is before; 0 when it began in the middle of a file. */
   get vouched(): number {
     return this.#isWhole ? this.#segment : 0
   }
 
+  /** How many of the bytes before `vouched` got their MAC from a repair only. */
   get late(): number {
     return this.#late
   }
 
+  /** Where to put the next bytes of the file; at least as many as the next block needs fit. */
   room(): Buffer {
     return this.#feed.room(this.#needed)
   }
 
+  /** That many bytes were put into what `room` gave. */
   filled(bytes: number): void {
     this.#feed.filled(bytes)
   }
 
+  /** The next frame, or `more` when its bytes have not all been fed, or what is wrong with them. */
   next(): Frame | Damage | 'more' {
     for (;;) {
       const frame = this.#frames[this.#given]
@@ -109,6 +116,7 @@ export class BlockScanner implements Scanner {
     }
   }
 
+  /** No more bytes are there for now: frames that wait for a MAC are given without. */
   release(): void {
     if (this.#pending.length === 0) return
     this.#frames = this.#pending
@@ -116,11 +124,11 @@ export class BlockScanner implements Scanner {
     this.#pending = []
   }
 
-  again(): BlockScanner {
+  /** Goes on where it stands, as if it had been fed nothing from there on. */
+  again(): void {
     this.#feed = new Feed(BLOCK_HEADER_BYTES)
     this.#needed = BLOCK_HEADER_BYTES
     this.#damage = undefined
-    return this
   }
 
   /** Takes one block, of frames or with a MAC. */

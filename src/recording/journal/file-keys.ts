@@ -1,10 +1,10 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { GatewayError, type RandomBytes, type RecordingKeys } from '../../core/index.ts'
 import { checkHeader, type FileHeader, writeHeader } from '../files/file-header.ts'
-import { FILE, SEALED, SEALED_HEADER_BYTES, SEALED_MAGIC, TAG_BYTES } from '../files/format.ts'
+import { FILE, SEALED, SEALED_HEADER_BYTES, TAG_BYTES } from '../files/format.ts'
 
 /*
- * The key of a journal file of format 2: random, in the file's header, wrapped under a recording key with AES-256-GCM
+ * The key of a journal file: random, in the file's header, wrapped under a recording key with AES-256-GCM
  * (NIST SP 800-38D). What the file is encrypted and authenticated with comes from it by HKDF-SHA-256 (RFC 5869).
  */
 const CIPHER = 'aes-256-gcm'
@@ -29,7 +29,7 @@ export function newFileKeys(
 ): { readonly header: Buffer; readonly keys: FileKeys } {
   const dataKey = Buffer.from(random(KEY_BYTES))
   const header = Buffer.alloc(SEALED_HEADER_BYTES)
-  writeHeader(header, SEALED_MAGIC, of.number, of.firstSequence, of.time)
+  writeHeader(header, of.number, of.firstSequence, of.time)
   header.write(id, SEALED.keyId, 'hex')
   header.set(random(NONCE_BYTES), SEALED.nonce)
   const cipher = createCipheriv(CIPHER, key, header.subarray(SEALED.nonce, SEALED.wrapped), OPTIONS)
@@ -45,11 +45,7 @@ export function newFileKeys(
  * The keys of the file with this header; undefined when the key in it is not what was written there. Throws
  * GatewayError `invalid`, with the id, when the recording key it needs is not among `keys`.
  */
-export function fileKeysOf(
-  keys: RecordingKeys,
-  file: string,
-  header: FileHeader & { readonly keyId: string },
-): FileKeys | undefined {
+export function fileKeysOf(keys: RecordingKeys, file: string, header: FileHeader): FileKeys | undefined {
   const { bytes, keyId } = header
   const recordingKey = keys.find(({ id }) => id === keyId)
   if (recordingKey === undefined) {

@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { everyday } from '../../../test/support/fewer.ts'
 import type { RecordingKeys, SessionId } from '../../core/index.ts'
@@ -29,7 +30,7 @@ import { MAC_BLOCK_BYTES, SEALED_HEADER_BYTES } from '../files/format.ts'
 import { type FileJournal, openJournal } from './journal.ts'
 import { keyUse } from '../reading/key-use.ts'
 import { type RecordedEntry, readJournal } from '../reading/reader.ts'
-import { blockOffsets, frameOffsets, macOffsets, partsOf, toFormat1 } from '../../testing/journal-files.ts'
+import { blockOffsets, macOffsets, partsOf } from '../../testing/journal-files.ts'
 import { keysOf, random, testKeys } from '../../testing/recording-keys.ts'
 
 let directory: string
@@ -116,15 +117,6 @@ test('cut at any byte, the last file keeps its whole blocks, and the rest is put
     () => blockOffsets(readFileSync(file(1))),
     () => [SEALED_HEADER_BYTES, ...macOffsets(readFileSync(file(1))).map((at) => at + MAC_BLOCK_BYTES)],
   )
-})
-
-test('cut at any byte, a last file of format 1 keeps its whole frames, and the rest is put aside (P-07)', {
-  timeout: 120_000,
-}, async () => {
-  await cutAnywhere(everyday ? 21 : 3, () => {
-    toFormat1(directory)
-    return frameOffsets(readFileSync(file(1)))
-  })
 })
 
 /** What the next process says of the end of a file that had no MAC. */
@@ -233,35 +225,32 @@ for (const [name, tail] of [
   })
 }
 
-for (const format of [1, 2]) {
-  test(`a changed byte in the middle of a last file of format ${format}: what follows is put aside, whole, and counted`, async () => {
-    const journal = start()
-    leave(journal, 5)
-    journal.close()
-    const whole = await all()
-    if (format === 1) toFormat1(directory)
-    const bytes = readFileSync(file(1))
-    const at = format === 1 ? bytes.indexOf('SELECT 2') : (blockOffsets(bytes)[5] ?? 0) + 70
-    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
-    writeFileSync(file(1), bytes)
-    // Not something a reader passes over in silence.
-    await expect(all()).rejects.toThrow(/00000001\.slj, byte \d+: the checksum of the frame is wrong/)
-    start().close()
-    const read = await all()
-    expect(read.slice(0, 3)).toEqual(whole.slice(0, 3))
-    const notes = read.filter(({ entry }) => entry.kind === 'admin')
-    expect(notes.map(({ entry }) => entry)).toEqual([
-      ...(format === 1 ? [] : [{ kind: 'admin', head: expect.objectContaining(unauthenticated) }]),
-      { kind: 'admin', head: expect.objectContaining({ action: 'journal.repaired' }) },
-    ])
-    expect(notes.at(-1)?.entry).toMatchObject({ head: { details: { frames: 7 } } })
-    const [aside] = readdirSync(join(directory, 'journal')).filter((name) => name.includes('.cut-'))
-    expect(readFileSync(join(directory, 'journal', aside ?? '')).length).toBe(
-      // What is left has got a MAC in format 2.
-      bytes.length - statSync(file(1)).size + (format === 1 ? 0 : MAC_BLOCK_BYTES),
-    )
-  })
-}
+test('a changed byte in the middle of a last file: what follows is put aside, whole, and counted', async () => {
+  const journal = start()
+  leave(journal, 5)
+  journal.close()
+  const whole = await all()
+  const bytes = readFileSync(file(1))
+  const at = (blockOffsets(bytes)[5] ?? 0) + 70
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+  writeFileSync(file(1), bytes)
+  // Not something a reader passes over in silence.
+  await expect(all()).rejects.toThrow(/00000001\.slj, byte \d+: the checksum of the frame is wrong/)
+  start().close()
+  const read = await all()
+  expect(read.slice(0, 3)).toEqual(whole.slice(0, 3))
+  const notes = read.filter(({ entry }) => entry.kind === 'admin')
+  expect(notes.map(({ entry }) => entry)).toEqual([
+    { kind: 'admin', head: expect.objectContaining(unauthenticated) },
+    { kind: 'admin', head: expect.objectContaining({ action: 'journal.repaired' }) },
+  ])
+  expect(notes.at(-1)?.entry).toMatchObject({ head: { details: { frames: 7 } } })
+  const [aside] = readdirSync(join(directory, 'journal')).filter((name) => name.includes('.cut-'))
+  expect(readFileSync(join(directory, 'journal', aside ?? '')).length).toBe(
+    // What is left has got a MAC.
+    bytes.length - statSync(file(1)).size + MAC_BLOCK_BYTES,
+  )
+})
 
 test('a last file whose blocks are not in their places is cut back to those that are', async () => {
   const journal = start()
@@ -316,24 +305,50 @@ for (const [name, damage] of [
   })
 }
 
-test('a last file of format 1 is gone on behind in format 2, and a whole one of format 1 is put aside by its header', async () => {
+test('a last file of the format before this one, which had no MACs, is put aside: nothing of it is believed (P-06)', async () => {
   leave(start(), 2)
-  toFormat1(directory)
   const whole = await all()
+  // What anybody with access to the directory can write: a plain header, and a frame whose checksum is right.
+  const forged = oldFile(2, whole.at(-1)?.sequence ?? 0, {
+    action: 'recording.deleted',
+    by: 'gateway',
+    target: 'somebody',
+  })
+  writeFileSync(file(2), forged)
   start().close()
-  expect(readFileSync(file(1)).toString('latin1', 0, 8)).toBe('SLUICEJ1')
-  expect(readFileSync(file(2)).toString('latin1', 0, 8)).toBe('SLUICEJ2')
-  expect(await all()).toEqual([
-    ...whole,
-    expect.objectContaining({ entry: closeEntry(2, 'gateway stopped') }),
+  const read = await all()
+  expect(read.slice(0, whole.length)).toEqual(whole)
+  expect(read.slice(whole.length).map(({ entry }) => entry)).toMatchObject([
+    { head: { action: 'journal.unauthenticated' } },
+    {
+      head: { action: 'journal.repaired', target: '00000002.slj', details: { keptAs: '00000002.slj.cut-0' } },
+    },
+    { head: { reason: 'gateway stopped' } },
   ])
-  toFormat1(directory)
-  const bytes = readFileSync(file(2))
-  bytes.writeUInt8(0, 3)
-  writeFileSync(file(2), bytes)
-  start().close()
-  expect((await all()).at(-2)?.entry).toMatchObject({ head: { details: { offset: 0, frames: 3 } } })
+  expect(readFileSync(join(directory, 'journal', '00000002.slj.cut-0')).equals(forged)).toBe(true)
 })
+
+/** A journal file as it was before files were encrypted: one administrative frame behind what is there. */
+function oldFile(number: number, last: number, head: object): Buffer {
+  const header = Buffer.alloc(32)
+  header.write('SLUICEJ1', 'latin1')
+  header.writeUInt32LE(number, 12)
+  header.writeBigUInt64LE(BigInt(last + 1), 16)
+  header.writeUInt32LE(crc32(header.subarray(12)), 8)
+  const frames = [{ open: [] }, head].map((each, index) => {
+    const text = Buffer.from(JSON.stringify(each))
+    const frame = Buffer.alloc(40 + text.length)
+    frame.write('SLF1', 'latin1')
+    frame.writeUInt32LE(frame.length, 4)
+    frame.writeUInt32LE(index === 0 ? 0 : 10, 12)
+    frame.writeUInt32LE(text.length, 20)
+    frame.writeBigUInt64LE(BigInt(last + 1 + index), 24)
+    text.copy(frame, 40)
+    frame.writeUInt32LE(crc32(frame.subarray(12)), 8)
+    return frame
+  })
+  return Buffer.concat([header, ...frames])
+}
 
 test('without the key of the last file nothing is begun, and the error names the key; with both all is well', async () => {
   const journal = start()

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { brand, type RecordingKeys, type SessionId } from '../../core/index.ts'
-import { BLOCK_BYTES_MAX } from './block-scanner.ts'
-import { BLOCK_MAGIC_BYTES, type Container, containerOf, plainContainer } from './container.ts'
+import { BLOCK_BYTES_MAX, type BlockScanner } from './block-scanner.ts'
+import { BLOCK_MAGIC_BYTES, type Container, containerOf } from './container.ts'
 import { type FileHeader, readFileHeader } from '../files/file-header.ts'
 import { type FileSystem, writeWhole } from '../files/file-system.ts'
 import { BLOCK, BLOCK_HEADER_BYTES, MAC_BLOCK_BYTES, SEALED_HEADER_BYTES } from '../files/format.ts'
 import { journalFileName, journalNumbers } from '../files/names.ts'
 import { bindOf, fileHeadOf } from '../frames/own-frames.ts'
-import type { Damage, Frame, Scanner } from '../frames/scan.ts'
+import type { Damage, Frame } from '../frames/scan.ts'
 import { macBlock } from './sealing.ts'
 
 /** Files are copied and searched in pieces of this size. */
@@ -77,7 +77,7 @@ function scanFile(files: FileSystem, directory: string, number: number, keys: Re
     const size = files.size(file)
     const headerBytes = Buffer.alloc(Math.min(size, SEALED_HEADER_BYTES))
     readWhole(files, file, headerBytes, 0)
-    const header = readFileHeader(headerBytes, 'journal')
+    const header = readFileHeader(headerBytes)
     const container = typeof header === 'string' ? undefined : containerOf(keys, name, header)
     if (typeof header === 'string' || container === undefined || header.number !== number) {
       const keptAs = `${name}.cut-0`
@@ -113,10 +113,9 @@ function authenticate(
   name: string,
   file: number,
   container: Container,
-  { vouched, late }: Scanner,
+  { vouched, late }: BlockScanner,
   end: number,
 ): Unauthenticated | undefined {
-  if (container.keys === undefined) return undefined
   if (end === vouched) {
     if (late === 0) return undefined
     return { file: name, offset: vouched - MAC_BLOCK_BYTES - late, bytes: late }
@@ -170,7 +169,7 @@ function cutOff(
 
 /**
  * Whole frames from `offset` on, looking for the next one after each piece of damage; in blocks, all that can be read,
- * whatever a MAC says of it. Without a container, because of a damaged header: frames, or what looks like blocks.
+ * whatever a MAC says of it. Without a container, because of a damaged header: what looks like blocks.
  */
 export function countFrames(
   files: FileSystem,
@@ -179,16 +178,14 @@ export function countFrames(
   offset: number,
   size: number,
 ): number {
-  if (container === undefined) {
-    return countFrames(files, file, plainContainer, offset, size) + countBlocks(files, file, offset, size)
-  }
+  if (container === undefined) return countBlocks(files, file, offset, size)
   let frames = 0
   for (let at: number | undefined = offset; at !== undefined && at < size; ) {
     const end = scanFrames(files, file, container.from(at, size - at), size, () => {
       frames++
       return true
     })
-    at = findMagic(files, file, container.magic, end === at ? at + 1 : end, size)
+    at = findMagic(files, file, end === at ? at + 1 : end, size)
   }
   return frames
 }
@@ -197,31 +194,26 @@ export function countFrames(
 function countBlocks(files: FileSystem, file: number, offset: number, size: number): number {
   let blocks = 0
   const header = Buffer.alloc(BLOCK_HEADER_BYTES)
-  for (let at = findMagic(files, file, BLOCK_MAGIC_BYTES, offset, size); at !== undefined; ) {
+  for (let at = findMagic(files, file, offset, size); at !== undefined; ) {
     if (at + header.length > size) break
     readWhole(files, file, header, at)
     const length = header.readUInt32LE(BLOCK.length)
     const whole = length > header.length && length <= BLOCK_BYTES_MAX && at + length <= size
     if (whole) blocks++
-    at = findMagic(files, file, BLOCK_MAGIC_BYTES, whole ? at + length : at + 1, size)
+    at = findMagic(files, file, whole ? at + length : at + 1, size)
   }
   return blocks
 }
 
-function findMagic(
-  files: FileSystem,
-  file: number,
-  magic: Buffer,
-  from: number,
-  size: number,
-): number | undefined {
+/** Where the next block of frames seems to begin. */
+function findMagic(files: FileSystem, file: number, from: number, size: number): number | undefined {
   const piece = Buffer.allocUnsafe(Math.max(0, Math.min(PIECE_BYTES, size - from)))
   for (let at = from; at < size; ) {
     const read = files.read(file, piece, 0, Math.min(piece.length, size - at), at)
-    const found = piece.subarray(0, read).indexOf(magic)
+    const found = piece.subarray(0, read).indexOf(BLOCK_MAGIC_BYTES)
     if (found >= 0) return at + found
-    if (read < magic.length) return undefined
-    at += read - magic.length + 1
+    if (read < BLOCK_MAGIC_BYTES.length) return undefined
+    at += read - BLOCK_MAGIC_BYTES.length + 1
   }
   return undefined
 }
@@ -230,7 +222,7 @@ function findMagic(
 function scanFrames(
   files: FileSystem,
   file: number,
-  scanner: Scanner,
+  scanner: BlockScanner,
   size: number,
   take: (frame: Frame) => boolean,
 ): number {

@@ -194,9 +194,9 @@ test('each file has a key of its own, also two of the same number', () => {
 
 /** The keys of a file, by its header. */
 function keysIn(bytes: Buffer): { readonly header: FileHeader; readonly keys: FileKeys } {
-  const header = readFileHeader(bytes, 'journal')
-  if (typeof header === 'string' || header.keyId === undefined) return expect.unreachable()
-  const keys = fileKeysOf(testKeys, 'x', { ...header, keyId: header.keyId })
+  const header = readFileHeader(bytes)
+  if (typeof header === 'string') return expect.unreachable()
+  const keys = fileKeysOf(testKeys, 'x', header)
   return keys === undefined ? expect.unreachable() : { header, keys }
 }
 
@@ -352,7 +352,7 @@ test('what has no MAC yet is told apart, and vouched for when its MAC has come',
   clock.advance(1000)
   journal.append(undefined, adminEntry({ target: 'without' }))
   journal.flush()
-  const reading = new FileReading(file(1), 'journal', testKeys, await open(file(1)))
+  const reading = new FileReading(file(1), testKeys, await open(file(1)))
   await reading.header()
   const given: unknown[] = []
   for await (const batch of reading.batches()) {

@@ -7,27 +7,23 @@ import { recordedSessions } from './reader.ts'
 import { decodeSealedHeader, SEALED_HEADER_BYTES_MAX, sealedHeaderBytes } from '../sealed/file-header.ts'
 
 /**
- * How many files of the journal and of sessions need each recording key, by the key's id; `undefined` counts those that
- * are not encrypted. Reads headers only and takes no key; files without a right header are left out, and drafts, which
- * are of the running gateway.
+ * How many files of the journal and of sessions need each recording key, by the key's id. Reads headers only and takes
+ * no key; files without a right header are left out, and drafts, which are of the running gateway.
  */
-export async function keyUse(directory: string): Promise<ReadonlyMap<string | undefined, number>> {
+export async function keyUse(directory: string): Promise<ReadonlyMap<string, number>> {
   const folder = journalDirectory(directory)
-  const use = new Map<string | undefined, number>()
-  const count = (keyId: string | undefined): void => void use.set(keyId, (use.get(keyId) ?? 0) + 1)
+  const use = new Map<string, number>()
+  const count = (keyId: string): void => void use.set(keyId, (use.get(keyId) ?? 0) + 1)
   for (const number of journalNumbers(await listIfThere(folder))) {
     const bytes = await beginning(join(folder, journalFileName(number)), SEALED_HEADER_BYTES)
-    const header = bytes === undefined ? '' : readFileHeader(bytes, 'journal')
+    const header = bytes === undefined ? '' : readFileHeader(bytes)
     if (typeof header !== 'string') count(header.keyId)
   }
   for await (const session of recordedSessions(directory)) {
     const bytes = await beginning(sessionFile(directory, session), SEALED_HEADER_BYTES_MAX)
     if (bytes === undefined) continue
-    if (typeof readFileHeader(bytes, 'session') !== 'string') count(undefined)
-    else {
-      const id = sealedKeyOf(bytes)
-      if (id !== undefined) count(id)
-    }
+    const id = sealedKeyOf(bytes)
+    if (id !== undefined) count(id)
   }
   return use
 }

@@ -8,13 +8,14 @@ import {
   type RecordingKeys,
   type SessionId,
 } from '../../core/index.ts'
+import type { BlockScanner } from '../journal/block-scanner.ts'
 import { type Container, containerOf, KEY_DAMAGED } from '../journal/container.ts'
 import { damaged } from '../files/damaged.ts'
 import { decodeEntry } from '../frames/frame-parts.ts'
 import { type FileHeader, readFileHeader } from '../files/file-header.ts'
 import { systemFiles } from '../files/file-system.ts'
 import { isMissing, listIfThere, openIfThere } from '../files/files.ts'
-import { type FileKind, SEALED_HEADER_BYTES } from '../files/format.ts'
+import { SEALED_HEADER_BYTES } from '../files/format.ts'
 import {
   draftFile,
   isSessionId,
@@ -27,8 +28,8 @@ import {
 } from '../files/names.ts'
 import { bindOf } from '../frames/own-frames.ts'
 import { countFrames } from '../journal/repair.ts'
-import type { Damage, Frame, Scanner } from '../frames/scan.ts'
-import { formatOf, readSealed } from '../sealed/session-reader.ts'
+import type { Damage, Frame } from '../frames/scan.ts'
+import { readSealed } from '../sealed/session-reader.ts'
 import { entryIn } from '../sealed/reader.ts'
 
 /** One entry with where it stands: `sequence` counts the frames of the whole journal, without a gap. */
@@ -129,15 +130,11 @@ async function* sessionEntries(
   for (let attempt = 1; ; attempt++) {
     // In this order: what the journal lost before it was listed is in the draft by then, or in the whole file.
     const numbers = journalNumbers(await listIfThere(journalDirectory(directory)))
-    const whole = await formatOf(path)
-    if (whole === 1) {
-      yield* placed(sessionFrames(path, keys, await open(path, 'r')), session, last)
-      return
-    }
-    const own = whole === 2 ? path : draftFile(path)
-    const file = whole === 2 || (await formatOf(own)) === 2 ? await openIfThere(own) : undefined
+    const whole = await openIfThere(path)
+    const own = whole === undefined ? draftFile(path) : path
+    const file = whole ?? (await openIfThere(own))
     if (file !== undefined) {
-      for await (const frame of readSealed(own, keys, file, whole !== 2)) {
+      for await (const frame of readSealed(own, keys, file, whole === undefined)) {
         const { sequence, time } = frame.part
         if (sequence <= last) continue
         last = sequence
@@ -145,7 +142,7 @@ async function* sessionEntries(
         yield { sequence, time, entry: entryIn(frame), ...(removed ? { removed } : {}) }
       }
     }
-    if (whole === 2) return
+    if (whole !== undefined) return
     try {
       for await (const each of placed(journalFrames(directory, keys, { session, numbers }), session, last)) {
         last = each.sequence
@@ -181,7 +178,7 @@ export async function oldestHeader(directory: string): Promise<FileHeader | unde
     const path = join(folder, journalFileName(number))
     const file = await openIfThere(path)
     if (file === undefined) continue
-    const reading = new FileReading(path, 'journal', undefined, file)
+    const reading = new FileReading(path, undefined, file)
     try {
       return await reading.plainHeader()
     } finally {
@@ -231,7 +228,7 @@ async function* journalFrames(
   for (; index < numbers.length; index++) {
     const number = numbers[index] ?? 0
     const path = join(folder, journalFileName(number))
-    const reading = new FileReading(path, 'journal', keys, await open(path, 'r'))
+    const reading = new FileReading(path, keys, await open(path, 'r'))
     let suspect: number | undefined
     try {
       for (;;) {
@@ -296,7 +293,7 @@ async function firstNeeded(
   if (fromSequence === 0 && session === undefined) return 0
   for (let index = numbers.length - 1; index > 0; index--) {
     const path = join(folder, journalFileName(numbers[index] ?? 0))
-    const reading = new FileReading(path, 'journal', keys, await open(path, 'r'))
+    const reading = new FileReading(path, keys, await open(path, 'r'))
     try {
       const header = await reading.plainHeader()
       if (header !== undefined && header.firstSequence <= fromSequence && fromSequence > 0) return index
@@ -308,30 +305,9 @@ async function firstNeeded(
   return 0
 }
 
-/** The frames of a session file: nothing in it may be torn. Closes the file. */
-async function* sessionFrames(path: string, keys: RecordingKeys, file: FileHandle): AsyncGenerator<Batch> {
-  const reading = new FileReading(path, 'session', keys, file)
-  try {
-    const header = await reading.header()
-    if (header === undefined) throw damaged(path, 0, reading.problem)
-    let last = header.firstSequence - 1
-    for await (const frames of reading.batches()) {
-      for (const { frame } of frames) {
-        if (frame.sequence <= last) throw damaged(path, frame.offset, 'the frame is out of order')
-        last = frame.sequence
-      }
-      yield { file: path, frames }
-    }
-    if (reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
-  } finally {
-    await reading.close()
-  }
-}
-
 /** One file being read, from its header to as far as its frames are whole. Can go on when the file has grown. */
 export class FileReading {
   readonly path: string
-  readonly #kind: FileKind
   readonly #keys: RecordingKeys | undefined
   readonly #file: FileHandle
   readonly #offset: number
@@ -339,23 +315,16 @@ export class FileReading {
   readonly #names = new Map<number, SessionId>()
   #header: FileHeader | undefined
   #container: Container | undefined
-  #scanner: Scanner | undefined
+  #scanner: BlockScanner | undefined
   #problem = ''
   #fresh = true
 
   /**
-   * `offset`: where the first frame to read begins, or the block that it is in; 0: where the first of the file does.
+   * `offset`: where the block begins that the first frame to read is in; 0: the first of the file.
    * Beyond that, sessions named before it stay unknown. Without `keys` only `plainHeader` can be had.
    */
-  constructor(
-    path: string,
-    kind: FileKind,
-    keys: RecordingKeys | undefined,
-    file: FileHandle,
-    offset: number = 0,
-  ) {
+  constructor(path: string, keys: RecordingKeys | undefined, file: FileHandle, offset: number = 0) {
     this.path = path
-    this.#kind = kind
     this.#keys = keys
     this.#file = file
     this.#offset = offset
@@ -376,20 +345,15 @@ export class FileReading {
     return this.#scanner?.rest ?? 0
   }
 
-  /**
-   * Frames that begin before it are vouched for by a MAC; 0 when the reading began in the middle of a file. A file of
-   * format 1 has no MACs: it is the same as `offset`.
-   */
+  /** Frames that begin before it are vouched for by a MAC; 0 when the reading began in the middle of a file. */
   get vouched(): number {
     return this.#scanner?.vouched ?? 0
   }
 
-  /**
-   * 32 bytes for the salts of payloads that are sealed from this file, the same each time; undefined in format 1, whose
-   * files have no key. Read the header first.
-   */
-  get saltSecret(): Uint8Array | undefined {
-    return this.#container?.keys?.salts()
+  /** 32 bytes for the salts of payloads that are sealed from this file, the same each time. Read the header first. */
+  get saltSecret(): Uint8Array {
+    if (this.#container === undefined) throw new Error('the header has to be read first')
+    return this.#container.keys.salts()
   }
 
   /** What is wrong with the file if it has a successor, was read to its end, and does not end with a MAC. */
@@ -430,7 +394,7 @@ export class FileReading {
       if (bytesRead === 0) break
       length += bytesRead
     }
-    const header = readFileHeader(bytes.subarray(0, length), this.#kind)
+    const header = readFileHeader(bytes.subarray(0, length))
     if (typeof header === 'string') this.#problem = header
     else this.#header = header
     return this.#header
@@ -442,9 +406,9 @@ export class FileReading {
    */
   async *batches(isVouchedOnly = false): AsyncGenerator<readonly OwnedFrame[]> {
     // What was an unfinished frame may have been finished, or cut off and written anew.
-    const scanner = this.#scanner?.again()
+    const scanner = this.#scanner
     if (scanner === undefined) throw new Error('the header has to be read first')
-    this.#scanner = scanner
+    scanner.again()
     let position = scanner.offset
     let isEnd = false
     for (;;) {
@@ -460,7 +424,7 @@ export class FileReading {
         return
       }
       if (isEnd) {
-        this.#problem = `the file ends inside a ${this.#container?.unit}`
+        this.#problem = 'the file ends inside a block'
         return
       }
       const room = scanner.room()
@@ -474,7 +438,7 @@ export class FileReading {
   }
 
   /** What can be had without reading on, and why there is no more of it. */
-  #batch(scanner: Scanner): {
+  #batch(scanner: BlockScanner): {
     readonly batch: OwnedFrame[]
     readonly end: 'more' | Damage | GatewayError
   } {

@@ -6,7 +6,7 @@ export type SealedHeader = {
   readonly key: { readonly id: string; readonly wrapped: string }
 }
 
-export const SEALED_FILE_MAGIC = 'SLUICER2'
+const SEALED_FILE_MAGIC = 'SLUICER2'
 /** Magic, checksum, length of what follows. */
 export const SEALED_PREFIX_BYTES = 16
 const HEADER_BYTES_MAX = 4_096

@@ -1,4 +1,3 @@
-import { hkdfSync } from 'node:crypto'
 import { type FileHandle, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RecordingKeys } from '../../core/index.ts'
@@ -73,7 +72,7 @@ export class JournalTail {
       }
       if (header.number !== number) throw damaged(path, 0, `it is the file of number ${header.number}`)
       this.#next ??= header.firstSequence
-      const saltSecret = reading.saltSecret ?? plainSaltSecret(this.#keys, header.bytes)
+      const saltSecret = reading.saltSecret
       for await (const frames of reading.batches(true)) {
         for (const { frame } of frames) {
           const expected: number = this.#next ?? frame.sequence
@@ -124,7 +123,7 @@ export class JournalTail {
     const path = join(this.#directory, journalFileName(number))
     const handle = await openIfThere(path, 'r+')
     if (handle === undefined) return undefined
-    this.#open = { number, handle, reading: new FileReading(path, 'journal', this.#keys, handle) }
+    this.#open = { number, handle, reading: new FileReading(path, this.#keys, handle) }
     return this.#open
   }
 
@@ -133,7 +132,7 @@ export class JournalTail {
     const path = join(this.#directory, journalFileName(number))
     const handle = await openIfThere(path)
     if (handle === undefined) return false
-    const reading = new FileReading(path, 'journal', this.#keys, handle)
+    const reading = new FileReading(path, this.#keys, handle)
     try {
       const header = await reading.plainHeader()
       if (header === undefined) return false
@@ -154,13 +153,4 @@ export class JournalTail {
     const there = await stat(reading.path).catch(() => undefined)
     if (there?.ino !== here.ino) throw new Error(`${reading.path} was replaced while it was read`)
   }
-}
-
-/**
- * What the salts of a file of format 1 are made of, which has no key. Of the oldest recording key: a rotation between two
- * attempts at the same work does not change what comes out.
- */
-function plainSaltSecret(keys: RecordingKeys, header: Buffer): Uint8Array {
-  const oldest = keys.at(-1) ?? keys[0]
-  return new Uint8Array(hkdfSync('sha256', oldest.key, header, 'sluice salts', 32))
 }

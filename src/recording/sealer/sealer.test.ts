@@ -1,6 +1,5 @@
 import { createSecretKey } from 'node:crypto'
 import {
-  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -10,9 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { everyday } from '../../../test/support/fewer.ts'
-import { brand, type SessionId } from '../../core/index.ts'
+import type { SessionId } from '../../core/index.ts'
 import {
   adminEntry,
   closeEntry,
@@ -419,48 +418,4 @@ test('a log that is there keeps its name', async () => {
   )
   await openSealer()
   expect(sealer.vkey).toMatch(/^gateway\.example\/a\+/)
-})
-
-describe('what an earlier version wrote', () => {
-  const vector = join(import.meta.dirname, '..', 'vectors', 'format-1', 'whole')
-  const session = brand<SessionId>('01KDVDNA00AAAAAAAAAAAAAAAA')
-  const own = join('sessions', '2026-01-01', `${session}.slr`)
-  let all: RecordedEntry[]
-
-  beforeEach(async () => {
-    await sealer.close()
-    journal.close()
-    rmSync(directory, { recursive: true })
-    cpSync(vector, directory, { recursive: true })
-    all = await collect(readJournal(directory, testKeys))
-    writeFileSync(join(directory, own.replace('.slr', '.part')), 'SLUICER1, a draft of long ago')
-  })
-
-  test('is sealed as well, and its session files are made anew from the journal', async () => {
-    const old = readFileSync(join(directory, own))
-    openAnother()
-    await openSealer()
-    await seal()
-    expect(readFileSync(join(directory, own)).equals(old)).toBe(false)
-    expect(files('slj')).toHaveLength(1)
-    const { files: whole } = await check()
-    expect([...whole.keys()]).toContain(session)
-    const read = await collect(readSession(directory, testKeys, session))
-    expect(read).toEqual(all.filter((each) => each.session === session))
-    expect(files('part')).toEqual([])
-  })
-
-  test('stays and is read where the journal no longer has its beginning', async () => {
-    const old = readFileSync(join(directory, own))
-    // What is left of the journal: the frames of the session but its first.
-    openAnother()
-    journal.append(session, outcomeEntry(3))
-    rmSync(join(directory, 'journal', '00000001.slj'))
-    rmSync(join(directory, 'journal', '00000002.slj'))
-    await openSealer()
-    await seal()
-    expect(readFileSync(join(directory, own)).equals(old)).toBe(true)
-    const read = await collect(readSession(directory, testKeys, session))
-    expect(read).toEqual(all.filter((each) => each.session === session))
-  })
 })

@@ -66,8 +66,6 @@ const TOGETHER = 16
 type State = {
   readonly file: SessionFile
   closed: boolean
-  /** Its file is of format 1, and the journal no longer holds its beginning: it stays as it is. */
-  left: boolean
   /** The newest journal file that has a frame of it. */
   seenIn: number
   /** The oldest journal file that has a frame of it which is not in its own file yet; undefined: none. */
@@ -266,7 +264,6 @@ export class Sealer {
     const state: State = {
       file,
       closed: file.base === 'sealed',
-      left: false,
       seenIn,
       // Of a draft nobody knows whether it is on the disk; a whole file may have to be logged.
       neededFrom: file.base === 'draft' || unlogged ? seenIn : undefined,
@@ -286,9 +283,8 @@ export class Sealer {
     const { frame, session } = owned
     const { kind, sequence } = frame
     if (kind === 'file' || kind === 'bind') return undefined
-    if (state?.file.base === 'format 1' && !state.file.begun && kind !== 'open') state.left = true
     const toLog = sequence > (this.#through ?? 0)
-    const toFile = state !== undefined && !state.left && sequence > state.file.last
+    const toFile = state !== undefined && sequence > state.file.last
     if (kind === 'close' && state !== undefined) state.closed = true
     // Its file was a draft with its end in it when the last process ended.
     if (kind === 'close' && state?.file.base === 'draft' && !toFile) this.#end(state, file)
@@ -417,8 +413,8 @@ export class Sealer {
   }
 
   #forget(deleted: number): void {
-    for (const [session, { closed, left, neededFrom, seenIn }] of this.#states)
-      if ((closed || left) && neededFrom === undefined && seenIn <= deleted) this.#states.delete(session)
+    for (const [session, { closed, neededFrom, seenIn }] of this.#states)
+      if (closed && neededFrom === undefined && seenIn <= deleted) this.#states.delete(session)
   }
 }
 

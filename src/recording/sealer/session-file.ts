@@ -1,13 +1,13 @@
-import { mkdir, open, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { RandomBytes, RecordingKeys, SessionId } from '../../core/index.ts'
 import { nodeSha256 } from '../../evidence/system/sha256.ts'
-import { syncDirectory } from '../files/files.ts'
+import { openIfThere, syncDirectory } from '../files/files.ts'
 import { draftFile, sessionFile } from '../files/names.ts'
 import { newDataKey } from '../sealed/data-key.ts'
 import type { ReadFrame } from '../sealed/reader.ts'
 import { withoutPayloads } from '../sealed/remove.ts'
-import { formatOf, readSealed } from '../sealed/session-reader.ts'
+import { readSealed } from '../sealed/session-reader.ts'
 import { SealedWriter } from '../sealed/writer.ts'
 import type { SaltedFrame } from './salted-frame.ts'
 
@@ -18,8 +18,8 @@ export type SessionFileParts = {
   readonly random: RandomBytes
 }
 
-/** What lies on the disk of a session: a whole file or a draft, of format 2; one of format 1; or nothing. */
-export type Found = { readonly base: 'sealed' | 'draft' | 'format 1' | 'none' }
+/** What lies on the disk of a session: a whole file, a draft, or nothing. */
+type Base = 'sealed' | 'draft' | 'none'
 
 /**
  * The file of one session that is being put together: `<session id>.part` until its close is in it, then `.slr`. A
@@ -35,7 +35,7 @@ export class SessionFile {
   #chunks: Buffer[] = []
   /** Whether the draft on the disk is one of this process. */
   #written = false
-  #base: Found['base'] = 'none'
+  #base: Base = 'none'
   #known: { first: number; last: number; frames: number } | undefined
 
   private constructor(parts: SessionFileParts, session: SessionId) {
@@ -73,7 +73,7 @@ export class SessionFile {
     return this.#known
   }
 
-  get base(): Found['base'] {
+  get base(): Base {
     return this.#base
   }
 
@@ -126,18 +126,17 @@ export class SessionFile {
   }
 
   async #find(): Promise<void> {
-    const sealed = await formatOf(this.#path)
-    if (sealed === 2) {
-      this.#base = 'sealed'
-      for await (const frame of this.#read(this.#path)) this.#count(frame.part.sequence)
+    const draft = draftFile(this.#path)
+    for (const [base, path] of [
+      ['sealed', this.#path],
+      ['draft', draft],
+    ] as const) {
+      const file = await openIfThere(path)
+      if (file === undefined) continue
+      this.#base = base
+      for await (const frame of this.#framesOf(path, file)) this.#count(frame.part.sequence)
       return
     }
-    if ((await formatOf(draftFile(this.#path))) === 2) {
-      this.#base = 'draft'
-      for await (const frame of this.#read(draftFile(this.#path))) this.#count(frame.part.sequence)
-      return
-    }
-    this.#base = sealed === 1 ? 'format 1' : 'none'
   }
 
   #count(sequence: number): void {
@@ -181,7 +180,11 @@ export class SessionFile {
   }
 
   async *#read(path: string): AsyncGenerator<ReadFrame> {
-    yield* readSealed(path, this.#parts.keys, await open(path, 'r'), path !== this.#path)
+    yield* this.#framesOf(path, await open(path, 'r'))
+  }
+
+  #framesOf(path: string, file: FileHandle): AsyncGenerator<ReadFrame> {
+    return readSealed(path, this.#parts.keys, file, path !== this.#path)
   }
 }
 
