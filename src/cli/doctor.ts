@@ -24,6 +24,7 @@ const status = z.object({
     fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
     stopped: z.boolean(),
     witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
+    gap: z.object({ first: z.number(), last: z.number() }).optional(),
   }),
   outlets: z.array(
     z.object({

@@ -57,6 +57,7 @@ test('the doctor says how the log is', () => {
     'problem: Nothing is sealed any more: Damage.',
   ])
   expect(told({ fault: { message: 'EIO' } })[0]).toMatch(/it is tried again: EIO/)
+  expect(told({ gap: { first: 3, last: 9 } })[1]).toMatch(/^problem: The journal had lost entries 3 to 9/)
   expect(told({ witnesses: { cosigned: ['a'], failed: ['b'] } })[1]).toBe(
     'warning: The witness b did not cosign the newest checkpoint.',
   )

@@ -64,6 +64,7 @@ export type LogStatus = {
   readonly fault?: { readonly message: string; readonly remedy?: string | undefined } | undefined
   readonly stopped: boolean
   readonly witnesses: { readonly cosigned: readonly string[]; readonly failed: readonly string[] }
+  readonly gap?: { readonly first: number; readonly last: number } | undefined
 }
 
 /** What the gateway says of an outlet. */
@@ -106,7 +107,7 @@ const LAG_MS_MAX = 10_000
 
 export function logFindings(log: LogStatus): readonly Finding[] {
   const about = 'log'
-  const { fault, stopped, lagFrames, lagMs, witnesses } = log
+  const { fault, stopped, lagFrames, lagMs, witnesses, gap } = log
   const findings: Finding[] = []
   if (fault !== undefined) {
     const what = stopped ? 'Nothing is sealed any more' : 'What is new cannot be sealed; it is tried again'
@@ -124,6 +125,15 @@ export function logFindings(log: LogStatus): readonly Finding[] {
       level: 'ok',
       about,
       message: `${log.entries === 1 ? '1 entry' : `${log.entries} entries`}, signed by ${log.key}.`,
+    })
+  }
+  if (gap !== undefined) {
+    findings.push({
+      level: 'problem',
+      about,
+      message: `The journal had lost entries ${gap.first} to ${gap.last}, which the log covers, when the gateway started: it was taken away, or put back from a copy.`,
+      remedy:
+        'Which sessions lost what, sluice audit verify tells. Find out who had access to the data directory, and whether the disk is sound.',
     })
   }
   for (const name of witnesses.failed) {

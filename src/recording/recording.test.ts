@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -121,7 +121,7 @@ test('what is written is in the log after a moment, and the gateway says how far
 
 test('a log that cannot be kept is told of, and holds up nothing else', async () => {
   await recording.stop()
-  rmSync(join(directory, 'log'), { recursive: true })
+  renameSync(join(directory, 'log'), join(directory, 'moved'))
   writeFileSync(join(directory, 'log'), 'a file where the directory should be')
   recording = await start()
   await expect.poll(() => recording.sealer().fault?.message, { timeout: 20_000 }).toMatch(/EEXIST|ENOTDIR/)
@@ -133,6 +133,39 @@ test('a log that cannot be kept is told of, and holds up nothing else', async ()
   expect(recording.sealer()).toMatchObject({ stopped: false, faults: expect.any(Number) })
   await expect(recording.settle()).rejects.toThrow(/EEXIST|ENOTDIR/)
   rmSync(join(directory, 'log'))
+  renameSync(join(directory, 'moved'), join(directory, 'log'))
   await recording.settle()
   expect(recording.sealer()).toMatchObject({ fault: undefined, lagFrames: 0 })
+})
+
+test('a journal that was taken away while nothing ran is told of, and numbers go on behind the log (P-06)', async () => {
+  recording.journal.append(sessionId(clock.now()), openEntry())
+  await recording.settle()
+  await recording.stop()
+  const last = recording.sealer().through
+  rmSync(join(directory, 'journal'), { recursive: true })
+  recording = await start()
+  expect(recording.sealer().gap).toEqual({ first: 1, last, since: undefined })
+  const session = sessionId(clock.now())
+  recording.journal.append(session, openEntry())
+  recording.journal.append(session, closeEntry(0))
+  expect((await recording.list({ limit: 5 })).map((each) => each.session)).toContain(session)
+  await recording.settle()
+  expect(recording.sealer()).toMatchObject({ fault: undefined, lagFrames: 0 })
+  expect(recording.sealer().through).toBeGreaterThan(last)
+  await checkLog(directory, testKeys)
+})
+
+test('a log that is taken away while the gateway runs is not begun anew (P-06)', async () => {
+  recording.journal.append(sessionId(clock.now()), openEntry())
+  await recording.settle()
+  renameSync(join(directory, 'log'), join(directory, 'moved'))
+  recording.journal.append(undefined, adminEntry())
+  const fault = async (): Promise<string | undefined> => {
+    await recording.settle().catch(() => undefined)
+    return recording.sealer().fault?.message
+  }
+  await expect.poll(fault, { timeout: 20_000 }).toMatch(/The log has 0 entries, and had \d+ a moment ago/)
+  expect(recording.sealer()).toMatchObject({ stopped: true })
+  expect(existsSync(join(directory, 'log', 'checkpoint'))).toBe(false)
 })

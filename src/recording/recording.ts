@@ -14,9 +14,12 @@ import { FieldOpener, type Sees } from './fields/show-fields.ts'
 import { type FileSystem, systemFiles } from './files/file-system.ts'
 import { Indexer } from './indexer.ts'
 import type { SessionFilter, SessionIndex, SessionSummary } from './list/index-port.ts'
-import { type FileJournal, openJournal } from './journal/journal.ts'
+import { type FileJournal, type JournalGap, type Logged, openJournal } from './journal/journal.ts'
 import { type RecordedEntry, readSession } from './reading/reader.ts'
 import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
+import { directorySource } from '../evidence/system/directory-storage.ts'
+import { logDirectory } from './files/names.ts'
+import { loggedEnd } from './sealer/log-of-gateway.ts'
 import type { SnapshotStore } from './snapshots/snapshot-store.ts'
 import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
 import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
@@ -57,6 +60,8 @@ export type SealerReport = SealerStatus & {
   /** Frames that were written and no checkpoint covers, and for how long there have been any. */
   readonly lagFrames: number
   readonly lagMs: number
+  /** Frames that the log covers and the journal had lost when the gateway started. */
+  readonly gap: JournalGap | undefined
 }
 
 /** An outlet, and how many frames that were written it is not done with. */
@@ -96,7 +101,8 @@ const noSecrets = (): Promise<never> => Promise.reject(new Error('nothing looks 
 /** Opens the journal, repairs what a crash left, and keeps log, session files and the list up to date behind it. */
 export async function openRecording(options: RecordingOptions): Promise<Recording> {
   const { directory, keys, seeds, clock, random, index, onFault, files = systemFiles } = options
-  const journal = openJournal({ directory, keys, clock, random, onFault, files })
+  const logged = await covered(options)
+  const journal = openJournal({ directory, keys, clock, random, onFault, files, ...logged })
   const { retention: keep, stream: outlets, ...log } = options.settings ?? NOTHING_SET
   const { program = 'unknown', resolveSecret = noSecrets } = options
   const stream = new StreamThread({
@@ -155,7 +161,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       await indexer.catchUp()
       return index
     },
-    sealer: () => ({ ...thread.status, ...lag.now() }),
+    sealer: () => ({ ...thread.status, ...lag.now(), gap: journal.gap }),
     outlets: () =>
       stream.states.map((state) => ({
         ...state,
@@ -181,6 +187,17 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       // What is not sealed by then will be when the gateway starts again: nobody waits for a disk that does not answer.
       await thread.stop(LIMITS.sealAtStopMs)
     },
+  }
+}
+
+/** What the log says of the journal before that is opened. A log that cannot be read is what the sealer tells of. */
+async function covered({ directory, seeds, onFault }: RecordingOptions): Promise<{ logged?: Logged }> {
+  try {
+    const logged = await loggedEnd(directorySource(logDirectory(directory)), seeds)
+    return logged === undefined ? {} : { logged }
+  } catch (error) {
+    onFault(error)
+    return {}
   }
 }
 

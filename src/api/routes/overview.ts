@@ -33,6 +33,8 @@ const status = z.object({
     fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
     stopped: z.boolean(),
     witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
+    /** Frames that the log covers and that the journal had lost when the gateway started. */
+    gap: z.object({ first: z.int(), last: z.int() }).optional(),
   }),
   /** Where events go: how far each outlet is behind what was written, and the last fault, until something is taken. */
   outlets: z.array(
@@ -86,7 +88,7 @@ const identities = z.object({
 })
 
 function logOf(sealer: SealerReport): z.output<typeof status>['log'] {
-  const { vkey, size, through, lagFrames, lagMs, fault, stopped, witnesses } = sealer
+  const { vkey, size, through, lagFrames, lagMs, fault, stopped, witnesses, gap } = sealer
   return {
     ...(vkey === undefined ? {} : { key: vkey }),
     entries: size,
@@ -96,6 +98,7 @@ function logOf(sealer: SealerReport): z.output<typeof status>['log'] {
     ...faultIn(fault),
     stopped,
     witnesses: { cosigned: [...witnesses.cosigned], failed: [...witnesses.failed] },
+    ...(gap === undefined ? {} : { gap: { first: gap.first, last: gap.last } }),
   }
 }
 

@@ -19,8 +19,8 @@ import type { SessionSummary } from '../list/index-port.ts'
 import { JournalFile } from './journal-file.ts'
 import { fold, type LiveSession } from '../list/live-sessions.ts'
 import { journalDirectory, journalFileName } from '../files/names.ts'
-import type { FileHead } from '../frames/own-frames.ts'
-import { type Cut, recover, type Unauthenticated } from './repair.ts'
+import type { FileHead, LogMark } from '../frames/own-frames.ts'
+import { type Cut, recover, type Recovered, type Unauthenticated } from './repair.ts'
 import { BlockSealer } from './sealing.ts'
 import { LabelKeys } from '../fields/label-keys.ts'
 import { sealValues } from '../fields/sealed-values.ts'
@@ -37,7 +37,15 @@ export type JournalOptions = {
   readonly onFault: (error: unknown) => void
   readonly files?: FileSystem
   readonly fileBytesMax?: number
+  /** What the log was before: no frame gets a number that it covers, whatever has become of the journal. */
+  readonly logged?: Logged
 }
+
+/** `through`: the last frame that the log covers; 0: none. */
+export type Logged = LogMark & { readonly through: number }
+
+/** Frames that the log covers and that the journal had lost when it was opened. `since`: what is left ends then. */
+export type JournalGap = { readonly first: number; readonly last: number; readonly since: number | undefined }
 
 /** Who follows the journal within the process. Called while it is written: must only take note. */
 export interface JournalObserver {
@@ -66,10 +74,12 @@ const LOOK_AFTER_MS = 1000
  * with the next flush that succeeds, together with an entry that says so. One gateway per data directory.
  */
 export class FileJournal implements Journal {
-  /** The sessions that had no end when the journal was opened; they have one now. */
+  /** The sessions that had no end when the journal was opened; they have one now, unless it may be in the gap. */
   readonly sessionsRepaired: readonly SessionId[]
   /** The last sequence number that was there when the journal was opened. */
   readonly sequenceFound: number
+  readonly gap: JournalGap | undefined
+  readonly #logged: Logged | undefined
   readonly #files: FileSystem
   readonly #directory: string
   readonly #keys: RecordingKeys
@@ -110,20 +120,25 @@ export class FileJournal implements Journal {
     this.#onFault = options.onFault
     this.#files.makeDirectory(this.#directory)
     const found = recover(this.#files, this.#directory, this.#keys)
-    this.#sequence = found.lastSequence
-    this.#flushedSequence = found.lastSequence
+    this.#logged = options.logged
+    this.gap = gapOf(found, options.logged?.through ?? 0)
+    this.sequenceFound = this.gap?.last ?? found.lastSequence
+    this.#sequence = this.sequenceFound
+    this.#flushedSequence = this.sequenceFound
     this.#fileNumber = found.nextFile
-    this.#file = this.#makeFile(found.nextFile, [])
+    this.#file = this.#makeFile(found.nextFile, [], this.gap)
+    if (this.gap !== undefined) this.append(undefined, { kind: 'admin', head: gapHead(this.gap) })
     if (found.unauthenticated !== undefined) {
       this.append(undefined, { kind: 'admin', head: unauthenticatedHead(found.unauthenticated) })
     }
     for (const cut of found.cuts) this.append(undefined, { kind: 'admin', head: repairedHead(cut) })
-    for (const { session, commands } of found.open) {
+    // How they went on stands in what is lost: the log may have their end already.
+    const open = this.gap === undefined ? found.open : []
+    for (const { session, commands } of open) {
       this.append(session, { kind: 'close', head: { reason: 'gateway stopped', commands } })
     }
     this.sync()
-    this.sessionsRepaired = found.open.map(({ session }) => session)
-    this.sequenceFound = found.lastSequence
+    this.sessionsRepaired = open.map(({ session }) => session)
   }
 
   /** The number of the file that is being written. */
@@ -369,7 +384,7 @@ export class FileJournal implements Journal {
     this.#leftover = undefined
   }
 
-  #makeFile(number: number, open: FileHead['open']): JournalFile {
+  #makeFile(number: number, open: FileHead['open'], gap?: JournalGap): JournalFile {
     const time = this.#clock.now()
     const path = join(this.#directory, journalFileName(number))
     const firstSequence = this.#sequence + 1
@@ -382,7 +397,10 @@ export class FileJournal implements Journal {
     this.#leftover = undefined
     try {
       const frames = new FrameBuffer()
-      frames.push(FRAME_CODES.file, 0, firstSequence, time, ownJson({ open } satisfies FileHead))
+      const log = this.#logged && { size: this.#logged.size, root: this.#logged.root }
+      const missing = gap && ([gap.first, gap.last] as const)
+      const head: FileHead = { open, ...(missing && { missing }), ...(log && { log }) }
+      frames.push(FRAME_CODES.file, 0, firstSequence, time, ownJson(head))
       file.write(frames.waiting)
       file.authenticate()
       file.sync()
@@ -406,6 +424,15 @@ export function openJournal(options: JournalOptions): FileJournal {
     if (error instanceof GatewayError) throw error
     throw unavailable('The recording cannot be opened.', error)
   }
+}
+
+function gapOf({ lastSequence, lastTime }: Recovered, logged: number): JournalGap | undefined {
+  return logged > lastSequence ? { first: lastSequence + 1, last: logged, since: lastTime } : undefined
+}
+
+function gapHead({ first, last, since }: JournalGap): AdminHead {
+  const details = since === undefined ? { first, last } : { first, last, since }
+  return { action: 'recording.gap', by: 'gateway', details }
 }
 
 function repairedHead(cut: Cut): AdminHead {

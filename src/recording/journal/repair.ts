@@ -36,6 +36,8 @@ export type Recovered = {
   /** The number the next file gets. */
   readonly nextFile: number
   readonly lastSequence: number
+  /** When the last frame was made. */
+  readonly lastTime: number | undefined
   readonly open: readonly OpenSession[]
   readonly cuts: readonly Cut[]
   readonly unauthenticated: Unauthenticated | undefined
@@ -55,15 +57,16 @@ export function recover(files: FileSystem, directory: string, keys: RecordingKey
     if (scanned.cut !== undefined) cuts.push(scanned.cut)
     // A crash while the file was being made leaves one without a header: then the one before it is the last.
     if (scanned.header === undefined) continue
-    const { lastSequence, open, unauthenticated } = scanned
-    return { nextFile, lastSequence, open, cuts, unauthenticated }
+    const { lastSequence, lastTime, open, unauthenticated } = scanned
+    return { nextFile, lastSequence, lastTime, open, cuts, unauthenticated }
   }
-  return { nextFile, lastSequence: 0, open: [], cuts, unauthenticated: undefined }
+  return { nextFile, lastSequence: 0, lastTime: undefined, open: [], cuts, unauthenticated: undefined }
 }
 
 type Scanned = {
   readonly header: FileHeader | undefined
   readonly lastSequence: number
+  readonly lastTime: number | undefined
   readonly open: readonly OpenSession[]
   readonly cut: Cut | undefined
   readonly unauthenticated: Unauthenticated | undefined
@@ -85,20 +88,29 @@ function scanFile(files: FileSystem, directory: string, number: number, keys: Re
       files.rename(path, join(directory, keptAs))
       files.syncDirectory(directory)
       const cut = { file: name, offset: 0, bytes: size, frames, keptAs }
-      return { header: undefined, lastSequence: 0, open: [], cut, unauthenticated: undefined }
+      return {
+        header: undefined,
+        lastSequence: 0,
+        lastTime: undefined,
+        open: [],
+        cut,
+        unauthenticated: undefined,
+      }
     }
     const book = new SessionBook()
     let lastSequence = header.firstSequence - 1
+    let lastTime = header.time
     const scanner = container.scanner(size - container.begin)
     const end = scanFrames(files, file, scanner, size, (frame) => {
       if (frame.sequence !== lastSequence + 1) return false
       lastSequence = frame.sequence
+      lastTime = frame.time
       book.take(frame)
       return true
     })
     const cut = end === size ? undefined : cutOff(files, directory, name, file, container, end, size)
     const unauthenticated = authenticate(files, name, file, container, scanner, end)
-    return { header, lastSequence, open: book.open(), cut, unauthenticated }
+    return { header, lastSequence, lastTime, open: book.open(), cut, unauthenticated }
   } finally {
     files.close(file)
   }

@@ -26,7 +26,7 @@ import {
   sessionFile,
   sessionsDirectory,
 } from '../files/names.ts'
-import { bindOf } from '../frames/own-frames.ts'
+import { bindOf, fileHeadOf } from '../frames/own-frames.ts'
 import { countFrames } from '../journal/repair.ts'
 import type { Damage, Frame } from '../frames/scan.ts'
 import { readSealed } from '../sealed/session-reader.ts'
@@ -100,7 +100,7 @@ export async function* readSession(
 
 /**
  * The entries of one session that lie in its own file or draft: all that the journal no longer holds, and more. None when
- * it has neither, or a file of format 1.
+ * it has neither.
  */
 export async function* readOwnFile(
   directory: string,
@@ -110,7 +110,7 @@ export async function* readOwnFile(
   const whole = sessionFile(directory, session)
   // A draft becomes the file by being renamed: then it is there the second time.
   for (const path of [whole, draftFile(whole), whole]) {
-    const file = (await formatOf(path)) === 2 ? await openIfThere(path) : undefined
+    const file = await openIfThere(path)
     if (file === undefined) continue
     for await (const frame of readSealed(path, keys, file, path !== whole))
       yield { sequence: frame.part.sequence, time: frame.part.time, session, entry: entryIn(frame) }
@@ -237,7 +237,13 @@ async function* journalFrames(
           if (unvouched !== undefined) throw unvouched
           if (header.number !== number) throw damaged(path, 0, `it is the file of number ${header.number}`)
           if (expected !== undefined && reading.fresh && header.firstSequence !== expected) {
-            throw damaged(path, 0, `frames are missing before it: ${expected} to ${header.firstSequence - 1}`)
+            if (!(await tellsOfGap(path, keys, expected)))
+              throw damaged(
+                path,
+                0,
+                `frames are missing before it: ${expected} to ${header.firstSequence - 1}`,
+              )
+            expected = header.firstSequence
           }
           expected ??= header.firstSequence
           for await (const frames of reading.batches()) {
@@ -278,6 +284,23 @@ async function* journalFrames(
     } finally {
       await reading.close()
     }
+  }
+}
+
+/** Whether a file that does not go on with frame `next` says itself, under its MAC, that those before it were lost. */
+export async function tellsOfGap(path: string, keys: RecordingKeys, next: number): Promise<boolean> {
+  const reading = new FileReading(path, keys, await open(path, 'r'))
+  try {
+    const header = await reading.header()
+    if (header === undefined) return false
+    for await (const [first] of reading.batches(true)) {
+      if (first?.frame.kind !== 'file') return false
+      const { missing } = fileHeadOf(first.frame.head)
+      return missing?.[0] === next && missing[1] === header.firstSequence - 1 && missing[1] >= next
+    }
+    return false
+  } finally {
+    await reading.close()
   }
 }
 

@@ -4,7 +4,7 @@ import type { RecordingKeys } from '../../core/index.ts'
 import { listIfThere, openIfThere } from '../files/files.ts'
 import { journalDirectory, journalFileName, journalNumbers } from '../files/names.ts'
 import { damaged } from '../files/damaged.ts'
-import { FileReading, type OwnedFrame } from '../reading/reader.ts'
+import { FileReading, type OwnedFrame, tellsOfGap } from '../reading/reader.ts'
 
 /** Frames of one file, all that one piece of it holds. Valid until the next are asked for. */
 export type TailBatch = {
@@ -31,6 +31,8 @@ export class JournalTail {
   #next: number | undefined
   /** What `#next` was when the file behind the open one began elsewhere. */
   #suspect: number | undefined
+  /** Up to here the log has the frames: those that the journal says it lost must be among them. */
+  covered = 0
   /** The numbers of files that have been given to their end, and their last frame. */
   readonly #ended = new Map<number, number>()
 
@@ -88,10 +90,12 @@ export class JournalTail {
       // What is torn by a crash, or is being written, has no whole frames behind it.
       if (reading.rest > 0 && reading.wholeFramesAfter() > 0)
         throw damaged(path, reading.offset, reading.problem)
-      if (!(await this.#begun(successor))) return
+      const first = await this.#begun(successor)
+      if (first === undefined) return
       if (reading.rest > 0) throw damaged(path, reading.offset, reading.problem)
       if (reading.unvouched !== undefined) throw reading.unvouched
       this.#ended.set(number, this.#next - 1)
+      this.#next = first
       this.#behind = number
       await this.close()
     }
@@ -127,21 +131,34 @@ export class JournalTail {
     return this.#open
   }
 
-  /** A file that is being made, or could not be, is there without its header: then the one before it goes on. */
-  async #begun(number: number): Promise<boolean> {
+  /**
+   * The first frame of the file behind the open one. A file that is being made, or could not be, is there without its
+   * header: then it is undefined, and the one before goes on.
+   */
+  async #begun(number: number): Promise<number | undefined> {
     const path = join(this.#directory, journalFileName(number))
     const handle = await openIfThere(path)
-    if (handle === undefined) return false
+    if (handle === undefined) return undefined
     const reading = new FileReading(path, this.#keys, handle)
     try {
-      const header = await reading.plainHeader()
-      if (header === undefined) return false
-      if (header.firstSequence === this.#next) return true
+      // With its key: whoever can write into the directory can make the rest of a header.
+      const header = await reading.header()
+      if (header === undefined) return undefined
+      const first = header.firstSequence
+      if (first === this.#next) return first
+      if (await tellsOfGap(path, this.#keys, this.#next ?? 0)) {
+        if (first <= this.covered + 1) return first
+        throw damaged(
+          path,
+          0,
+          `frames ${this.covered + 1} to ${first - 1} are lost, and the log has not got them`,
+        )
+      }
       // One that could not be used lies there until the next write; seen twice it is no such one.
       if (this.#suspect === this.#next)
-        throw damaged(path, 0, `frames are missing before it: ${this.#next} to ${header.firstSequence - 1}`)
+        throw damaged(path, 0, `frames are missing before it: ${this.#next} to ${first - 1}`)
       this.#suspect = this.#next
-      return false
+      return undefined
     } finally {
       await reading.close()
     }

@@ -1,12 +1,15 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { GatewayError, LIMITS } from '../../core/index.ts'
-import type { LogReader } from '../../evidence/log/reader.ts'
+import { LogReader, type LogSource } from '../../evidence/log/reader.ts'
 import type { LogStorage } from '../../evidence/log/storage.ts'
 import { LogWriter } from '../../evidence/log/writer.ts'
 import { openCheckpoint } from '../../evidence/note/checkpoint.ts'
 import { formatVerifierKey, type SignerKey, verifierKey } from '../../evidence/note/keys.ts'
 import { nodeEd25519 } from '../../evidence/system/ed25519.ts'
 import { nodeSha256 } from '../../evidence/system/sha256.ts'
+import { treeHasher } from '../../evidence/tree/hasher.ts'
+import { verifyInclusion } from '../../evidence/tree/proofs.ts'
+import type { Logged } from '../journal/journal.ts'
 import { decodeLogEntry, encodeLogEntry, type FrameRange } from './log-entries.ts'
 
 /** Seeds of Ed25519 keys (32 bytes): the first signs, the others did before. */
@@ -70,22 +73,67 @@ export type LogEnd = {
   readonly through: number | undefined
   /** Files logged behind what covers the journal up to `first`, by session, the last of each. */
   readonly files: ReadonlyMap<string, FrameRange>
+  /** `digestOf` the opens, closes and administrative frames there. */
+  readonly parts: ReadonlySet<string>
+}
+
+/** By which a public part is found again. */
+export function digestOf(part: Uint8Array): string {
+  return Buffer.from(nodeSha256(part)).toString('latin1')
 }
 
 /** Reads a log from its end, back to the entry that covers all that comes before `first` in the journal. */
 export async function readLogEnd(reader: LogReader, first: number): Promise<LogEnd> {
   let through: number | undefined
   const files = new Map<string, FrameRange>()
+  const parts = new Set<string>()
   for (let index = Math.ceil(reader.size / BUNDLE_ENTRIES) - 1; index >= 0; index--) {
     for (const bytes of (await reader.entries(index)).reverse()) {
       const entry = decodeLogEntry(bytes)
       if (entry?.kind === 'file' && !files.has(entry.session)) files.set(entry.session, entry)
+      if (entry?.kind === 'frame')
+        parts.add('part' in entry ? digestOf(entry.part) : Buffer.from(entry.digest).toString('latin1'))
       if (entry?.kind !== 'through') continue
       through ??= entry.sequence
-      if (entry.sequence < first) return { through, files }
+      if (entry.sequence < first) return { through, files, parts }
     }
   }
-  return { through, files }
+  return { through, files, parts }
+}
+
+/**
+ * What the log of a data directory is, by its own checkpoint and without anything being changed; undefined where there is
+ * none. Throws for one that none of these keys signed, or that is damaged at its end.
+ */
+export async function loggedEnd(source: LogSource, seeds: LogSeeds): Promise<Logged | undefined> {
+  const bytes = await source.read('checkpoint', LIMITS.noteBytesMax)
+  if (bytes === undefined) return undefined
+  const origin = Buffer.from(bytes).toString('utf8').split('\n', 1)[0] ?? ''
+  const logKeys = seeds.map((seed) => signerOf(origin, seed).key)
+  const hasher = treeHasher(nodeSha256)
+  const { checkpoint } = await openCheckpoint(nodeEd25519, bytes, { origin, logKeys })
+  const { size, root } = checkpoint
+  const mark = { size, root: Buffer.from(root).toString('base64') }
+  const reader = new LogReader(source, hasher, size)
+  for (let bundle = Math.ceil(size / BUNDLE_ENTRIES) - 1; bundle >= 0; bundle--) {
+    const entries = await reader.entries(bundle)
+    for (const [at, bytes] of [...entries.entries()].reverse()) {
+      const entry = decodeLogEntry(bytes)
+      if (entry?.kind !== 'through') continue
+      const index = bundle * BUNDLE_ENTRIES + at
+      const proof = await reader.inclusionProof(index)
+      const isSigned = verifyInclusion(hasher, { index, size, leaf: hasher.leaf(bytes), root, proof })
+      if (isSigned) return { ...mark, through: entry.sequence }
+      throw new GatewayError(
+        'invalid',
+        `The log is damaged: entry ${index} is not the one that was signed.`,
+        {
+          remedy: 'Bring it back from a copy.',
+        },
+      )
+    }
+  }
+  return { ...mark, through: 0 }
 }
 
 async function lastEntry(reader: LogReader): Promise<Uint8Array | undefined> {

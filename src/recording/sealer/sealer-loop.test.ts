@@ -5,7 +5,7 @@ import type { Sealer } from './sealer.ts'
 import { SealerLoop, type SealerState } from './sealer-loop.ts'
 
 /** A sealer that does what a test says in each pass. */
-function loopOf(passes: (() => boolean)[]) {
+function loopOf(passes: (() => boolean)[], size = 0) {
   const clock = new FakeClock()
   const faults: string[] = []
   const states: SealerState[] = []
@@ -32,6 +32,7 @@ function loopOf(passes: (() => boolean)[]) {
   const loop = new SealerLoop({
     open,
     clock,
+    size,
     onState: (state) => states.push(state),
     onFault: (error) => faults.push(error instanceof Error ? error.message : String(error)),
     onHead: (sealer) => heads.push(sealer.sealed.size),
@@ -42,6 +43,13 @@ function loopOf(passes: (() => boolean)[]) {
 const fail = (error: Error) => (): never => {
   throw error
 }
+
+test('a log that is shorter than it was a moment ago ends the work (P-06)', async () => {
+  const { faults, states, opened, loop } = loopOf([], 5)
+  await expect(loop.settle()).rejects.toThrow('The log has 0 entries, and had 5 a moment ago')
+  expect([states.at(-1)?.stopped, faults.length, opened]).toEqual([true, 1, { count: 1, closed: 1 }])
+  await loop.stop()
+})
 
 test('passes follow each other at most a second apart, at once when there is more to do', async () => {
   const { clock, heads, loop } = loopOf([() => true, () => true, () => false])

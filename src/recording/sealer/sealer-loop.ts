@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../core/index.ts'
+import { type Clock, GatewayError, type Timer } from '../../core/index.ts'
 import { faultOf, isLasting, type Fault } from './faults.ts'
 import type { Sealer } from './sealer.ts'
 
@@ -19,6 +19,8 @@ export type SealerState = {
 export type SealerLoopOptions = {
   readonly open: () => Promise<Sealer>
   readonly clock: Clock
+  /** Entries that the log is known to have had. */
+  readonly size: number
   readonly onState: (state: SealerState) => void
   readonly onFault: (error: unknown) => void
   /** Told of the log behind each pass that changed it. */
@@ -45,6 +47,7 @@ export class SealerLoop {
 
   constructor(options: SealerLoopOptions) {
     this.#options = options
+    this.#state = { ...this.#state, size: options.size }
   }
 
   start(): void {
@@ -95,8 +98,22 @@ export class SealerLoop {
   }
 
   async #opened(): Promise<Sealer> {
-    this.#sealer ??= await this.#options.open()
-    return this.#sealer
+    if (this.#sealer !== undefined) return this.#sealer
+    const sealer = await this.#options.open()
+    const { size } = sealer.sealed
+    if (size < this.#state.size) {
+      await sealer.close()
+      throw new GatewayError(
+        'conflict',
+        `The log has ${size} entries, and had ${this.#state.size} a moment ago: nothing is sealed any more.`,
+        {
+          remedy:
+            'It was taken away, or put back from a copy. Bring it back as it was, and restart the gateway.',
+        },
+      )
+    }
+    this.#sealer = sealer
+    return sealer
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

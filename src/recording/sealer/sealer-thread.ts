@@ -71,6 +71,7 @@ export class SealerThread {
       seeds,
       settings: this.#settings,
       backlog: this.#backlog,
+      size: this.#status.size,
     }
     const worker = new Worker(new URL(file, import.meta.url), { workerData })
     this.#worker = worker

@@ -18,6 +18,8 @@ export type SealerWorkerData = {
   readonly keys: RecordingKeys
   readonly seeds: readonly [KeyObject, ...KeyObject[]]
   readonly settings: LogSettings
+  /** Entries that the log had when a thread before this one ended. */
+  readonly size: number
   readonly backlog: Backlog | undefined
 }
 
@@ -46,7 +48,7 @@ const say = (message: FromSealer): void => port.postMessage(message)
 
 stepBack()
 
-const { directory, keys, seeds, settings, backlog: began }: SealerWorkerData = workerData
+const { directory, keys, seeds, settings, size, backlog: began }: SealerWorkerData = workerData
 let indexed = 0
 let backlog: Backlog | undefined = began
 const onFault = (error: unknown): void => say({ kind: 'fault', fault: faultOf(error) })
@@ -67,6 +69,7 @@ const outlet = new CheckpointOutlet(
 )
 const loop = new SealerLoop({
   clock: systemClock,
+  size,
   async open() {
     // What an earlier version kept count with: the log says it now.
     rmSync(join(sessionsDirectory(directory), 'cut'), { force: true })

@@ -1,5 +1,6 @@
 import { createSecretKey } from 'node:crypto'
 import {
+  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -21,14 +22,17 @@ import {
   outcomeEntry,
   sessionId,
 } from '../../testing/entries.ts'
+import { formatSignerKey, LogWriter, nodeEd25519, nodeSha256, parseSignerKey } from '../../evidence/index.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import { memoryDirectory, unsyncedFiles } from '../../testing/faulty-files.ts'
 import { type CheckedLog, checkLog } from '../../testing/log-check.ts'
 import { MemoryLogStorage } from '../../testing/memory-log-storage.ts'
 import { random, testKeys } from '../../testing/recording-keys.ts'
-import { type FileJournal, openJournal } from '../journal/journal.ts'
+import { type FileJournal, type Logged, openJournal } from '../journal/journal.ts'
+import { checkHeader } from '../files/file-header.ts'
 import { dayOf } from '../files/names.ts'
 import { type RecordedEntry, readJournal, readSession } from '../reading/reader.ts'
+import { loggedEnd } from './log-of-gateway.ts'
 import { Sealer } from './sealer.ts'
 
 const seed = (fill: number) => createSecretKey(Buffer.alloc(32, fill))
@@ -42,10 +46,19 @@ let indexed: number
 /** Every entry that was flushed, as the journal had it. */
 let written: RecordedEntry[]
 
-function openAnother(fileBytesMax = 1024 * 1024): void {
+function openAnother(fileBytesMax = 1024 * 1024, logged?: Logged): void {
   const onFault = (error: unknown): void => expect.fail(String(error))
   const files = unsyncedFiles
-  journal = openJournal({ directory, keys: testKeys, random, clock, files, fileBytesMax, onFault })
+  journal = openJournal({
+    directory,
+    keys: testKeys,
+    random,
+    clock,
+    files,
+    fileBytesMax,
+    onFault,
+    ...(logged && { logged }),
+  })
 }
 
 async function openSealer(
@@ -362,16 +375,203 @@ test('a draft that was damaged is not built on', async () => {
   expect(files('slr')).toEqual([])
 })
 
-test('a journal that ends before the log does is not sealed: its numbers would be passed over', async () => {
-  const session = open()
-  work(session, 1, 9)
-  await seal()
+/** The journal is taken away, or put back to what `copy` holds, while nothing runs. */
+async function putBack(copy?: string): Promise<void> {
   await sealer.close()
   journal.close()
   rmSync(join(directory, 'journal'), { recursive: true })
+  if (copy !== undefined) cpSync(copy, join(directory, 'journal'), { recursive: true })
+}
+
+async function copied(): Promise<string> {
+  const copy = join(directory, 'copy')
+  await note()
+  cpSync(join(directory, 'journal'), copy, { recursive: true })
+  return copy
+}
+
+const logged = async (): Promise<Logged | undefined> => loggedEnd(storage, [seed(1)])
+
+test('a journal that ends before the log does is not sealed, however often and however far it is gone on with (P-06)', async () => {
+  const session = open()
+  work(session, 1, 9)
+  await seal()
+  await putBack()
+  // By a program that does not know of the log.
   openAnother()
   await openSealer()
-  await expect(sealer.finish()).rejects.toEqual(expect.objectContaining({ code: 'conflict' }))
+  const conflict = expect.objectContaining({ code: 'conflict' })
+  await expect(sealer.finish()).rejects.toEqual(conflict)
+  const size = sealer.sealed.size
+  for (let start = 0; start < 3; start++) {
+    journal.append(undefined, adminEntry())
+    work(open(), 1, 20)
+    journal.close()
+    openAnother()
+    await sealer.close()
+    await openSealer()
+    await expect(sealer.finish()).rejects.toEqual(conflict)
+    expect(sealer.sealed.size).toBe(size)
+  }
+})
+
+for (const how of ['taken away', 'put back from a copy']) {
+  test(`a journal that was ${how} goes on behind the log, says which frames are lost, and is sealed (P-06)`, async () => {
+    const session = open()
+    work(session, 1, 3)
+    const copy = how === 'taken away' ? undefined : await copied()
+    const kept = copy === undefined ? 0 : journal.flushedSequence
+    work(session, 4, 9)
+    open()
+    close(session, 9)
+    await seal()
+    await putBack(copy)
+    const before = await logged()
+    const last = before?.through ?? 0
+    expect(last).toBeGreaterThan(kept + 10)
+    openAnother(undefined, before)
+    expect(journal.gap).toEqual({
+      first: kept + 1,
+      last,
+      since: copy === undefined ? undefined : expect.any(Number),
+    })
+    // Nobody knows how they ended: no second end is made up.
+    expect(journal.sessionsRepaired).toEqual([])
+    const third = open()
+    close(third, 0)
+    await openSealer()
+    journal.authenticate()
+    await sealer.finish()
+    const { entries, files: whole } = await check()
+    expect(whole.has(third)).toBe(true)
+    expect(entries.filter(({ kind }) => kind === 'file')).toHaveLength(2)
+    const read = await collect(readJournal(directory, testKeys))
+    expect(read.map(({ sequence }) => sequence).filter((each) => each > kept && each <= last)).toEqual([])
+    expect(read.find(({ sequence }) => sequence > last)).toMatchObject({
+      sequence: last + 2,
+      entry: { head: { action: 'recording.gap', by: 'gateway', details: { first: kept + 1, last } } },
+    })
+    // And again: nothing is lost since.
+    await sealer.close()
+    journal.close()
+    openAnother(undefined, await logged())
+    expect(journal.gap).toBe(undefined)
+    await openSealer()
+    journal.authenticate()
+    await sealer.finish()
+    await check()
+  })
+}
+
+test('a log that is older than the journal is not gone on with over frames that neither of them has (P-06)', async () => {
+  await again(3000)
+  const session = open()
+  work(session, 1, 9)
+  await seal()
+  const old = new Map(storage.pieces)
+  work(session, 10, 60)
+  close(session, 60)
+  await seal()
+  await sealer.close()
+  storage.pieces.clear()
+  for (const [path, bytes] of old) storage.pieces.set(path, bytes)
+  for (let start = 0; start < 3; start++) {
+    await expect(openSealer()).rejects.toThrow(/frames \d+ to \d+ are missing, which the log has not got/)
+    journal.close()
+    openAnother(3000, await logged())
+    expect(journal.gap).toBe(undefined)
+  }
+})
+
+test('a gap that reaches further than the log does is not gone over (P-06)', async () => {
+  const session = open()
+  work(session, 1, 9)
+  const copy = await copied()
+  await seal()
+  const old = new Map(storage.pieces)
+  work(session, 10, 20)
+  await seal()
+  await putBack(copy)
+  openAnother(undefined, await logged())
+  expect(journal.gap).toBeDefined()
+  storage.pieces.clear()
+  for (const [path, bytes] of old) storage.pieces.set(path, bytes)
+  await openSealer()
+  await expect(sealer.finish()).rejects.toThrow(/frames \d+ to \d+ are lost, and the log has not got them/)
+})
+
+test('a file that somebody puts behind the journal is not followed: its header takes no key to make (P-06)', async () => {
+  await note()
+  const header = Buffer.from(readFileSync(join(directory, 'journal', '00000001.slj')).subarray(0, 100))
+  header.writeUInt32LE(2, 12)
+  header.writeBigUInt64LE(BigInt(journal.flushedSequence + 1), 16)
+  checkHeader(header)
+  writeFileSync(join(directory, 'journal', '00000002.slj'), header)
+  await sealer.finish()
+  const session = open()
+  close(session, 0)
+  journal.authenticate()
+  await sealer.finish()
+  expect(sealer.sealed.through).toBe(journal.flushedSequence)
+  expect(files('slr')).toEqual([session])
+})
+
+test('how far the log goes is believed of a log that a key of the gateway signed, only', async () => {
+  const session = open()
+  work(session, 1, 3)
+  await seal()
+  const { through } = sealer.sealed
+  expect(await logged()).toMatchObject({ through, size: sealer.sealed.size })
+  await expect(loggedEnd(storage, [seed(2)])).rejects.toThrow()
+  expect(await loggedEnd(new MemoryLogStorage(), [seed(1)])).toBe(undefined)
+  const bundle = [...storage.pieces.keys()].find((path) => path.startsWith('tile/entries/')) ?? ''
+  const text = Buffer.from(storage.pieces.get(bundle) ?? []).toString('latin1')
+  const other = String(through).replace(/.$/, (digit) => (digit === '9' ? '8' : '9'))
+  storage.pieces.set(
+    bundle,
+    Buffer.from(text.replace(`"sequence":${through}`, `"sequence":${other}`), 'latin1'),
+  )
+  await expect(logged()).rejects.toThrow(/is not the one that was signed/)
+})
+
+test('a log that was taken away or put back since the journal knew it is not begun anew (P-06)', async () => {
+  open()
+  await seal()
+  const old = new Map(storage.pieces)
+  work(open(), 1, 3)
+  await seal()
+  await sealer.close()
+  journal.close()
+  openAnother(undefined, await logged())
+  const put = (pieces: ReadonlyMap<string, Uint8Array>): void => {
+    storage = new MemoryLogStorage()
+    for (const [path, bytes] of pieces) storage.pieces.set(path, bytes)
+  }
+  for (const pieces of [new Map<string, Uint8Array>(), old]) {
+    put(pieces)
+    await openSealer()
+    await expect(sealer.finish()).rejects.toThrow(/and the journal knows \d+ of it/)
+    await sealer.close()
+  }
+  // Another one of the same length.
+  put(old)
+  const other = await LogWriter.open({
+    storage,
+    sha256: nodeSha256,
+    ed25519: nodeEd25519,
+    origin: sealer.vkey.split('+')[0] ?? '',
+    signer: parseSignerKey(
+      nodeSha256,
+      nodeEd25519,
+      formatSignerKey(nodeSha256, nodeEd25519, sealer.vkey.split('+')[0] ?? '', new Uint8Array(32).fill(1)),
+      'note',
+    ),
+  })
+  await other.append(
+    Array.from({ length: 20 }, () => Buffer.from('{"kind":"through","sequence":2,"time":1}')),
+  )
+  await openSealer()
+  await expect(sealer.finish()).rejects.toThrow()
 })
 
 test('frames that neither the log has nor the journal are missed', async () => {
@@ -384,8 +584,9 @@ test('frames that neither the log has nor the journal are missed', async () => {
   work(session, 10, 60)
   for (const name of files('slj').slice(0, -1)) rmSync(join(directory, 'journal', `${name}.slj`))
   await expect(openSealer()).rejects.toThrow(/frames \d+ to \d+ are missing/)
+  // Nor does a log that was taken away begin anew behind what it had.
   storage = new MemoryLogStorage()
-  await openSealer()
+  await expect(openSealer()).rejects.toThrow(/frames 1 to \d+ are missing/)
 })
 
 test('a new key signs behind an entry under the old one, and the log keeps its name', async () => {

@@ -8,7 +8,7 @@ import {
   type RecordingKeys,
   type SessionId,
 } from '../../core/index.ts'
-import type { LogReader } from '../../evidence/log/reader.ts'
+import { LogReader } from '../../evidence/log/reader.ts'
 import type { LogStorage } from '../../evidence/log/storage.ts'
 import type { LogHead, LogWriter } from '../../evidence/log/writer.ts'
 import { nodeSha256 } from '../../evidence/system/sha256.ts'
@@ -16,11 +16,13 @@ import { treeHasher } from '../../evidence/tree/hasher.ts'
 import { damaged } from '../files/damaged.ts'
 import { isMissing, syncDirectory } from '../files/files.ts'
 import { journalDirectory, journalFileName } from '../files/names.ts'
+import type { Frame } from '../frames/scan.ts'
+import { fileHeadOf, type LogMark } from '../frames/own-frames.ts'
 import type { OwnedFrame } from '../reading/reader.ts'
 import { saltsUnder } from '../sealed/salts.ts'
 import { JournalTail } from './journal-tail.ts'
 import { encodeLogEntry, fitsEntry, type FrameRange, type LogEntry } from './log-entries.ts'
-import { type LogSeeds, openLog, readLogEnd } from './log-of-gateway.ts'
+import { digestOf, type LogSeeds, openLog, readLogEnd } from './log-of-gateway.ts'
 import { type SaltedFrame, saltedFrame } from './salted-frame.ts'
 import { Segments } from './segments.ts'
 import { SessionFile } from './session-file.ts'
@@ -89,6 +91,8 @@ export class Sealer {
   /** Sessions that have ended and whose files are not whole, or not logged. */
   readonly #ended = new Set<SessionId>()
   readonly #files: ReadonlyMap<string, FrameRange>
+  /** What the log has of frames that the journal still has, too. */
+  readonly #parts: ReadonlySet<string>
   /** Files that are whole and have to be logged. */
   #whole: FrameRange[] = []
   #through: number | undefined
@@ -109,6 +113,7 @@ export class Sealer {
       readonly tail: JournalTail
       readonly through: number | undefined
       readonly files: ReadonlyMap<string, FrameRange>
+      readonly parts: ReadonlySet<string>
     },
   ) {
     this.#options = options
@@ -118,6 +123,7 @@ export class Sealer {
     this.#tail = opened.tail
     this.#through = opened.through
     this.#files = opened.files
+    this.#parts = opened.parts
   }
 
   /** Throws what opening the log throws, and `invalid` where frames are missing between log and journal. */
@@ -126,12 +132,14 @@ export class Sealer {
     const tail = new JournalTail(options.directory, options.keys)
     try {
       const first = await tail.firstSequence()
-      const { through, files } = await readLogEnd(log.reader(), first ?? Number.POSITIVE_INFINITY)
-      if (through !== undefined && first !== undefined && first > through + 1) {
+      const { through, files, parts } = await readLogEnd(log.reader(), first ?? Number.POSITIVE_INFINITY)
+      const next = (through ?? 0) + 1
+      if (first !== undefined && first > next) {
         const path = journalDirectory(options.directory)
-        throw damaged(path, 0, `frames ${through + 1} to ${first - 1} are missing, which the log has not got`)
+        throw damaged(path, 0, `frames ${next} to ${first - 1} are missing, which the log has not got`)
       }
-      return new Sealer(options, { log, vkey, tail, through, files })
+      tail.covered = through ?? 0
+      return new Sealer(options, { log, vkey, tail, through, files, parts })
     } catch (error) {
       await tail.close()
       throw error
@@ -208,18 +216,35 @@ export class Sealer {
     return behind
   }
 
+  /**
+   * What the log covers must be what the journal has under these numbers. Else the journal began anew, or was put back,
+   * and its frames would be passed over.
+   */
+  #checkSame(frame: Frame): void {
+    if (this.#parts.has(digestOf(frame.publicPart))) return
+    throw mixedUp(`The journal has another entry ${frame.sequence} than the log: nothing is sealed.`)
+  }
+
+  /** The log must be the one that the journal knows, and go on behind it: else it was taken away, or put back. */
+  async #checkLog(mark: LogMark | undefined): Promise<void> {
+    if (mark === undefined || this.#checked) return
+    const { size } = this.sealed
+    if (mark.size > size)
+      throw mixedUp(
+        `The log has ${size} entries, and the journal knows ${mark.size} of it: nothing is sealed.`,
+      )
+    const root = await new LogReader(this.#options.storage, this.#hasher, mark.size).root()
+    if (Buffer.from(root).toString('base64') !== mark.root)
+      throw mixedUp(`The log is another one than the journal knows: nothing is sealed.`)
+  }
+
   /** The log must not know more than the journal: frames of these numbers would be passed over. */
   #checkEnd(): void {
     const { sequence } = this.#tail
     if (this.#checked || sequence === undefined) return
     if (this.#through !== undefined && sequence < this.#through) {
-      throw new GatewayError(
-        'conflict',
+      throw mixedUp(
         `The journal ends at entry ${sequence}, and the log has entries up to ${this.#through}: nothing is sealed.`,
-        {
-          remedy:
-            'Was the journal brought back from a copy, or did the disk lose its end? Restore the newest state of both, or move the directory log away and begin a new one under another recording.log.name.',
-        },
       )
     }
     this.#checked = true
@@ -282,8 +307,10 @@ export class Sealer {
   ): Promise<void> | undefined {
     const { frame, session } = owned
     const { kind, sequence } = frame
-    if (kind === 'file' || kind === 'bind') return undefined
+    if (kind === 'file') return this.#checkLog(fileHeadOf(frame.head).log)
+    if (kind === 'bind') return undefined
     const toLog = sequence > (this.#through ?? 0)
+    if (!toLog && (kind === 'open' || kind === 'close' || kind === 'admin')) this.#checkSame(frame)
     const toFile = state !== undefined && sequence > state.file.last
     if (kind === 'close' && state !== undefined) state.closed = true
     // Its file was a draft with its end in it when the last process ended.
@@ -420,6 +447,13 @@ export class Sealer {
 
 function missing(error: unknown): undefined {
   if (!isMissing(error)) throw error
+}
+
+function mixedUp(message: string): GatewayError {
+  return new GatewayError('conflict', message, {
+    remedy:
+      'Was the journal or the log brought back from a copy, or did the disk lose its end? Restore the newest state of both, or move the directories log and journal away together and begin a new log under another recording.log.name.',
+  })
 }
 
 function frameEntry(session: SessionId | undefined, part: Buffer): LogEntry {
