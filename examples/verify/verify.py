@@ -433,6 +433,10 @@ def count(value):
     return value
 
 
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def session_of(value):
     if not isinstance(value, str) or not SESSION_ID.match(value):
         raise Bad("an entry names no session")
@@ -537,6 +541,7 @@ class Ledger:
         self.failures, self.only = failures, only
         self.accounts, self.deleted, self.removed, self.keys = {}, set(), set(), []
         self.through, self.through_time, self.last_admin, self.admin = -1, 0, -1, 0
+        self.gaps = []
 
     def excuse(self, entry):
         if entry["kind"] != "frame" or entry["session"] is not None or entry["part"] is None:
@@ -574,6 +579,12 @@ class Ledger:
             if part.sequence <= max(self.last_admin, self.through):
                 return fail("a frame is older than what stands before it", sequence=part.sequence)
             self.last_admin = part.sequence
+            head = part.head()
+            if head.get("action") == "recording.gap":
+                details = as_object(head.get("details"))
+                first, last = details.get("first"), details.get("last")
+                if is_number(first) and is_number(last):
+                    self.gaps.append((first, last, number, path))
             return None
         session = entry["session"]
         if self.only is not None and session != self.only:
@@ -725,10 +736,24 @@ class FileCheck:
     def __init__(self, failures, session, account, keys):
         self.failures, self.session, self.account, self.keys = failures, session, account, keys
         self.path, self.failed, self.removed, self.locked = session_path(session), False, [], True
+        self.draft, self.last = False, -1
 
     def fail(self, code, why, **place):
         self.failed = True
         self.failures.add(code, self.path, why, session=self.session, **place)
+
+    def run_draft(self, source, path):
+        """The last frame that is there of what is not sealed yet: it may end anywhere."""
+        file = source.open(path)
+        if file is None:
+            return 0
+        self.path, self.draft, self.keys = path, True, {}
+        with file:
+            try:
+                self.read(file)
+            except Damage:
+                pass
+        return max(self.last, 0)
 
     def run(self, source):
         """`missing`, `failed` or `proved`."""
@@ -747,19 +772,19 @@ class FileCheck:
         if session != self.session:
             return self.fail("foreign", "the file is that of another session", offset=0)
         key = self.data_key(key_id, wrapped)
-        segments, at, taken, last, tree = self.account.segments, 0, 0, -1, Tree()
+        segments, at, taken, tree = self.account.segments, 0, 0, Tree()
         for offset, data, public in chunks(file):
             parts = []
             for part in frames_in(offset, data, public):
                 parts.append(part)
                 if at == len(segments):
-                    return self.failed or self.fail("frames", "the file has frames that the log does not have", sequence=part.sequence)
+                    return self.failed or self.draft or self.fail("frames", "the file has frames that the log does not have", sequence=part.sequence)
                 number, said = segments[at]
-                misplaced = part.sequence <= last or part.sequence > said["last"]
+                misplaced = part.sequence <= self.last or part.sequence > said["last"]
                 if misplaced or (taken == 0 and part.sequence != said["first"]):
                     return self.fail("frames", "the frames are not those that the log has", entry=number, sequence=part.sequence)
-                self.boundary(part, last == -1)
-                last, taken = part.sequence, taken + 1
+                self.boundary(part, self.last == -1)
+                self.last, taken = part.sequence, taken + 1
                 tree.append(leaf(part.data))
                 if taken < said["frames"]:
                     continue
@@ -771,7 +796,7 @@ class FileCheck:
             if key:
                 self.payloads(offset, data, parts, key)
         # Those that came after it was named may be in it, or not yet.
-        if at < len(segments) and (at < self.account.file[2] or taken > 0):
+        if not self.draft and at < len(segments) and (at < self.account.file[2] or taken > 0):
             number, said = segments[at]
             self.fail("frames", "the file ends before its frames are whole", entry=number, sequence=said["first"])
         return None
@@ -898,6 +923,8 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
         claim, cosigned = witnessed(claims, witnesses, needed, failures)
         covered = min(claim.size, head.size) if claim else head.size
 
+    # Before the files: what leaves the journal meanwhile is in them by then.
+    begin = journal_begin(source)
     roots = {claim.size: None for claim in claims}
     for key in keys:  # those of retired keys that are found on the way
         roots |= {claim.size: None for claim in [stored(source, Failures(), retired_path(key))] if claim}
@@ -917,7 +944,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
     states, removed, files = {}, [], 0
     for session, account in ledger.accounts.items():
         if account.file is None:
-            states[session] = "committed"
+            states[session] = unsealed(source, failures, session, account, begin, ledger)
         elif account.file[0] < since_size:
             states[session] = "earlier"
         else:
@@ -933,6 +960,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
             if session not in ledger.deleted:
                 states[session] = "failed"
                 failures.add("missing", session_path(session), "the log does not say that it was deleted", session=session)
+    gaps = lost_in_gaps(failures, ledger, states)
     for session, sequence, name in removed:
         if (session, sequence, name) not in ledger.removed:
             failures.add("payload", session_path(session), f"{name} was taken out, and the log does not say so", session=session, sequence=sequence)
@@ -954,6 +982,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
             | ({} if account.first is None else {"first": account.first, "last": account.last})
             for session, account in ledger.accounts.items()
         ],
+        "gaps": gaps,
         "admin": ledger.admin,
         "files": files,
         "unproven": unproven,
@@ -961,6 +990,59 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
     if ledger.through >= 0:
         answer["through"] = {"sequence": ledger.through, "time": ledger.through_time}
     return answer, failures
+
+
+def journal_begin(source):
+    """The first frame of the journal, by the headers of its files: journal.md, "A file"."""
+    begin = SAFE
+    for name in source.list("journal"):
+        file = source.open(f"journal/{name}") if re.fullmatch(r"[0-9]{8,15}\.slj", name) else None
+        if file is None:
+            continue
+        with file:
+            header = file.read(100)
+        if len(header) < 100 or header[:8] != b"SLUICEJ2" or zlib.crc32(header[12:]) != u32(header, 8):
+            continue
+        if u32(header, 12) == int(name[:-4]):
+            begin = min(begin, u64(header, 16))
+    return begin
+
+
+def unsealed(source, failures, session, account, begin, ledger):
+    """A session without a file: its frames must be in a draft, or in the journal."""
+    drafted, path = 0, session_path(session)
+    for each in (path, path.removesuffix("slr") + "part"):
+        check = FileCheck(failures, session, account, {})
+        drafted = max(drafted, check.run_draft(source, each))
+        if check.failed:
+            return "failed"
+    for _, said in account.segments:
+        first = max(said["first"], drafted + 1)
+        if said["last"] <= drafted:
+            continue
+        if first < begin or any(gap[0] <= said["last"] and gap[1] >= first for gap in ledger.gaps):
+            if session in ledger.deleted:
+                return "deleted"
+            why = "the log has frames of it that are in no file, no draft and no journal any more"
+            failures.add("missing", path, why, session=session, sequence=first)
+            return "lost"
+    return "committed"
+
+
+def lost_in_gaps(failures, ledger, states):
+    found = []
+    for first, last, entry, path in ledger.gaps:
+        lost = 0
+        for session, account in ledger.accounts.items():
+            inside = any(said["first"] <= last and said["last"] >= first for _, said in account.segments)
+            lost += states[session] == "lost" and inside
+        if lost:
+            failures.add("gap", path, f"frames {first} to {last} were lost: nobody has what was in them", entry=entry, sequence=first)
+        found.append({"first": first, "last": last, "sessions": lost})
+    for session, state in states.items():
+        if state == "lost":
+            states[session] = "missing"
+    return found
 
 
 def witnessed(claims, witnesses, needed, failures):

@@ -57,6 +57,7 @@ export class RecordedLog {
   readonly files: Files = new Map()
   readonly #writer: LogWriter
   readonly #open = new Map<SessionId, Open>()
+  readonly #sealed = new Set<SessionId>()
   #entries: Uint8Array[] = []
   #sequence = 0
   #random = 0
@@ -162,6 +163,8 @@ export class RecordedLog {
     const last = writer.finish()
     if (last !== undefined) pieces.push(last)
     this.files.set(fileOf(session), Buffer.concat(pieces))
+    this.files.delete(draftOf(session))
+    this.#sealed.add(session)
     if (told) this.raw({ kind: 'file', session, frames: all.length, first: all[0], last: all.at(-1) })
   }
 
@@ -193,8 +196,16 @@ export class RecordedLog {
     this.storage.pieces.set('checkpoint.cosigned', bytes)
   }
 
-  /** Everything, as it lies in the data directory. */
+  /** Everything, as it lies in the data directory: what is not sealed has a draft, with all that is logged of it. */
   all(): Files {
+    for (const [session, { writer, pieces, all }] of this.#open) {
+      const path = fileOf(session)
+      const last =
+        this.files.has(path) || this.#sealed.has(session) || all.length === 0 ? undefined : writer.finish()
+      if (last !== undefined) pieces.push(last)
+      if (!this.files.has(path) && !this.#sealed.has(session))
+        this.files.set(draftOf(session), Buffer.concat(pieces))
+    }
     const files = new Map([...this.files].map(([path, bytes]) => [path, Uint8Array.from(bytes)]))
     for (const [path, bytes] of this.storage.pieces)
       if (path !== 'staged') files.set(`log/${path}`, Uint8Array.from(bytes))
@@ -221,6 +232,10 @@ export class RecordedLog {
 
 export function fileOf(session: SessionId): string {
   return `sessions/${dayOf(session)}/${session}.slr`
+}
+
+export function draftOf(session: SessionId): string {
+  return fileOf(session).replace(/slr$/, 'part')
 }
 
 export async function withCosignatures(

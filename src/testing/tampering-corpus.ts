@@ -1,4 +1,5 @@
 import { sampleRecording, type SampleRecording } from './sample-recording.ts'
+import { tamperWithDrafts } from './tampered-drafts.ts'
 import { impossibleLogs } from './tampered-entries.ts'
 import { tamperWithFiles } from './tampered-files.ts'
 import { tamperWithLog } from './tampered-logs.ts'
@@ -14,5 +15,6 @@ export async function tamperingCorpus(): Promise<{
   corpus.add('nothing', () => {}, undefined)
   await tamperWithLog(corpus)
   tamperWithFiles(corpus)
-  return { sample, vectors: [...corpus.vectors, ...(await impossibleLogs())] }
+  const gaps = await tamperWithDrafts(corpus)
+  return { sample, vectors: [...corpus.vectors, ...gaps, ...(await impossibleLogs())] }
 }

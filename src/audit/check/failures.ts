@@ -15,6 +15,7 @@
  * - `frames`: a session file has other frames than the log says
  * - `foreign`: a file is not that of the session whose name it has
  * - `unknown`: a session of which the log says nothing
+ * - `gap`: the gateway says that frames were lost, and there are sessions that lost some
  * - `payload`: a payload is not the one that was committed to, or was taken out and the log does not say so
  */
 export type FailureCode =
@@ -32,6 +33,7 @@ export type FailureCode =
   | 'frames'
   | 'foreign'
   | 'unknown'
+  | 'gap'
   | 'payload'
 
 /** A place where the proof fails. Says nothing of what was recorded. */

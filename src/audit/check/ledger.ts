@@ -2,6 +2,7 @@ import type { LogEntry, LoggedFrame } from './entry.ts'
 import type { Failure, Failures } from './failures.ts'
 import { objectOf } from './objects.ts'
 import { headOf, KIND } from './part.ts'
+import type { Gap } from './kept.ts'
 import type { ExpectedFile, Segment } from './session-file.ts'
 
 /** Up to where all frames of the journal are in the log. `time`: milliseconds since 1970. */
@@ -44,6 +45,7 @@ export class Ledger {
   /** Payloads that may be gone, by `placeOfPayload`. */
   readonly removed = new Set<string>()
   readonly keys: { readonly entry: number; readonly vkey: string; readonly path: string }[] = []
+  readonly gaps: Gap[] = []
   through: Through | undefined
   admin = 0
   #lastAdmin = -1
@@ -61,7 +63,7 @@ export class Ledger {
     switch (entry.kind) {
       case 'frame':
         return entry.session === undefined
-          ? this.#adminFrame(entry.frame, fail)
+          ? this.#adminFrame(index, path, entry.frame, fail)
           : this.#sessionFrame(entry.session, entry.frame, fail)
       case 'segment':
         return this.#segment(index, entry, fail)
@@ -118,7 +120,7 @@ export class Ledger {
     return this.#accounts.has(session)
   }
 
-  #adminFrame(frame: LoggedFrame, fail: Fail): undefined {
+  #adminFrame(index: number, path: string, frame: LoggedFrame, fail: Fail): undefined {
     this.admin += 1
     if (!('part' in frame)) return undefined
     const { kind, sequence } = frame.head
@@ -127,6 +129,11 @@ export class Ledger {
     if (sequence <= Math.max(this.#lastAdmin, this.through?.sequence ?? -1))
       return fail('a frame is older than what stands before it', { sequence })
     this.#lastAdmin = sequence
+    const { action, details } = objectOf(headOf(frame.part))
+    if (action !== 'recording.gap') return undefined
+    const { first, last } = objectOf(details)
+    if (typeof first === 'number' && typeof last === 'number')
+      this.gaps.push({ first, last, entry: index, path })
     return undefined
   }
 

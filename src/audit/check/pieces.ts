@@ -11,6 +11,22 @@ export function logSource(source: AuditSource): LogSource {
   return { read: (path, bytesMax) => readWhole(source, `${LOG_PREFIX}${path}`, bytesMax) }
 }
 
+/** The first bytes of a file, fewer where it has no more; undefined where there is none. */
+export async function readBeginning(
+  source: AuditSource,
+  path: string,
+  length: number,
+): Promise<Uint8Array | undefined> {
+  const stream = await source.read(path)
+  if (stream === undefined) return undefined
+  const reader = new StreamReader(stream)
+  try {
+    return await reader.take(length)
+  } finally {
+    await reader.close()
+  }
+}
+
 /** A whole file; undefined where there is none. Throws `limit_exceeded` where it has more bytes than it may. */
 export async function readWhole(
   source: AuditSource,

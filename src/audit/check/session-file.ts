@@ -32,6 +32,9 @@ export type FileOutcome =
   | { readonly state: 'proved'; readonly locked: boolean; readonly removed: readonly PayloadFinding[] }
   | { readonly state: 'more'; readonly sequence: number }
 
+/** `last`: the last frame of it that is there; 0: none. */
+export type DraftOutcome = { readonly state: 'missing' | 'failed' | 'draft'; readonly last: number }
+
 export type SessionFileParts = {
   readonly source: AuditSource
   readonly primitives: Primitives
@@ -64,6 +67,30 @@ export async function checkSessionFile(
   }
 }
 
+/**
+ * Holds what there is of a session that is not sealed yet against its segments, as far as it goes: it may end anywhere, also
+ * inside a chunk.
+ */
+export async function checkDraft(
+  parts: SessionFileParts,
+  expected: ExpectedFile,
+  path: string,
+): Promise<DraftOutcome> {
+  const stream = await parts.source.read(path)
+  if (stream === undefined) return { state: 'missing', last: 0 }
+  const check = new FileCheck({ ...parts, payloads: undefined }, { ...expected, named: 0 }, path)
+  const file = new SealedFile(counted(stream, parts.onBytes), parts.primitives)
+  try {
+    await check.run(file, true)
+  } catch (error) {
+    if (!(error instanceof Damage)) throw error
+  } finally {
+    check.end()
+    await file.close()
+  }
+  return { state: check.failed ? 'failed' : 'draft', last: check.last }
+}
+
 class FileCheck {
   readonly #parts: SessionFileParts
   readonly #expected: ExpectedFile
@@ -89,11 +116,20 @@ class FileCheck {
     this.#parts.failures.add({ code, path: this.#path, session: this.#expected.session, why, ...place })
   }
 
+  get failed(): boolean {
+    return this.#failed
+  }
+
+  /** The last frame that was there. */
+  get last(): number {
+    return Math.max(0, this.#last)
+  }
+
   end(): void {
     this.#parts.trees.push(this.#tree)
   }
 
-  async run(file: SealedFile): Promise<FileOutcome> {
+  async run(file: SealedFile, isDraft = false): Promise<FileOutcome> {
     const { segments } = this.#expected
     const header = await file.header()
     if (header.session !== this.#expected.session) {
@@ -116,7 +152,7 @@ class FileCheck {
       if (opener !== undefined) this.#look(() => opener(chunk), chunk.offset)
     }
     const unfinished = segments[this.#at]
-    if (unfinished !== undefined && (this.#at < this.#expected.named || this.#count > 0)) {
+    if (!isDraft && unfinished !== undefined && (this.#at < this.#expected.named || this.#count > 0)) {
       const { entry, first, last } = unfinished
       this.fail('frames', `the file ends before the frames ${first} to ${last} are whole`, {
         entry,

@@ -4,10 +4,12 @@ import { treeHasher } from '../../evidence/tree/hasher.ts'
 import { Claims } from './claims.ts'
 import { isSessionId, openedAt, readEntry, sessionPath } from './entry.ts'
 import { type Failure, Failures } from './failures.ts'
+import { journalBegin } from './journal-begin.ts'
+import { draftPaths, type Gap, type JournalFrames, type Kept, lostFrame } from './kept.ts'
 import { Ledger, placeOfPayload, type SessionAccount, type Through } from './ledger.ts'
 import { logSource } from './pieces.ts'
 import type { AuditSource, PayloadOpener, Primitives } from './ports.ts'
-import { checkSessionFile, type FileOutcome } from './session-file.ts'
+import { checkDraft, checkSessionFile, type FileOutcome, type SessionFileParts } from './session-file.ts'
 import type { SegmentTree } from './segment-tree.ts'
 import { TreeCheck } from './tree.ts'
 
@@ -24,6 +26,8 @@ export type VerifyOptions = {
   /** Only this session. */
   readonly session?: string
   readonly payloads?: PayloadOpener
+  /** Reads the journal, for who has recording keys: whether it has the frames of sessions that are not sealed yet. */
+  readonly journal?: () => Promise<JournalFrames>
   readonly onProgress?: (progress: Progress) => void
 }
 
@@ -36,12 +40,12 @@ export type Progress = {
 
 /**
  * What is known of a session. `proved`: its file is there and has just the frames that the log has. `committed`: the log
- * has its frames, its file is not sealed yet. `earlier`: covered by the checkpoint that was given. `deleted`: the log says
+ * has its frames, its file is not sealed yet. `missing`: the same, and some of them are nowhere any more. `earlier`: covered by the checkpoint that was given. `deleted`: the log says
  * who took the file away. Its frames are those from `first` to `last`.
  */
 export type SessionVerdict = {
   readonly session: string
-  readonly state: 'proved' | 'committed' | 'earlier' | 'deleted' | 'failed'
+  readonly state: 'proved' | 'committed' | 'missing' | 'earlier' | 'deleted' | 'failed'
   readonly frames: number
   readonly first?: number
   readonly last?: number
@@ -64,6 +68,8 @@ export type Verdict = {
   /** All frames of the journal up to here are in the log; what came later is unproven. */
   readonly through: Through | undefined
   readonly sessions: readonly SessionVerdict[]
+  /** Frames that the gateway says it lost, and how many sessions lack some of them for good. */
+  readonly gaps: readonly { readonly first: number; readonly last: number; readonly sessions: number }[]
   /** Administrative entries. */
   readonly admin: number
   /** Sealed files that were read, their bytes, and how many of them no key was at hand for. */
@@ -96,6 +102,8 @@ class Verification {
   readonly #again = new Set<string>()
   readonly #removed: { readonly session: string; readonly sequence: number; readonly payload: string }[] = []
   readonly #trees: SegmentTree[] = []
+  /** With how many sessions that lost frames in it. */
+  readonly #gaps = new Map<Gap, number>()
   readonly #files = { read: 0, bytes: 0, locked: 0 }
   #sinceSize = 0
   #covered = 0
@@ -113,6 +121,9 @@ class Verification {
     const claims = await Claims.read(parts, since)
     if (claims === undefined) return this.#verdict(undefined, undefined)
     const { path, checkpoint } = claims.head
+    // Before the files: what leaves the journal meanwhile is in them by then.
+    const begin = await journalBegin(source, primitives)
+    const journal = await this.#options.journal?.()
     if (!(await claims.isSignedByAny(keys))) {
       this.#failures.add({ code: 'signature', path, why: 'no key that was given has signed it' })
       return this.#verdict(undefined, undefined)
@@ -131,6 +142,7 @@ class Verification {
     const signers = await claims.verifyHead(keys, first.keys)
     await claims.holdAgainstHead()
     this.#holdRemoved(first)
+    await this.#holdKept(first, { begin, journal, gaps: first.gaps })
     const unproven = session === undefined ? await this.#unlogged(first) : []
     if (session !== undefined && !first.has(session))
       this.#failures.add({ code: 'unknown', path, session, why: 'the log has no such session' })
@@ -197,21 +209,18 @@ class Verification {
   }
 
   async #check(session: string, ledger: Ledger, isLast: boolean): Promise<void> {
-    const { source, primitives, payloads } = this.#options
-    const parts = {
-      source,
-      primitives,
-      failures: this.#failures,
-      trees: this.#trees,
-      payloads,
-      onBytes: (count: number) => {
-        this.#files.bytes += count
-      },
-    }
-    const outcome = await checkSessionFile(parts, ledger.expected(session))
+    const outcome = await checkSessionFile(this.#parts(), ledger.expected(session))
     this.#files.read += outcome.state === 'missing' ? 0 : 1
     this.#states.set(session, this.#stateOf(session, outcome, isLast))
     if (!isLast) ledger.settle(session)
+  }
+
+  #parts(): SessionFileParts {
+    const { source, primitives, payloads } = this.#options
+    const onBytes = (count: number): void => {
+      this.#files.bytes += count
+    }
+    return { source, primitives, failures: this.#failures, trees: this.#trees, payloads, onBytes }
   }
 
   #stateOf(session: string, outcome: FileOutcome, isLast: boolean): SessionVerdict['state'] {
@@ -261,6 +270,34 @@ class Verification {
     }
   }
 
+  /** Frames of sessions that have no file yet must be in a draft, or in the journal. */
+  async #holdKept(ledger: Ledger, kept: Kept): Promise<void> {
+    for (const { session, file, last } of [...ledger.accounts()]) {
+      if (file !== undefined || last === undefined) continue
+      const expected = ledger.expected(session)
+      let drafted = 0
+      for (const path of draftPaths(session)) {
+        const draft = await checkDraft(this.#parts(), expected, path)
+        if (draft.state === 'failed') this.#states.set(session, 'failed')
+        drafted = Math.max(drafted, draft.last)
+      }
+      const sequence = lostFrame(expected, drafted, kept)
+      if (sequence === undefined || this.#states.has(session)) continue
+      this.#states.set(session, ledger.deleted.has(session) ? 'deleted' : 'missing')
+      if (ledger.deleted.has(session)) continue
+      const why = 'the log has frames of it that are in no file, no draft and no journal any more'
+      this.#failures.add({ code: 'missing', path: sessionPath(session), session, sequence, why })
+      for (const gap of ledger.gaps) {
+        if (!expected.segments.some((each) => each.first <= gap.last && each.last >= gap.first)) continue
+        this.#gaps.set(gap, (this.#gaps.get(gap) ?? 0) + 1)
+      }
+    }
+    for (const [{ first, last, entry, path }] of this.#gaps) {
+      const why = `frames ${first} to ${last} were lost: the log has what they hash to, and nobody has what was in them`
+      this.#failures.add({ code: 'gap', path, entry, sequence: first, why })
+    }
+  }
+
   /** Sealed files that the log does not name: of sessions that it may not know yet, or put there by somebody else. */
   async #unlogged(ledger: Ledger): Promise<readonly string[]> {
     const { source } = this.#options
@@ -295,6 +332,11 @@ class Verification {
       log,
       through: ledger?.through,
       sessions: ledger === undefined ? [] : [...ledger.accounts()].map((each) => this.#sessionVerdict(each)),
+      gaps: (ledger?.gaps ?? []).map((gap) => ({
+        first: gap.first,
+        last: gap.last,
+        sessions: this.#gaps.get(gap) ?? 0,
+      })),
       admin: ledger?.admin ?? 0,
       files: this.#files,
       unproven,

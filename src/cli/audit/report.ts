@@ -24,7 +24,7 @@ function signersAnswer({ keys, witnesses }: Signers) {
 
 /** The verdict as JSON. `docs/audit.md` has its fields. */
 export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
-  const { proved, log, through, sessions, admin, files, unproven, failures, failureCount } = verdict
+  const { proved, log, through, sessions, gaps, admin, files, unproven, failures, failureCount } = verdict
   return {
     proved,
     ...(log === undefined
@@ -41,6 +41,7 @@ export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
     ...(through === undefined ? {} : { through }),
     ...(tail === undefined ? {} : { tail }),
     sessions,
+    gaps,
     admin,
     files,
     unproven,
@@ -50,7 +51,7 @@ export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
 }
 
 export function verdictText(verdict: Verdict, tail?: Tail): string {
-  const { log, through, sessions, admin, files, unproven, proved } = verdict
+  const { log, through, sessions, gaps, admin, files, unproven, proved } = verdict
   const lines = [head(proved, verdict.failureCount)]
   if (log !== undefined) {
     lines.push(`log         ${safe(log.origin)}, ${log.size} entries`)
@@ -65,6 +66,8 @@ export function verdictText(verdict: Verdict, tail?: Tail): string {
       `through     frame ${through.sequence}, ${instantOf(through.time)}; what came later is unproven`,
     )
   if (tail !== undefined && (tail.frames > 0 || tail.broken !== undefined)) lines.push(tailLine(tail))
+  for (const { first, last, sessions: lost } of gaps)
+    lines.push(`gap         frames ${first} to ${last} were lost from the journal: ${lostBy(lost)}`)
   lines.push(`sessions    ${counted(sessions)}; ${admin} administrative entries`)
   if (files.read > 0)
     lines.push(`read        ${files.read} session files, ${(files.bytes / MB).toFixed(1)} MB${locked(files)}`)
@@ -122,6 +125,10 @@ function counted(sessions: readonly SessionVerdict[]): string {
   for (const { state } of sessions) counts.set(state, (counts.get(state) ?? 0) + 1)
   if (counts.size === 0) return 'none'
   return [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
+}
+
+function lostBy(sessions: number): string {
+  return sessions === 0 ? 'no session lacks any' : `sessions that lack some of them for good: ${sessions}`
 }
 
 function locked({ locked: count }: Verdict['files']): string {

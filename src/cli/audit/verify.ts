@@ -84,6 +84,7 @@ async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promi
       ...(flags.session === undefined ? {} : { session: flags.session }),
       ...(flags.since === undefined ? {} : { since: readGiven(flags.since, LIMITS.noteBytesMax) }),
       ...(keys === undefined ? {} : { payloads: audit.payloadOpener(keys.recording) }),
+      ...(keys === undefined || isUrl ? {} : { journal: audit.journalFrames(path, keys.recording) }),
       onProgress,
     })
     done()
