@@ -15,11 +15,13 @@ PATH is a data directory, or a copy of one, or an evidence file. Exit code 0: pr
 import argparse
 import base64
 import binascii
+import errno
 import hashlib
 import hmac
 import json
 import os
 import re
+import stat
 import struct
 import subprocess
 import sys
@@ -241,10 +243,19 @@ class Source:
         self.root = root
 
     def open(self, path):
+        """A regular file; follows no link, and waits for no writer of a pipe."""
         try:
-            return open(os.path.join(self.root, *path.split("/")), "rb")
+            number = os.open(os.path.join(self.root, *path.split("/")), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            raise Bad("it is no regular file") from error
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            os.close(number)
+            raise Bad("it is no regular file")
+        return os.fdopen(number, "rb")
 
     def read(self, path, limit):
         file = self.open(path)
@@ -279,23 +290,28 @@ class Tiles:
 
     def __init__(self, source, head, failures):
         self.source, self.size, self.root, self.failures = source, head.size, head.root, failures
-        self.tree, self.tiles, self.edge = Tree(), {}, False
+        self.tree, self.tiles, self.edge, self.longer = Tree(), {}, False, False
 
     def width(self, level, index):
         return min(256, self.size // 256**level - index * 256)
 
     def piece(self, kind, index, width, limit):
-        data = self.source.read(piece_path(kind, index, width), limit)
-        if data is None and width < 256:
-            data = self.source.read(piece_path(kind, index, 256), limit)
-        return data
+        """(bytes, how many hashes or entries they are by their name), or None."""
+        for each in dict.fromkeys((width, 256)):
+            data = self.source.read(piece_path(kind, index, each), limit)
+            if data is not None:
+                return data, each
+        return None
 
     def hashes(self, level, index):
         """The hashes of a tile, unverified; None where there is none. Raises Bad."""
         width = self.width(level, index)
-        data = self.piece(level, index, width, 8192)
-        if data is None:
+        found = self.piece(level, index, width, 8192)
+        if found is None:
             return None
+        data, named = found
+        if len(data) > named * 32:
+            raise Bad("a tile of the log has more hashes than its name says")
         if len(data) % 32 or len(data) < width * 32:
             raise Bad("a tile of the log is cut off")
         return [data[at : at + 32] for at in range(0, width * 32, 32)]
@@ -350,9 +366,10 @@ class Tiles:
 
     def entries(self, index):
         width = self.width(0, index)
-        data = self.piece("entries", index, width, BUNDLE_MAX)
-        if data is None:
+        piece = self.piece("entries", index, width, BUNDLE_MAX)
+        if piece is None:
             return None
+        data, named = piece
         found, at = [], 0
         while at < len(data):
             end = at + 2 + int.from_bytes(data[at : at + 2], "big")
@@ -360,6 +377,7 @@ class Tiles:
                 raise Bad("a bundle of entries of the log is cut off")
             found.append(data[at + 2 : end])
             at = end
+        self.longer = len(found) > named
         return found[:width]
 
     def chosen(self, tile, leaves, width):
@@ -403,6 +421,8 @@ class Tiles:
                 self.failures.add("tile", tile[0], "a tile has other hashes than its entries")
             elif tile and not tile[2] and self.edge and leaves is not None:
                 self.failures.add("entry", path, "entries are not those that were signed", entry=first)
+            elif not wrong and entries is not None and self.longer:
+                self.failures.add("damaged", path, "a bundle has more entries than its name says", entry=first)
             for each in chosen:
                 self.tree.append(each)
                 self.note(roots)
@@ -428,6 +448,9 @@ def u64(data, at):
 
 
 def count(value):
+    # 1.0 and 1e0 are whole numbers as well.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < SAFE:
         raise Bad("a number is missing")
     return value
@@ -450,10 +473,61 @@ def as_object(value):
 
 
 def parsed(data):
+    """JSON that every reader takes for the same: evidence.md, "JSON"."""
     try:
-        return json.loads(data.decode("utf-8") if isinstance(data, bytes) else data)
+        text = data.decode("utf-8")
+        hooks = {"parse_int": number_of(int), "parse_float": number_of(float), "parse_constant": refused}
+        value = json.loads(text, object_pairs_hook=object_of, **hooks)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise Bad("it is not JSON") from error
+    level, depth = [value], 0
+    while level:
+        level = [each for each in level if isinstance(each, (dict, list))]
+        depth += bool(level)
+        if depth > 64:
+            raise Bad("it is too deep")
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+    if "\\u" in text and re.search("[\ud800-\udfff]", json.dumps(value, ensure_ascii=False)):
+        raise Bad("it has a text that is no Unicode")
+    return value
+
+
+def number_of(kind):
+    def read(text):
+        if len(text.lstrip("-")) > 32:
+            raise Bad("it has a number that is too long")
+        return kind(text)
+
+    return read
+
+
+def refused(_):
+    raise Bad("it is not JSON")
+
+
+def object_of(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Bad("it has a name twice in one object")
+    return found
+
+
+def listed(value):
+    if not isinstance(value, list):
+        raise Bad("a list is missing")
+    return value
+
+
+def as_text(value):
+    if not isinstance(value, str):
+        raise Bad("a text is missing")
+    return value
+
+
+def exactly(value, *names):
+    if set(as_object(value)) != set(names):
+        raise Bad("an object has other fields than it may")
+    return value
 
 
 class Part:
@@ -480,7 +554,7 @@ class Part:
             raise Bad("a frame has not one commitment for each payload")
         found = []
         for i, each in enumerate(named):
-            if not isinstance(each, list) or len(each) < 2 or not isinstance(each[0], str):
+            if not isinstance(each, list) or len(each) < 2 or not isinstance(each[0], str) or not is_number(each[1]):
                 raise Bad("a frame names a payload that is none")
             at = self.head_end + 32 * i
             found.append((each[0], each[1], self.data[at : at + 32]))
@@ -633,8 +707,29 @@ class Damage(Exception):
         self.offset = offset
 
 
+def is_one_frame(data):
+    """Whether these bytes are one zstd frame from the first to the last. RFC 8878 section 3.1.1."""
+    if len(data) < 5 or data[:4] != b"\x28\xb5\x2f\xfd":
+        return False
+    single, size = data[4] & 0x20, (0, 2, 4, 8)[data[4] >> 6]
+    if single and data[4] >> 6 == 0:
+        size = 1
+    at, last = 5 + (not single) + (0, 1, 2, 4)[data[4] & 3] + size, False
+    while not last:
+        if at + 3 > len(data):
+            return False
+        header = int.from_bytes(data[at : at + 3], "little")
+        if header >> 1 & 3 == 3:
+            return False
+        last = header & 1
+        at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    return at + (4 if data[4] & 4 else 0) == len(data)
+
+
 def unzstd(data, size):
     """One zstd frame of just `size` bytes."""
+    if not is_one_frame(data):
+        raise Bad("it is not one zstd frame")
     try:
         import zstandard
 
@@ -742,12 +837,19 @@ class FileCheck:
         self.failed = True
         self.failures.add(code, self.path, why, session=self.session, **place)
 
+    def opened(self, source):
+        try:
+            return source.open(self.path)
+        except Bad as error:
+            self.fail("damaged", str(error), offset=0)
+            return None
+
     def run_draft(self, source, path):
         """The last frame that is there of what is not sealed yet: it may end anywhere."""
-        file = source.open(path)
+        self.path, self.draft, self.keys = path, True, {}
+        file = self.opened(source)
         if file is None:
             return 0
-        self.path, self.draft, self.keys = path, True, {}
         with file:
             try:
                 self.read(file)
@@ -757,9 +859,9 @@ class FileCheck:
 
     def run(self, source):
         """`missing`, `failed` or `proved`."""
-        file = source.open(self.path)
+        file = self.opened(source)
         if file is None:
-            return "missing"
+            return "failed" if self.failed else "missing"
         with file:
             try:
                 self.read(file)
@@ -996,7 +1098,10 @@ def journal_begin(source):
     """The first frame of the journal, by the headers of its files: journal.md, "A file"."""
     begin = SAFE
     for name in source.list("journal"):
-        file = source.open(f"journal/{name}") if re.fullmatch(r"[0-9]{8,15}\.slj", name) else None
+        try:
+            file = source.open(f"journal/{name}") if re.fullmatch(r"[0-9]{8,15}\.slj", name) else None
+        except Bad:
+            continue
         if file is None:
             continue
         with file:
@@ -1098,19 +1203,36 @@ def hold_against_head(claims, head, roots, failures):
             failures.add("forked", claim.path, "the log does not begin with what was signed there")
 
 
+LOG_NAMES = re.compile(r"(checkpoint(\.cosigned|\.[0-9a-f]{8})?|key|staged|tile|\.drafts)\Z")
+JOURNAL_NAMES = re.compile(r"[0-9]{8,15}\.slj(\.cut-[0-9]+)?\Z")
+
+
 def unlogged(source, ledger, failures):
+    """Files that the log does not name, and what has no name of a recording."""
     unproven = []
+
+    def strange(path):
+        failures.add("unknown", path, "nothing of a recording has this name here")
+
+    for folder, known in (("log", LOG_NAMES), ("journal", JOURNAL_NAMES)):
+        for name in source.list(folder):
+            if not known.match(name):
+                strange(f"{folder}/{name}")
     for day in source.list("sessions"):
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+            strange(f"sessions/{day}")
             continue
         for name in source.list(f"sessions/{day}"):
-            session = name.removesuffix(".slr")
-            if session == name or not SESSION_ID.match(session) or session in ledger.accounts:
+            path, (session, _, suffix) = f"sessions/{day}/{name}", name.partition(".")
+            is_file = suffix in ("slr", "part", "part.new") and SESSION_ID.match(session)
+            if not is_file or session_path(session).split("/")[1] != day:
+                strange(path)
+            elif session in ledger.accounts:
                 continue
-            if opened_at(session) >= ledger.through_time - 60_000:
+            elif opened_at(session) < ledger.through_time - 60_000:
+                failures.add("unknown", path, "the log has no such session", session=session)
+            elif suffix == "slr":
                 unproven.append(session)
-            else:
-                failures.add("unknown", f"sessions/{day}/{name}", "the log has no such session", session=session)
     return unproven
 
 
@@ -1119,8 +1241,23 @@ def unlogged(source, ledger, failures):
 
 def verify_evidence(text, keys, witnesses, needed):
     failures = Failures()
-    file = as_object(parsed(text))
-    if file.get("format") != "sluice evidence 1" or not isinstance(file.get("checkpoint"), str):
+    file = exactly(parsed(text), "format", "session", "checkpoint", "entries", "frames")
+    for each in listed(file["entries"]):
+        exactly(each, "index", "entry", "proof")
+        for text in (each["entry"], *listed(each["proof"])):
+            as_text(text)
+    for each in listed(file["frames"]):
+        exactly(each, "segment", "index", "part", "proof", "payloads")
+        count(each["segment"])
+        for text in listed(each["proof"]):
+            as_text(text)
+        for payload in listed(each["payloads"]):
+            shown = as_object(payload).get("state") not in ("hidden", "removed")
+            exactly(payload, *(("name", "salt", "bytes") if shown else ("name", "state")))
+            as_text(payload["name"])
+            if shown:
+                b64(payload["salt"]), b64(payload["bytes"])
+    if as_text(file["session"]) is None or file.get("format") != "sluice evidence 1" or not isinstance(file.get("checkpoint"), str):
         raise Bad("this is no evidence file")
     session, size, root, claim = file.get("session"), 0, sha256(b""), None
     by = {}
@@ -1196,6 +1333,11 @@ def verify_evidence(text, keys, witnesses, needed):
     return answer, failures
 
 
+def plain(text):
+    """What acts on a terminal is spelled out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verifies a recording of Sluice, or an evidence file, from public keys up.")
     parser.add_argument("path")
@@ -1230,7 +1372,7 @@ def main():
                     since = file.read(NOTE_MAX)
             masters = read_masters(flags.master_key) if flags.master_key else {}
             answer, failures = verify_recording(Source(flags.path), keys, witnesses, needed, since, flags.session, masters)
-    except (Bad, KeyError, TypeError, AttributeError) as error:
+    except (Bad, KeyError, TypeError, AttributeError, UnicodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     answer["failures"] = failures.listed()
@@ -1242,7 +1384,7 @@ def main():
             print(each["session"], each["state"], each["frames"], each.get("first", ""), each.get("last", ""))
         for each in answer["failures"][:20]:
             places = [f"{name} {each[name]}" for name in ("entry", "session", "sequence", "offset") if name in each]
-            print(f"{each['code']}  {each['path']} ({', '.join(places)}): {each['why']}")
+            print(plain(f"{each['code']}  {each['path']} ({', '.join(places)}): {each['why']}"))
     return 0 if answer["proved"] else 1 if len(failures) else 3
 
 

@@ -133,7 +133,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   thread.start()
   journal.observe({ authenticated: () => thread.wake() })
   const retention = new Retention(
-    { directory, journal, index, clock, snapshots: options.snapshots, onFault },
+    { directory, keys, journal, index, clock, snapshots: options.snapshots, onFault },
     keep,
   )
   retention.start()

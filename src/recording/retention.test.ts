@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { SessionId } from '../core/index.ts'
@@ -57,7 +57,10 @@ async function sealed(): Promise<void> {
 
 function retention(settings: Partial<RetentionSettings>, snapshots?: SnapshotStore): Retention {
   const onFault = (error: unknown): void => expect.fail(String(error))
-  return new Retention({ directory, journal, index, clock, snapshots, onFault }, { ...KEEP_ALL, ...settings })
+  return new Retention(
+    { directory, keys: testKeys, journal, index, clock, snapshots, onFault },
+    { ...KEEP_ALL, ...settings },
+  )
 }
 
 const kept = (...ids: SessionId[]): boolean[] => ids.map((id) => existsSync(sessionFile(directory, id)))
@@ -104,6 +107,38 @@ test('what is held stays, and so does everything without a rule', async () => {
   const hold = { sessions: [a], connections: ['payments'], identities: ['person:eve'] }
   expect(await retention({ afterMs: DAY, bytesMax: 1, hold }).run()).toBe(1)
   expect(kept(a, b, c, d)).toEqual([true, true, true, false])
+})
+
+test('a file that the gateway never wrote, however large it seems, makes nothing else go (P-06)', async () => {
+  const ids = [session(400_000), session(400_000)]
+  const planted = sessionId(clock.now())
+  clock.advance(2 * DAY)
+  await sealed()
+  const path = sessionFile(directory, planted)
+  for (const bytes of [Buffer.alloc(2_000_000, 1), readFileSync(sessionFile(directory, ids[0] ?? planted))]) {
+    writeFileSync(path, bytes)
+    expect(await retention({ bytesMax: 1_000_000 }).run()).toBe(0)
+  }
+  // One of its own, with a hole behind it.
+  truncateSync(sessionFile(directory, ids[1] ?? planted), 1e12)
+  expect(await retention({ bytesMax: 2_500_000 }).run()).toBe(0)
+  expect(kept(...ids)).toEqual([true, true])
+})
+
+test('what the list says does not set aside a hold, nor make a session older (P-06)', async () => {
+  const held = session(10, { connection: 'payments' })
+  clock.advance(9 * DAY)
+  const young = session()
+  clock.advance(DAY)
+  await sealed()
+  for (const each of [held, young]) {
+    const known = await index.get(each)
+    if (known !== undefined)
+      await index.upsert([{ ...known, connection: 'other', closedAt: 1 }], await index.position())
+  }
+  const hold = { sessions: [], connections: ['payments'], identities: [] }
+  expect(await retention({ afterMs: 5 * DAY, hold }).run()).toBe(0)
+  expect(kept(held, young)).toEqual([true, true])
 })
 
 test('what the journal still holds, or has not ended, waits', async () => {

@@ -1,10 +1,21 @@
-import { rm, stat } from 'node:fs/promises'
+import { lstat, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Clock, Journal, SessionId, Timer } from '../core/index.ts'
-import { isMissing, syncDirectory } from './files/files.ts'
+import {
+  type Clock,
+  isGatewayError,
+  type Journal,
+  type RecordingKeys,
+  type SessionId,
+  type Timer,
+} from '../core/index.ts'
+import { nodeSha256 } from '../evidence/system/sha256.ts'
+import { isMissing, openIfThere, syncDirectory } from './files/files.ts'
 import type { SessionIndex, SessionSummary } from './list/index-port.ts'
 import { dayOf, openedAt, sessionFile } from './files/names.ts'
-import { oldestHeader, recordedSessions } from './reading/reader.ts'
+import { fold } from './list/live-sessions.ts'
+import { oldestHeader, readSession, recordedSessions } from './reading/reader.ts'
+import { unwrapDataKey } from './sealed/data-key.ts'
+import { SealedReader } from './sealed/reader.ts'
 import type { SnapshotStore } from './snapshots/snapshot-store.ts'
 
 /** How long recordings are kept; without `afterMs` and `bytesMax` for good. */
@@ -31,6 +42,7 @@ export const KEEP_ALL: RetentionSettings = {
 export type RetentionOptions = {
   /** The data directory. */
   readonly directory: string
+  readonly keys: RecordingKeys
   readonly journal: Journal
   readonly index: SessionIndex
   readonly clock: Clock
@@ -43,13 +55,15 @@ const FIRST_RUN_MS = 60_000
 const INTERVAL_MS = 60 * 60 * 1000
 /** Deleted behind one sync of the journal. */
 const BATCH = 100
+/** That stat(2) counts in. */
+const BLOCK_BYTES = 512
 
 type Due = { readonly session: SessionId; readonly because: 'age' | 'size'; readonly bytes: number }
 
 /**
- * Deletes the files of sessions that are kept no longer, oldest first, and says so in the recording before each. What
- * nobody knows enough of to decide (a session that is not in the list, or has not ended) stays; so does what is still
- * in the journal as well, until that has gone.
+ * Deletes the files of sessions that are kept no longer, oldest first, and says so in the recording before each. The list
+ * says which may be due; when each ended, and what holds it, its own file says, which nobody makes without the key. What
+ * cannot be read stays; so does what is still in the journal as well, until that has gone.
  */
 export class Retention {
   readonly #options: RetentionOptions
@@ -125,7 +139,7 @@ export class Retention {
   async *#due({ afterMs, bytesMax, hold }: RetentionSettings): AsyncGenerator<Due> {
     const { directory, index, clock } = this.#options
     const begun = (await oldestHeader(directory))?.time
-    let excess = bytesMax === undefined ? 0 : (await this.#bytesOfAll()) - bytesMax
+    let excess = bytesMax === undefined ? 0 : await this.#excessOver(bytesMax)
     const oldEnough = afterMs === undefined ? Number.NEGATIVE_INFINITY : clock.now() - afterMs
     const lastDay = new Date(Math.max(oldEnough, 0)).toISOString().slice(0, 10)
     for await (const session of recordedSessions(directory)) {
@@ -133,9 +147,12 @@ export class Retention {
       // Opened later, and so ended later.
       if (excess <= 0 && dayOf(session) > lastDay) return
       const bytes = await bytesOf(sessionFile(directory, session))
-      const summary = bytes === undefined ? undefined : await index.get(session)
+      const listed = bytes === undefined ? undefined : await index.get(session)
+      if (bytes === undefined || listed?.closedAt === undefined) continue
+      if (listed.closedAt >= oldEnough && excess <= 0) continue
+      const summary = await this.#recorded(session)
       const closedAt = summary?.closedAt
-      if (bytes === undefined || summary === undefined || closedAt === undefined) continue
+      if (summary === undefined || closedAt === undefined) continue
       if (begun === undefined || closedAt >= begun || isHeld(summary, hold)) continue
       if (closedAt < oldEnough) yield { session, because: 'age', bytes }
       else if (excess > 0) yield { session, because: 'size', bytes }
@@ -163,12 +180,48 @@ export class Retention {
     return due.length
   }
 
-  async #bytesOfAll(): Promise<number> {
+  /** What its own recording says of a session; undefined, and told, where that cannot be read. */
+  async #recorded(session: SessionId): Promise<SessionSummary | undefined> {
+    const { directory, keys, onFault } = this.#options
+    try {
+      let summary: SessionSummary | undefined
+      for await (const { time, entry } of readSession(directory, keys, session))
+        summary = fold(summary, session, time, entry)
+      return summary
+    } catch (error) {
+      onFault(error)
+      return undefined
+    }
+  }
+
+  /** How many bytes more the session files have than they may: those that the gateway wrote, when there seem to be more. */
+  async #excessOver(bytesMax: number): Promise<number> {
     const { directory } = this.#options
-    let bytes = 0
+    let [all, own] = [0, 0]
     for await (const session of recordedSessions(directory))
-      bytes += (await bytesOf(sessionFile(directory, session))) ?? 0
-    return bytes
+      all += (await bytesOf(sessionFile(directory, session))) ?? 0
+    if (all <= bytesMax) return 0
+    for await (const session of recordedSessions(directory))
+      if (await this.#isOwn(session)) own += (await bytesOf(sessionFile(directory, session))) ?? 0
+    return own - bytesMax
+  }
+
+  /** Whether a session file was begun by who has the recording key. */
+  async #isOwn(session: SessionId): Promise<boolean> {
+    const { directory, keys } = this.#options
+    const path = sessionFile(directory, session)
+    const file = await openIfThere(path)
+    if (file === undefined) return false
+    try {
+      const header = await new SealedReader(path, file, nodeSha256).header()
+      unwrapDataKey(keys, header)
+      return header.session === session
+    } catch (error) {
+      if (!isGatewayError(error)) throw error
+      return false
+    } finally {
+      await file.close()
+    }
   }
 }
 
@@ -182,7 +235,9 @@ function isHeld(summary: SessionSummary, hold: RetentionSettings['hold']): boole
 
 async function bytesOf(path: string): Promise<number | undefined> {
   try {
-    return (await stat(path)).size
+    const { size, blocks } = await lstat(path)
+    // Of one with holes only what it takes on the disk.
+    return process.platform === 'win32' ? size : Math.min(size, blocks * BLOCK_BYTES)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error

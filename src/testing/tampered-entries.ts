@@ -1,6 +1,7 @@
 import type { SessionId } from '../core/index.ts'
 import { closeEntry } from './entries.ts'
 import { type Files, RecordedLog } from './recorded-log.ts'
+import { UNEQUAL_JSON } from './tampered-json.ts'
 import type { Tampering } from './tampering.ts'
 
 /** The last bundle of a small log. */
@@ -99,6 +100,23 @@ export async function impossibleLogs(): Promise<Tampering[]> {
     'unreadable',
     raw(() => ({ kind: 'note' })),
   )
+  for (const [name, more] of UNEQUAL_JSON)
+    await add(`JSON with ${name}`, 'unreadable', (log) => {
+      log.bytes(Buffer.from(`{"kind":"through","sequence":9,"time":9,${more}}`))
+      return log.size - 1
+    })
+  await add('a head with a name twice', 'unreadable', (log) => {
+    log.admin({ action: 'recording.deleted', by: 'x' })
+    const entry: unknown = JSON.parse(Buffer.from(log.last).toString())
+    const { part } = entry as { readonly part: string }
+    const bytes = Buffer.from(part, 'base64')
+    const head = Buffer.from('{"action":"recording.deleted","target":"a","target":"b"}')
+    const made = Buffer.concat([bytes.subarray(0, 24), head])
+    made.writeUInt32LE(head.length, 4)
+    made.writeUInt8(made.readUInt8(8) + 1, 8)
+    log.raw({ kind: 'frame', part: made.toString('base64') })
+    return log.size - 1
+  })
   await add('no JSON', 'unreadable', (log) => {
     log.bytes(Buffer.from('through'))
     return log.size - 1

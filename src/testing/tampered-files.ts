@@ -14,6 +14,7 @@ import { decodePublicPart } from '../recording/sealed/public-part.ts'
 import { BEGIN, fileOf } from './recorded-log.ts'
 import { testKeys } from './recording-keys.ts'
 import { sealedMarker } from './sample-recording.ts'
+import { UNEQUAL_JSON } from './tampered-json.ts'
 import { at, type Corpus, flip, swap } from './tampering.ts'
 
 const HEADER_TEXT_AT = 16
@@ -38,6 +39,29 @@ export function tamperWithFiles(corpus: Corpus): void {
     (files) => void files.set(fileOf(deleted), at(files, other)),
     { code: 'foreign', path: fileOf(deleted), session: deleted },
   )
+  for (const strange of [
+    `sessions/2026-01-30/${full}.slr`,
+    path.toLowerCase(),
+    `sessions/latest/${full}.slr`,
+    `${path}.orig`,
+    path.replace(/slr$/, 'bak'),
+    'log/checkpoint.old',
+    'log/entries',
+    'journal/1.slj',
+    'journal/00000001.slj~',
+  ]) {
+    const place = strange.startsWith('sessions/latest/') ? 'sessions/latest' : strange
+    corpus.add(`file: nobody looks at ${strange}`, (files) => void files.set(strange, at(files, path)), {
+      code: 'unknown',
+      path: place,
+    })
+  }
+  const early = fileOf(planted).replace(/slr$/, 'part')
+  corpus.add('draft: of a session that never was', (files) => void files.set(early, at(files, other)), {
+    code: 'unknown',
+    path: early,
+    session: planted,
+  })
   headers(corpus, path, session)
   chunks(corpus, path, session)
   frames(corpus, path, session)
@@ -70,6 +94,18 @@ function headers(corpus: Corpus, path: string, session: SessionId): void {
       session,
     },
   )
+  for (const [name, more] of UNEQUAL_JSON)
+    corpus.add(
+      `file header: JSON with ${name}, checksum made right`,
+      edit((bytes) => {
+        const made = header((text) => text.replace(/\}$/, `,${more}}`))(bytes)
+        made.writeUInt32LE(made.length - bytes.length + bytes.readUInt32LE(12), 12)
+        const end = HEADER_TEXT_AT + made.readUInt32LE(12)
+        made.writeUInt32LE(crc32(made.subarray(12, end)), 8)
+        return made
+      }),
+      damaged,
+    )
   const another = header((text) => text.replace(/"wrapped":"../, '"wrapped":"zz'))
   const keys = { payloads: true }
   corpus.add(
@@ -113,6 +149,25 @@ function chunks(corpus: Corpus, path: string, session: SessionId): void {
     edit(([first, ...rest]) => [recounted(first!), ...rest]),
     { code: 'damaged', path, session },
   )
+  const skipped = Buffer.from('502a4d1804000000deadbeef', 'hex')
+  for (const [name, change] of [
+    [
+      'two frames',
+      (packed: Buffer) => [
+        zstdCompressSync(zstdDecompressSync(packed).subarray(0, 9)),
+        zstdCompressSync(zstdDecompressSync(packed).subarray(9)),
+      ],
+    ],
+    ['a skippable frame before it', (packed: Buffer) => [skipped, packed]],
+    ['a skippable frame behind it', (packed: Buffer) => [packed, skipped]],
+    ['bytes behind its frame', (packed: Buffer) => [packed, Buffer.from('more')]],
+    ['a frame that is cut off', (packed: Buffer) => [packed.subarray(0, -1)]],
+  ] as const)
+    corpus.add(
+      `chunk: its public part with ${name}, checksum made right`,
+      edit(([first, ...rest]) => [repacked(first!, change), ...rest]),
+      damaged,
+    )
   corpus.add(
     'chunk: the first one gone',
     edit(([, ...rest]) => rest),
@@ -300,6 +355,15 @@ function chunksOf(bytes: Buffer): Buffer[] {
     from = end
   }
   return found
+}
+
+/** The chunk with the same public parts, stored otherwise. */
+function repacked(chunk: Buffer, change: (packed: Buffer) => readonly Buffer[]): Buffer {
+  const end = CHUNK_HEADER_BYTES + readChunkHeader(chunk).publicStored
+  const stored = Buffer.concat(change(chunk.subarray(CHUNK_HEADER_BYTES, end)))
+  const made = Buffer.concat([chunk.subarray(0, CHUNK_HEADER_BYTES), stored, chunk.subarray(end)])
+  made.writeUInt32LE(stored.length, 8)
+  return checked(made)
 }
 
 /** The chunk with other public parts, its private part left as it is. */

@@ -111,6 +111,12 @@ function tiles(corpus: Corpus): void {
       path,
     })
   }
+  for (const path of [FIRST_TILE, last, upper])
+    corpus.add(
+      `tile: ${path} has more hashes than its name says`,
+      (files) => void files.set(path, Buffer.concat([at(files, path), Buffer.alloc(32)])),
+      { code: 'damaged', path },
+    )
   corpus.add('tile: two in each other\u2019s place', (files) => swap(files, FIRST_TILE, 'log/tile/0/001'), {
     code: 'tile',
     path: FIRST_TILE,
@@ -138,6 +144,11 @@ function entries(corpus: Corpus): void {
       (list) => void list.splice(index, 0, Buffer.from('{"kind":"through","sequence":1,"time":1}')),
     )
   }
+  corpus.add(
+    'bundle: more entries than its name says',
+    (files) => rebundle(files, FIRST_BUNDLE, (list) => void list.push(list[0]!)),
+    { code: 'damaged', path: FIRST_BUNDLE, entry: 0 },
+  )
   const { segment } = entryOf
   const edit = (list: Uint8Array[]): void => spoil(list[segment]!, -20)
   corpus.add('entry: edited, and its tile made right', (files) => retile(files, edit), {

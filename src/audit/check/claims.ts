@@ -236,7 +236,7 @@ async function stored({ source, failures }: ClaimsParts, name: string): Promise<
     const bytes = await readWhole(source, path, LIMITS.noteBytesMax)
     return bytes === undefined ? undefined : claimOf(failures, path, bytes)
   } catch (error) {
-    if (!isGatewayError(error) || error.code !== 'limit_exceeded') throw error
+    if (!isGatewayError(error) || error.code === 'upstream_unreachable') throw error
     failures.add({ code: 'damaged', path, why: error.message })
     return undefined
   }

@@ -1,3 +1,4 @@
+import { isGatewayError } from '../../core/index.ts'
 import { uint64At, viewOf } from './bytes.ts'
 import { readBeginning } from './pieces.ts'
 import type { AuditSource, Primitives } from './ports.ts'
@@ -5,6 +6,11 @@ import type { AuditSource, Primitives } from './ports.ts'
 /** `SLUICEJ2`. */
 const MAGIC = Uint8Array.of(0x53, 0x4c, 0x55, 0x49, 0x43, 0x45, 0x4a, 0x32)
 const HEADER_BYTES = 100
+
+/** What is no file has no header. */
+function unlessUnreachable(error: unknown): undefined {
+  if (!isGatewayError(error) || error.code === 'upstream_unreachable') throw error
+}
 
 /**
  * The sequence number with which the journal begins, by the headers of its files, which take no key to read (and none to
@@ -18,7 +24,7 @@ export async function journalBegin(
   let begin = Number.POSITIVE_INFINITY
   for (const name of await source.list('journal')) {
     if (!/^\d{8,15}\.slj$/.test(name)) continue
-    const header = await readBeginning(source, `journal/${name}`, HEADER_BYTES)
+    const header = await readBeginning(source, `journal/${name}`, HEADER_BYTES).catch(unlessUnreachable)
     if (header === undefined || header.length < HEADER_BYTES) continue
     const view = viewOf(header)
     if (

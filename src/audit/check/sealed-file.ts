@@ -2,6 +2,7 @@ import { LIMITS } from '../../core/index.ts'
 import { StreamReader, uint64At, viewOf } from './bytes.ts'
 import { jsonOf, objectOf } from './objects.ts'
 import type { Primitives, RawChunk } from './ports.ts'
+import { isOneZstdFrame } from './zstd-frame.ts'
 
 /** `SLUICER2`. */
 const FILE_MAGIC = Uint8Array.of(0x53, 0x4c, 0x55, 0x49, 0x43, 0x45, 0x52, 0x32)
@@ -98,6 +99,7 @@ export class SealedFile {
       throw new Damage(offset, 'the checksum of a chunk is wrong')
     try {
       const packed = bytes.subarray(CHUNK_HEADER_BYTES, CHUNK_HEADER_BYTES + at(8))
+      if (!isOneZstdFrame(packed)) throw new Error('it is not one zstd frame')
       return { offset, bytes, frames: at(24), first, publicBytes: this.#primitives.unzstd(packed, at(12)) }
     } catch (error) {
       throw new Damage(offset, 'the public part of a chunk cannot be decompressed', error)

@@ -1,3 +1,4 @@
+import { isGatewayError } from '../../core/index.ts'
 import { type Hash, sameBytes } from '../../evidence/tree/hasher.ts'
 import { type LoggedFrame, sessionPath } from './entry.ts'
 import type { Failure, FailureCode, Failures } from './failures.ts'
@@ -51,8 +52,9 @@ export async function checkSessionFile(
   expected: ExpectedFile,
 ): Promise<FileOutcome> {
   const path = sessionPath(expected.session)
-  const stream = await parts.source.read(path)
+  const stream = await opened(parts, expected, path)
   if (stream === undefined) return { state: 'missing' }
+  if (stream === 'failed') return { state: 'failed' }
   const check = new FileCheck(parts, expected, path)
   const file = new SealedFile(counted(stream, parts.onBytes), parts.primitives)
   try {
@@ -76,8 +78,9 @@ export async function checkDraft(
   expected: ExpectedFile,
   path: string,
 ): Promise<DraftOutcome> {
-  const stream = await parts.source.read(path)
+  const stream = await opened(parts, expected, path)
   if (stream === undefined) return { state: 'missing', last: 0 }
+  if (stream === 'failed') return { state: 'failed', last: 0 }
   const check = new FileCheck({ ...parts, payloads: undefined }, { ...expected, named: 0 }, path)
   const file = new SealedFile(counted(stream, parts.onBytes), parts.primitives)
   try {
@@ -89,6 +92,21 @@ export async function checkDraft(
     await file.close()
   }
   return { state: check.failed ? 'failed' : 'draft', last: check.last }
+}
+
+/** What can be read of it; what is no file is a failure, and what cannot be reached is nobody's. */
+async function opened(
+  { source, failures }: SessionFileParts,
+  { session }: ExpectedFile,
+  path: string,
+): Promise<AsyncIterable<Uint8Array> | 'failed' | undefined> {
+  try {
+    return await source.read(path)
+  } catch (error) {
+    if (!isGatewayError(error) || error.code === 'upstream_unreachable') throw error
+    failures.add({ code: 'damaged', path, session, offset: 0, why: error.message })
+    return 'failed'
+  }
 }
 
 class FileCheck {

@@ -9,8 +9,9 @@ import {
   tilePath,
 } from '../../evidence/log/layout.ts'
 import { LogReader, type LogSource } from '../../evidence/log/reader.ts'
+import { malformed } from '../../evidence/note/text.ts'
 import { CompactRange } from '../../evidence/tree/compact-range.ts'
-import { type Hash, sameBytes, type TreeHasher } from '../../evidence/tree/hasher.ts'
+import { HASH_BYTES, type Hash, sameBytes, type TreeHasher } from '../../evidence/tree/hasher.ts'
 import type { Failures } from './failures.ts'
 import { LOG_PREFIX } from './pieces.ts'
 
@@ -24,6 +25,9 @@ export type CheckedBundle = {
 
 /** `sound`: the hashes are those that the tree above asks for, up to the root that was signed. */
 type Tile = { readonly path: string; readonly hashes: readonly Hash[]; readonly sound: boolean }
+
+/** `width`: how many hashes or entries it has by its name. */
+type Piece = { readonly bytes: Uint8Array; readonly width: number }
 
 export type TreeCheckOptions = {
   readonly source: LogSource
@@ -44,6 +48,8 @@ export class TreeCheck {
   /** The tile read last, by level. */
   readonly #tiles = new Map<number, { readonly index: number; readonly tile: Tile | undefined }>()
   #edgeSound = false
+  /** Whether the bundle read last has more entries than its name says. */
+  #isLonger = false
 
   constructor(options: TreeCheckOptions) {
     this.#options = options
@@ -90,6 +96,13 @@ export class TreeCheck {
     // Entries that agree with their tile, and both not with what is above: both were changed.
     else if (tile?.sound === false && this.#edgeSound && leaves !== undefined)
       failures.add({ code: 'entry', path, entry: first, why: 'entries are not those that were signed' })
+    else if (wrong.size === 0 && entries !== undefined && this.#isLonger)
+      failures.add({
+        code: 'damaged',
+        path,
+        entry: first,
+        why: 'a bundle has more entries than its name says',
+      })
     for (const hash of chosen) this.#tree.append(hash)
     return { path, first, entries: chosen.map((_, at) => (wrong.has(at) ? undefined : entries?.[at])) }
   }
@@ -123,7 +136,10 @@ export class TreeCheck {
     const entry = index * TILE_WIDTH
     return this.#read(path, entry, async () => {
       const bytes = await this.#piece((each) => bundlePath(index, each), width, BUNDLE_BYTES_MAX)
-      return bytes === undefined ? undefined : decodeBundle(bytes).slice(0, width)
+      if (bytes === undefined) return undefined
+      const entries = decodeBundle(bytes.bytes)
+      this.#isLonger = entries.length > bytes.width
+      return entries.slice(0, width)
     })
   }
 
@@ -134,7 +150,7 @@ export class TreeCheck {
     const path = `${LOG_PREFIX}${tilePath(level, index, width)}`
     const hashes = await this.#read(path, undefined, async () => {
       const bytes = await this.#piece((each) => tilePath(level, index, each), width, TILE_BYTES_MAX)
-      return bytes === undefined ? undefined : decodeTile(bytes, width)
+      return bytes === undefined ? undefined : decodeTile(this.#exactTile(bytes), width)
     })
     const tile =
       hashes === undefined
@@ -171,16 +187,21 @@ export class TreeCheck {
     }
   }
 
-  async #piece(
-    path: (width: number) => string,
-    width: number,
-    bytesMax: number,
-  ): Promise<Uint8Array | undefined> {
+  async #piece(path: (width: number) => string, width: number, bytesMax: number): Promise<Piece | undefined> {
     const { source } = this.#options
-    const bytes = await source.read(path(width), bytesMax)
-    if (bytes !== undefined || width === TILE_WIDTH) return bytes
     // A part may be gone once the whole is there, which begins with it.
-    return source.read(path(TILE_WIDTH), bytesMax)
+    for (const each of width === TILE_WIDTH ? [width] : [width, TILE_WIDTH]) {
+      const bytes = await source.read(path(each), bytesMax)
+      if (bytes !== undefined) return { bytes, width: each }
+    }
+    return undefined
+  }
+
+  /** Not more hashes than its name says. */
+  #exactTile({ bytes, width }: Piece): Uint8Array {
+    if (bytes.length > width * HASH_BYTES)
+      throw malformed('A tile of the log has more hashes than its name says')
+    return bytes
   }
 
   /** What is not there, or not of its form, is a failure; what cannot be reached is nobody's. */

@@ -87,6 +87,10 @@ const OPENING_MS = 60_000
 /** Files that are read at once: one is hashed while others are on their way. */
 const FILES_AT_ONCE = 4
 
+/** What lies in these folders: `docs/formats/log.md` and `docs/formats/journal.md`. */
+const LOG_NAMES = /^(checkpoint(\.cosigned|\.[0-9a-f]{8})?|key|staged|tile|\.drafts)$/
+const JOURNAL_NAMES = /^\d{8,15}\.slj(\.cut-\d+)?$/
+
 /** Verifies a recording from the keys up. Says what is proved, or where it fails; throws only what reading throws. */
 export async function verifyRecording(options: VerifyOptions): Promise<Verdict> {
   return new Verification(options).run()
@@ -272,7 +276,7 @@ class Verification {
 
   /** Frames of sessions that have no file yet must be in a draft, or in the journal. */
   async #holdKept(ledger: Ledger, kept: Kept): Promise<void> {
-    for (const { session, file, last } of [...ledger.accounts()]) {
+    for (const { session, file, last } of ledger.accounts()) {
       if (file !== undefined || last === undefined) continue
       const expected = ledger.expected(session)
       let drafted = 0
@@ -302,23 +306,39 @@ class Verification {
   async #unlogged(ledger: Ledger): Promise<readonly string[]> {
     const { source } = this.#options
     if (source.list === undefined) return []
+    for (const [folder, known] of [
+      ['log', LOG_NAMES],
+      ['journal', JOURNAL_NAMES],
+    ] as const)
+      for (const name of await source.list(folder)) if (!known.test(name)) this.#strange(`${folder}/${name}`)
     const unproven: string[] = []
     for (const day of await source.list('sessions')) {
-      if (!/^\d{4}-\d\d-\d\d$/.test(day)) continue
+      if (!/^\d{4}-\d\d-\d\d$/.test(day)) {
+        this.#strange(`sessions/${day}`)
+        continue
+      }
       for (const name of await source.list(`sessions/${day}`)) {
-        const session = name.endsWith('.slr') ? name.slice(0, -4) : ''
-        if (!isSessionId(session) || ledger.has(session)) continue
-        if (openedAt(session) >= (ledger.through?.time ?? 0) - OPENING_MS) unproven.push(session)
-        else
+        const path = `sessions/${day}/${name}`
+        const [session = '', suffix = ''] = splitAt(name, name.indexOf('.'))
+        const isFile = ['.slr', '.part', '.part.new'].includes(suffix) && isSessionId(session)
+        if (!isFile || dayOfPath(session) !== day) this.#strange(path)
+        else if (ledger.has(session)) continue
+        else if (openedAt(session) >= (ledger.through?.time ?? 0) - OPENING_MS) {
+          if (suffix === '.slr') unproven.push(session)
+        } else
           this.#failures.add({
             code: 'unknown',
-            path: `sessions/${day}/${name}`,
+            path,
             session,
             why: 'the log has no such session',
           })
       }
     }
     return unproven
+  }
+
+  #strange(path: string): void {
+    this.#failures.add({ code: 'unknown', path, why: 'nothing of a recording has this name here' })
   }
 
   #progress(of: number): void {
@@ -362,4 +382,12 @@ class Verification {
       ...(last === undefined ? {} : { last }),
     }
   }
+}
+
+function splitAt(text: string, at: number): readonly string[] {
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at)]
+}
+
+function dayOfPath(session: string): string | undefined {
+  return sessionPath(session).split('/')[1]
 }

@@ -4,6 +4,7 @@ import { filesSource } from '../../testing/files-source.ts'
 import { LOG_KEY, STRANGER_KEY, WITNESSES } from '../../testing/recorded-log.ts'
 import { testKeys } from '../../testing/recording-keys.ts'
 import { sampleRecording } from '../../testing/sample-recording.ts'
+import { tamperedEvidence } from '../../testing/tampered-json.ts'
 import {
   formatEvidence,
   nodePrimitives,
@@ -24,6 +25,17 @@ const verify = (text: string, given = keys) =>
   verifyEvidence({ evidence: parseEvidence(text), primitives, keys: given, witnesses })
 
 describe('an evidence file', () => {
+  it('that another reader could take for something else is none (P-06)', async () => {
+    const text = formatEvidence(await proveFrames({ ...of, payloads: payloadReader(testKeys) }))
+    const changed = tamperedEvidence(text)
+    expect(changed.length).toBeGreaterThan(20)
+    for (const [name, bytes] of changed) {
+      expect(Buffer.from(text).equals(bytes), name).toBe(false)
+      expect(() => parseEvidence(bytes), name).toThrow('This is no evidence file')
+    }
+    expect((await verify(text)).proved).toBe(true)
+  })
+
   it('proves a whole session by itself, with what its maker may see', async () => {
     const text = formatEvidence(await proveFrames({ ...of, payloads: payloadReader(testKeys) }))
     const verdict = await verify(text)

@@ -1,9 +1,11 @@
 import { GatewayError } from '../../core/index.ts'
 import { decodeBase64, decodeText, encodeBase64 } from '../../evidence/note/text.ts'
-import { objectOf } from '../check/objects.ts'
+import { exactly, objectOf } from '../check/objects.ts'
+import { strictJson } from '../check/strict-json.ts'
 
 /** Says what a file is, and how it is to be read. */
 const FORMAT = 'sluice evidence 1'
+const FRAME_FIELDS = ['segment', 'index', 'part', 'proof', 'payloads'] as const
 
 /**
  * A part of a recording that proves itself: frames of one session, the segments that they are in, and the checkpoint
@@ -66,16 +68,17 @@ export function formatEvidence({ session, checkpoint, entries, frames }: Evidenc
   return `${JSON.stringify(file)}\n`
 }
 
-/** Reads an evidence file, and believes none of it. Throws `invalid`. */
-export function parseEvidence(text: string): Evidence {
+/** Reads an evidence file, and believes none of it: it has what it has to have and nothing else. Throws `invalid`. */
+export function parseEvidence(given: string | Uint8Array): Evidence {
   try {
-    const file = objectOf(JSON.parse(text))
+    const text = typeof given === 'string' ? given : decodeText(given, 'An evidence file')
+    const file = exactly(strictJson(text), ['format', 'session', 'checkpoint', 'entries', 'frames'])
     if (file.format !== FORMAT) throw new Error('it is of another format')
     return {
       session: textOf(file.session),
       checkpoint: new TextEncoder().encode(textOf(file.checkpoint)),
       entries: listOf(file.entries).map((each) => {
-        const { index, entry, proof } = objectOf(each)
+        const { index, entry, proof } = exactly(each, ['index', 'entry', 'proof'])
         return {
           index: countOf(index),
           entry: new TextEncoder().encode(textOf(entry)),
@@ -83,7 +86,7 @@ export function parseEvidence(text: string): Evidence {
         }
       }),
       frames: listOf(file.frames).map((each) => {
-        const { segment, index, part, proof, payloads } = objectOf(each)
+        const { segment, index, part, proof, payloads } = exactly(each, FRAME_FIELDS)
         return {
           segment: countOf(segment),
           index: countOf(index),
@@ -102,8 +105,10 @@ export function parseEvidence(text: string): Evidence {
 }
 
 function payloadOf(value: unknown): EvidencePayload {
-  const { name, state, salt, bytes } = objectOf(value)
-  if (state === 'hidden' || state === 'removed') return { name: textOf(name), state }
+  const { state } = objectOf(value)
+  if (state === 'hidden' || state === 'removed')
+    return { name: textOf(exactly(value, ['name', 'state']).name), state }
+  const { name, salt, bytes } = exactly(value, ['name', 'salt', 'bytes'])
   return { name: textOf(name), salt: bytesOf(salt), bytes: bytesOf(bytes) }
 }
 

@@ -1,8 +1,11 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { GatewayError } from '../../core/index.ts'
 import type { AuditSource } from '../check/ports.ts'
 
 const PIECE_BYTES = 1024 * 1024
+/** Follows no link, and waits for no writer of a pipe: what is no regular file is none of a recording. */
+const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /**
  * A data directory, or a copy of one: read only. Reads at once and not by way of the thread pool: a verifier has nothing
@@ -11,11 +14,14 @@ const PIECE_BYTES = 1024 * 1024
 export function directoryAuditSource(root: string): AuditSource {
   return {
     async read(path) {
-      const file = unlessMissing(() => openSync(at(root, path), 'r'))
-      return file === undefined ? undefined : pieces(file)
+      const file = unlessMissing(path, () => openSync(at(root, path), FLAGS))
+      if (file === undefined) return undefined
+      if (fstatSync(file).isFile()) return pieces(file)
+      closeSync(file)
+      throw notRegular(path)
     },
     async list(path) {
-      return (unlessMissing(() => readdirSync(at(root, path))) ?? []).toSorted()
+      return (unlessMissing(path, () => readdirSync(at(root, path))) ?? []).toSorted()
     },
   }
 }
@@ -40,12 +46,20 @@ function at(root: string, path: string): string {
   return join(root, ...path.split('/'))
 }
 
-function unlessMissing<T>(work: () => T): T | undefined {
+function unlessMissing<T>(path: string, work: () => T): T | undefined {
   try {
     return work()
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    // A symbolic link, one that goes in circles, a socket.
+    if (code === 'ELOOP' || code === 'ENXIO') throw notRegular(path)
     throw error
   }
+}
+
+function notRegular(path: string): GatewayError {
+  return new GatewayError('invalid', `${path} is no regular file.`, {
+    remedy: 'A recording has regular files only, and no links: copy the files themselves.',
+  })
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { GatewayError } from '../../core/index.ts'
-import { formatVerifierKey } from '../../evidence/index.ts'
+import { formatVerifierKey, nodeSha256, parseVerifierKey } from '../../evidence/index.ts'
 import { labelKey, safe } from '../../recording/index.ts'
 import type { AuditKeys } from '../../composition/audit-keys.ts'
 import type { Common } from '../context.ts'
@@ -32,7 +32,9 @@ export function addKeyCommand(group: Command): void {
         print(flags, { key, from: 'master key' }, () => key)
         return
       }
-      const key = textIfThere(join(flags.data, 'log', 'key'))?.trim()
+      const said = textIfThere(join(flags.data, 'log', 'key'))?.trim()
+      // Whatever else stands there does not get to the terminal.
+      const key = said === undefined ? undefined : formatVerifierKey(parseVerifierKey(nodeSha256, said))
       if (key === undefined) {
         throw new GatewayError(
           'not_found',

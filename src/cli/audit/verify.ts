@@ -63,7 +63,7 @@ async function verifyFile(path: string, flags: VerifyFlags, given: Given): Promi
   if (flags.session !== undefined || flags.since !== undefined || flags.policy !== undefined)
     throw new UsageError('--session, --since and --policy are for recordings, not for an evidence file.')
   const { nodePrimitives, parseEvidence, verifyEvidence } = await import('../../audit/index.ts')
-  const evidence = parseEvidence(readGiven(path, LIMITS.evidenceBytesMax).toString('utf8'))
+  const evidence = parseEvidence(readGiven(path, LIMITS.evidenceBytesMax))
   const verdict = await verifyEvidence({ evidence, primitives: nodePrimitives, ...given })
   print(flags, evidenceAnswer(verdict), () => evidenceText(verdict))
   if (!verdict.proved) process.exitCode = 1

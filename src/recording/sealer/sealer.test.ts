@@ -1,3 +1,7 @@
+/*
+ * Over 600 lines because everything a sealer does is tried over one directory, clock, journal and log, and what they are put
+ * through.
+ */
 import { createSecretKey } from 'node:crypto'
 import {
   cpSync,
@@ -514,6 +518,24 @@ test('a file that somebody puts behind the journal is not followed: its header t
   await sealer.finish()
   expect(sealer.sealed.through).toBe(journal.flushedSequence)
   expect(files('slr')).toEqual([session])
+})
+
+test('the file of one session in the place of another is not shown as that (P-06)', async () => {
+  const [ended, second] = [open(), open()]
+  close(ended, 0)
+  await seal()
+  for (const suffix of ['slr', 'part']) {
+    cpSync(path(ended, 'slr'), path(second, suffix))
+    if (suffix === 'slr')
+      await expect(collect(readSession(directory, testKeys, second))).rejects.toThrow(
+        /the file of another session/,
+      )
+    else
+      expect(
+        (await collect(readSession(directory, testKeys, second))).map(({ entry }) => entry.kind),
+      ).toEqual(['open'])
+    rmSync(path(second, suffix))
+  }
 })
 
 test('how far the log goes is believed of a log that a key of the gateway signed, only', async () => {
