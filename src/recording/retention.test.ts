@@ -7,6 +7,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { memoryDirectory, unsyncedFiles } from '../testing/faulty-files.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
 import { random, testKeys } from '../testing/recording-keys.ts'
+import { MemoryLogStorage } from '../testing/memory-log-storage.ts'
 import { seal } from '../testing/seal.ts'
 import { catchUpIndex } from './indexer.ts'
 import { type FileJournal, openJournal } from './journal/journal.ts'
@@ -18,12 +19,14 @@ import { KEEP_ALL, Retention, type RetentionSettings } from './retention.ts'
 const DAY = 24 * 60 * 60 * 1000
 let directory: string
 let clock: FakeClock
+let storage: MemoryLogStorage
 let index: MemorySessionIndex
 let journal: FileJournal
 
 beforeEach(() => {
   directory = mkdtempSync(join(memoryDirectory(), 'sluice-retention-'))
   clock = new FakeClock()
+  storage = new MemoryLogStorage()
   index = new MemorySessionIndex()
   journal = start()
 })
@@ -52,7 +55,7 @@ async function sealed(): Promise<void> {
   journal.close()
   journal = start()
   await catchUpIndex(directory, testKeys, index)
-  await seal(directory, clock, { indexed: () => Number.MAX_SAFE_INTEGER })
+  await seal(directory, clock, { storage, indexed: () => Number.MAX_SAFE_INTEGER })
 }
 
 function retention(settings: Partial<RetentionSettings>, snapshots?: SnapshotStore): Retention {

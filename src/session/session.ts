@@ -1,5 +1,4 @@
 import type {
-  Basis,
   Clock,
   Command,
   Connection,
@@ -23,10 +22,11 @@ import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
 import { fingerprintOf, intentHead, parameterTexts, sealedBody, sealedFields } from './intents.ts'
-import type { Judgement, JudgementCache, Scope } from './judgements.ts'
+import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
 import { afterFailing, afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
+import { type Ground, SessionScope } from './session-scope.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
 /** What a session shares with all others: the gateway, as it sees it. */
@@ -44,9 +44,6 @@ export type SessionSurroundings = {
   /** The session has written its last entry. */
   closed(session: Session): void
 }
-
-/** What an adapter knows of what its commands are judged by. */
-export type Ground = Pick<Basis, 'catalogue' | 'names'>
 
 /** What is known when a session opens; all of it goes into the first entry of its recording. */
 export type Opening = {
@@ -84,13 +81,7 @@ export class Session implements TurnMember {
   /** What results cost is asked of it row by row, by who counts them. */
   readonly spending: Spending
   readonly #gateway: SessionSurroundings
-  #policy: Policy
-  #scopeName = ''
-  #scope: Scope
-  /** What the scope of this name rests on, as the adapter has told. */
-  #ground: { readonly scope: string; readonly basis: Ground } | undefined
-  /** What the recording has said last. */
-  #basis: Basis | undefined
+  readonly #scope: SessionScope
   #n = 0
   #queued = false
   #closed = false
@@ -109,8 +100,7 @@ export class Session implements TurnMember {
     this.id = id
     this.opening = opening
     this.spending = gateway.budgets.open(opening.chain, opening.connection.name)
-    this.#policy = gateway.policy
-    this.#scope = this.#scopeNamed('')
+    this.#scope = new SessionScope(gateway, opening)
   }
 
   get chain(): IdentityChain {
@@ -152,20 +142,19 @@ export class Session implements TurnMember {
    * facts. `scope` is what decisions depend on besides the command; pass the same string object while it is the same.
    */
   cached(scope: string, key: string): Judgement | undefined {
-    this.#enterScope(scope)
-    return this.#scope.judgements.get(key)
+    return this.#scope.enter(scope).judgements.get(key)
   }
 
   judge(scope: string, key: string | undefined, facts: Facts): Judgement {
-    this.#enterScope(scope)
-    const decision = this.#policy.decide({
+    const entered = this.#scope.enter(scope)
+    const decision = this.#scope.policy.decide({
       chain: this.chain,
       connection: this.connection.name,
       facts,
       now: this.#gateway.clock.now(),
     })
-    const judgement = { facts, decision, scope: this.#scope }
-    if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(this.#scope, key, judgement)
+    const judgement = { facts, decision, scope: entered }
+    if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(entered, key, judgement)
     return judgement
   }
 
@@ -174,7 +163,7 @@ export class Session implements TurnMember {
    * the same scope.
    */
   rests(scope: string, basis: Ground): void {
-    this.#ground = { scope, basis }
+    this.#scope.rests(scope, basis)
   }
 
   /** Whether this value, which is to be written into a column with this label, is one that the gateway put in place of another. */
@@ -186,8 +175,7 @@ export class Session implements TurnMember {
   /** Whether a judgement made earlier (a prepared statement's) still stands: same policy, same scope, not volatile. */
   stands(scope: string, judgement: Judgement): boolean {
     // Held against its own scope: the session may have judged other commands in another one since.
-    this.#enterScope(scope)
-    return judgement.scope === this.#scope && !judgement.decision.volatile
+    return judgement.scope === this.#scope.enter(scope) && !judgement.decision.volatile
   }
 
   /**
@@ -293,8 +281,7 @@ export class Session implements TurnMember {
   ): GatewayError {
     const n = ++this.#n
     const recorded = text === '' || labels.length === 0 ? undefined : sealedWhole(text, labels)
-    this.#enterScope(this.#scopeName)
-    const basis = this.#news(this.#scope)
+    const basis = this.#scope.news(this.#scope.again())
     const head: IntentHead = {
       n,
       form,
@@ -347,7 +334,7 @@ export class Session implements TurnMember {
   ): Promise<{ outcome: WaitOutcome; ticket: Ticket }> {
     const { approvals, journal } = this.#gateway
     const requestId = requestIdOf(this.id, flight.n)
-    const policy = this.#policy
+    const { policy } = this.#scope
     const { command } = flight
     const parameters = parameterTexts(command)
     const approval = await approvals.open({
@@ -586,38 +573,8 @@ export class Session implements TurnMember {
     this.#gateway.turn.add(this)
   }
 
-  #enterScope(scope: string): void {
-    const current = this.#policy === this.#gateway.policy && scope === this.#scopeName
-    if (current && !this.#scope.dropped) return
-    this.#policy = this.#gateway.policy
-    this.#scopeName = scope
-    this.#scope = this.#scopeNamed(scope)
-  }
-
-  #scopeNamed(name: string): Scope {
-    const scope = this.#gateway.judgements.scope(this.#scopeKey(name))
-    const { configuration } = this.#gateway
-    if (scope.basis === undefined && configuration !== undefined) {
-      const ground = this.#ground?.scope === name ? this.#ground.basis : {}
-      scope.basis = { policy: this.#policy.version, configuration, ...ground }
-    }
-    return scope
-  }
-
-  /** What the recording has to say of this basis: nothing when it is the one of the command before. */
-  #news({ basis }: Scope): Basis | undefined {
-    if (basis === undefined || basis === this.#basis) return undefined
-    this.#basis = basis
-    return basis
-  }
-
-  #scopeKey(scope: string): string {
-    const who = JSON.stringify(this.chain)
-    return `${this.#policy.version}\n${this.connection.name}\n${who}\n${scope}`
-  }
-
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
-    const head = intentHead(n, command, judgement, this.#gateway.journal, this.#news(judgement.scope))
+    const head = intentHead(n, command, judgement, this.#gateway.journal, this.#scope.news(judgement.scope))
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()
   }

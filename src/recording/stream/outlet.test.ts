@@ -285,6 +285,10 @@ describe('an outlet', () => {
 
 describe('a journal whose beginning is gone', () => {
   let sealer: Sealer
+  let storage: MemoryLogStorage
+  beforeEach(() => {
+    storage = new MemoryLogStorage()
+  })
 
   async function seal(backlog?: { through: number; bytesMax: number; msMax: number }): Promise<void> {
     sealer = await Sealer.open({
@@ -292,7 +296,7 @@ describe('a journal whose beginning is gone', () => {
       keys: testKeys,
       random,
       clock: systemClock,
-      storage: new MemoryLogStorage(),
+      storage,
       seeds: testSeeds,
       name: undefined,
       indexed: () => Number.MAX_SAFE_INTEGER,
