@@ -386,7 +386,7 @@ rules:${shape.rules ?? RULES}`
     permit: { filter: [pii.email] }
 `
     expect((await simulated({ ...FIRST, rules }, first())).changes).toEqual({
-      'deny -> allow': ["SELECT id FROM customers WHERE email LIKE 'p%'"],
+      'deny -> allow': ['SELECT id FROM customers WHERE email LIKE [sealed 1]'],
     })
     const routes = '      - { method: GET, path: "/orders/{id}", class: read }'
     expect((await simulated({ ...FIRST, routes }, first())).changes).toEqual({

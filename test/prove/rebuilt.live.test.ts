@@ -82,12 +82,12 @@ rules:
       const dsn = through(tap, await gateway.dsn('everything', 'tester'))
       for (let left = Math.ceil(COUNT / names.length); left > 0; left -= PER_CONNECTION) {
         const many = Math.min(left, PER_CONNECTION)
-        // The first few are of each kind, and everything that fails, whatever the dice say.
+        // The first few are of each kind, and everything that fails or is empty, whatever the dice say.
         const asked = Array.from({ length: many }, (_, i) =>
           operations.make(driver.kinds[i] ?? operations.pick(driver.kinds)),
         )
         if (tap.conversations.length < names.length)
-          for (const [i, sql] of FAILING.entries())
+          for (const [i, sql] of [...FAILING, ''].entries())
             asked[asked.length - 1 - i] = driver.kinds.includes('query')
               ? { kind: 'query', sql, parameters: [], binary: i % 2 === 0 }
               : { kind: 'simple', sql }
