@@ -2,12 +2,19 @@ import { join } from 'node:path'
 import { listIfThere, openIfThere } from '../files/files.ts'
 import { readFileHeader } from '../files/file-header.ts'
 import { SEALED_HEADER_BYTES } from '../files/format.ts'
-import { journalDirectory, journalFileName, journalNumbers, sessionFile } from '../files/names.ts'
+import {
+  journalDirectory,
+  journalFileName,
+  journalNumbers,
+  sessionFile,
+  snapshotsDirectory,
+} from '../files/names.ts'
+import { SNAPSHOT_KEY_BYTES, snapshotKeyOf } from '../snapshots/snapshot-file.ts'
 import { recordedSessions } from './reader.ts'
 import { decodeSealedHeader, SEALED_HEADER_BYTES_MAX, sealedHeaderBytes } from '../sealed/file-header.ts'
 
 /**
- * How many files of the journal and of sessions need each recording key, by the key's id. Reads headers only and takes
+ * How many files of the journal, of sessions and of snapshots need each recording key, by the key's id. Reads headers only and takes
  * no key; files without a right header are left out, and drafts, which are of the running gateway.
  */
 export async function keyUse(directory: string): Promise<ReadonlyMap<string, number>> {
@@ -23,6 +30,11 @@ export async function keyUse(directory: string): Promise<ReadonlyMap<string, num
     const bytes = await beginning(sessionFile(directory, session), SEALED_HEADER_BYTES_MAX)
     if (bytes === undefined) continue
     const id = sealedKeyOf(bytes)
+    if (id !== undefined) count(id)
+  }
+  for (const name of await listIfThere(snapshotsDirectory(directory))) {
+    const bytes = await beginning(join(snapshotsDirectory(directory), name), SNAPSHOT_KEY_BYTES)
+    const id = bytes === undefined ? undefined : snapshotKeyOf(bytes)
     if (id !== undefined) count(id)
   }
   return use

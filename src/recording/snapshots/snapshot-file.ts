@@ -32,6 +32,15 @@ export function isAddress(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name)
 }
 
+/** So many bytes of a file name the recording key that it needs. */
+export const SNAPSHOT_KEY_BYTES: number = AT.nonce
+
+/** Which key that is; undefined where no snapshot begins. */
+export function snapshotKeyOf(bytes: Buffer): string | undefined {
+  if (bytes.length < AT.nonce || !bytes.subarray(0, AT.keyId).equals(MAGIC)) return undefined
+  return bytes.toString('hex', AT.keyId, AT.nonce)
+}
+
 export async function encodeSnapshot(
   [{ id, key }]: RecordingKeys,
   random: RandomBytes,
