@@ -140,11 +140,31 @@ function pipelined(name: string, batch: number, format: 0 | 1, pieces = 0): Mode
           syncs++
         }
       })
-      if (pieces > 0) await client.writeInPieces(Buffer.concat(writes), pieces)
-      else client.write(...writes)
-      return client.readUntilReady(syncs)
+      if (pieces === 0) {
+        client.write(...writes)
+        return client.readUntilReady(syncs)
+      }
+      await client.writeInPieces(Buffer.concat(writes), pieces)
+      return notifiedInTheEnd(await client.readUntilReady(syncs))
     },
   }
+}
+
+/**
+ * A server sends notifications whenever it waits for the client, and that it waits for a piece is a question of time: here
+ * they come at the end of their group, where they come at the latest.
+ */
+function notifiedInTheEnd(messages: readonly Message[]): Message[] {
+  const ordered: Message[] = []
+  let notified: Message[] = []
+  for (const message of messages) {
+    if (message.type === 'A') notified.push(message)
+    else if (message.type === 'Z') {
+      ordered.push(...notified, message)
+      notified = []
+    } else ordered.push(message)
+  }
+  return [...ordered, ...notified]
 }
 
 /** Simple queries one behind the other without waiting. */
