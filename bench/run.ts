@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { decisions } from './decisions.ts'
 import { postgres } from './postgres/index.ts'
 import { recording } from './recording.ts'
+import { sessions } from './sessions.ts'
 import type { BenchOptions } from './support/options.ts'
 import { endAll } from './support/processes.ts'
 
@@ -14,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<voi
   decisions,
   postgres,
   recording,
+  sessions,
 }
 
 async function main(): Promise<number> {

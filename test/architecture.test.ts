@@ -211,6 +211,20 @@ describe('files', () => {
     expect(homes.filter((home) => home.in.length !== 1)).toEqual([])
   })
 
+  it('of tests say by their names what they need: disks, sockets, threads and processes', () => {
+    const misnamed = (texts: ReadonlyMap<string, string>): string[] =>
+      [...texts]
+        .filter(([path]) => path.endsWith('.test.ts') && !/\.live\.|^test\/journeys\//.test(path))
+        .filter(([path, text]) => needsSystem(text) !== path.endsWith('.integration.test.ts'))
+        .map(([path]) => path)
+    // This file asks git what is tracked, and belongs to what everybody runs before each commit.
+    expect(misnamed(files)).toEqual(['test/architecture.test.ts'])
+    const socket = "import { connect } from 'node:net'"
+    expect(misnamed(new Map([['src/a.test.ts', socket]]))).toHaveLength(1)
+    expect(misnamed(new Map([['src/a.integration.test.ts', socket]]))).toEqual([])
+    expect(misnamed(new Map([['src/a.integration.test.ts', "import { x } from './x.ts'"]]))).toHaveLength(1)
+  })
+
   it('hold no path of a machine and no address of a private registry', () => {
     const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' }).split('\0')
     const texts = new Map<string, string>()
@@ -224,6 +238,13 @@ describe('files', () => {
     expect(strangers(new Map([['a.md', 'see /x/y/z']]), ['/x/y'])).toHaveLength(1)
   })
 })
+
+/** Whether a test makes files, sockets, threads or processes of its own, or runs a gateway that does. */
+function needsSystem(text: string): boolean {
+  return /mkdtemp|from 'node:(?:net|tls|http|https|worker_threads|child_process)'|running-gateway|new Worker/.test(
+    text,
+  )
+}
 
 /** This checkout's own path and this machine's registry, so that neither stands in a file, this one included. */
 function forbiddenTexts(): string[] {

@@ -1,6 +1,6 @@
 /**
  * Kills a process that writes, at a random moment, and looks for every row that it was told is on the disk.
- * What a cut of the power does cannot be shown this way; the settings that decide it are checked in store.test.ts.
+ * What a cut of the power does cannot be shown this way; the settings that decide it are checked in store.integration.test.ts.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

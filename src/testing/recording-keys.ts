@@ -8,7 +8,7 @@ export const testKeys: RecordingKeys = keysOf(Buffer.from(Array.from({ length: 3
 /** The seeds of the log's keys under the same master key. */
 export const testSeeds = seedsOf(Buffer.from(Array.from({ length: 32 }, (_, index) => index)))
 
-function seedsOf(masterKey: Buffer): readonly [KeyObject, ...KeyObject[]] {
+export function seedsOf(masterKey: Buffer): readonly [KeyObject, ...KeyObject[]] {
   return logSeeds(parseMasterKeys(masterKey.toString('base64'), 'SLUICE_KEY'))
 }
 
