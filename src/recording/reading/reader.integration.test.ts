@@ -5,6 +5,7 @@ import {
   renameSync,
   rmSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,7 +25,7 @@ import { FakeClock } from '../../testing/fake-clock.ts'
 import { unsyncedFiles } from '../../testing/faulty-files.ts'
 import { type FileJournal, openJournal } from '../journal/journal.ts'
 import { dayOf } from '../files/names.ts'
-import { readJournal, readSession } from '../index.ts'
+import { readJournal, readSession, sessionsBetween } from '../index.ts'
 import { random, testKeys } from '../../testing/recording-keys.ts'
 import { seal } from '../../testing/seal.ts'
 
@@ -247,6 +248,24 @@ describe('one session', () => {
     await expect(collect(readSession(directory, testKeys, session))).rejects.toThrow(
       /a chunk does not stand in its place/,
     )
+  })
+
+  test('ended when its file says so, whenever that was written or copied', async () => {
+    const DAY = 24 * 60 * 60 * 1000
+    const session = fill(3)
+    journal.append(session, closeEntry(3))
+    journal.authenticate()
+    await seal(directory, clock)
+    const ended = clock.now()
+    for (const name of readdirSync(join(directory, 'journal'))) rmSync(join(directory, 'journal', name))
+    const path = join(directory, 'sessions', dayOf(session), `${session}.slr`)
+    const between = (since: number): Promise<readonly string[]> =>
+      sessionsBetween(directory, testKeys, since, ended + 9 * DAY)
+    for (const written of [0, ended, ended + 5 * DAY]) {
+      utimesSync(path, written / 1000, written / 1000)
+      expect(await between(ended)).toEqual([session])
+      expect(await between(ended + 2 * DAY)).toEqual([])
+    }
   })
 
   test('is asked for by a session id and by nothing else', async () => {

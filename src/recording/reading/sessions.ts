@@ -1,10 +1,11 @@
-import { stat } from 'node:fs/promises'
 import type { RecordingKeys, SessionId } from '../../core/index.ts'
-import { isMissing } from '../files/files.ts'
+import { nodeSha256 } from '../../evidence/system/sha256.ts'
+import { isMissing, openIfThere } from '../files/files.ts'
 import { openedAt, sessionFile } from '../files/names.ts'
+import { SealedReader } from '../sealed/reader.ts'
 import { readJournal, recordedSessions } from './reader.ts'
 
-/** How far the clock of whoever wrote or copied a file may have been wrong. */
+/** How far the clock of a gateway may have been set back between the entries of a session. */
 const CLOCK_DOUBT_MS = 24 * 60 * 60 * 1000
 /** Files of the journal may be deleted while it is read. */
 const ATTEMPTS_MAX = 10
@@ -35,12 +36,17 @@ export async function sessionsBetween(
   return [...found].sort()
 }
 
-/** A session file gets its last entry when it is sealed, and is written again when a payload is removed. */
+/** What a file says of itself: when it was written last is another thing in every copy of it. */
 async function endedBefore(directory: string, session: SessionId, since: number): Promise<boolean> {
+  const path = sessionFile(directory, session)
+  const file = await openIfThere(path)
+  if (file === undefined) return false
   try {
-    return (await stat(sessionFile(directory, session))).mtimeMs < since - CLOCK_DOUBT_MS
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
+    const reader = new SealedReader(path, file, nodeSha256)
+    await reader.header()
+    const last = await reader.lastTime()
+    return last !== undefined && last < since - CLOCK_DOUBT_MS
+  } finally {
+    await file.close()
   }
 }

@@ -4,6 +4,7 @@ import { damaged } from '../files/damaged.ts'
 import {
   CHUNK_HEADER_BYTES,
   CHUNK_MAGIC,
+  type ChunkHeader,
   openPrivate,
   openPublic,
   readChunkHeader,
@@ -89,6 +90,27 @@ export class SealedReader {
       }
       this.#offset = offset + bytes.length
     }
+  }
+
+  /** When the last frame was made, in milliseconds since 1970: only the last chunk is read. Call `header` first. */
+  async lastTime(): Promise<number | undefined> {
+    const { size } = await this.#file.stat()
+    let last: { readonly offset: number; readonly chunk: ChunkHeader; readonly length: number } | undefined
+    for (let offset = this.#offset; offset < size; ) {
+      const start = await this.#read(offset, CHUNK_HEADER_BYTES)
+      const at = offset
+      const chunk = this.#at(at, () => readChunkHeader(start))
+      const length = CHUNK_HEADER_BYTES + storedBytes(chunk)
+      if (length > size - offset) throw damaged(this.#path, offset, 'the file ends inside a chunk')
+      last = { offset, chunk, length }
+      offset += length
+    }
+    if (last === undefined) return undefined
+    const { offset, chunk, length } = last
+    const bytes = await this.#read(offset, length)
+    return this.#at(offset, () =>
+      this.#framesIn(openPublic(bytes, chunk), undefined, chunk.frames, chunk.firstSequence),
+    ).at(-1)?.part.time
   }
 
   /**

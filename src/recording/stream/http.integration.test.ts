@@ -81,6 +81,7 @@ describe('a batch', () => {
 
   test('is for Splunk a row of events with their times', async () => {
     open({ format: 'splunk' })
+    answer = (response) => response.end('{"text":"Success","code":0}')
     await send()
     const lines = got[0]?.body
       .trim()
@@ -96,6 +97,7 @@ describe('a batch', () => {
 
   test('is for Elasticsearch a bulk request that creates each event under its id', async () => {
     open({ format: 'elastic' })
+    answer = (response) => response.end('{"errors":false,"items":[]}')
     await send()
     const lines = got[0]?.body
       .trim()
@@ -170,6 +172,45 @@ describe('an answer', () => {
     expect(isRefusal(await failure())).toBe(false)
     statuses = [201]
     expect(isRefusal(await failure())).toBe(false)
+  })
+
+  const page = '<html><body>Log in</body></html>'
+  const long = JSON.stringify({ errors: true, items: ['x'.repeat(5 * 1024 * 1024)] })
+  const index = JSON.stringify({
+    errors: true,
+    items: [{ index: { status: 400 } }, { index: { status: 201 } }],
+  })
+  test.each([
+    ['elastic', 'nothing', ''],
+    ['elastic', 'a page', page],
+    ['elastic', 'an answer cut off', '{"errors":true,"items":[{"create":{"sta'],
+    ['elastic', 'a word for a yes or no', '{"errors":"true"}'],
+    [
+      'elastic',
+      'statuses that are none',
+      '{"errors":true,"items":[{"create":{}},{"create":{"status":"x"}}]}',
+    ],
+    ['elastic', 'more than is read', long],
+    ['splunk', 'nothing', ''],
+    ['splunk', 'a page', page],
+    ['splunk', 'a fault', '{"text":"Server is busy","code":9}'],
+  ] as const)('with a success that is none of %s is not believed: %s', async (format, _what, body) => {
+    open({ format })
+    answer = (response) => response.end(body)
+    expect(isRefusal(await failure())).toBe(false)
+  })
+
+  test('that is a page is believed of no format', async () => {
+    open()
+    answer = (response) => response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
+    expect(isRefusal(await failure())).toBe(false)
+  })
+
+  test('of a bulk request may call the operation otherwise, and is asked for statuses alone', async () => {
+    open({ format: 'elastic' })
+    answer = (response) => response.end(index)
+    expect(await send()).toEqual({ rejected: 1 })
+    expect(got[0]?.path).toBe('/?filter_path=errors%2Citems.*.status')
   })
 })
 

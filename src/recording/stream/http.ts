@@ -3,6 +3,14 @@ import { promisify } from 'node:util'
 import { Agent, type Dispatcher, request } from 'undici'
 import { LIMITS } from '../../core/index.ts'
 import type { RecordedEvent } from '../events/assembler.ts'
+import {
+  anyAnswer,
+  bulkAnswer,
+  notUnderstood,
+  otlpAnswer,
+  type ReadAnswer,
+  splunkAnswer,
+} from './http-answers.ts'
 import { otlpLogs } from './otlp-format.ts'
 import { refused, type Sender, type Taken, undelivered } from './sender.ts'
 import type { HttpSettings, OtlpSettings, OutletSecrets } from './settings.ts'
@@ -14,8 +22,7 @@ type Kind = {
   readonly body: (events: readonly RecordedEvent[]) => string
   /** Whether the same request may be taken another time after this status. */
   readonly isPassing: (status: number) => boolean
-  /** What a body that came with a success says of single events. */
-  readonly taken: (body: string, events: number) => Taken
+  readonly taken: ReadAnswer
 }
 
 /** 408: it waited too long; 429: not so fast; 5xx: its own trouble. All else says something of the request. */
@@ -23,7 +30,6 @@ const isPassingHttp = (status: number): boolean => status === 408 || status === 
 /** OTLP, "Retryable response codes"; all others must not be sent again at once. */
 const isPassingOtlp = (status: number): boolean => [429, 502, 503, 504].includes(status)
 
-const ALL_TAKEN: Taken = { rejected: 0 }
 const JSON_TYPE = 'application/json'
 
 const lines = (events: readonly RecordedEvent[], each: (event: RecordedEvent) => string): string =>
@@ -41,6 +47,7 @@ const HTTP_KINDS = {
         events,
         ({ time, json }) => `{"time":${time / 1000},"source":"sluice","sourcetype":"_json","event":${json}}`,
       ),
+    taken: splunkAnswer,
   },
   /** Elasticsearch's and OpenSearch's bulk API; `create` with an id, so that an event that is there stays one. */
   elastic: {
@@ -51,7 +58,7 @@ const HTTP_KINDS = {
         ({ id, time, json }) =>
           `{"create":{"_id":${JSON.stringify(id)}}}\n{"@timestamp":"${new Date(time).toISOString()}",${json.slice(1)}`,
       ),
-    taken: bulkTaken,
+    taken: bulkAnswer,
   },
 } as const satisfies Record<HttpSettings['format'], Pick<Kind, 'contentType' | 'body'> & Partial<Kind>>
 
@@ -61,9 +68,9 @@ function kindOf(settings: HttpSettings | OtlpSettings, program: string): Kind {
       contentType: JSON_TYPE,
       body: (events) => otlpLogs(events, program),
       isPassing: isPassingOtlp,
-      taken: otlpTaken,
+      taken: otlpAnswer,
     }
-  return { isPassing: isPassingHttp, taken: () => ALL_TAKEN, ...HTTP_KINDS[settings.format] }
+  return { isPassing: isPassingHttp, taken: anyAnswer, ...HTTP_KINDS[settings.format] }
 }
 
 /** Posts batches. Follows no redirects and uses no proxy: what is configured is where it goes. */
@@ -84,6 +91,13 @@ class HttpSender implements Sender {
     this.#url = new URL(settings.url)
     if (settings.kind === 'otlp' && !this.#url.pathname.endsWith('/v1/logs'))
       this.#url.pathname = `${this.#url.pathname.replace(/\/$/, '')}/v1/logs`
+    // Of each event only its status: an answer that repeats every fault may be longer than is read.
+    if (
+      settings.kind === 'http' &&
+      settings.format === 'elastic' &&
+      !this.#url.searchParams.has('filter_path')
+    )
+      this.#url.searchParams.set('filter_path', 'errors,items.*.status')
   }
 
   async send(events: readonly RecordedEvent[], secrets: OutletSecrets, signal: AbortSignal): Promise<Taken> {
@@ -91,7 +105,7 @@ class HttpSender implements Sender {
     const text = this.#kind.body(events)
     const body = this.#settings.gzip ? await compressed(text) : Buffer.from(text, 'utf8')
     let answer: Dispatcher.ResponseData
-    let said: string
+    let said: string | undefined
     try {
       answer = await request(this.#url, {
         method: 'POST',
@@ -102,11 +116,15 @@ class HttpSender implements Sender {
       })
       said = await shortText(answer.body)
     } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer in time'
-      throw undelivered(`${host} cannot be reached (${code}).`, { cause })
+      throw undelivered(`${host} cannot be reached (${reasonOf(cause)}).`, { cause })
     }
     const { statusCode: status } = answer
-    if (status >= 200 && status <= 299) return this.#kind.taken(said, events.length)
+    if (status >= 200 && status <= 299) {
+      // A page for people: of a proxy, a login, a load balancer. Nobody who takes events answers with one.
+      const isPage = /^text\/html\b/i.test(String(answer.headers['content-type']))
+      if (isPage || said === undefined) throw notUnderstood()
+      return this.#kind.taken(said, events.length)
+    }
     if (this.#kind.isPassing(status)) {
       const retryAfterMs = waitOf(answer.headers['retry-after'])
       throw undelivered(`${host} answered ${status}.`, retryAfterMs === undefined ? {} : { retryAfterMs })
@@ -153,8 +171,14 @@ async function compressed(text: string): Promise<Buffer> {
   return await gzipped(text, { level: constants.Z_BEST_SPEED })
 }
 
-/** The body, as far as it is looked at; of a longer one nothing. Never shown: it may repeat what was sent. */
-async function shortText(body: Dispatcher.ResponseData['body']): Promise<string> {
+/** `ECONNREFUSED` and the like. Errors of the platform that are no system's have numbers for codes. */
+function reasonOf(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' ? code : 'no answer in time'
+}
+
+/** The body; undefined when it is longer than one that is looked at. Never shown: it may repeat what was sent. */
+async function shortText(body: Dispatcher.ResponseData['body']): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of body) {
@@ -162,7 +186,7 @@ async function shortText(body: Dispatcher.ResponseData['body']): Promise<string>
     length += chunk.length
     if (length > LIMITS.streamAnswerBytesMax) {
       body.destroy()
-      return ''
+      return undefined
     }
     chunks.push(chunk)
   }
@@ -183,38 +207,4 @@ function remedyOf(status: number): string {
   if (status === 404) return 'Look at the url of this outlet: there is nothing that takes events.'
   if (status >= 300 && status <= 399) return 'Redirects are not followed: set url to where it leads.'
   return 'Look at url and format of this outlet. It is tried again every ten minutes, and when a configuration is applied.'
-}
-
-/**
- * The answer of a bulk request has a status for each event: 409 is one that was there already; one that is too busy (429, 5xx)
- * may take the same later; any other will never be taken.
- */
-function bulkTaken(body: string, events: number): Taken {
-  const answer = parsed(body)
-  if (answer.errors !== true) return ALL_TAKEN
-  const items: readonly unknown[] = Array.isArray(answer.items) ? answer.items : []
-  const statuses = items.map((item) => Number(fieldsOf(fieldsOf(item).create).status))
-  if (statuses.length !== events)
-    throw undelivered('The bulk request was answered with another number of events.')
-  if (statuses.some((status) => status === 429 || status >= 500))
-    throw undelivered('Some events of a bulk request were not taken for now.')
-  return { rejected: statuses.filter((status) => status >= 400 && status !== 409).length }
-}
-
-/** OTLP, "Partial Success": what was rejected must not be sent again. */
-function otlpTaken(body: string): Taken {
-  const count = Number(fieldsOf(parsed(body).partialSuccess).rejectedLogRecords ?? 0)
-  return { rejected: Number.isSafeInteger(count) && count > 0 ? count : 0 }
-}
-
-function parsed(body: string): Readonly<Record<string, unknown>> {
-  try {
-    return fieldsOf(JSON.parse(body))
-  } catch {
-    return {}
-  }
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 }

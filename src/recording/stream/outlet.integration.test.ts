@@ -177,6 +177,19 @@ describe('an outlet', () => {
     expect(state).toMatchObject({ delivered: 1, fault: undefined })
   })
 
+  test('that rejects everything is told of once: what it misses of that is not recorded again', async () => {
+    send = (events) => ({ rejected: events.length })
+    write([undefined, adminEntry()])
+    start()
+    await until(() => missed.length === 1)
+    // As the gateway records it.
+    write([undefined, adminEntry({ action: 'stream.missed', by: 'stream', target: 'siem' })])
+    await until(() => state?.missed === 2)
+    expect(missed).toHaveLength(1)
+    write([undefined, adminEntry()])
+    await until(() => missed.length === 2)
+  })
+
   test('gets batches that have a limit, and its cursor never stands inside of a frame', async () => {
     const session = sessionId()
     write([session, openEntry()])

@@ -34,6 +34,9 @@ export type Missed = {
   readonly events: number | undefined
 }
 
+/** The administrative entry that tells of it. */
+export const MISSED_ACTION = 'stream.missed'
+
 /** Reads what is new; another one is opened after it threw. */
 export type Following = {
   read(): Promise<Read>
@@ -171,7 +174,7 @@ export class Outlet {
         const [first, last] = [batch[0], batch.at(-1)]
         if (rejected > 0 && first !== undefined && last !== undefined) {
           const range = { first: first.sequence, last: last.sequence }
-          await this.#miss({ because: 'rejected', ...range, events: rejected })
+          await this.#miss({ because: 'rejected', ...range, events: rejected }, batch.every(tellsOfMissed))
         }
         this.#told = undefined
         const delivered = this.#state.delivered + batch.length - rejected
@@ -193,8 +196,9 @@ export class Outlet {
     await this.#advance(BEGINNING, true)
   }
 
-  async #miss(missed: Omit<Missed, 'outlet'>): Promise<void> {
-    await this.#ports.record({ outlet: this.#settings.name, ...missed })
+  /** `isEcho`: all that was missed is that something was. To record this, too, would never come to an end. */
+  async #miss(missed: Omit<Missed, 'outlet'>, isEcho = false): Promise<void> {
+    if (!isEcho) await this.#ports.record({ outlet: this.#settings.name, ...missed })
     const count = missed.events ?? missed.last - missed.first + 1
     this.#tell({ missed: this.#state.missed + count })
   }
@@ -238,6 +242,10 @@ export class Outlet {
     await over.promise
     timer.cancel()
   }
+}
+
+function tellsOfMissed({ what, facts }: RecordedEvent): boolean {
+  return what === 'admin' && facts['action'] === MISSED_ACTION
 }
 
 type Batch = {

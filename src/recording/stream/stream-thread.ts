@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { AdminHead, Clock, RecordingKeys, Secret, SecretRef, Timer } from '../../core/index.ts'
 import { errorOf, faultOf } from '../sealer/faults.ts'
 import type { Backlog } from '../sealer/sealer.ts'
-import type { Missed, OutletState } from './outlet.ts'
+import { MISSED_ACTION, type Missed, type OutletState } from './outlet.ts'
 import { OUTLET_SECRETS, type OutletSecrets, type StreamOutlet } from './settings.ts'
 import type { FromStream, StreamWorkerData, ToStream } from './stream-worker.ts'
 
@@ -166,7 +166,7 @@ function say(worker: Worker, message: ToStream): void {
 
 function missedHead({ outlet, because, first, last, events }: Missed): AdminHead {
   const details = { because, first, last, ...(events === undefined ? {} : { events }) }
-  return { action: 'stream.missed', by: 'stream', target: outlet, details }
+  return { action: MISSED_ACTION, by: 'stream', target: outlet, details }
 }
 
 function fresh({ name, to }: StreamOutlet['settings']): OutletState {

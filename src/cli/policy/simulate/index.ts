@@ -23,7 +23,7 @@ export function addSimulate(group: Command): void {
   group
     .command('simulate')
     .description(
-      'run a draft over recorded commands; exit code 1 when a decision would change, 3 when some cannot be judged',
+      'run a draft over recorded commands; exit code 1 when a decision would change, 3 when some cannot be judged or there are none',
     )
     .requiredOption('--config <file>', 'the draft')
     .requiredOption('--since <time>', 'commands from this time on, such as 7d (ago) or 2026-01-31')
@@ -53,10 +53,10 @@ export function addSimulate(group: Command): void {
           onProgress,
         })
         done()
-        const { changed, unjudged } = simulated.result
+        const { commands, changed, unjudged } = simulated.result
         print(flags, simulationAnswer(simulated), () => simulationText(flags.config, simulated))
         if (changed > 0) process.exitCode = 1
-        else if (unjudged.length > 0) process.exitCode = NOT_ALL
+        else if (unjudged.length > 0 || commands === 0) process.exitCode = NOT_ALL
       } finally {
         done()
       }

@@ -31,8 +31,8 @@ export function simulationText(file: string, { draft, result }: Simulated): stri
   const shown = groups.slice(0, GROUPS_SHOWN)
   const left = groups.length - shown.length
   const unknown = commands - unchanged - changed
-  const colour = changed > 0 ? 'yellow' : 'green'
-  const head = changed === 0 ? 'no decision would change' : `${decisions(changed)} would change`
+  const colour = changed > 0 || commands === 0 ? 'yellow' : 'green'
+  const head = headline(commands, changed)
   return [
     `${styleText(colour, head)}${unknown === 0 ? '' : `; ${unknown} cannot be judged anew`}`,
     `draft     ${safe(file)}, configuration ${draft.configuration}, policy ${draft.policy}`,
@@ -42,6 +42,11 @@ export function simulationText(file: string, { draft, result }: Simulated): stri
     ...(ungrouped === 0 ? [] : [`and ${counted(ungrouped, 'change')} in too many groups to tell`]),
     ...unjudged.flatMap((each) => ['', ...unjudgedLines(each)]),
   ].join('\n')
+}
+
+function headline(commands: number, changed: number): string {
+  if (commands === 0) return 'no command of this time is in the recording: nothing is said of the draft'
+  return changed === 0 ? 'no decision would change' : `${decisions(changed)} would change`
 }
 
 function groupLines({ connection, change, shape, before, after, count, places }: Group): string[] {
