@@ -101,6 +101,26 @@ export function afterFailing(error: GatewayError, { class: commandClass }: Facts
   )
 }
 
+/**
+ * The same of a command in the middle of several that were sent as one: for the client an error takes all of them back, but
+ * the server was not stopped and has gone on.
+ */
+export function afterGoingOn(error: GatewayError): GatewayError {
+  return new GatewayError(
+    error.code,
+    'Ask for less: this result was cut off, and the commands sent together with it went on: they stand unless their transaction is rolled back.',
+    {
+      remedy:
+        'Look at what stands before you send any of them again; send a command whose result may be cut off by itself, or with a LIMIT.',
+      retry: 'only-if-changed',
+      ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
+      ...(error.ticket === undefined ? {} : { ticket: error.ticket }),
+      cause: error.cause,
+      facts: error.facts,
+    },
+  )
+}
+
 /** What a client is told whose held command was not approved in time, or not at all. */
 export function approvalError(
   outcome: Exclude<WaitOutcome, 'approved'>,

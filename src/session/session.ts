@@ -25,7 +25,15 @@ import { fingerprintOf, intentHead, parameterTexts, sealedBody, sealedFields } f
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
-import { afterFailing, afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
+import {
+  afterFailing,
+  afterGoingOn,
+  afterRunning,
+  approvalError,
+  budgetError,
+  deniedError,
+  restError,
+} from './refusals.ts'
 import { type Ground, SessionScope } from './session-scope.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
@@ -509,6 +517,11 @@ export class Session implements TurnMember {
   /** What a client is told instead of `cut` when the server says that the command failed. */
   cutAndFailed(cut: GatewayError, flight: Permitted): GatewayError {
     return afterFailing(cut, flight.command.facts)
+  }
+
+  /** What is told of a result that was cut off among commands that were sent as one, and that the server went on with. */
+  cutAndWentOn(cut: GatewayError): GatewayError {
+    return afterGoingOn(cut)
   }
 
   requestId(n: number): RequestId {

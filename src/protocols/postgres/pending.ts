@@ -178,15 +178,19 @@ const CHANGES_KEPT = 1_000
 /** How many ReadyForQuery have been asked for, and how many have come. */
 export type Groups = { readonly groupsSent: number; readonly groupsEnded: number }
 
+/** What a name stood for before it was changed in this group. */
+type Change<T> = { readonly group: number; before: T | undefined }
+
 /**
  * Named statements or portals. Changes are made ahead of the server's answer and undone when it says no. Within one
  * group (up to Sync) that is safe, because the server skips what follows a failure; in a later group nobody knows yet
- * what a name means, and who wants to use it waits.
+ * what a name means, and who wants to use it waits. A later group may give it another meaning meanwhile: that one stays
+ * when an earlier change is undone.
  */
 export class Names<T> {
   readonly #named = new Map<string, T>()
-  /** In which group each name was changed last. */
-  #changedIn: Map<string, number> | undefined
+  /** Of each name the changes that the server may yet say no to, oldest first. */
+  #changes: Map<string, Change<T>[]> | undefined
   readonly #groups: Groups
 
   constructor(groups: Groups) {
@@ -199,7 +203,7 @@ export class Names<T> {
 
   /** Whether the server may yet say no to what an earlier group made of this name. */
   isUncertain(name: string): boolean {
-    const group = this.#changedIn?.get(name)
+    const group = this.#changes?.get(name)?.at(-1)?.group
     return group !== undefined && group < this.#groups.groupsSent && group >= this.#groups.groupsEnded
   }
 
@@ -231,10 +235,12 @@ export class Names<T> {
     }
   }
 
-  /** Takes out what `ended` names. */
+  /** Takes out what `ended` names, and what undoing a change would bring back of it. */
   take(ended: (value: T) => boolean): T[] {
     const taken: T[] = []
     for (const [name, value] of this.#named) {
+      for (const change of this.#changes?.get(name) ?? [])
+        if (change.before !== undefined && ended(change.before)) change.before = undefined
       if (!ended(value)) continue
       this.#named.delete(name)
       taken.push(value)
@@ -243,19 +249,38 @@ export class Names<T> {
   }
 
   #undo(name: string): () => void {
-    const changes = (this.#changedIn ??= new Map())
-    changes.set(name, this.#groups.groupsSent)
-    if (changes.size > CHANGES_KEPT) this.#forgetChanges(changes)
-    const before = this.#named.get(name)
+    const changes = this.#unanswered(name)
+    const change = { group: this.#groups.groupsSent, before: this.#named.get(name) }
+    changes.push(change)
     return () => {
-      if (before === undefined) this.#named.delete(name)
-      else this.#named.set(name, before)
+      const at = changes.lastIndexOf(change)
+      if (at < 0) return
+      const later = changes[at + 1]
+      changes.splice(at, 1)
+      if (later !== undefined) later.before = change.before
+      else if (change.before === undefined) this.#named.delete(name)
+      else this.#named.set(name, change.before)
     }
   }
 
-  #forgetChanges(changes: Map<string, number>): void {
-    for (const [name, group] of changes) {
-      if (group < this.#groups.groupsEnded) changes.delete(name)
+  #unanswered(name: string): Change<T>[] {
+    const all = (this.#changes ??= new Map())
+    const changes = all.get(name)
+    if (changes === undefined) {
+      if (all.size >= CHANGES_KEPT) this.#forgetAnswered(all)
+      const made: Change<T>[] = []
+      all.set(name, made)
+      return made
+    }
+    const { groupsEnded } = this.#groups
+    while (changes[0] !== undefined && changes[0].group < groupsEnded) changes.shift()
+    return changes
+  }
+
+  #forgetAnswered(all: Map<string, Change<T>[]>): void {
+    for (const [name, changes] of all) {
+      const last = changes.at(-1)
+      if (last === undefined || last.group < this.#groups.groupsEnded) all.delete(name)
     }
   }
 }

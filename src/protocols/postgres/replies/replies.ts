@@ -16,6 +16,7 @@ import { isKnown, keepDescription } from './described.ts'
 import { Meter } from './meter.ts'
 import type { Pending, Portal, Statement } from '../pending.ts'
 import { asksForReady } from '../pending.ts'
+import { Company } from './company.ts'
 import type { ResultPlan } from '../results/results.ts'
 import type { CopyRows } from '../results/copy-rows.ts'
 import type { ReplySurroundings } from './reply-surroundings.ts'
@@ -60,6 +61,7 @@ export class Replies implements FrameSink {
   #cut: GatewayError | undefined
   /** The client has been told of a cut, but the server goes on up to ReadyForQuery: none of that is for the client. */
   #muted = false
+  readonly #company: Company
   /** Rows of the statement being answered that the client was shown. */
   #shown = 0
   readonly #meter: Meter
@@ -69,6 +71,7 @@ export class Replies implements FrameSink {
     this.#around = around
     this.#session = around.session
     this.#state = around.state
+    this.#company = new Company(around.state.pending)
     this.#texts = new Texts(around, this)
     this.#meter = new Meter({
       session: around.session,
@@ -429,6 +432,7 @@ export class Replies implements FrameSink {
     }
     if (head?.kind === 'query' || head?.kind === 'execute') this.#meter.ended(head.flight)
     if (head?.kind === 'execute') {
+      this.#company.executed(head.portal)
       this.#state.pending.shift()
       this.#end(head, 'ok', tag)
       this.follow()
@@ -461,7 +465,12 @@ export class Replies implements FrameSink {
     this.#tellMasked(this.#state.pending.first())
     const head = this.#state.pending.first()
     const flight = head?.kind === 'query' || head?.kind === 'execute' ? head.flight : undefined
-    const told = failed && flight !== undefined ? this.#session.cutAndFailed(cut, flight) : cut
+    const told =
+      failed && flight !== undefined
+        ? this.#session.cutAndFailed(cut, flight)
+        : this.#company.isThere
+          ? this.#session.cutAndWentOn(cut)
+          : cut
     const error = errorBytes(told, 'ERROR')
     this.pass(error, 0, error.length)
     if (head?.kind === 'query') {
@@ -528,6 +537,7 @@ export class Replies implements FrameSink {
     const state = this.#state
     this.#copyInEnds()
     state.groupsEnded++
+    this.#company.ready()
     this.#muted = false
     this.#texts.ready()
     state.status = buffer[start] ?? STATUS_BYTES.idle

@@ -1,5 +1,5 @@
 import { afterEach, describe as group, expect, it } from 'vitest'
-import { column, done, fails, rows } from '../../../testing/fake-postgres-answers.ts'
+import { type Answer, column, done, fails, rows } from '../../../testing/fake-postgres-answers.ts'
 import type { StageOptions } from '../../../testing/postgres-stage.ts'
 import {
   answerUsual,
@@ -13,6 +13,7 @@ import {
   PostgresStage,
   query,
   script,
+  type StageClient,
   sync,
 } from '../../../testing/postgres-stage.ts'
 import { catalogueQueries, fingerprintQuery } from '../catalogue/catalogue.ts'
@@ -53,6 +54,45 @@ const RULES = AGENT_RULES.replace('run: [read], unreviewed: [read]', 'run: all, 
   'run: [opaque]',
 )
 const REFUSED = expect.stringMatching(/^error SL001/)
+
+const NO_COLUMN: Answer = {
+  kind: 'error',
+  fields: { severity: 'ERROR', code: '42703', message: 'no such column' },
+  at: 'parse',
+}
+
+group('a group that fails while the next one is on its way', () => {
+  const broken = 'SELECT n AS broken FROM numbers'
+
+  /** Leaves behind what was judged harmless under every name that the groups after it use. */
+  async function prepared(): Promise<{ stage: PostgresStage; client: StageClient }> {
+    const stage = await open({ rules: RULES })
+    stage.server.answer(/^SELECT n AS broken/, NO_COLUMN)
+    const client = await stage.client()
+    await client.say([parse('SELECT n FROM numbers'), bind(), execute(), sync])
+    return { stage, client }
+  }
+
+  it.each([
+    ['a statement and a portal', [parse('SELECT email FROM customers'), bind()], [execute(), sync]],
+    ['a statement', [parse('SELECT email FROM customers')], [bind(), execute(), sync]],
+  ])(
+    'takes back what its own messages made of a name, and not %s of the next (P-02)',
+    async (_what, now, later) => {
+      const { stage, client } = await prepared()
+      const from = client.heard.length
+      client.write(parse(broken), bind(), execute(), sync, ...now)
+      await client.hear(from)
+      const heard = script(await client.say([...later]))
+      expect(heard.filter((each) => each.startsWith('row'))).toHaveLength(2)
+      expect(client.received().toString()).not.toContain(CANARIES[0])
+      const ran = stage.world.journal.entries.flatMap((each) =>
+        each.kind === 'intent' ? [each.head.text] : [],
+      )
+      expect(ran.at(-1)).toBe('SELECT email FROM customers')
+    },
+  )
+})
 
 group('a portal that runs what has a name', () => {
   const plain = 'SELECT n FROM numbers'
