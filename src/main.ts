@@ -125,6 +125,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     heldNow: () => approvals.list({ states: ['pending'] }).length,
     sealer: () => recording.sealer(),
     outlets: () => recording.outlets(),
+    store: () => recording.store(),
   })
   const tail = new Tail(meteredJournal(recording.journal, metrics), clock)
   const { journal } = tail

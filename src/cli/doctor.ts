@@ -8,7 +8,7 @@ import { keyUse, safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print } from './context.ts'
 import type { Finding } from './findings.ts'
-import { logFindings, outletFindings, recordingFindings } from './findings.ts'
+import { logFindings, outletFindings, recordingFindings, storeFindings } from './findings.ts'
 
 type DoctorFlags = Common & { readonly config?: string; readonly keyFile?: string }
 
@@ -26,6 +26,18 @@ const status = z.object({
     witnesses: z.object({ cosigned: z.array(z.string()), failed: z.array(z.string()) }),
     gap: z.object({ first: z.number(), last: z.number() }).optional(),
   }),
+  store: z
+    .object({
+      place: z.string(),
+      waitingFiles: z.number(),
+      waitingBytes: z.number(),
+      spoolBytes: z.number(),
+      spoolBytesMax: z.number(),
+      refused: z.number(),
+      undeleted: z.number(),
+      fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    })
+    .optional(),
   outlets: z.array(
     z.object({
       name: z.string(),
@@ -73,7 +85,12 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
   } catch (error) {
     findings.push(failure('recording', error))
   }
-  if (running !== undefined) findings.push(...logFindings(running.log), ...outletFindings(running.outlets))
+  if (running !== undefined)
+    findings.push(
+      ...logFindings(running.log),
+      ...storeFindings(running.store),
+      ...outletFindings(running.outlets),
+    )
   dataDirectory(flags.data, findings)
   findings.push({
     level: 'note',

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest'
-import { type LogStatus, logFindings, outletFindings, recordingFindings } from './findings.ts'
+import {
+  bytesText,
+  type LogStatus,
+  logFindings,
+  outletFindings,
+  recordingFindings,
+  storeFindings,
+} from './findings.ts'
 
 const said = (...args: Parameters<typeof recordingFindings>): string[] =>
   recordingFindings(...args).map(({ level, message }) => `${level}: ${message}`)
@@ -75,5 +82,45 @@ test('an outlet that takes nothing is a warning, one that refuses a problem, and
   expect(told({ ...outlet, lagFrames: 7, parked: true, missed: 2, fault })).toEqual([
     'problem outlet siem: It answered 401. 7 entries wait for it.',
     'warning outlet siem: It will never get 2 entries by itself.',
+  ])
+})
+
+test('the doctor says how the object store is', () => {
+  const store = {
+    place: 's3://recordings/a/',
+    waitingFiles: 1,
+    waitingBytes: 2_048,
+    spoolBytes: 100,
+    spoolBytesMax: 1_000,
+    refused: 0,
+    undeleted: 0,
+  }
+  const told = (...args: Parameters<typeof storeFindings>): string[] =>
+    storeFindings(...args).map(({ level, message }) => `${level}: ${message}`)
+  expect(told(undefined)).toEqual([])
+  expect(told(store)).toEqual([
+    'ok: s3://recordings/a/ takes what is sealed. 1 session file waits (2.0 KiB).',
+  ])
+  const fault = { message: 'It does not answer.', remedy: 'Wait.' }
+  expect(storeFindings({ ...store, fault, waitingFiles: 3 })).toEqual([
+    {
+      level: 'problem',
+      about: 'object store',
+      message: 'It does not answer. 3 session files wait (2.0 KiB).',
+      remedy: 'Wait.',
+    },
+  ])
+  expect(told({ ...store, refused: 2, undeleted: 1, spoolBytes: 3_000 }).slice(1)).toEqual([
+    'problem: Of 2 sessions the store has something else than the gateway, or the file here is damaged: nothing was overwritten.',
+    'warning: 1 session that was deleted here by retention could not be deleted there.',
+    'warning: 2.9 KiB of session files are here, more than recording.store.spool allows (1000 B): only what is in the store is removed.',
+  ])
+  expect([0, 1, 1_023, 1_024, 1.5 * 1024 ** 3, 5_000 * 1024 ** 4].map(bytesText)).toEqual([
+    '0 B',
+    '1 B',
+    '1023 B',
+    '1.0 KiB',
+    '1.5 GiB',
+    '5000.0 TiB',
   ])
 })

@@ -102,6 +102,63 @@ export function outletFindings(outlets: readonly OutletStatus[]): readonly Findi
   })
 }
 
+/** What the gateway says of its object store. */
+export type StoreStatus = {
+  readonly place: string
+  readonly waitingFiles: number
+  readonly waitingBytes: number
+  readonly spoolBytes: number
+  readonly spoolBytesMax: number
+  readonly refused: number
+  readonly undeleted: number
+  readonly fault?: { readonly message: string; readonly remedy?: string | undefined } | undefined
+}
+
+export function storeFindings(store: StoreStatus | undefined): readonly Finding[] {
+  if (store === undefined) return []
+  const about = 'object store'
+  const { place, waitingFiles, waitingBytes, spoolBytes, spoolBytesMax, refused, undeleted, fault } = store
+  const findings: Finding[] = []
+  const waiting = `${waitingFiles === 1 ? '1 session file waits' : `${waitingFiles} session files wait`} (${bytesText(waitingBytes)}).`
+  if (fault !== undefined)
+    findings.push({ level: 'problem', about, message: `${fault.message} ${waiting}`, remedy: fault.remedy })
+  else findings.push({ level: 'ok', about, message: `${place} takes what is sealed. ${waiting}` })
+  if (refused > 0) {
+    findings.push({
+      level: 'problem',
+      about,
+      message: `Of ${refused === 1 ? '1 session' : `${refused} sessions`} the store has something else than the gateway, or the file here is damaged: nothing was overwritten.`,
+      remedy: 'Which ones stands in the log of the gateway. Find out who else writes into the bucket.',
+    })
+  }
+  if (undeleted > 0) {
+    findings.push({
+      level: 'warning',
+      about,
+      message: `${undeleted === 1 ? '1 session that was' : `${undeleted} sessions that were`} deleted here by retention could not be deleted there.`,
+      remedy: 'Let the gateway delete below its prefix (s3:DeleteObject). It is tried again every hour.',
+    })
+  }
+  if (spoolBytes > spoolBytesMax) {
+    findings.push({
+      level: 'warning',
+      about,
+      message: `${bytesText(spoolBytes)} of session files are here, more than recording.store.spool allows (${bytesText(spoolBytesMax)}): only what is in the store is removed.`,
+      remedy:
+        'Once the store takes files again this goes by itself. Until then watch the disk: a full one stops the gateway.',
+    })
+  }
+  return findings
+}
+
+/** In the largest unit with a whole number before it: `12.5 MiB`. */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const at = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10))
+  const value = bytes / 1024 ** at
+  return `${at === 0 ? value : value.toFixed(1)} ${units[at]}`
+}
+
 /** A sealer that is further behind is not keeping up. */
 const LAG_MS_MAX = 10_000
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import type { Common } from './context.ts'
 import { call, endpoint, print } from './context.ts'
+import { bytesText } from './findings.ts'
 import { facts, listing, relative } from './table.ts'
 
 const connections = z.object({
@@ -26,6 +27,15 @@ const status = z.object({
   sessions: z.number(),
   approvalsPending: z.number(),
   credentials: z.number(),
+  store: z
+    .object({
+      place: z.string(),
+      waitingFiles: z.number(),
+      waitingBytes: z.number(),
+      spoolBytes: z.number(),
+      fault: z.object({ message: z.string() }).optional(),
+    })
+    .optional(),
   outlets: z.array(
     z.object({
       name: z.string(),
@@ -45,6 +55,12 @@ function outletLine({ lagFrames, delivered, missed, parked, fault }: Outlet): st
   return `${figures}${lost}${trouble}`
 }
 
+function storeLine({ place, waitingFiles, waitingBytes, spoolBytes, fault }: Store): string {
+  const figures = `${place}, ${waitingFiles} files wait (${bytesText(waitingBytes)}), ${bytesText(spoolBytes)} here`
+  return `${figures}${fault === undefined ? '' : `; ${fault.message}`}`
+}
+
+type Store = NonNullable<z.output<typeof status>['store']>
 type Outlet = z.output<typeof status>['outlets'][number]
 
 export function addOverviewCommands(program: Command): void {
@@ -63,6 +79,7 @@ export function addOverviewCommands(program: Command): void {
           ['sessions', `${answer.sessions} open`],
           ['approvals', `${answer.approvalsPending} waiting`],
           ['credentials', `${answer.credentials} live`],
+          ...(answer.store === undefined ? [] : [['object store', storeLine(answer.store)] as const]),
           ...answer.outlets.map((each) => [`outlet ${each.name}`, outletLine(each)] as const),
         ]),
       )

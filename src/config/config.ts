@@ -12,6 +12,7 @@ import type {
 } from '../core/index.ts'
 import type { OutletBlock } from './outlet-block.ts'
 import type { Role } from './schema.ts'
+import type { StoreBlock } from './store-block.ts'
 import type { Plain } from './tree.ts'
 
 /** A whole configuration: checked, immutable, and with nothing in it that has to be looked up again. */
@@ -60,6 +61,7 @@ export type RecordingBlock = {
     }
   }
   readonly stream: readonly OutletBlock[]
+  readonly store: StoreBlock | undefined
 }
 
 export type Listener = {

@@ -22,6 +22,7 @@ import { References } from './references.ts'
 import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
 import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema.ts'
 import { maskingRule } from './schema-labels.ts'
+import { storeOf } from './schema-store.ts'
 import { outletOf } from './schema-stream.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
@@ -482,7 +483,14 @@ function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {
   }
 }
 
-function recordingOf({ log, witnesses, publish, retention, stream }: Root['recording']): RecordingBlock {
+function recordingOf({
+  log,
+  witnesses,
+  publish,
+  retention,
+  stream,
+  store,
+}: Root['recording']): RecordingBlock {
   const { file, url, stdout, every } = publish
   const { after, size, hold } = retention
   return {
@@ -491,5 +499,6 @@ function recordingOf({ log, witnesses, publish, retention, stream }: Root['recor
     publish: { file, url, stdout, everyMs: every },
     retention: { afterMs: after, bytesMax: size, hold },
     stream: stream.map(outletOf),
+    store: store === undefined ? undefined : storeOf(store),
   }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { LIMITS } from '../core/index.ts'
 import { isKeyName, parseVerifierKey } from '../evidence/note/keys.ts'
 import { nodeSha256 } from '../evidence/system/sha256.ts'
+import { recordingStore } from './schema-store.ts'
 import { outlets } from './schema-stream.ts'
 import { duration, line, size } from './values.ts'
 
@@ -75,6 +76,9 @@ export const recording = z.strictObject({
     .prefault({})
     .describe('How long recordings are kept.'),
   stream: outlets,
+  store: recordingStore
+    .optional()
+    .describe('An object store (S3) that recordings are brought to as they are sealed.'),
 })
 
 function isHttpUrl(text: string): boolean {

@@ -42,6 +42,9 @@ export {
   type RecordingOptions,
   type SealerReport,
 } from './recording.ts'
+export type { Bucket } from './bucket/bucket.ts'
+export type { StoreReport } from './bucket/bucket-thread.ts'
+export { openS3 } from './bucket/s3.ts'
 export type { SearchPage } from './reading/search.ts'
 export { type Followed, Tail } from './reading/tail.ts'
 export { formatEntry, safe, safeText } from './reading/show-entry.ts'

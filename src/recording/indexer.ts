@@ -3,7 +3,13 @@ import { LIMITS } from '../core/index.ts'
 import type { Findings, SessionFilter, SessionIndex, SessionSummary } from './list/index-port.ts'
 import type { FileJournal, JournalObserver } from './journal/journal.ts'
 import { fold } from './list/live-sessions.ts'
-import { oldestHeader, readJournal, readSession, recordedSessions } from './reading/reader.ts'
+import {
+  type FetchSession,
+  oldestHeader,
+  readJournal,
+  readSession,
+  recordedSessions,
+} from './reading/reader.ts'
 import { type Gathering, gathering, SessionFacts } from './list/session-facts.ts'
 
 /** How old the list may be when nobody asks for it. */
@@ -21,11 +27,12 @@ export async function catchUpIndex(
   keys: RecordingKeys,
   index: SessionIndex,
   upTo?: number,
+  fetch?: FetchSession,
 ): Promise<void> {
   const begin = (await oldestHeader(directory))?.firstSequence
   const known = await index.position()
   // Thrown away, or older than what is left of the journal: then the files of the sessions tell.
-  if (begin !== undefined && known + 1 < begin) await countFiles(directory, keys, index, begin)
+  if (begin !== undefined && known + 1 < begin) await countFiles(directory, keys, index, begin, fetch)
   const from = Math.max(known + 1, begin ?? 0)
   if (upTo !== undefined && from > upTo) return
   const touched = new Map<SessionId, SessionSummary | undefined>()
@@ -69,6 +76,7 @@ async function countFiles(
   keys: RecordingKeys,
   index: SessionIndex,
   begin: number,
+  fetch: FetchSession | undefined,
 ): Promise<void> {
   const position = await index.position()
   let batch: SessionSummary[] = []
@@ -76,7 +84,7 @@ async function countFiles(
   for await (const session of recordedSessions(directory)) {
     let summary: SessionSummary | undefined
     const facts = new SessionFacts(session)
-    for await (const { sequence, time, entry } of readSession(directory, keys, session)) {
+    for await (const { sequence, time, entry } of readSession(directory, keys, session, { fetch })) {
       if (sequence >= begin) break
       summary = fold(summary && { ...summary }, session, time, entry)
       facts.note(time, entry)
@@ -130,6 +138,8 @@ export type IndexerOptions = {
   readonly onFault: (error: unknown) => void
   /** Told up to which entry the list is stored: it needs the journal only from there on. */
   readonly onStored?: (sequence: number) => void
+  /** Brings session files back that were uploaded. */
+  readonly fetch?: FetchSession | undefined
 }
 
 /**
@@ -162,7 +172,7 @@ export class Indexer implements JournalObserver {
   }
 
   async #catchUp(): Promise<void> {
-    const { directory, keys, journal, index } = this.#options
+    const { directory, keys, journal, index, fetch } = this.#options
     journal.flush()
     // Taken together with the attachment: what comes later is counted as it happens, what was before is read.
     const upTo = journal.flushedSequence
@@ -171,7 +181,7 @@ export class Indexer implements JournalObserver {
     // A machine that lost power may have kept the index and lost the end of the journal.
     const position = await index.position()
     if (position > journal.sequenceFound) await index.upsert([], journal.sequenceFound)
-    await catchUpIndex(directory, keys, index, upTo)
+    await catchUpIndex(directory, keys, index, upTo, fetch)
     this.#options.onStored?.(upTo)
     await this.#endLost(new Set(before.map(({ session }) => session)), upTo)
   }
@@ -218,7 +228,7 @@ export class Indexer implements JournalObserver {
   }
 
   async #store(): Promise<void> {
-    const { journal, index, directory, keys } = this.#options
+    const { journal, index, directory, keys, fetch } = this.#options
     for (const summary of journal.takeChanged(this.#found)) this.#waiting.set(summary.session, summary)
     const taken = [...this.#waiting]
     // A file without news of any session can be deleted only when the position has passed it.
@@ -228,7 +238,7 @@ export class Indexer implements JournalObserver {
     const found = this.#found
     this.#found = gathering()
     try {
-      if (found.overflowed) await catchUpIndex(directory, keys, index, upTo)
+      if (found.overflowed) await catchUpIndex(directory, keys, index, upTo, fetch)
       else
         await index.upsert(
           taken.map(([, summary]) => summary),

@@ -25,6 +25,8 @@ import { type SealerStatus, SealerThread } from './sealer/sealer-thread.ts'
 import { type LogSettings, NO_LOG_SETTINGS } from './sealer/settings.ts'
 import type { OutletState } from './stream/outlet.ts'
 import type { StreamOutlet } from './stream/settings.ts'
+import { BucketThread, type StoreReport } from './bucket/bucket-thread.ts'
+import type { RecordingStore } from './bucket/settings.ts'
 import { StreamThread } from './stream/stream-thread.ts'
 import { type SearchPage, searchSessions } from './reading/search.ts'
 
@@ -33,6 +35,8 @@ export type RecordingSettings = LogSettings & {
   readonly retention: RetentionSettings
   /** Where events go. */
   readonly stream: readonly StreamOutlet[]
+  /** Where recordings are kept beside this machine. */
+  readonly store: RecordingStore | undefined
 }
 
 export type RecordingOptions = {
@@ -86,6 +90,8 @@ export type Recording = {
   sealer(): SealerReport
   /** How far each outlet is. */
   outlets(): readonly OutletReport[]
+  /** How far the object store is behind; undefined without one. */
+  store(): StoreReport | undefined
   /** Other witnesses, other places for checkpoints, another retention, other outlets, from now on. */
   adopt(settings: RecordingSettings): void
   /** Does now what is done in the background: seals all there is, brings the list up to date. */
@@ -94,7 +100,12 @@ export type Recording = {
   stop(): Promise<void>
 }
 
-const NOTHING_SET: RecordingSettings = { ...NO_LOG_SETTINGS, retention: KEEP_ALL, stream: [] }
+const NOTHING_SET: RecordingSettings = {
+  ...NO_LOG_SETTINGS,
+  retention: KEEP_ALL,
+  stream: [],
+  store: undefined,
+}
 
 const noSecrets = (): Promise<never> => Promise.reject(new Error('nothing looks secrets up here'))
 
@@ -103,8 +114,11 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   const { directory, keys, seeds, clock, random, index, onFault, files = systemFiles } = options
   const logged = await covered(options)
   const journal = openJournal({ directory, keys, clock, random, onFault, files, ...logged })
-  const { retention: keep, stream: outlets, ...log } = options.settings ?? NOTHING_SET
+  const { retention: keep, stream: outlets, store: place, ...log } = options.settings ?? NOTHING_SET
   const { program = 'unknown', resolveSecret = noSecrets } = options
+  const store = new BucketThread({ directory, keys, clock, resolveSecret, onFault })
+  await store.adopt(place)
+  const fetch = (session: SessionId): Promise<void> => store.fetch(session)
   const stream = new StreamThread({
     directory,
     keys,
@@ -115,6 +129,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       journal.append(undefined, { kind: 'admin', head })
       journal.sync()
     },
+    fetch,
     onFault,
   })
   stream.adopt(outlets)
@@ -126,6 +141,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     index,
     clock,
     onFault,
+    fetch,
     onStored: (sequence) => thread.indexed(sequence),
   })
   await indexer.start()
@@ -133,7 +149,16 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   thread.start()
   journal.observe({ authenticated: () => thread.wake() })
   const retention = new Retention(
-    { directory, keys, journal, index, clock, snapshots: options.snapshots, onFault },
+    {
+      directory,
+      keys,
+      journal,
+      index,
+      clock,
+      snapshots: options.snapshots,
+      store: { isConfigured: () => store.isConfigured, fetch },
+      onFault,
+    },
     keep,
   )
   retention.start()
@@ -148,7 +173,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     } catch (error) {
       onFault(error)
     }
-    return readSession(directory, keys, session, { fromSequence })
+    return readSession(directory, keys, session, { fromSequence, fetch })
   }
   return {
     journal,
@@ -167,8 +192,10 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
         ...state,
         lagFrames: Math.max(0, journal.flushedSequence - (state.cursor?.sequence ?? 0)),
       })),
-    adopt({ retention: kept, stream: others, ...rest }) {
+    store: () => store.report,
+    adopt({ retention: kept, stream: others, store: elsewhere, ...rest }) {
       stream.adopt(others)
+      store.adopt(elsewhere).catch(onFault)
       thread.adopt(rest)
       retention.adopt(kept)
     },
@@ -176,10 +203,12 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       journal.authenticate()
       await indexer.update()
       await thread.settle()
+      await store.settle()
     },
     async stop() {
       lag.stop()
       const streamed = stream.stop()
+      await store.stop()
       await retention.stop()
       await indexer.stop()
       await streamed

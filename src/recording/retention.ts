@@ -9,11 +9,12 @@ import {
   type Timer,
 } from '../core/index.ts'
 import { nodeSha256 } from '../evidence/system/sha256.ts'
+import { isUploaded, markFile, Marks, writeMark } from './files/upload-marks.ts'
 import { isMissing, openIfThere, syncDirectory } from './files/files.ts'
 import type { SessionIndex, SessionSummary } from './list/index-port.ts'
 import { dayOf, openedAt, sessionFile } from './files/names.ts'
 import { fold } from './list/live-sessions.ts'
-import { oldestHeader, readSession, recordedSessions } from './reading/reader.ts'
+import { type FetchSession, oldestHeader, readSession, recordedSessions } from './reading/reader.ts'
 import { unwrapDataKey } from './sealed/data-key.ts'
 import { SealedReader } from './sealed/reader.ts'
 import type { SnapshotStore } from './snapshots/snapshot-store.ts'
@@ -48,6 +49,8 @@ export type RetentionOptions = {
   readonly clock: Clock
   /** Those that no recording needs go as well. */
   readonly snapshots?: SnapshotStore | undefined
+  /** Where files were uploaded to: whether there is such a place, and what brings them back. */
+  readonly store?: { readonly isConfigured: () => boolean; readonly fetch: FetchSession } | undefined
   readonly onFault: (error: unknown) => void
 }
 
@@ -67,6 +70,7 @@ type Due = { readonly session: SessionId; readonly because: 'age' | 'size'; read
  */
 export class Retention {
   readonly #options: RetentionOptions
+  readonly #marks: Marks
   #settings: RetentionSettings
   #timer: Timer | undefined
   #running: Promise<void> = Promise.resolve()
@@ -74,6 +78,7 @@ export class Retention {
 
   constructor(options: RetentionOptions, settings: RetentionSettings) {
     this.#options = options
+    this.#marks = new Marks(options.directory, options.keys)
     this.#settings = settings
   }
 
@@ -146,7 +151,7 @@ export class Retention {
       if (this.#stopped) return
       // Opened later, and so ended later.
       if (excess <= 0 && dayOf(session) > lastDay) return
-      const bytes = await bytesOf(sessionFile(directory, session))
+      const bytes = await this.#bytes(session)
       const listed = bytes === undefined ? undefined : await index.get(session)
       if (bytes === undefined || listed?.closedAt === undefined) continue
       if (listed.closedAt >= oldEnough && excess <= 0) continue
@@ -173,19 +178,22 @@ export class Retention {
     const directories = new Set<string>()
     for (const { session } of due) {
       const path = sessionFile(directory, session)
+      // First that it goes from the store as well: the uploader does that, now or when the store is back.
+      if (this.#options.store?.isConfigured() === true || (await isUploaded(directory, session)))
+        await writeMark(markFile(directory, session, 'del'), '')
       await rm(path, { force: true })
       directories.add(dirname(path))
     }
-    for (const each of directories) await syncDirectory(each)
+    for (const each of directories) await syncDirectory(each).catch(unlessMissing)
     return due.length
   }
 
   /** What its own recording says of a session; undefined, and told, where that cannot be read. */
   async #recorded(session: SessionId): Promise<SessionSummary | undefined> {
-    const { directory, keys, onFault } = this.#options
+    const { directory, keys, store, onFault } = this.#options
     try {
       let summary: SessionSummary | undefined
-      for await (const { time, entry } of readSession(directory, keys, session))
+      for await (const { time, entry } of readSession(directory, keys, session, { fetch: store?.fetch }))
         summary = fold(summary, session, time, entry)
       return summary
     } catch (error) {
@@ -198,12 +206,17 @@ export class Retention {
   async #excessOver(bytesMax: number): Promise<number> {
     const { directory } = this.#options
     let [all, own] = [0, 0]
-    for await (const session of recordedSessions(directory))
-      all += (await bytesOf(sessionFile(directory, session))) ?? 0
+    for await (const session of recordedSessions(directory)) all += (await this.#bytes(session)) ?? 0
     if (all <= bytesMax) return 0
     for await (const session of recordedSessions(directory))
-      if (await this.#isOwn(session)) own += (await bytesOf(sessionFile(directory, session))) ?? 0
+      if (await this.#isOwn(session)) own += (await this.#bytes(session)) ?? 0
     return own - bytesMax
+  }
+
+  /** What a session takes here, or in the store once it is there only. */
+  async #bytes(session: SessionId): Promise<number | undefined> {
+    const { directory } = this.#options
+    return (await bytesOf(sessionFile(directory, session))) ?? (await this.#marks.read(session, 'up'))?.bytes
   }
 
   /** Whether a session file was begun by who has the recording key. */
@@ -211,7 +224,8 @@ export class Retention {
     const { directory, keys } = this.#options
     const path = sessionFile(directory, session)
     const file = await openIfThere(path)
-    if (file === undefined) return false
+    // Who has no key makes no mark.
+    if (file === undefined) return (await this.#marks.read(session, 'up')) !== undefined
     try {
       const header = await new SealedReader(path, file, nodeSha256).header()
       unwrapDataKey(keys, header)
@@ -231,6 +245,10 @@ function isHeld(summary: SessionSummary, hold: RetentionSettings['hold']): boole
     hold.connections.includes(summary.connection) ||
     summary.chain.some((identity) => hold.identities.includes(identity))
   )
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isMissing(error)) throw error
 }
 
 async function bytesOf(path: string): Promise<number | undefined> {

@@ -22,6 +22,15 @@ function intent(decision: 'allow' | 'hold' | 'deny', masked: readonly string[] =
 
 const OUTLET = { name: 'siem', lagFrames: 12, delivered: 100, missed: 3, faults: 5, parked: true }
 
+const STORE = {
+  waitingFiles: 2,
+  waitingBytes: 4_096,
+  spoolBytes: 9_000,
+  logEntries: 77,
+  refused: 1,
+  faults: 6,
+}
+
 function collecting(): Journal & { readonly entries: Entry[] } {
   const entries: Entry[] = []
   return {
@@ -40,6 +49,7 @@ describe('metrics', () => {
       heldNow: () => 2,
       sealer: () => sealer,
       outlets: () => [OUTLET],
+      store: () => STORE,
     })
     const inner = collecting()
     const journal = meteredJournal(inner, metrics)
@@ -63,6 +73,8 @@ describe('metrics', () => {
     expect(text).toContain('sluice_stream_lag_frames{outlet="siem"} 12')
     expect(text).toContain('sluice_stream_parked{outlet="siem"} 1')
     expect(text).toContain('sluice_stream_missed{outlet="siem"} 3')
+    expect(text).toContain('sluice_store_waiting_bytes 4096')
+    expect(text).toContain('sluice_store_refused 1')
     expect(text).toContain('sluice_approvals_pending 2')
     expect(text).toContain('sluice_journal_flush_seconds_count 1')
     expect(text).toContain('process_cpu_seconds_total')
@@ -75,6 +87,7 @@ describe('metrics', () => {
       heldNow: () => 0,
       sealer: () => sealer,
       outlets: () => [],
+      store: () => undefined,
     })
     for (let i = 0; i < 2_500; i++) metrics.flushed(i < 2_400 ? 0.00001 : 2)
     for (let n = 0; n < 2; n++) {
@@ -90,6 +103,7 @@ describe('metrics', () => {
       heldNow: () => 0,
       sealer: () => sealer,
       outlets: () => [],
+      store: () => undefined,
     })
     meteredJournal(collecting(), metrics).append(SESSION, intent('allow', ['pii.email']))
     expect(await metrics.text()).not.toMatch(/secret_text|pii\.email|01JD/)
@@ -101,6 +115,7 @@ describe('metrics', () => {
       heldNow: () => 0,
       sealer: () => sealer,
       outlets: () => [],
+      store: () => undefined,
     })
     const broken: Journal = {
       append: () => {},

@@ -8,6 +8,18 @@ export type Gauges = {
   heldNow(): number
   sealer(): SealerFigures
   outlets(): readonly OutletFigures[]
+  /** Undefined without an object store. */
+  store(): StoreFigures | undefined
+}
+
+/** How far the object store is behind what is sealed. */
+export type StoreFigures = {
+  readonly waitingFiles: number
+  readonly waitingBytes: number
+  readonly spoolBytes: number
+  readonly logEntries: number
+  readonly refused: number
+  readonly faults: number
 }
 
 /** How far an outlet is behind what is written. */
@@ -131,6 +143,26 @@ export class Metrics {
     outlet('sluice_stream_missed', 'Frames or events that an outlet will never get.', (each) => each.missed)
     outlet('sluice_stream_faults', 'Faults of an outlet since the start.', (each) => each.faults)
     outlet('sluice_stream_parked', '1: an outlet refuses what it gets.', (each) => (each.parked ? 1 : 0))
+    const store = (name: string, help: string, value: (store: StoreFigures) => number): void => {
+      add(
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            const figures = gauges.store()
+            this.reset()
+            if (figures !== undefined) this.set(value(figures))
+          },
+        }),
+      )
+    }
+    store('sluice_store_waiting_files', 'Session files not in the object store.', (each) => each.waitingFiles)
+    store('sluice_store_waiting_bytes', 'Their bytes.', (each) => each.waitingBytes)
+    store('sluice_store_spool_bytes', 'Bytes of session files on this machine.', (each) => each.spoolBytes)
+    store('sluice_store_log_entries', 'Entries of the log in the object store.', (each) => each.logEntries)
+    store('sluice_store_refused', 'Sessions of which the store has something else.', (each) => each.refused)
+    store('sluice_store_faults', 'Faults of the object store since the start.', (each) => each.faults)
     const sums = this.#sums
     const total = (name: string, help: string, key: keyof typeof sums): void => {
       add(

@@ -20,6 +20,9 @@ export async function seal(
     indexed: () => 0,
     ...rest,
   })
-  await sealer.finish()
-  await sealer.close()
+  try {
+    await sealer.finish()
+  } finally {
+    await sealer.close()
+  }
 }

@@ -52,6 +52,7 @@ const recording = await openRecording({
     ...NO_LOG_SETTINGS,
     retention: KEEP_ALL,
     stream: outlets.map((settings) => ({ settings, secrets: {} })),
+    store: undefined,
   },
   program: '9.9.9',
   clock: systemClock,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { identityKey } from '../../core/index.ts'
-import type { OutletReport, SealerReport } from '../../recording/index.ts'
+import type { OutletReport, SealerReport, StoreReport } from '../../recording/index.ts'
 import { databasesOf } from '../databases.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
@@ -37,6 +37,20 @@ const status = z.object({
     gap: z.object({ first: z.int(), last: z.int() }).optional(),
   }),
   /** Where events go: how far each outlet is behind what was written, and the last fault, until something is taken. */
+  /** The object store of recordings: what is not in it yet, and the last fault, until it takes something. */
+  store: z
+    .object({
+      place: z.string(),
+      waitingFiles: z.number(),
+      waitingBytes: z.number(),
+      spoolBytes: z.number(),
+      spoolBytesMax: z.number(),
+      logEntries: z.number(),
+      refused: z.number(),
+      undeleted: z.number(),
+      fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    })
+    .optional(),
   outlets: z.array(
     z.object({
       name: z.string(),
@@ -107,6 +121,32 @@ function outletOf(outlet: OutletReport): z.output<typeof status>['outlets'][numb
   return { name, kind, lagFrames, delivered, missed, parked, ...faultIn(fault) }
 }
 
+function storeIn(store: StoreReport | undefined): Pick<z.output<typeof status>, 'store'> {
+  if (store === undefined) return {}
+  const {
+    place,
+    waitingFiles,
+    waitingBytes,
+    spoolBytes,
+    spoolBytesMax,
+    logEntries,
+    refused,
+    undeleted,
+    fault,
+  } = store
+  const figures = {
+    place,
+    waitingFiles,
+    waitingBytes,
+    spoolBytes,
+    spoolBytesMax,
+    logEntries,
+    refused,
+    undeleted,
+  }
+  return { store: { ...figures, ...faultIn(fault) } }
+}
+
 function faultIn(fault: OutletReport['fault']): { fault?: { message: string; remedy?: string } } {
   if (fault === undefined) return {}
   const { message, remedy } = fault
@@ -156,6 +196,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         recordingKeys: [...parts.recording.keyIds],
         log: logOf(parts.recording.sealer()),
         outlets: parts.recording.outlets().map(outletOf),
+        ...storeIn(parts.recording.store()),
       }),
     }),
     route({

@@ -20,9 +20,10 @@ export async function journalBegin(
   source: AuditSource,
   { crc32 }: Pick<Primitives, 'crc32'>,
 ): Promise<number | undefined> {
-  if (source.list === undefined) return undefined
+  const names = await source.list?.('journal')
+  if (names === undefined) return undefined
   let begin = Number.POSITIVE_INFINITY
-  for (const name of await source.list('journal')) {
+  for (const name of names) {
     if (!/^\d{8,15}\.slj$/.test(name)) continue
     const header = await readBeginning(source, `journal/${name}`, HEADER_BYTES).catch(unlessUnreachable)
     if (header === undefined || header.length < HEADER_BYTES) continue

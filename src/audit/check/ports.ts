@@ -5,8 +5,11 @@ import type { Sha256 } from '../../evidence/tree/hasher.ts'
 export interface AuditSource {
   /** The bytes of a file, from its beginning, as they come; undefined where there is none. Throws what reading throws. */
   read(path: string): Promise<AsyncIterable<Uint8Array> | undefined>
-  /** The names in a folder, none where there is no such folder. Left out where nobody can tell, as over HTTP. */
-  list?(path: string): Promise<readonly string[]>
+  /**
+   * The names in a folder, none where there is no such folder. Left out where nobody can tell, as over HTTP; undefined of a folder
+   * of which nobody can.
+   */
+  list?(path: string): Promise<readonly string[] | undefined>
 }
 
 /** What verifying needs of the machine it runs on: handed in, so that a browser can do it as well. */

@@ -310,14 +310,15 @@ class Verification {
       ['log', LOG_NAMES],
       ['journal', JOURNAL_NAMES],
     ] as const)
-      for (const name of await source.list(folder)) if (!known.test(name)) this.#strange(`${folder}/${name}`)
+      for (const name of (await source.list(folder)) ?? [])
+        if (!known.test(name)) this.#strange(`${folder}/${name}`)
     const unproven: string[] = []
-    for (const day of await source.list('sessions')) {
+    for (const day of (await source.list('sessions')) ?? []) {
       if (!/^\d{4}-\d\d-\d\d$/.test(day)) {
         this.#strange(`sessions/${day}`)
         continue
       }
-      for (const name of await source.list(`sessions/${day}`)) {
+      for (const name of (await source.list(`sessions/${day}`)) ?? []) {
         const path = `sessions/${day}/${name}`
         const [session = '', suffix = ''] = splitAt(name, name.indexOf('.'))
         const isFile = ['.slr', '.part', '.part.new'].includes(suffix) && isSessionId(session)

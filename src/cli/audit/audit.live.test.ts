@@ -23,6 +23,7 @@ import { labelKey, openJournal } from '../../recording/index.ts'
 import { closeEntry, openEntry, sessionId } from '../../testing/entries.ts'
 import { random, testKeys } from '../../testing/recording-keys.ts'
 import { LOG_KEY, RecordedLog, STRANGER_KEY, vkeyOf, WITNESSES } from '../../testing/recorded-log.ts'
+import { S3_KEYS, S3Server } from '../../testing/s3-server.ts'
 import { sampleRecording } from '../../testing/sample-recording.ts'
 
 const run = promisify(execFile)
@@ -51,7 +52,20 @@ chmodSync(join(place, 'sluice.key'), 0o600)
 symlinkSync(join(ROOT, 'examples'), join(place, 'examples'))
 chmodSync(put('bin/sluice', `#!/bin/sh\nexec ${process.execPath} ${CLI} "$@"\n`), 0o755)
 
+const bucket = await S3Server.open()
+stops.push(() => void bucket.close())
+for (const [path, bytes] of sample.files)
+  bucket.objects.set(`gateway-1/${path}`, {
+    bytes: Buffer.from(bytes),
+    etag: 'e',
+    checksum: undefined,
+    meta: {},
+  })
+
 const environment = {
+  S3_ENDPOINT: bucket.endpoint,
+  AWS_ACCESS_KEY_ID: S3_KEYS.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: S3_KEYS.secretAccessKey,
   // Debian's own Python has Debian's packages.
   PATH: `${join(place, 'bin')}:/usr/bin:/bin`,
   SESSION: sample.full,

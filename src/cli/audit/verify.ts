@@ -1,8 +1,11 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 import { LIMITS } from '../../core/index.ts'
+import { isEndpoint, placeIn } from '../../config/index.ts'
+import type { Bucket } from '../../recording/index.ts'
 import type { Common } from '../context.ts'
 import { print, UsageError } from '../context.ts'
+import { bucketAuditSource } from './bucket-source.ts'
 import { collected, logKeys, masterKeys, readGiven, witnessKeys } from './keys.ts'
 import { policyCheck, policyExit, policyText } from './policy.ts'
 import { journalTail } from './tail.ts'
@@ -24,12 +27,15 @@ type VerifyFlags = Common & {
   readonly since?: string
   readonly masterKey?: string
   readonly policy?: string
+  readonly endpoint?: string
+  readonly region?: string
+  readonly pathStyle?: boolean
 }
 
 export function addVerifyCommand(group: Command): void {
   group
     .command('verify')
-    .argument('<path>', 'a data directory or a copy of one, its URL, or an evidence file')
+    .argument('<path>', 'a data directory or a copy of one, its URL, s3://BUCKET/PREFIX, or an evidence file')
     .description('whether it is what was recorded, by public keys alone; exit code 0 only for a proof')
     .option('--key <vkey>', 'the public key of the log; may be given more than once', collected, [])
     .option('--key-file <file>', 'public keys of the log, one a line')
@@ -42,6 +48,9 @@ export function addVerifyCommand(group: Command): void {
       '--policy <file>',
       'whether proved decisions are what this configuration gives; takes the master key',
     )
+    .option('--endpoint <url>', 's3: the URL of a store other than AWS\u2019s')
+    .option('--region <name>', 's3: the region of the bucket; else what the environment says')
+    .option('--path-style', 's3: the bucket stands in the path; so it does with --endpoint')
     .action(async (path: string, flags: VerifyFlags) => {
       const given = {
         keys: logKeys(flags),
@@ -72,13 +81,15 @@ async function verifyFile(path: string, flags: VerifyFlags, given: Given): Promi
 async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promise<void> {
   const audit = await import('../../audit/index.ts')
   const keys = await masterKeys(flags.masterKey, path)
-  const isUrl = /^https?:\/\//.test(path)
+  const isUrl = /^(https?|s3):\/\//.test(path)
   if (flags.policy !== undefined && (keys === undefined || isUrl))
     throw new UsageError('--policy reads statements: give a directory, and the master key.')
+  const bucket = path.startsWith('s3://') ? await openBucket(path, flags) : undefined
+  const webOrDisk = isUrl ? audit.urlAuditSource : audit.directoryAuditSource
   const { onProgress, done } = progress(flags)
   try {
     const verdict = await audit.verifyRecording({
-      source: isUrl ? audit.urlAuditSource(path) : audit.directoryAuditSource(path),
+      source: bucket === undefined ? webOrDisk(path) : bucketAuditSource(bucket),
       primitives: audit.nodePrimitives,
       ...given,
       ...(flags.session === undefined ? {} : { session: flags.session }),
@@ -107,7 +118,25 @@ async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promi
     else if (policy !== undefined) process.exitCode = policyExit(policy)
   } finally {
     done()
+    bucket?.close()
   }
+}
+
+/** Who asks is what the SDK finds in the environment, as for every tool of AWS. */
+async function openBucket(path: string, { endpoint, region, pathStyle }: VerifyFlags): Promise<Bucket> {
+  const place = placeIn(path)
+  if (place === undefined) throw new UsageError('Write the place of a recording like s3://BUCKET/PREFIX.')
+  if (endpoint !== undefined && !isEndpoint(endpoint))
+    throw new UsageError(
+      '--endpoint takes a URL that begins with https://; plain http is accepted for this machine only.',
+    )
+  const { openS3 } = await import('../../recording/index.ts')
+  const settings = {
+    ...place,
+    endpoint,
+    region: region ?? (endpoint === undefined ? undefined : 'us-east-1'),
+  }
+  return await openS3({ ...settings, pathStyle: pathStyle ?? endpoint !== undefined })
 }
 
 /** One line on a terminal, written over and over; nothing elsewhere. */

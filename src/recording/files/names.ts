@@ -49,6 +49,17 @@ export function sessionFile(data: string, session: SessionId): string {
   return join(sessionsDirectory(data), dayOf(session), `${session}.slr`)
 }
 
+/** The same file in an object store, below its prefix. */
+export function sessionName(session: SessionId): string {
+  if (!isSessionId(session)) throw new Error('not a session id')
+  return `sessions/${dayOf(session)}/${session}.slr`
+}
+
+/** What is known of session files that were uploaded, below the data directory, by day. */
+export function uploadsDirectory(data: string): string {
+  return join(data, 'uploads')
+}
+
 /** Where the file of a session is put together, beside its place. */
 export function draftFile(file: string): string {
   return file.replace(/slr$/, 'part')

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { SessionId } from '../../core/index.ts'
 import { listIfThere, openIfThere } from '../files/files.ts'
 import { readFileHeader } from '../files/file-header.ts'
 import { SEALED_HEADER_BYTES } from '../files/format.ts'
@@ -9,6 +10,7 @@ import {
   sessionFile,
   snapshotsDirectory,
 } from '../files/names.ts'
+import { markFile, parseMark, readMarkText } from '../files/upload-marks.ts'
 import { SNAPSHOT_KEY_BYTES, snapshotKeyOf } from '../snapshots/snapshot-file.ts'
 import { recordedSessions } from './reader.ts'
 import { decodeSealedHeader, SEALED_HEADER_BYTES_MAX, sealedHeaderBytes } from '../sealed/file-header.ts'
@@ -28,8 +30,7 @@ export async function keyUse(directory: string): Promise<ReadonlyMap<string, num
   }
   for await (const session of recordedSessions(directory)) {
     const bytes = await beginning(sessionFile(directory, session), SEALED_HEADER_BYTES_MAX)
-    if (bytes === undefined) continue
-    const id = sealedKeyOf(bytes)
+    const id = bytes === undefined ? await uploadedKey(directory, session) : sealedKeyOf(bytes)
     if (id !== undefined) count(id)
   }
   for (const name of await listIfThere(snapshotsDirectory(directory))) {
@@ -38,6 +39,12 @@ export async function keyUse(directory: string): Promise<ReadonlyMap<string, num
     if (id !== undefined) count(id)
   }
   return use
+}
+
+/** What its mark says of a session that is in the object store only. */
+async function uploadedKey(directory: string, session: SessionId): Promise<string | undefined> {
+  const text = await readMarkText(markFile(directory, session, 'up'))
+  return text === undefined ? undefined : parseMark(text)?.keyId
 }
 
 function sealedKeyOf(bytes: Buffer): string | undefined {

@@ -25,7 +25,9 @@ import {
   openedAt,
   sessionFile,
   sessionsDirectory,
+  uploadsDirectory,
 } from '../files/names.ts'
+import { isAway } from '../files/upload-marks.ts'
 import { bindOf, fileHeadOf } from '../frames/own-frames.ts'
 import { countFrames } from '../journal/repair.ts'
 import type { Damage, Frame } from '../frames/scan.ts'
@@ -50,6 +52,14 @@ export type ReadOptions = {
   /** Entries before this sequence number are left out, and files that hold nothing else are not opened. */
   readonly fromSequence?: number
   readonly onTornTail?: (tail: TornTail) => void
+}
+
+/** Brings the file of a session back to the data directory from where it was uploaded to. */
+export type FetchSession = (session: SessionId) => Promise<void>
+
+export type ReadSessionOptions = Pick<ReadOptions, 'fromSequence'> & {
+  /** Without it a session whose file is not here any more throws `recording_unavailable`. */
+  readonly fetch?: FetchSession | undefined
 }
 
 /** Files of the journal that are deleted while a session is read, one each time: more is not by chance. */
@@ -86,12 +96,12 @@ export async function* readSession(
   directory: string,
   keys: RecordingKeys,
   session: SessionId,
-  options: Pick<ReadOptions, 'fromSequence'> = {},
+  options: ReadSessionOptions = {},
 ): AsyncGenerator<RecordedEntry> {
   if (!isSessionId(session)) throw new GatewayError('not_found', 'There is no such session.')
   const from = options.fromSequence ?? 0
   let last = 0
-  for await (const each of sessionEntries(directory, keys, session)) {
+  for await (const each of sessionEntries(directory, keys, session, options.fetch)) {
     last = each.sequence
     if (each.sequence >= from) yield { ...each, session }
   }
@@ -106,8 +116,10 @@ export async function* readOwnFile(
   directory: string,
   keys: RecordingKeys,
   session: SessionId,
+  fetch?: FetchSession,
 ): AsyncGenerator<RecordedEntry> {
   const whole = sessionFile(directory, session)
+  await here(directory, session, fetch)
   // A draft becomes the file by being renamed: then it is there the second time.
   for (const path of [whole, draftFile(whole), whole]) {
     const file = await openIfThere(path)
@@ -118,14 +130,29 @@ export async function* readOwnFile(
   }
 }
 
+/** Has the file of a session brought back, if it was uploaded and is not here. */
+async function here(directory: string, session: SessionId, fetch: FetchSession | undefined): Promise<void> {
+  if (!(await isAway(directory, session))) return
+  if (fetch !== undefined) return await fetch(session)
+  throw new GatewayError(
+    'recording_unavailable',
+    `The recording of session ${session} is in an object store only.`,
+    {
+      remedy: 'Copy the sessions back from the bucket into the data directory, or ask the running gateway.',
+    },
+  )
+}
+
 type PlacedEntry = Omit<RecordedEntry, 'session'>
 
 async function* sessionEntries(
   directory: string,
   keys: RecordingKeys,
   session: SessionId,
+  fetch: FetchSession | undefined,
 ): AsyncGenerator<PlacedEntry> {
   const path = sessionFile(directory, session)
+  await here(directory, session, fetch)
   let last = 0
   for (let attempt = 1; ; attempt++) {
     // In this order: what the journal lost before it was listed is in the draft by then, or in the whole file.
@@ -188,17 +215,24 @@ export async function oldestHeader(directory: string): Promise<FileHeader | unde
   return undefined
 }
 
-/** Every session that has a file or a draft of its own, day by day. */
+/** Every session that has a file or a draft of its own, here or where it was uploaded to, day by day. */
 export async function* recordedSessions(directory: string): AsyncGenerator<SessionId> {
   const folder = sessionsDirectory(directory)
-  for (const day of (await listIfThere(folder)).sort()) {
+  const days = new Set([...(await listIfThere(folder)), ...(await listIfThere(uploadsDirectory(directory)))])
+  for (const day of [...days].sort()) {
     if (!/^\d{4}-\d\d-\d\d$/.test(day)) continue
-    const names = (await listIfThere(join(folder, day))).sort()
-    for (const name of names) {
+    const found = new Set<SessionId>()
+    const deleted = new Set<SessionId>()
+    for (const name of [
+      ...(await listIfThere(join(folder, day))),
+      ...(await listIfThere(join(uploadsDirectory(directory), day))),
+    ]) {
       const [session = '', suffix = '', ...rest] = name.split('.')
       if (!isSessionId(session) || rest.length > 0) continue
-      if (suffix === 'slr' || (suffix === 'part' && !names.includes(`${session}.slr`))) yield session
+      if (['slr', 'part', 'up'].includes(suffix)) found.add(session)
+      if (suffix === 'del') deleted.add(session)
     }
+    for (const session of [...found].sort()) if (!deleted.has(session)) yield session
   }
 }
 

@@ -1,9 +1,10 @@
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { RandomBytes, RecordingKeys, SessionId } from '../../core/index.ts'
+import { GatewayError, type RandomBytes, type RecordingKeys, type SessionId } from '../../core/index.ts'
 import { nodeSha256 } from '../../evidence/system/sha256.ts'
 import { openIfThere, syncDirectory } from '../files/files.ts'
 import { draftFile, sessionFile } from '../files/names.ts'
+import { isAway, markFile, outdateMark, writeMark } from '../files/upload-marks.ts'
 import { newDataKey } from '../sealed/data-key.ts'
 import type { ReadFrame } from '../sealed/reader.ts'
 import { withoutPayloads } from '../sealed/remove.ts'
@@ -36,6 +37,8 @@ export class SessionFile {
   /** Whether the draft on the disk is one of this process. */
   #written = false
   #base: Base = 'none'
+  /** Whether there may be an earlier version of the file. */
+  #replaces = false
   #known: { first: number; last: number; frames: number } | undefined
 
   private constructor(parts: SessionFileParts, session: SessionId) {
@@ -114,7 +117,14 @@ export class SessionFile {
 
   /** Gives the draft, which must have been synced, the name of a whole file. */
   async seal(): Promise<void> {
+    const { directory } = this.#parts
     await rename(draftFile(this.#path), this.#path)
+    // What was uploaded of it, if anything, is an earlier version. Said again in case it was uploaded just now.
+    if (this.#replaces) {
+      await outdateMark(directory, this.session)
+      await rm(markFile(directory, this.session, 'want'), { force: true })
+      this.#replaces = false
+    }
     this.#base = 'sealed'
     // Whatever comes now is written anew: nobody adds to a file that is sealed.
     this.#writer = undefined
@@ -123,6 +133,18 @@ export class SessionFile {
 
   get directory(): string {
     return dirname(this.#path)
+  }
+
+  /** Of a file that is only where it was uploaded to nobody knows here what is in it: has it brought back. */
+  async #here(): Promise<void> {
+    const { directory } = this.#parts
+    if (!(await isAway(directory, this.session))) return
+    await writeMark(markFile(directory, this.session, 'want'), '')
+    throw new GatewayError(
+      'recording_unavailable',
+      `Something more is to be added to session ${this.session}, which is in the object store only.`,
+      { remedy: 'It is fetched; until then nothing more is sealed.', retry: 'later' },
+    )
   }
 
   async #find(): Promise<void> {
@@ -137,6 +159,7 @@ export class SessionFile {
       for await (const frame of this.#framesOf(path, file)) this.#count(frame.part.sequence)
       return
     }
+    await this.#here()
   }
 
   #count(sequence: number): void {
@@ -159,6 +182,7 @@ export class SessionFile {
         throw new Error('a frame was added without its salts')
       },
     })
+    if (this.#base === 'sealed') await this.#here()
     const draft = draftFile(this.#path)
     const base = this.#base === 'sealed' ? this.#path : this.#base === 'draft' ? draft : undefined
     if (base === undefined) this.#chunks.push(writer.begin())
@@ -172,6 +196,9 @@ export class SessionFile {
       } finally {
         await file.close()
       }
+      // Before there is another version: killed in between, this one goes up again.
+      if (this.#base === 'sealed') await outdateMark(this.#parts.directory, this.session)
+      this.#replaces = true
       await rename(fresh, draft)
       this.#written = true
     }

@@ -4,7 +4,7 @@ import { type EntryPlace, EventAssembler, type RecordedEvent } from '../events/a
 import { damaged } from '../files/damaged.ts'
 import { decodeEntry } from '../frames/frame-parts.ts'
 import type { Frame } from '../frames/scan.ts'
-import { type OwnedFrame, readOwnFile, readSession } from '../reading/reader.ts'
+import { type FetchSession, type OwnedFrame, readOwnFile, readSession } from '../reading/reader.ts'
 import { JournalTail } from '../sealer/journal-tail.ts'
 import { type Cursor, UNKNOWN_TIME } from './cursor.ts'
 
@@ -17,6 +17,8 @@ export type FollowerOptions = {
   readonly statements: boolean
   /** What was told already. */
   readonly cursor: Cursor
+  /** Brings session files back that were uploaded. */
+  readonly fetch?: FetchSession | undefined
 }
 
 /** Frames that are not there to be told. */
@@ -52,18 +54,18 @@ export class EventFollower {
   #failure: { readonly error: unknown } | undefined
 
   constructor(options: FollowerOptions) {
-    const { directory, keys, program, statements, cursor } = options
+    const { directory, keys, program, statements, cursor, fetch } = options
     this.#options = options
     this.#through = cursor
     this.#tail = new JournalTail(directory, keys)
     const recall = async function* (session: SessionId, before: number): AsyncGenerator<EntryPlace> {
       let isThere = false
-      for await (const each of readOwnFile(directory, keys, session)) {
+      for await (const each of readOwnFile(directory, keys, session, fetch)) {
         isThere = true
         yield each
       }
       // It began in what the journal still has.
-      if (!isThere) yield* whatThereIs(readSession(directory, keys, session), before)
+      if (!isThere) yield* whatThereIs(readSession(directory, keys, session, { fetch }), before)
     }
     this.#assembler = new EventAssembler({ program, statements, recall })
   }

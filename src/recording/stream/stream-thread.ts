@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { AdminHead, Clock, RecordingKeys, Secret, SecretRef, Timer } from '../../core/index.ts'
+import type { FetchSession } from '../reading/reader.ts'
 import { errorOf, faultOf } from '../sealer/faults.ts'
 import type { Backlog } from '../sealer/sealer.ts'
 import { MISSED_ACTION, type Missed, type OutletState } from './outlet.ts'
@@ -16,6 +17,8 @@ export type StreamThreadOptions = {
   readonly resolveSecret: (ref: SecretRef) => Promise<Secret>
   /** Records what an outlet will never get; throws when it cannot be recorded. */
   readonly record: (head: AdminHead) => void
+  /** Brings session files back that were uploaded. */
+  readonly fetch?: FetchSession
   readonly onFault: (error: unknown) => void
 }
 
@@ -117,6 +120,12 @@ export class StreamThread {
         return
       case 'secrets':
         void this.#answer(worker, message.id, () => this.#secretsOf(outlets, message.outlet))
+        return
+      case 'fetch':
+        void this.#answer(worker, message.id, async () => {
+          await this.#options.fetch?.(message.session)
+          return {}
+        })
         return
       case 'record':
         void this.#answer(worker, message.id, async () => {

@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { type RecordingKeys, systemClock } from '../../core/index.ts'
+import { type RecordingKeys, type SessionId, systemClock } from '../../core/index.ts'
 import { errorOf, type Fault, faultOf } from '../sealer/faults.ts'
 import { CursorFile } from './cursor.ts'
 import { EventFollower } from './follower.ts'
@@ -23,6 +23,7 @@ export type FromStream =
   | { readonly kind: 'fault'; readonly fault: Fault }
   | { readonly kind: 'secrets'; readonly id: number; readonly outlet: string }
   | { readonly kind: 'record'; readonly id: number; readonly missed: Missed }
+  | { readonly kind: 'fetch'; readonly id: number; readonly session: SessionId }
   | { readonly kind: 'stopped' }
 
 export type ToStream =
@@ -51,7 +52,7 @@ const outlets = all.map(
       random: Math.random,
       cursor: new CursorFile(directory, settings.name),
       follow: (cursor) =>
-        new EventFollower({ directory, keys, program, statements: settings.statements, cursor }),
+        new EventFollower({ directory, keys, program, statements: settings.statements, cursor, fetch }),
       sender: settings.to.kind === 'syslog' ? syslogSender(settings.to) : httpSender(settings.to, program),
       secrets: () => ask((id) => say({ kind: 'secrets', id, outlet: settings.name })),
       async record(missed) {
@@ -81,6 +82,10 @@ function ask(send: (id: number) => void): Promise<OutletSecrets> {
   waiting.set(id, asked)
   send(id)
   return asked.promise
+}
+
+async function fetch(session: SessionId): Promise<void> {
+  await ask((id) => say({ kind: 'fetch', id, session }))
 }
 
 function ofOutlet(name: string, fault: Fault): Fault {
