@@ -26,8 +26,8 @@ import {
   SealedSecrets,
   SecretResolver,
 } from './connections/index.ts'
-import type { Clock, Identity, RandomBytes, SecretRef } from './core/index.ts'
-import { GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
+import type { Clock, Identity, RandomBytes, SecretRef, Ticket } from './core/index.ts'
+import { brand, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
 import { network } from './net/index.ts'
 import { PROTOCOLS } from './protocols/index.ts'
@@ -116,6 +116,9 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     random,
     index: store.sessions,
     snapshots,
+    onErased: async (tickets) => {
+      for (const ticket of tickets) await approvals.forget(brand<Ticket>(ticket))
+    },
     onFault: report,
   })
   undo.push(() => recording.stop())

@@ -602,6 +602,23 @@ def session_path(session):
     return f"sessions/{day}/{session}.slr"
 
 
+def removal(session, by, time, details):
+    """What an entry `recording.removed` says; None where it names nothing."""
+    sequence, payload, frames = details.get("sequence"), details.get("payload"), details.get("frames")
+    if not isinstance(payload, str):
+        return None
+    if is_number(sequence):
+        ranges = [(sequence, sequence)]
+    elif isinstance(frames, str) and re.fullmatch(r"[0-9]{1,16}(-[0-9]{1,16})?(,[0-9]{1,16}(-[0-9]{1,16})?)*", frames):
+        ends = [each.partition("-") for each in frames.split(",")]
+        ranges = [(int(first), int(last or first)) for first, _, last in ends]
+    else:
+        return None
+    why = {name: details[name] for name in ("because", "reason", "rule") if isinstance(details.get(name), str)}
+    by = by if isinstance(by, str) else ""
+    return {"session": session, "time": time, "by": by, "payload": payload, "frames": ranges} | why
+
+
 class Account:
     def __init__(self):
         self.segments, self.frames, self.first, self.last = [], 0, None, None
@@ -613,7 +630,8 @@ class Ledger:
 
     def __init__(self, failures, only):
         self.failures, self.only = failures, only
-        self.accounts, self.deleted, self.removed, self.keys = {}, set(), set(), []
+        self.accounts, self.deleted, self.keys = {}, set(), []
+        self.removed, self.removals = {}, []
         self.through, self.through_time, self.last_admin, self.admin = -1, 0, -1, 0
         self.gaps = []
 
@@ -627,8 +645,13 @@ class Ledger:
         if head.get("action") == "recording.deleted":
             self.deleted.add(target)
         if head.get("action") == "recording.removed":
-            details = as_object(head.get("details"))
-            self.removed.add((target, details.get("sequence"), details.get("payload")))
+            said = removal(target, head.get("by"), entry["part"].time, as_object(head.get("details")))
+            if said:
+                self.removals.append(said)
+                self.removed.setdefault((target, said["payload"]), []).extend(said["frames"])
+
+    def is_removed(self, session, sequence, payload):
+        return any(first <= sequence <= last for first, last in self.removed.get((session, payload), []))
 
     def add(self, number, path, entry):
         def fail(why, **place):
@@ -1064,7 +1087,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
                 failures.add("missing", session_path(session), "the log does not say that it was deleted", session=session)
     gaps = lost_in_gaps(failures, ledger, states)
     for session, sequence, name in removed:
-        if (session, sequence, name) not in ledger.removed:
+        if not ledger.is_removed(session, sequence, name):
             failures.add("payload", session_path(session), f"{name} was taken out, and the log does not say so", session=session, sequence=sequence)
     unproven = [] if only else unlogged(source, ledger, failures)
     if only and only not in ledger.accounts:
@@ -1085,6 +1108,11 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
             for session, account in ledger.accounts.items()
         ],
         "gaps": gaps,
+        "removals": [
+            each | {"frames": [{"first": first, "last": last} for first, last in each["frames"]]}
+            for each in ledger.removals
+            if each["session"] in ledger.accounts
+        ],
         "admin": ledger.admin,
         "files": files,
         "unproven": unproven,
@@ -1224,7 +1252,7 @@ def unlogged(source, ledger, failures):
             continue
         for name in source.list(f"sessions/{day}"):
             path, (session, _, suffix) = f"sessions/{day}/{name}", name.partition(".")
-            is_file = suffix in ("slr", "part", "part.new") and SESSION_ID.match(session)
+            is_file = suffix in ("slr", "slr.new", "part", "part.new") and SESSION_ID.match(session)
             if not is_file or session_path(session).split("/")[1] != day:
                 strange(path)
             elif session in ledger.accounts:
@@ -1382,6 +1410,10 @@ def main():
         print("proved" if answer["proved"] else "not proved" if len(failures) else "not sealed yet")
         for each in answer.get("sessions", []):
             print(each["session"], each["state"], each["frames"], each.get("first", ""), each.get("last", ""))
+        for each in answer.get("removals", [])[:20]:
+            places = ",".join(str(one["first"]) if one["first"] == one["last"] else f"{one['first']}-{one['last']}" for one in each["frames"])
+            why = each.get("reason", each.get("rule", ""))
+            print(plain(f"erased {each['session']} {each['payload']} of {places}, by {each['by']}: {why}"))
         for each in answer["failures"][:20]:
             places = [f"{name} {each[name]}" for name in ("entry", "session", "sequence", "offset") if name in each]
             print(plain(f"{each['code']}  {each['path']} ({', '.join(places)}): {each['why']}"))

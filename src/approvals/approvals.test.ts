@@ -563,3 +563,20 @@ describe('watching', () => {
     expect(desk.list()).toHaveLength(LIMITS.ticketsAnsweredKept + 1)
   })
 })
+
+describe('a command that was erased from the recording', () => {
+  test('leaves nothing of its text with the request, once that has ended', async () => {
+    const { ticket } = await desk.open(command({ text: 'SELECT marker', parameters: ['marker'] }))
+    await desk.forget(ticket)
+    // It may still run: whoever answers has to see it.
+    expect(desk.get(ticket)?.text).toBe('SELECT marker')
+    await desk.answer(ticket, says('refuse', eve, { reason: 'marker' }))
+    await desk.forget(ticket)
+    const again = await start()
+    for (const found of [desk.get(ticket), await store.get(ticket), again.get(ticket)]) {
+      expect(JSON.stringify(found)).not.toContain('marker')
+      expect(found).toMatchObject({ ticket, state: 'refused', text: '[erased]' })
+    }
+    await desk.forget(brand<Ticket>('T-00000000'))
+  })
+})

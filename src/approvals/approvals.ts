@@ -58,6 +58,8 @@ export interface Approvals {
   answer(ticket: Ticket, answer: Answer): Promise<Approval>
   /** Who asked takes the request back. Throws `denied`, `conflict`, `not_found`. */
   withdraw(ticket: Ticket, by: IdentityChain): Promise<Approval>
+  /** Lets go of what a request that has ended says of its command, which was erased from the recording. */
+  forget(ticket: Ticket): Promise<void>
   /** A request that is open or ended lately; older ones are in the store. */
   get(ticket: Ticket): Approval | undefined
   find(ticket: Ticket): Promise<Approval | undefined>
@@ -74,6 +76,8 @@ type Change = { readonly next: Approval; readonly by: string; readonly given?: G
 
 /** Attempts at a change that another process keeps getting ahead of, and at a ticket that is taken. */
 const ATTEMPTS_MAX = 8
+/** In the place of a text that was erased. */
+const ERASED = '[erased]'
 /** After an expiry could not be stored. */
 const EXPIRY_RETRY_MS = 1000
 
@@ -221,6 +225,23 @@ class Desk implements Approvals {
     await this.#expire(ticket)
     const approval = this.#known.get(ticket)
     return approval !== undefined && isOpen(approval) ? approval : undefined
+  }
+
+  forget(ticket: Ticket): Promise<void> {
+    const { store } = this.#options
+    return this.#serial.run(`ticket ${ticket}`, async () => {
+      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        const approval = await store.get(ticket)
+        if (approval === undefined || isOpen(approval) || approval.text === ERASED) return
+        const { parameters: _parameters, revision, ...rest } = approval
+        const answers = approval.answers.map(({ reason: _reason, ...given }) => given)
+        const next = { ...rest, text: ERASED, reads: [], writes: [], answers, revision: revision + 1 }
+        if (!(await store.replace(next, revision))) continue
+        if (this.#known.has(ticket)) this.#known.set(ticket, next)
+        return
+      }
+      throw new GatewayError('conflict', `${ticket} is being changed by others.`, { ticket, retry: 'later' })
+    })
   }
 
   #make(input: ApprovalInput): Approval {

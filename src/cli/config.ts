@@ -3,7 +3,7 @@ import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { formatChange } from '../config/index.ts'
-import { GatewayError, isGatewayError } from '../core/index.ts'
+import { formatProblem, GatewayError, isGatewayError } from '../core/index.ts'
 import type { Common } from './context.ts'
 import { call, print, queryText } from './context.ts'
 import { instant, listing } from './table.ts'
@@ -97,8 +97,11 @@ async function check(file: string, common: Common): Promise<void> {
       throw error
     })
     const { version, connections, policy } = config
-    print(common, { ok: true, version, connections: connections.size, rules: policy.rules.length }, () =>
+    const warnings = config.doubts.map(formatProblem)
+    const answer = { ok: true, version, connections: connections.size, rules: policy.rules.length, warnings }
+    print(common, answer, () =>
       [
+        ...warnings.map((each) => `${styleText('yellow', 'warning')}  ${each}`),
         `${styleText('green', 'ok')}  ${file}: ${plural(connections.size, 'connection')}, ${plural(policy.rules.length, 'rule')}`,
         `    version ${version}`,
       ].join('\n'),

@@ -3,12 +3,18 @@ import { dirname, isAbsolute, join, relative } from 'node:path'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { isGatewayError, isThisMachine } from '../core/index.ts'
+import { formatProblem, isGatewayError, isThisMachine } from '../core/index.ts'
 import { keyUse, safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { call, print } from './context.ts'
 import type { Finding } from './findings.ts'
-import { logFindings, outletFindings, recordingFindings, storeFindings } from './findings.ts'
+import {
+  logFindings,
+  outletFindings,
+  recordingFindings,
+  retentionFindings,
+  storeFindings,
+} from './findings.ts'
 
 type DoctorFlags = Common & { readonly config?: string; readonly keyFile?: string }
 
@@ -38,6 +44,7 @@ const status = z.object({
       fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
     })
     .optional(),
+  retention: z.object({ emptyHolds: z.array(z.string()), erasuresWaiting: z.number() }),
   outlets: z.array(
     z.object({
       name: z.string(),
@@ -89,6 +96,7 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
     findings.push(
       ...logFindings(running.log),
       ...storeFindings(running.store),
+      ...retentionFindings(running.retention),
       ...outletFindings(running.outlets),
     )
   dataDirectory(flags.data, findings)
@@ -130,6 +138,8 @@ async function configuration(file: string, findings: Finding[]): Promise<void> {
       findings.push(failure('configuration', error)),
     )
     findings.push({ level: 'ok', about: 'configuration', message: `${file} is valid (${config.version}).` })
+    for (const each of config.doubts)
+      findings.push({ level: 'warning', about: 'configuration', message: formatProblem(each) })
     const open = [...config.listeners.values()].filter(
       (each) => !isThisMachine(each.address) && !each.tlsRequired,
     )

@@ -6,6 +6,7 @@ import {
   outletFindings,
   recordingFindings,
   storeFindings,
+  retentionFindings,
 } from './findings.ts'
 
 const said = (...args: Parameters<typeof recordingFindings>): string[] =>
@@ -123,4 +124,14 @@ test('the doctor says how the object store is', () => {
     '1.5 GiB',
     '5000.0 TiB',
   ])
+})
+
+test('a hold on nothing is a warning, and erasures that wait are told of', () => {
+  expect(retentionFindings({ emptyHolds: [], erasuresWaiting: 0 })).toEqual([])
+  const [hold, waiting] = retentionFindings({ emptyHolds: ['connection crmm'], erasuresWaiting: 2 })
+  expect(hold).toMatchObject({
+    level: 'warning',
+    message: expect.stringContaining('connection crmm holds nothing'),
+  })
+  expect(waiting).toMatchObject({ level: 'note', message: expect.stringContaining('2 erasures wait') })
 })

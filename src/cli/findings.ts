@@ -151,6 +151,31 @@ export function storeFindings(store: StoreStatus | undefined): readonly Finding[
   return findings
 }
 
+/** What the gateway says of holds and erasures. */
+export type RetentionStatus = {
+  /** Holds that no recording is under. */
+  readonly emptyHolds: readonly string[]
+  readonly erasuresWaiting: number
+}
+
+export function retentionFindings({ emptyHolds, erasuresWaiting }: RetentionStatus): readonly Finding[] {
+  const about = 'retention'
+  const findings: Finding[] = emptyHolds.map((each) => ({
+    level: 'warning',
+    about,
+    message: `The legal hold on ${each} holds nothing: no recording is of that name.`,
+    remedy: 'If recordings should be held by it, look at the name again: recording.retention.hold.',
+  }))
+  if (erasuresWaiting > 0) {
+    findings.push({
+      level: 'note',
+      about,
+      message: `${erasuresWaiting === 1 ? '1 erasure waits' : `${erasuresWaiting} erasures wait`}: a journal file, an outlet or a legal hold still keeps what is to be erased.`,
+    })
+  }
+  return findings
+}
+
 /** In the largest unit with a whole number before it: `12.5 MiB`. */
 export function bytesText(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']

@@ -36,6 +36,7 @@ const status = z.object({
       fault: z.object({ message: z.string() }).optional(),
     })
     .optional(),
+  retention: z.object({ emptyHolds: z.array(z.string()), erasuresWaiting: z.number() }),
   outlets: z.array(
     z.object({
       name: z.string(),
@@ -80,6 +81,10 @@ export function addOverviewCommands(program: Command): void {
           ['approvals', `${answer.approvalsPending} waiting`],
           ['credentials', `${answer.credentials} live`],
           ...(answer.store === undefined ? [] : [['object store', storeLine(answer.store)] as const]),
+          ...answer.retention.emptyHolds.map((each) => ['legal hold', `${each}: holds nothing`] as const),
+          ...(answer.retention.erasuresWaiting === 0
+            ? []
+            : [['erasures', `${answer.retention.erasuresWaiting} waiting`] as const]),
           ...answer.outlets.map((each) => [`outlet ${each.name}`, outletLine(each)] as const),
         ]),
       )

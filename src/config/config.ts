@@ -8,6 +8,7 @@ import type {
   LabelName,
   MaskingRule,
   PolicySource,
+  Problem,
   SecretRef,
 } from '../core/index.ts'
 import type { OutletBlock } from './outlet-block.ts'
@@ -36,6 +37,8 @@ export type Config = {
   readonly policy: PolicySource
   /** What was written, without defaults: for comparing two versions. */
   readonly content: Plain
+  /** What may be meant, and may be a slip of the pen. */
+  readonly doubts: readonly Problem[]
 }
 
 /** The log of the recording, and who is told of it. */
@@ -54,6 +57,11 @@ export type RecordingBlock = {
   readonly retention: {
     readonly afterMs: number | undefined
     readonly bytesMax: number | undefined
+    /** Payloads that go earlier; without labels all of them. */
+    readonly payloads: readonly {
+      readonly afterMs: number
+      readonly labels: readonly LabelName[] | undefined
+    }[]
     readonly hold: {
       readonly sessions: readonly string[]
       readonly identities: readonly string[]

@@ -541,3 +541,39 @@ describe('label names', () => {
     expect(config.policy.labels.get(brand<LabelName>('pii.email'))).toEqual({ kind: 'full' })
   })
 })
+
+describe('holds and rules of retention', () => {
+  const LOCAL =
+    'identities: { local: [{ name: ada, kind: person }], issuers: [{ url: "https://id.example.com", audience: x }] }'
+  const CONNECTIONS =
+    'labels: { pii.email: {}, pii.phone: {}, money: {} }\nconnections: { crm: { protocol: http, upstream: "http://x" } }'
+  const under = (retention: string) => `${LOCAL}\n${CONNECTIONS}\nrecording: { retention: ${retention} }`
+
+  it('that name what this file does not have are told, and no reason to refuse: its recordings may be there still', () => {
+    const { doubts } = read(
+      under(
+        '{ hold: { connections: [crm, crmm], identities: ["person:ada", "person:adaa", ada, "agent:x (https://id.example.com)", "agent:x (https://id.exampl.com)"] } }',
+      ),
+    )
+    expect(doubts.map(formatProblem)).toEqual([
+      expect.stringMatching(/^sluice\.yaml:4:\d+ .*connections\[1\].*"crmm".*did you mean "crm"\?$/),
+      expect.stringMatching(/identities\[1\].*"person:adaa".*did you mean "person:ada"\?$/),
+      expect.stringMatching(/identities\[2\].*"ada".*did you mean "person:ada"\?$/),
+      expect.stringMatching(/identities\[4\].*did you mean "agent:x \(https:\/\/id\.example\.com\)"\?$/),
+    ])
+  })
+
+  it('remove payloads by labels that exist, or all', () => {
+    const { payloads } = read(under('{ payloads: [{ after: 30d, labels: [pii.*] }, { after: 365d }] }'))
+      .recording.retention
+    const day = 24 * 60 * 60 * 1000
+    expect(payloads).toEqual([
+      { afterMs: 30 * day, labels: ['pii.email', 'pii.phone'] },
+      { afterMs: 365 * day, labels: undefined },
+    ])
+    expect(problems(under('{ payloads: [{ after: 30d, labels: [pii.emial] }] }'))).toEqual([
+      expect.stringContaining('write "pii.email"'),
+    ])
+    expect(problems(under('{ payloads: [{ labels: [money] }] }')).length).toBe(1)
+  })
+})

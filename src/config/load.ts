@@ -170,9 +170,10 @@ class Loader {
       labels,
       connections,
       budgets: this.#budgets(root.budgets, [...read.keys()], [...labels.keys()], references),
-      recording: recordingOf(root.recording),
+      recording: recordingOf(root.recording, references),
       policy,
       content: this.#tree.content,
+      doubts: references.doubts,
     }
     this.problems.push(...references.problems)
     return config
@@ -483,21 +484,33 @@ function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {
   }
 }
 
-function recordingOf({
-  log,
-  witnesses,
-  publish,
-  retention,
-  stream,
-  store,
-}: Root['recording']): RecordingBlock {
+function recordingOf(
+  { log, witnesses, publish, retention, stream, store }: Root['recording'],
+  references: References,
+): RecordingBlock {
   const { file, url, stdout, every } = publish
-  const { after, size, hold } = retention
+  const { after, size, payloads, hold } = retention
+  const labelsOf = (names: readonly string[], rule: number): LabelName[] =>
+    names.flatMap((name, at) =>
+      references.labelPattern(name, ['recording', 'retention', 'payloads', rule, 'labels', at]),
+    )
+  const at = ['recording', 'retention', 'hold']
+  for (const [i, each] of hold.connections.entries())
+    references.heldConnection(each, [...at, 'connections', i])
+  for (const [i, each] of hold.identities.entries()) references.heldIdentity(each, [...at, 'identities', i])
   return {
     name: log.name,
     witnesses,
     publish: { file, url, stdout, everyMs: every },
-    retention: { afterMs: after, bytesMax: size, hold },
+    retention: {
+      afterMs: after,
+      bytesMax: size,
+      payloads: payloads.map((rule, at) => ({
+        afterMs: rule.after,
+        labels: rule.labels === undefined ? undefined : labelsOf(rule.labels, at),
+      })),
+      hold,
+    },
     stream: stream.map(outletOf),
     store: store === undefined ? undefined : storeOf(store),
   }

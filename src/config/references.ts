@@ -7,6 +7,8 @@ import { shorten } from './values.ts'
 /** What one part of the file may name in another, and the problems met while looking names up. */
 export class References {
   readonly problems: Problem[] = []
+  /** What may be meant, and may be a slip of the pen: told, and no reason to refuse. */
+  readonly doubts: Problem[] = []
   readonly #tree: Tree
   readonly #connections: ReadonlySet<string>
   readonly #labels: ReadonlySet<string>
@@ -90,6 +92,40 @@ export class References {
     const names = all.map((identity) => identity.name)
     if (found === undefined) this.#unknown('a local identity', name, names, path)
     return found
+  }
+
+  /** A connection that a hold names: one that is gone may have left recordings behind. */
+  heldConnection(name: string, path: Path): void {
+    if (this.#connections.has(name)) return
+    const near = nearest(name, this.#connections)
+    this.#doubt(
+      path,
+      `no connection is called "${shorten(name)}": this holds what one of that name recorded`,
+      near,
+    )
+  }
+
+  /** An identity that a hold names: local ones are known, those of issuers are not. */
+  heldIdentity(text: string, path: Path): void {
+    if (this.#local.has(text)) return
+    const [, kind = '', name = '', issuer] = /^([a-z]+):(.+?)(?: \(([^()\s]+)\))?$/.exec(text) ?? []
+    if (IDENTITY_KINDS.some((each) => each === kind) && name !== '' && issuer !== undefined) {
+      if (this.#issuers.includes(issuer)) return
+      const near = nearest(issuer, this.#issuers)
+      this.#doubt(path, `no issuer "${shorten(issuer)}" is configured`, near && `${kind}:${name} (${near})`)
+      return
+    }
+    const near = this.#localNear(name === '' ? text : name)
+    this.#doubt(
+      path,
+      `no local identity is "${shorten(text)}": this holds what one of that name recorded`,
+      near,
+    )
+  }
+
+  #doubt(path: Path, message: string, near: string | undefined): void {
+    const fix = near === undefined ? 'look at the name again' : `did you mean "${near}"?`
+    this.doubts.push(this.#tree.problem(this.#tree.valueAt(path), path, message, fix))
   }
 
   /** A problem at the value of a path. */

@@ -57,6 +57,26 @@ export const recording = z.strictObject({
       size: size({ min: 1024 ** 2, max: 1024 ** 5 })
         .optional()
         .describe('Session files of more than this together: the oldest are deleted.'),
+      payloads: z
+        .array(
+          z.strictObject({
+            after: duration({ min: DAY_MS, max: 36_500 * DAY_MS }).describe(
+              'Removed when the session has ended longer ago.',
+            ),
+            labels: z
+              .array(line('a label'))
+              .min(1)
+              .optional()
+              .describe(
+                'Only what may hold values of columns with these labels: sealed values and results. All payloads when absent.',
+              ),
+          }),
+        )
+        .max(LIMITS.retentionRulesMax)
+        .default([])
+        .describe(
+          'Payloads (statements, parameters, results) that go before the recording does: its entries and their proof stay.',
+        ),
       hold: z
         .strictObject({
           sessions: z

@@ -139,6 +139,8 @@ export const LIMITS = {
   journalFileBytesMax: 64 * 1024 * 1024,
   /** And after this time: a session file is deleted only once the journal holds nothing of it. */
   journalFileMsMax: 24 * 60 * 60 * 1000,
+  /** Rules by which payloads are removed: each session file that they are about names those that were applied to it. */
+  retentionRulesMax: 16,
   /** Entries that wait in memory for the next write of the journal; beyond it they are written early, or refused. */
   journalWaitingBytesMax: 16 * 1024 * 1024,
   /** One page of the list of sessions. */
@@ -208,6 +210,8 @@ export const LIMITS = {
   apiBodyBytesMax: 1024 * 1024,
   /** An evidence file, which is read whole: a long session with all that it saw. */
   evidenceBytesMax: 256 * 1024 * 1024,
+  /** One file of a recording that is verified over HTTP, to its last byte: a session file may be large, and a link slow. */
+  auditFetchMs: 10 * 60 * 1000,
   /** A login's token: long enough for what one sits down for. Answers to approval requests want a fresher login. */
   loginTokenMs: 60 * 60 * 1000,
   /** Fresh logins remembered: each counts for `loginFreshMs`. */

@@ -10,6 +10,7 @@ import type {
   Timer,
 } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
+import { type ErasureInput, type ErasureReport, Eraser } from './erasure/eraser.ts'
 import { FieldOpener, type Sees } from './fields/show-fields.ts'
 import { type FileSystem, systemFiles } from './files/file-system.ts'
 import { Indexer } from './indexer.ts'
@@ -51,6 +52,8 @@ export type RecordingOptions = {
   readonly random: RandomBytes
   readonly index: SessionIndex
   readonly snapshots?: SnapshotStore | undefined
+  /** Told of approval requests whose commands were erased: copies of them are to go as well. */
+  readonly onErased?: (tickets: readonly string[]) => Promise<void>
   /** Told of faults in the background; the recording goes on where it can and refuses where it cannot. */
   readonly onFault: (error: unknown) => void
   /** The version of this program, for events; and what their outlets' secrets are looked up with. */
@@ -86,6 +89,10 @@ export type Recording = {
   upToDate(): Promise<SessionIndex>
   /** The entries of a session, open or ended, from that sequence number on. Throws `not_found`. */
   read(session: SessionId, fromSequence?: number): AsyncIterable<RecordedEntry>
+  /** Takes payloads out of the recording of a session that has ended, for good. Throws as `Eraser.request` does. */
+  erase(input: ErasureInput): Promise<ErasureReport>
+  /** Legal holds that no recording is under, and how many erasures wait. */
+  retention(): Promise<{ readonly emptyHolds: string[]; readonly erasuresWaiting: number }>
   /** How far the sealer is. */
   sealer(): SealerReport
   /** How far each outlet is. */
@@ -148,7 +155,17 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
   thread.backlog(stream.backlog)
   thread.start()
   journal.observe({ authenticated: () => thread.wake() })
-  const retention = new Retention(
+  const eraser = new Eraser({
+    directory,
+    keys,
+    journal,
+    rewriter: thread,
+    clock,
+    isHeld: (summary) => retention.isHeld(summary),
+    onErased: options.onErased ?? (() => Promise.resolve()),
+    onFault,
+  })
+  const retention: Retention = new Retention(
     {
       directory,
       keys,
@@ -156,6 +173,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       index,
       clock,
       snapshots: options.snapshots,
+      eraser,
       store: { isConfigured: () => store.isConfigured, fetch },
       onFault,
     },
@@ -186,6 +204,11 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
       await indexer.catchUp()
       return index
     },
+    erase: (input) => eraser.request(input),
+    retention: async () => ({
+      emptyHolds: [...(await retention.emptyHolds())],
+      erasuresWaiting: await eraser.waiting(),
+    }),
     sealer: () => ({ ...thread.status, ...lag.now(), gap: journal.gap }),
     outlets: () =>
       stream.states.map((state) => ({
@@ -208,6 +231,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     async stop() {
       lag.stop()
       const streamed = stream.stop()
+      await eraser.stop()
       await store.stop()
       await retention.stop()
       await indexer.stop()

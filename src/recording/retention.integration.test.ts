@@ -60,8 +60,10 @@ async function sealed(): Promise<void> {
 
 function retention(settings: Partial<RetentionSettings>, snapshots?: SnapshotStore): Retention {
   const onFault = (error: unknown): void => expect.fail(String(error))
+  const nothing = { state: 'nothing', removed: [] } as const
+  const eraser = { run: () => Promise.resolve(nothing), retire: () => Promise.resolve(nothing) }
   return new Retention(
-    { directory, keys: testKeys, journal, index, clock, snapshots, onFault },
+    { directory, keys: testKeys, journal, index, clock, snapshots, eraser, onFault },
     { ...KEEP_ALL, ...settings },
   )
 }

@@ -12,7 +12,8 @@ import { nodeSha256 } from '../evidence/system/sha256.ts'
 import { isUploaded, markFile, Marks, writeMark } from './files/upload-marks.ts'
 import { isMissing, openIfThere, syncDirectory } from './files/files.ts'
 import type { SessionIndex, SessionSummary } from './list/index-port.ts'
-import { dayOf, openedAt, sessionFile } from './files/names.ts'
+import { type Eraser, ruleName } from './erasure/eraser.ts'
+import { dayOf, isSessionId, openedAt, sessionFile, thinnedFile } from './files/names.ts'
 import { fold } from './list/live-sessions.ts'
 import { type FetchSession, oldestHeader, readSession, recordedSessions } from './reading/reader.ts'
 import { unwrapDataKey } from './sealed/data-key.ts'
@@ -25,6 +26,8 @@ export type RetentionSettings = {
   readonly afterMs: number | undefined
   /** All session files together: beyond it the oldest go. */
   readonly bytesMax: number | undefined
+  /** Payloads that go before the rest does. */
+  readonly payloads: readonly PayloadRule[]
   /** Never deleted, whatever the rest says. */
   readonly hold: {
     readonly sessions: readonly string[]
@@ -34,9 +37,17 @@ export type RetentionSettings = {
   }
 }
 
+/** Payloads that are removed when a session has ended so long ago; the frames, and the proof of them, stay. */
+export type PayloadRule = {
+  readonly afterMs: number
+  /** Only what may hold values of columns with one of these labels; undefined: all payloads. */
+  readonly labels: readonly string[] | undefined
+}
+
 export const KEEP_ALL: RetentionSettings = {
   afterMs: undefined,
   bytesMax: undefined,
+  payloads: [],
   hold: { sessions: [], identities: [], connections: [] },
 }
 
@@ -51,6 +62,8 @@ export type RetentionOptions = {
   readonly snapshots?: SnapshotStore | undefined
   /** Where files were uploaded to: whether there is such a place, and what brings them back. */
   readonly store?: { readonly isConfigured: () => boolean; readonly fetch: FetchSession } | undefined
+  /** What removes payloads. */
+  readonly eraser: Pick<Eraser, 'run' | 'retire'>
   readonly onFault: (error: unknown) => void
 }
 
@@ -72,6 +85,8 @@ export class Retention {
   readonly #options: RetentionOptions
   readonly #marks: Marks
   #settings: RetentionSettings
+  /** Sessions in which nothing is left that a rule is about, by the name of the rule: they are not looked into again. */
+  readonly #settled = new Map<string, Set<SessionId>>()
   #timer: Timer | undefined
   #running: Promise<void> = Promise.resolve()
   #stopped = false
@@ -90,6 +105,24 @@ export class Retention {
     this.#settings = settings
   }
 
+  /** Holds that no session in the list is under: a name that was written wrong, or recordings that have gone. */
+  async emptyHolds(): Promise<readonly string[]> {
+    const { index } = this.#options
+    const { sessions, identities, connections } = this.#settings.hold
+    const empty: string[] = []
+    for (const each of sessions)
+      if (!isSessionId(each) || (await index.get(each)) === undefined) empty.push(`session ${each}`)
+    for (const identity of identities)
+      if ((await index.list({ identity, limit: 1 })).length === 0) empty.push(`identity ${identity}`)
+    for (const connection of connections)
+      if ((await index.list({ connection, limit: 1 })).length === 0) empty.push(`connection ${connection}`)
+    return empty
+  }
+
+  isHeld(summary: SessionSummary): boolean {
+    return isHeld(summary, this.#settings.hold)
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
@@ -99,8 +132,32 @@ export class Retention {
   /** Deletes what is due now; tells how many. Throws `recording_unavailable` where that cannot be recorded. */
   async run(): Promise<number> {
     const deleted = await this.#recordings(this.#settings)
+    await this.#options.eraser.run()
+    for (const rule of this.#settings.payloads) await this.#payloads(rule)
     await this.#sweep()
     return deleted
+  }
+
+  /** What a rule says of payloads, session by session. One that cannot be done is told of, and tried again the next time. */
+  async #payloads({ afterMs, labels }: PayloadRule): Promise<void> {
+    const { directory, index, clock, eraser, onFault } = this.#options
+    const scope = labels === undefined ? {} : { labels }
+    const settled = this.#settled.get(ruleName(scope)) ?? new Set()
+    this.#settled.set(ruleName(scope), settled)
+    const endedBefore = clock.now() - afterMs
+    const lastDay = new Date(Math.max(endedBefore, 0)).toISOString().slice(0, 10)
+    for await (const session of recordedSessions(directory)) {
+      if (this.#stopped || dayOf(session) > lastDay) return
+      if (settled.has(session)) continue
+      const closedAt = (await index.get(session))?.closedAt
+      if (closedAt === undefined || closedAt >= endedBefore) continue
+      try {
+        const { state } = await eraser.retire(session, scope, endedBefore)
+        if (state === 'erased' || state === 'nothing') settled.add(session)
+      } catch (error) {
+        onFault(error)
+      }
+    }
   }
 
   async #recordings(settings: RetentionSettings): Promise<number> {
@@ -182,6 +239,7 @@ export class Retention {
       if (this.#options.store?.isConfigured() === true || (await isUploaded(directory, session)))
         await writeMark(markFile(directory, session, 'del'), '')
       await rm(path, { force: true })
+      await rm(thinnedFile(path), { force: true })
       directories.add(dirname(path))
     }
     for (const each of directories) await syncDirectory(each).catch(unlessMissing)
@@ -239,6 +297,7 @@ export class Retention {
   }
 }
 
+/** Whether a legal hold is on a session. */
 function isHeld(summary: SessionSummary, hold: RetentionSettings['hold']): boolean {
   return (
     hold.sessions.includes(summary.session) ||

@@ -71,7 +71,7 @@ export class PolicyChecker {
       if (!isThis) this.#other(version)
       else this.#byThis++
       if (basis === undefined) continue
-      if (recorded.removed) {
+      if (recorded.erased) {
         if (isThis) this.#cannot(recorded, 'payload')
         continue
       }

@@ -8,7 +8,7 @@ import { commandsOf } from './commands.ts'
 const session = brand<SessionId>('01KG9YS7G0WZ1PM1Z6QPQ83PSD')
 const basis: Basis = { policy: 'cfg_1', configuration: 'a'.repeat(64) }
 
-type Given = Entry | { readonly entry: Entry; readonly removed: true }
+type Given = Entry | { readonly entry: Entry; readonly erased: readonly 'text'[] }
 
 async function* recorded(entries: readonly Given[]): AsyncGenerator<RecordedEntry> {
   for (const [at, each] of entries.entries()) {
@@ -50,9 +50,9 @@ test('nothing is read of a session that is not wanted', async () => {
   expect(found).toEqual([])
 })
 
-test('a command whose text was removed says so', async () => {
+test('a command whose text was erased says so', async () => {
   const found: boolean[] = []
-  const entries = recorded([openEntry(), { entry: intentEntry(1), removed: true }, intentEntry(2)])
-  for await (const { removed } of commandsOf(entries, () => true)) found.push(removed)
+  const entries = recorded([openEntry(), { entry: intentEntry(1), erased: ['text'] }, intentEntry(2)])
+  for await (const { erased } of commandsOf(entries, () => true)) found.push(erased)
   expect(found).toEqual([true, false])
 })

@@ -11,8 +11,8 @@ export type Recorded = {
   /** Undefined: recorded by a version that did not say. */
   readonly basis: Basis | undefined
   readonly outcome: OutcomeHead | undefined
-  /** Its text is not there any more. */
-  readonly removed: boolean
+  /** What it says was erased, whole or in part. */
+  readonly erased: boolean
 }
 
 /**
@@ -27,13 +27,14 @@ export async function* commandsOf(
   let basis: Basis | undefined
   const waiting: { recorded: Recorded; ended: boolean }[] = []
   const under = new Map<number, { recorded: Recorded; ended: boolean }>()
-  for await (const { session, time, entry, removed = false } of entries) {
+  for await (const { session, time, entry, erased: gone = [] } of entries) {
     if (entry.kind === 'open') {
       if (!wanted(entry.head)) return
       open = entry.head
     } else if (entry.kind === 'intent' && open !== undefined && session !== undefined) {
       basis = entry.head.basis ?? basis
-      const recorded = { open, session, time, intent: entry.head, basis, outcome: undefined, removed }
+      const erased = gone.some((name) => name !== 'reason')
+      const recorded = { open, session, time, intent: entry.head, basis, outcome: undefined, erased }
       const flight = { recorded, ended: false }
       waiting.push(flight)
       under.set(entry.head.n, flight)

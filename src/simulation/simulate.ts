@@ -114,7 +114,7 @@ export class Simulator {
   async #compare(recorded: Recorded, pair: Pair): Promise<Compared | Why> {
     const { basis, intent, open } = recorded
     if (basis === undefined) return 'basis'
-    if (recorded.removed) return 'payload'
+    if (recorded.erased) return 'payload'
     const name = brand<ConnectionName>(open.connection)
     const command = { intent, basis, outcome: recorded.outcome }
     const then = await this.#parts.configuration(basis.configuration)

@@ -66,6 +66,8 @@ export type TestApi = {
   readonly gateway: RunningGateway
   readonly place: string
   readonly dataDirectory: string
+  /** As a key file has it. */
+  readonly masterKey: string
   readonly recordingKeys: RecordingKeys
   readonly configText: string
   readonly faults: readonly unknown[]
@@ -122,6 +124,7 @@ export async function startTestApi(): Promise<TestApi> {
     gateway,
     place,
     dataDirectory,
+    masterKey: SLUICE_KEY,
     recordingKeys: keysOf(SLUICE_KEY),
     configText: CONFIG,
     faults,

@@ -3,6 +3,7 @@ import { tamperWithDrafts } from './tampered-drafts.ts'
 import { impossibleLogs } from './tampered-entries.ts'
 import { tamperWithFiles } from './tampered-files.ts'
 import { tamperWithLog } from './tampered-logs.ts'
+import { removalVectors } from './tampered-removals.ts'
 import { Corpus, type Tampering } from './tampering.ts'
 
 /** Every way to tamper with a recording that verifiers are held against: each must fail, and in the right place. */
@@ -16,5 +17,8 @@ export async function tamperingCorpus(): Promise<{
   await tamperWithLog(corpus)
   tamperWithFiles(corpus)
   const gaps = await tamperWithDrafts(corpus)
-  return { sample, vectors: [...corpus.vectors, ...gaps, ...(await impossibleLogs())] }
+  return {
+    sample,
+    vectors: [...corpus.vectors, ...gaps, ...(await impossibleLogs()), ...(await removalVectors())],
+  }
 }

@@ -36,6 +36,8 @@ const status = z.object({
     /** Frames that the log covers and that the journal had lost when the gateway started. */
     gap: z.object({ first: z.int(), last: z.int() }).optional(),
   }),
+  /** Legal holds that no recording is under, such as `connection crmm`, and erasures that are not done yet. */
+  retention: z.object({ emptyHolds: z.array(z.string()), erasuresWaiting: z.int() }),
   /** Where events go: how far each outlet is behind what was written, and the last fault, until something is taken. */
   /** The object store of recordings: what is not in it yet, and the last fault, until it takes something. */
   store: z
@@ -184,7 +186,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
       summary: 'What runs, where it listens, and how much is going on.',
       access: READERS,
       answer: status,
-      handle: () => ({
+      handle: async () => ({
         status: 'ok' as const,
         pid: process.pid,
         startedAt: parts.startedAt,
@@ -195,6 +197,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         credentials: parts.credentials.list().length,
         recordingKeys: [...parts.recording.keyIds],
         log: logOf(parts.recording.sealer()),
+        retention: await parts.recording.retention(),
         outlets: parts.recording.outlets().map(outletOf),
         ...storeIn(parts.recording.store()),
       }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { SessionId } from '../../core/index.ts'
 import { brand, COMMAND_CLASSES, GatewayError, LIMITS } from '../../core/index.ts'
 import type { SessionFilter, SessionSummary } from '../../recording/index.ts'
-import { formatEntry } from '../../recording/index.ts'
+import { formatEntry, PAYLOAD_KINDS, withMarks } from '../../recording/index.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { count, given, instant, none, route } from '../route.ts'
@@ -38,6 +38,8 @@ const entry = z.object({
   text: z.string(),
   /** Result bytes in base64, as the client got them; only when asked for. */
   body: z.string().optional(),
+  /** Payloads that were erased: texts among them read `[erased]`, and a body is not there. */
+  erased: z.array(z.string()).optional(),
 })
 
 const id = z.string().regex(/^[0-9A-Z]{26}$/, 'expected a session id')
@@ -149,7 +151,7 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
         let bytes = 0
         // From its beginning: that says on which connection it was.
         for await (const { entry: stored, ...at } of parts.recording.read(brand<SessionId>(params.id))) {
-          const recorded = { ...at, entry: reading.shown(params.id, stored) }
+          const recorded = { ...at, entry: withMarks(reading.shown(params.id, stored), at.erased) }
           if (recorded.sequence <= query.after) continue
           if (entries.length >= query.limit || bytes >= LIMITS.entriesBytesMax) {
             const next = entries.at(-1)?.sequence
@@ -165,9 +167,50 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
             head: { ...of.head },
             text: formatEntry(recorded),
             ...(body === undefined ? {} : { body: Buffer.from(body).toString('base64') }),
+            ...(recorded.erased === undefined ? {} : { erased: [...recorded.erased] }),
           })
         }
         return { session: params.id, entries }
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/sessions/{id}/erasures',
+      summary:
+        'Take payloads out of the recording of a session that has ended, for good; its entries and their proof stay. Refused under legal hold.',
+      access: ['operator socket', 'admin'],
+      params: z.object({ id }),
+      query: none,
+      body: z.strictObject({
+        /** Which payloads; all when absent. */
+        payloads: z.array(z.enum(PAYLOAD_KINDS)).min(1).max(PAYLOAD_KINDS.length).optional(),
+        /** Only of the entry with this sequence number. */
+        sequence: z.int().min(1).optional(),
+        /** Only what may hold values of columns with one of these labels. */
+        labels: z.array(z.string().min(1).max(LIMITS.factCharactersMax)).min(1).max(100).optional(),
+        /** Stands in the recording for good: a number of a request, and no names. */
+        reason: z.string().min(1).max(200),
+      }),
+      answer: z.object({
+        session: z.string(),
+        /** `waiting`: the journal still holds it, and it is erased as soon as that has gone. */
+        state: z.enum(['erased', 'nothing', 'waiting', 'held']),
+        removed: z.array(z.object({ payload: z.string(), frames: z.string(), count: z.int() })),
+      }),
+      records: ({ params, body: { payloads, labels, ...rest } }) => ({
+        action: 'recording.erase',
+        target: params.id,
+        details: {
+          ...given(rest),
+          payloads: payloads?.join(' ') ?? 'all',
+          ...(labels === undefined ? {} : { labels: labels.join(' ') }),
+        },
+      }),
+      async handle({ params, body: { reason, ...scope }, caller }) {
+        const session = brand<SessionId>(params.id)
+        const by = caller.name
+        const { state, removed } = await parts.recording.erase({ session, scope: given(scope), by, reason })
+        return { session, state, removed: [...removed] }
       },
     }),
     route({

@@ -2,6 +2,7 @@ import type { LogEntry, LoggedFrame } from './entry.ts'
 import type { Failure, Failures } from './failures.ts'
 import { objectOf } from './objects.ts'
 import { headOf, KIND } from './part.ts'
+import { type FrameRange, type Removal, removalOf } from './removals.ts'
 import type { Gap } from './kept.ts'
 import type { ExpectedFile, Segment } from './session-file.ts'
 
@@ -42,8 +43,10 @@ export class Ledger {
   readonly #accounts = new Map<string, Account>()
   /** Sessions that may be gone. */
   readonly deleted = new Set<string>()
-  /** Payloads that may be gone, by `placeOfPayload`. */
-  readonly removed = new Set<string>()
+  /** What the log says of payloads that are gone, in its order. */
+  readonly removals: Removal[] = []
+  /** The same by session and name of the payload. */
+  readonly #removed = new Map<string, FrameRange[]>()
   readonly keys: { readonly entry: number; readonly vkey: string; readonly path: string }[] = []
   readonly gaps: Gap[] = []
   through: Through | undefined
@@ -84,13 +87,23 @@ export class Ledger {
   /** What permits something to be missing counts wherever it stands, also behind what is proved. */
   excuse(entry: LogEntry): void {
     if (entry.kind !== 'frame' || entry.session !== undefined || !('part' in entry.frame)) return
-    const { action, target, details } = objectOf(headOf(entry.frame.part))
+    const { action, by, target, details } = objectOf(headOf(entry.frame.part))
     if (typeof target !== 'string') return
     if (action === 'recording.deleted') this.deleted.add(target)
     if (action !== 'recording.removed') return
-    const { sequence, payload } = objectOf(details)
-    if (typeof sequence === 'number' && typeof payload === 'string')
-      this.removed.add(placeOfPayload(target, sequence, payload))
+    const removal = removalOf(target, by, entry.frame.head.time, objectOf(details))
+    if (removal === undefined) return
+    const place = `${target} ${removal.payload}`
+    const ranges = this.#removed.get(place) ?? []
+    for (const each of removal.frames) ranges.push(each)
+    this.#removed.set(place, ranges)
+    this.removals.push(removal)
+  }
+
+  /** Whether the log says that a payload was removed. */
+  isRemoved(session: string, sequence: number, payload: string): boolean {
+    const ranges = this.#removed.get(`${session} ${payload}`) ?? []
+    return ranges.some(({ first, last }) => first <= sequence && sequence <= last)
   }
 
   /** What the log has said so far: further entries change nothing in it. */
@@ -207,7 +220,3 @@ export class Ledger {
 }
 
 type Fail = (why: string, place?: Partial<Failure>) => undefined
-
-export function placeOfPayload(session: string, sequence: number, payload: string): string {
-  return `${session}/${sequence}/${payload}`
-}

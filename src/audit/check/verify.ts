@@ -6,10 +6,11 @@ import { isSessionId, openedAt, readEntry, sessionPath } from './entry.ts'
 import { type Failure, Failures } from './failures.ts'
 import { journalBegin } from './journal-begin.ts'
 import { draftPaths, type Gap, type JournalFrames, type Kept, lostFrame } from './kept.ts'
-import { Ledger, placeOfPayload, type SessionAccount, type Through } from './ledger.ts'
+import { Ledger, type SessionAccount, type Through } from './ledger.ts'
 import { logSource } from './pieces.ts'
 import type { AuditSource, PayloadOpener, Primitives } from './ports.ts'
 import { checkDraft, checkSessionFile, type FileOutcome, type SessionFileParts } from './session-file.ts'
+import type { Removal } from './removals.ts'
 import type { SegmentTree } from './segment-tree.ts'
 import { TreeCheck } from './tree.ts'
 
@@ -70,6 +71,8 @@ export type Verdict = {
   readonly sessions: readonly SessionVerdict[]
   /** Frames that the gateway says it lost, and how many sessions lack some of them for good. */
   readonly gaps: readonly { readonly first: number; readonly last: number; readonly sessions: number }[]
+  /** What the log says of payloads that were removed from these sessions, oldest first. */
+  readonly removals: readonly Removal[]
   /** Administrative entries. */
   readonly admin: number
   /** Sealed files that were read, their bytes, and how many of them no key was at hand for. */
@@ -268,7 +271,7 @@ class Verification {
       })
     }
     for (const { session, sequence, payload } of this.#removed) {
-      if (ledger.removed.has(placeOfPayload(session, sequence, payload))) continue
+      if (ledger.isRemoved(session, sequence, payload)) continue
       const why = `${payload} was taken out, and the log does not say so`
       this.#failures.add({ code: 'payload', path: sessionPath(session), session, sequence, why })
     }
@@ -321,7 +324,7 @@ class Verification {
       for (const name of (await source.list(`sessions/${day}`)) ?? []) {
         const path = `sessions/${day}/${name}`
         const [session = '', suffix = ''] = splitAt(name, name.indexOf('.'))
-        const isFile = ['.slr', '.part', '.part.new'].includes(suffix) && isSessionId(session)
+        const isFile = ['.slr', '.slr.new', '.part', '.part.new'].includes(suffix) && isSessionId(session)
         if (!isFile || dayOfPath(session) !== day) this.#strange(path)
         else if (ledger.has(session)) continue
         else if (openedAt(session) >= (ledger.through?.time ?? 0) - OPENING_MS) {
@@ -358,6 +361,7 @@ class Verification {
         last: gap.last,
         sessions: this.#gaps.get(gap) ?? 0,
       })),
+      removals: (ledger?.removals ?? []).filter(({ session }) => ledger?.has(session)),
       admin: ledger?.admin ?? 0,
       files: this.#files,
       unproven,

@@ -91,10 +91,11 @@ describe('sluice audit', () => {
 
   it('has a guide whose every command works', async () => {
     expect(commands.length).toBeGreaterThan(10)
-    for (const command of commands) {
+    // What asks a gateway is run in erase.live.test.ts.
+    for (const command of commands.filter((each) => !each.startsWith('sluice audit erase'))) {
       const { code, stdout, stderr } = await shell(command)
       expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' })
-      expect(stdout, command).toMatch(/proved|frames of/)
+      expect(stdout, command).toMatch(/proved|frames of|ACTION/)
     }
     // The commands above wrote it: for its owner alone, who may see what is in it.
     expect(statSync(join(place, 'evidence.json')).mode & 0o777).toBe(0o600)

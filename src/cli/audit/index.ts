@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
+import { addEraseCommand } from './erase.ts'
 import { addKeyCommand } from './key.ts'
+import { addLogCommand } from './log.ts'
 import { addProveCommand } from './prove.ts'
 import { addSeenCommands } from './seen.ts'
+import { addShowCommand } from './show.ts'
 import { addVerifyCommand } from './verify.ts'
 
 /**
@@ -14,6 +17,9 @@ export function addAuditCommands(program: Command): void {
     .description('verify a recording, prove parts of it to others, and ask who saw what')
   addVerifyCommand(group)
   addProveCommand(group)
+  addShowCommand(group)
+  addLogCommand(group)
   addKeyCommand(group)
+  addEraseCommand(group)
   addSeenCommands(group)
 }

@@ -24,7 +24,8 @@ function signersAnswer({ keys, witnesses }: Signers) {
 
 /** The verdict as JSON. `docs/audit.md` has its fields. */
 export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
-  const { proved, log, through, sessions, gaps, admin, files, unproven, failures, failureCount } = verdict
+  const { proved, log, through, sessions, gaps, removals, admin } = verdict
+  const { files, unproven, failures, failureCount } = verdict
   return {
     proved,
     ...(log === undefined
@@ -42,6 +43,7 @@ export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
     ...(tail === undefined ? {} : { tail }),
     sessions,
     gaps,
+    removals,
     admin,
     files,
     unproven,
@@ -68,6 +70,7 @@ export function verdictText(verdict: Verdict, tail?: Tail): string {
   if (tail !== undefined && (tail.frames > 0 || tail.broken !== undefined)) lines.push(tailLine(tail))
   for (const { first, last, sessions: lost } of gaps)
     lines.push(`gap         frames ${first} to ${last} were lost from the journal: ${lostBy(lost)}`)
+  lines.push(...erasedLines(verdict.removals))
   lines.push(`sessions    ${counted(sessions)}; ${admin} administrative entries`)
   if (files.read > 0)
     lines.push(`read        ${files.read} session files, ${(files.bytes / MB).toFixed(1)} MB${locked(files)}`)
@@ -125,6 +128,26 @@ function counted(sessions: readonly SessionVerdict[]): string {
   for (const { state } of sessions) counts.set(state, (counts.get(state) ?? 0) + 1)
   if (counts.size === 0) return 'none'
   return [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
+}
+
+/** What the log says was erased: each, while these are few. */
+function erasedLines(removals: Verdict['removals']): string[] {
+  if (removals.length === 0) return []
+  const sessions = new Set(removals.map(({ session }) => session)).size
+  const lines = [
+    `erased      payloads of ${sessions === 1 ? '1 session' : `${sessions} sessions`}, as the log says`,
+  ]
+  for (const { session, time, by, payload, frames, reason, rule } of removals.slice(0, SHOWN)) {
+    const places = frames
+      .map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`))
+      .join(',')
+    const why = reason ?? (rule === undefined ? '' : `kept no longer (${rule})`)
+    lines.push(
+      `            ${safe(`${session} ${payload} of ${places}, ${instantOf(time)} by ${by}: ${why}`)}`,
+    )
+  }
+  if (removals.length > SHOWN) lines.push(`            and ${removals.length - SHOWN} more: --json has them`)
+  return lines
 }
 
 function lostBy(sessions: number): string {

@@ -6,6 +6,7 @@ import type { Bucket } from '../../recording/index.ts'
 import type { Common } from '../context.ts'
 import { print, UsageError } from '../context.ts'
 import { bucketAuditSource } from './bucket-source.ts'
+import { parseDuration } from '../durations.ts'
 import { collected, logKeys, masterKeys, readGiven, witnessKeys } from './keys.ts'
 import { policyCheck, policyExit, policyText } from './policy.ts'
 import { journalTail } from './tail.ts'
@@ -17,6 +18,7 @@ import { evidenceAnswer, evidenceText, progressLine, verdictAnswer, verdictText 
  */
 const NOT_YET = 3
 const PROGRESS_MS = 200
+const FETCH_MS_MAX = 24 * 60 * 60 * 1000
 
 type VerifyFlags = Common & {
   readonly key: readonly string[]
@@ -30,6 +32,7 @@ type VerifyFlags = Common & {
   readonly endpoint?: string
   readonly region?: string
   readonly pathStyle?: boolean
+  readonly fetchTimeout?: string
 }
 
 export function addVerifyCommand(group: Command): void {
@@ -51,6 +54,10 @@ export function addVerifyCommand(group: Command): void {
     .option('--endpoint <url>', 's3: the URL of a store other than AWS\u2019s')
     .option('--region <name>', 's3: the region of the bucket; else what the environment says')
     .option('--path-style', 's3: the bucket stands in the path; so it does with --endpoint')
+    .option(
+      '--fetch-timeout <duration>',
+      'of a URL: what one file may take, to its last byte; 10m by default',
+    )
     .action(async (path: string, flags: VerifyFlags) => {
       const given = {
         keys: logKeys(flags),
@@ -85,11 +92,12 @@ async function verifyTree(path: string, flags: VerifyFlags, given: Given): Promi
   if (flags.policy !== undefined && (keys === undefined || isUrl))
     throw new UsageError('--policy reads statements: give a directory, and the master key.')
   const bucket = path.startsWith('s3://') ? await openBucket(path, flags) : undefined
-  const webOrDisk = isUrl ? audit.urlAuditSource : audit.directoryAuditSource
+  const webOrDisk = () =>
+    isUrl ? audit.urlAuditSource(path, fetchMs(flags)) : audit.directoryAuditSource(path)
   const { onProgress, done } = progress(flags)
   try {
     const verdict = await audit.verifyRecording({
-      source: bucket === undefined ? webOrDisk(path) : bucketAuditSource(bucket),
+      source: bucket === undefined ? webOrDisk() : bucketAuditSource(bucket),
       primitives: audit.nodePrimitives,
       ...given,
       ...(flags.session === undefined ? {} : { session: flags.session }),
@@ -156,6 +164,12 @@ function progress(flags: Common) {
       shown = false
     },
   }
+}
+
+function fetchMs({ fetchTimeout }: VerifyFlags): number {
+  const ms = fetchTimeout === undefined ? LIMITS.auditFetchMs : parseDuration(fetchTimeout)
+  if (ms > 0 && ms <= FETCH_MS_MAX) return ms
+  throw new UsageError('--fetch-timeout takes from 1ms to 24h.')
 }
 
 function needed({ witness, witnessesNeeded }: VerifyFlags): { readonly witnessesNeeded?: number } {

@@ -11,6 +11,7 @@ export const entry = z.looseObject({
   head: z.looseObject({}),
   text: z.string(),
   body: z.string().optional(),
+  erased: z.array(z.string()).optional(),
 })
 export type ShownEntry = z.output<typeof entry>
 

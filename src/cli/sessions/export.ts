@@ -54,8 +54,8 @@ type Lines = (
 const LINES = { jsonl, csv, asciicast, ocsf: ocsfLines } as const satisfies Record<Format, Lines>
 
 async function* jsonl(entries: AsyncIterable<ShownEntry>, session: string): AsyncGenerator<string> {
-  for await (const { sequence, time, kind, head, body } of entries)
-    yield `${shownJson({ session, sequence, time: new Date(time).toISOString(), kind, head, body })}\n`
+  for await (const { sequence, time, kind, head, body, erased } of entries)
+    yield `${shownJson({ session, sequence, time: new Date(time).toISOString(), kind, head, body, erased })}\n`
 }
 
 async function* ocsfLines(entries: AsyncIterable<ShownEntry>, session: string): AsyncGenerator<string> {
@@ -92,7 +92,12 @@ async function* csv(
   const n = wholeNumber(flags.command, '--command')
   if (n === undefined) throw new UsageError('Say whose result: --command N.')
   const wanted = wholeNumber(flags.result, '--result')
-  const { protocol, bytes, unkept } = await resultOf(entries, session, n)
+  const { protocol, bytes, unkept, erased } = await resultOf(entries, session, n)
+  if (erased) {
+    throw new GatewayError('not_found', `The result of command ${n} was erased.`, {
+      remedy: `When, by whom and why: sluice audit log --action recording.removed --target ${session}`,
+    })
+  }
   let results = 0
   let rows = 0
   const isWanted = (): boolean => wanted === undefined || results === wanted
@@ -120,18 +125,19 @@ async function* csv(
 
 async function resultOf(entries: AsyncIterable<ShownEntry>, session: string, n: number) {
   const results = new KeptResults()
-  let found = false
+  let [found, erased] = [false, false]
   for await (const entry of entries) {
     if (entry.kind === 'open') results.take(entry)
     const of = numbered.safeParse(entry.head)
     if (!of.success || of.data.n !== n) continue
     found = true
     results.take(entry)
+    erased ||= entry.erased?.includes('body') === true
     if (entry.kind !== 'outcome') continue
     const { bytes, left } = results.end(n)
-    return { protocol: results.protocol, bytes, unkept: outcome.parse(entry.head).unkept + left }
+    return { protocol: results.protocol, bytes, unkept: outcome.parse(entry.head).unkept + left, erased }
   }
-  if (found) return { protocol: results.protocol, bytes: results.end(n).bytes, unkept: 0 }
+  if (found) return { protocol: results.protocol, bytes: results.end(n).bytes, unkept: 0, erased }
   throw new GatewayError('not_found', `Session ${session} has no command ${n}.`)
 }
 

@@ -17,13 +17,15 @@ const MARGIN = `${' '.repeat(14)}| `
 
 /** What was kept of the results of commands that have not ended yet. */
 export class KeptResults {
+  readonly #erased = new Set<number>()
   readonly #bodies = new Map<number, { readonly parts: Buffer[]; length: number; left: number }>()
   #length = 0
   protocol = ''
 
   /** Takes what the entry brings of a result. */
-  take({ kind, head, body }: ShownEntry): void {
+  take({ kind, head, body, erased }: ShownEntry): void {
     if (kind === 'open') this.protocol = opening.parse(head).protocol
+    if (erased?.includes('body') === true) this.#erased.add(numbered.parse(head).n)
     if (body === undefined) return
     const { n } = numbered.parse(head)
     if (n === OUTSIDE_COMMANDS) return
@@ -38,12 +40,13 @@ export class KeptResults {
     this.#length += kept.length
   }
 
-  /** The result of a command that has ended, and how many of its bytes were left out here. */
-  end(n: number): { readonly bytes: Buffer; readonly left: number } {
+  /** The result of a command that has ended, how many of its bytes were left out here, and whether any were erased. */
+  end(n: number): { readonly bytes: Buffer; readonly left: number; readonly erased: boolean } {
+    const erased = this.#erased.delete(n)
     const known = this.#bodies.get(n)
     this.#bodies.delete(n)
     this.#length -= known?.length ?? 0
-    return { bytes: Buffer.concat(known?.parts ?? []), left: known?.left ?? 0 }
+    return { bytes: Buffer.concat(known?.parts ?? []), left: known?.left ?? 0, erased }
   }
 }
 
@@ -60,8 +63,11 @@ export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: numbe
         text: [entry.text, ...shownLines(results.protocol, bytes, rowsMax)].join('\n'),
       }
     } else if (entry.kind === 'outcome') {
-      const { bytes, left } = results.end(numbered.parse(entry.head).n)
-      const lines = shownLines(results.protocol, bytes, rowsMax)
+      const { bytes, left, erased } = results.end(numbered.parse(entry.head).n)
+      // What is left of a result of which a piece was erased is none.
+      const lines = erased
+        ? [`${MARGIN}(what the client saw was erased)`]
+        : shownLines(results.protocol, bytes, rowsMax)
       if (left > 0) lines.push(`${MARGIN}(${left} more bytes are not shown)`)
       yield { time: entry.time, text: [...lines, entry.text].join('\n') }
     } else yield { time: entry.time, text: entry.text }

@@ -40,6 +40,7 @@ async function sealed(): Promise<void> {
 }
 
 function retention(settings: Partial<RetentionSettings>): Retention {
+  const nothing = { state: 'nothing', removed: [] } as const
   return new Retention(
     {
       directory: stage.directory,
@@ -47,6 +48,7 @@ function retention(settings: Partial<RetentionSettings>): Retention {
       journal: stage.journal,
       index,
       clock: stage.clock,
+      eraser: { run: () => Promise.resolve(nothing), retire: () => Promise.resolve(nothing) },
       store: { isConfigured: () => true, fetch: (each) => uploader.fetch(each) },
       onFault: (error) => expect.fail(String(error)),
     },

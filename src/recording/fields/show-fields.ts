@@ -23,7 +23,7 @@ export class FieldOpener {
     const values = new Map<string, string>()
     for (const field of sealed) {
       const opened = field.labels.every((label) => sees(label, head.n)) ? this.#open(field) : undefined
-      const state = field.data.length === 0 ? 'removed' : 'sealed'
+      const state = field.data.length === 0 ? 'erased' : 'sealed'
       for (const [i, number] of field.numbers.entries())
         values.set(String(number), opened?.[i] ?? `[${state} ${field.labels.join(', ')}]`)
     }

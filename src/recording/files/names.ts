@@ -65,6 +65,16 @@ export function draftFile(file: string): string {
   return file.replace(/slr$/, 'part')
 }
 
+/** Where a file is written anew that loses payloads, beside its place. */
+export function thinnedFile(file: string): string {
+  return `${file}.new`
+}
+
+/** Erasures that were asked for and are not done yet. */
+export function erasuresDirectory(data: string): string {
+  return join(data, 'erasures')
+}
+
 /** What commands were judged by, each under its address. */
 export function snapshotsDirectory(data: string): string {
   return join(data, 'snapshots')

@@ -222,6 +222,12 @@ export class FileJournal implements Journal {
     }
   }
 
+  /** Begins another file, so that this one can be deleted once all of it is sealed. Throws as `flush` does. */
+  nextFile(): void {
+    this.flush()
+    this.#nextFile()
+  }
+
   /** The observer is told of sessions that end and of files that are full, from now on. */
   observe(observer: JournalObserver): void {
     this.#observers.push(observer)

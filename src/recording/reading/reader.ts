@@ -32,7 +32,8 @@ import { bindOf, fileHeadOf } from '../frames/own-frames.ts'
 import { countFrames } from '../journal/repair.ts'
 import type { Damage, Frame } from '../frames/scan.ts'
 import { readSealed } from '../sealed/session-reader.ts'
-import { entryIn } from '../sealed/reader.ts'
+import type { PayloadName } from '../sealed/payloads.ts'
+import { entryIn, type ReadFrame } from '../sealed/reader.ts'
 
 /** One entry with where it stands: `sequence` counts the frames of the whole journal, without a gap. */
 export type RecordedEntry = {
@@ -41,8 +42,8 @@ export type RecordedEntry = {
   /** Absent for administrative entries. */
   readonly session: SessionId | undefined
   readonly entry: Entry
-  /** A payload of it was removed, and is empty here. */
-  readonly removed?: true
+  /** Payloads of it that were erased, and are empty here; absent: none. */
+  readonly erased?: readonly PayloadName[]
 }
 
 /** The newest file ends inside a frame, or a block: it is being written, or was when the process died. */
@@ -125,7 +126,13 @@ export async function* readOwnFile(
     const file = await openIfThere(path)
     if (file === undefined) continue
     for await (const frame of readSealed(path, keys, file, path !== whole))
-      yield { sequence: frame.part.sequence, time: frame.part.time, session, entry: entryIn(frame) }
+      yield {
+        sequence: frame.part.sequence,
+        time: frame.part.time,
+        session,
+        entry: entryIn(frame),
+        ...erasedOf(frame),
+      }
     return
   }
 }
@@ -141,6 +148,11 @@ async function here(directory: string, session: SessionId, fetch: FetchSession |
       remedy: 'Copy the sessions back from the bucket into the data directory, or ask the running gateway.',
     },
   )
+}
+
+function erasedOf({ payloads }: ReadFrame): { readonly erased?: readonly PayloadName[] } {
+  const erased = payloads.flatMap(({ name, stored }) => (stored === 'removed' ? [name] : []))
+  return erased.length === 0 ? {} : { erased }
 }
 
 type PlacedEntry = Omit<RecordedEntry, 'session'>
@@ -165,8 +177,7 @@ async function* sessionEntries(
         const { sequence, time } = frame.part
         if (sequence <= last) continue
         last = sequence
-        const removed = frame.payloads.some(({ stored }) => stored === 'removed')
-        yield { sequence, time, entry: entryIn(frame), ...(removed ? { removed } : {}) }
+        yield { sequence, time, entry: entryIn(frame), ...erasedOf(frame) }
       }
     }
     if (whole !== undefined) return

@@ -15,13 +15,44 @@ import type { RecordedEntry } from './reader.ts'
  */
 export function formatEntry(recorded: RecordedEntry): string {
   const time = new Date(recorded.time).toISOString().slice(11, 23)
-  const lines = describe(recorded.entry).join('\n').split('\n')
+  const entry = withMarks(recorded.entry, recorded.erased)
+  const lines = describe(entry, recorded.erased).join('\n').split('\n')
   return lines
     .map((line, index) => (index === 0 ? `${time}  ${line}` : `${' '.repeat(14)}| ${line}`))
     .join('\n')
 }
 
-function describe(entry: Entry): string[] {
+/** Stands where a payload was erased. */
+const ERASED = '[erased]'
+
+/** The entry with a mark in the place of each text that was erased. Bodies are bytes of a protocol: they stay empty. */
+export function withMarks(entry: Entry, erased: readonly string[] | undefined): Entry {
+  if (erased === undefined) return entry
+  const isErased = (name: string): boolean => erased.includes(name)
+  switch (entry.kind) {
+    case 'intent': {
+      const { head } = entry
+      return {
+        kind: 'intent',
+        head: {
+          ...head,
+          ...(isErased('text') ? { text: ERASED } : {}),
+          ...(isErased('parameters') ? { parameters: [ERASED] } : {}),
+          ...(isErased('reason') ? { reason: ERASED } : {}),
+        },
+      }
+    }
+    case 'answer':
+      return isErased('reason') ? { kind: 'answer', head: { ...entry.head, reason: ERASED } } : entry
+    case 'notice':
+      return isErased('message') ? { kind: 'notice', head: { ...entry.head, message: ERASED } } : entry
+    default:
+      return entry
+  }
+}
+
+function describe(entry: Entry, erased: readonly string[] = []): string[] {
+  const bodyNote = erased.includes('body') ? ` ${ERASED}` : ''
   switch (entry.kind) {
     case 'open': {
       const { head } = entry
@@ -64,10 +95,10 @@ function describe(entry: Entry): string[] {
     }
     case 'result':
       return entry.head.n === OUTSIDE_COMMANDS
-        ? [`told     ${count(entry.body.length, 'byte')}, outside of commands`]
+        ? [`told     ${count(entry.body.length, 'byte')}, outside of commands${bodyNote}`]
         : [
             safe(
-              `#${entry.head.n} result, ${count(entry.body.length, 'byte')}${sealedNote(entry.head.sealed)}`,
+              `#${entry.head.n} result, ${count(entry.body.length, 'byte')}${sealedNote(entry.head.sealed)}${bodyNote}`,
             ),
           ]
     case 'outcome': {
@@ -75,7 +106,7 @@ function describe(entry: Entry): string[] {
       const kept = unkept === 0 ? '' : ` (${count(unkept, 'byte')} not kept)`
       return [
         safe(
-          `#${n} ${outcome}  ${tag}  ${count(rows, 'row')}, ${count(bytes, 'byte')}${kept}, ${ms} ms${sealedNote(sealed)}`,
+          `#${n} ${outcome}  ${tag}  ${count(rows, 'row')}, ${count(bytes, 'byte')}${kept}, ${ms} ms${sealedNote(sealed)}${bodyNote}`,
         ),
       ]
     }

@@ -4,6 +4,8 @@ import { crc32 } from 'node:zlib'
 export type SealedHeader = {
   readonly session: string
   readonly key: { readonly id: string; readonly wrapped: string }
+  /** Rules of retention that were applied to the file: their labels, `*` for all payloads. A hint: the log has what was removed. */
+  readonly without?: readonly string[]
 }
 
 const SEALED_FILE_MAGIC = 'SLUICER2'
@@ -13,8 +15,9 @@ const HEADER_BYTES_MAX = 4_096
 /** A whole header has at most so many. */
 export const SEALED_HEADER_BYTES_MAX = SEALED_PREFIX_BYTES + HEADER_BYTES_MAX
 
-export function encodeSealedHeader({ session, key }: SealedHeader): Buffer {
-  const text = Buffer.from(JSON.stringify({ session, key: { id: key.id, wrapped: key.wrapped } }))
+export function encodeSealedHeader({ session, key, without = [] }: SealedHeader): Buffer {
+  const hint = without.length === 0 ? {} : { without }
+  const text = Buffer.from(JSON.stringify({ session, key: { id: key.id, wrapped: key.wrapped }, ...hint }))
   if (text.length > HEADER_BYTES_MAX) throw new Error('the header of a session file is too long')
   const bytes = Buffer.alloc(SEALED_PREFIX_BYTES + text.length)
   bytes.write(SEALED_FILE_MAGIC, 'latin1')
@@ -41,10 +44,16 @@ export function decodeSealedHeader(bytes: Buffer): SealedHeader {
     throw new Error('the checksum of the file header is wrong')
   const header: unknown = JSON.parse(bytes.toString('utf8', SEALED_PREFIX_BYTES))
   if (!isRecord(header) || !isRecord(header.key)) throw new Error('the header is not one of a session file')
-  const { session, key } = header
+  const { session, key, without } = header
   if (typeof session !== 'string' || typeof key.id !== 'string' || typeof key.wrapped !== 'string')
     throw new Error('the header is not one of a session file')
-  return { session, key: { id: key.id, wrapped: key.wrapped } }
+  const rules: readonly unknown[] = Array.isArray(without) ? without : []
+  const hint = rules.filter((each) => typeof each === 'string')
+  return {
+    session,
+    key: { id: key.id, wrapped: key.wrapped },
+    ...(hint.length === 0 ? {} : { without: hint }),
+  }
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -132,7 +132,7 @@ describe('a sealed session file', () => {
       withoutPayloads(
         reader.frames(await reader.header(), KEY),
         writer(other),
-        ({ kind }) => kind !== 'notice',
+        ({ part: { kind } }) => kind !== 'notice',
       ),
     )
     await file.close()

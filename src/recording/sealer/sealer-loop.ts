@@ -71,6 +71,13 @@ export class SealerLoop {
     })
   }
 
+  /** Does something between two passes. Rejects with what went wrong, which is no fault of the sealing. */
+  between(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
   /** Ends the timer, and resolves when nothing is being worked on. */
   async stop(): Promise<void> {
     this.#ended = true

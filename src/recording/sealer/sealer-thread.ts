@@ -1,10 +1,12 @@
 import { Worker } from 'node:worker_threads'
 import type { KeyObject } from 'node:crypto'
-import type { Clock, RecordingKeys, Timer } from '../../core/index.ts'
+import type { Clock, RecordingKeys, SessionId, Timer } from '../../core/index.ts'
+import type { Rewriter } from '../erasure/eraser.ts'
+import type { Removal, Thinned } from '../erasure/rewrite.ts'
 import { errorOf } from './faults.ts'
 import type { Backlog } from './sealer.ts'
 import type { SealerState } from './sealer-loop.ts'
-import type { FromSealer, SealerWorkerData, ToSealer } from './sealer-worker.ts'
+import type { Found, FromSealer, SealerWorkerData, ToSealer } from './sealer-worker.ts'
 import type { LogSettings } from './settings.ts'
 
 export type SealerThreadOptions = {
@@ -26,6 +28,12 @@ export type SealerStatus = SealerState & {
   readonly witnesses: { readonly cosigned: readonly string[]; readonly failed: readonly string[] }
 }
 
+type Question = ToSealer extends infer Each
+  ? Each extends { readonly id: number }
+    ? Omit<Each, 'id'>
+    : never
+  : never
+
 /** After the thread died. */
 const RESTART_MS = 5_000
 
@@ -33,9 +41,9 @@ const RESTART_MS = 5_000
  * The sealer in a thread of its own. Whatever happens to it, here nothing throws but `settle`: commands are none of its
  * business. A thread that died is started again.
  */
-export class SealerThread {
+export class SealerThread implements Rewriter {
   readonly #options: SealerThreadOptions
-  readonly #waiting = new Map<number, PromiseWithResolvers<void>>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<Found>>()
   #worker: Worker | undefined
   #settings: LogSettings
   #timer: Timer | undefined
@@ -114,8 +122,20 @@ export class SealerThread {
   }
 
   /** Seals all that is in the journal now. Rejects with what went wrong. */
-  settle(): Promise<void> {
-    return this.#ask('settle')
+  async settle(): Promise<void> {
+    await this.#ask({ kind: 'settle' })
+  }
+
+  async concerns(session: SessionId, removal: Removal): Promise<boolean> {
+    return (await this.#ask({ kind: 'concerns', session, removal })).concerns === true
+  }
+
+  async thin(session: SessionId, removal: Removal): Promise<Thinned | undefined> {
+    return (await this.#ask({ kind: 'thin', session, removal })).thinned
+  }
+
+  async putInPlace(session: SessionId, thinned: Thinned): Promise<void> {
+    await this.#ask({ kind: 'put', session, thinned })
   }
 
   /** Seals what there is for at most `ms`, then ends: the thread may be ended anywhere. */
@@ -127,7 +147,7 @@ export class SealerThread {
     const late = Promise.withResolvers<void>()
     const timer = this.#options.clock.after(ms, () => late.resolve())
     const done = this.settle()
-      .then(() => this.#ask('stop'))
+      .then(() => this.#ask({ kind: 'stop' }))
       .catch(this.#options.onFault)
     await Promise.race([done, late.promise])
     timer.cancel()
@@ -135,14 +155,14 @@ export class SealerThread {
     await worker.terminate()
   }
 
-  #ask(kind: 'settle' | 'stop'): Promise<void> {
+  #ask(question: Question): Promise<Found> {
     const worker = this.#worker
     if (worker === undefined) return Promise.reject(new Error('the sealer does not run'))
     const id = this.#nextId++
-    const waiting = Promise.withResolvers<void>()
+    const waiting = Promise.withResolvers<Found>()
     this.#waiting.set(id, waiting)
     worker.ref()
-    this.#say({ kind, id })
+    this.#say({ ...question, id })
     return waiting.promise.finally(() => {
       if (this.#waiting.size === 0) worker.unref()
     })
@@ -167,7 +187,7 @@ export class SealerThread {
       case 'done': {
         const waiting = this.#waiting.get(message.id)
         this.#waiting.delete(message.id)
-        if (message.fault === undefined) waiting?.resolve()
+        if (message.fault === undefined) waiting?.resolve(message.found ?? {})
         else waiting?.reject(errorOf(message.fault))
       }
     }

@@ -3,8 +3,9 @@ import { readlinkSync, rmSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import { type RecordingKeys, systemClock } from '../../core/index.ts'
+import { type RecordingKeys, type SessionId, systemClock } from '../../core/index.ts'
 import { DirectoryStorage } from '../../evidence/system/directory-storage.ts'
+import { concerns, putInPlace, type Removal, type Thinned, thinned } from '../erasure/rewrite.ts'
 import { logDirectory, sessionsDirectory } from '../files/names.ts'
 import { CheckpointOutlet, postCheckpoint } from './checkpoint-outlet.ts'
 import { type Fault, faultOf } from './faults.ts'
@@ -29,12 +30,22 @@ export type ToSealer =
   | { readonly kind: 'wake' }
   | { readonly kind: 'adopt'; readonly settings: LogSettings }
   | { readonly kind: 'settle' | 'stop'; readonly id: number }
+  | {
+      readonly kind: 'concerns' | 'thin'
+      readonly id: number
+      readonly session: SessionId
+      readonly removal: Removal
+    }
+  | { readonly kind: 'put'; readonly id: number; readonly session: SessionId; readonly thinned: Thinned }
 
 export type FromSealer =
   | { readonly kind: 'state'; readonly state: SealerState }
   | { readonly kind: 'fault'; readonly fault: Fault }
   | { readonly kind: 'witnessed'; readonly cosigned: readonly string[]; readonly failed: readonly string[] }
-  | { readonly kind: 'done'; readonly id: number; readonly fault: Fault | undefined }
+  | { readonly kind: 'done'; readonly id: number; readonly fault: Fault | undefined; readonly found?: Found }
+
+/** What came of looking into a session file. */
+export type Found = { readonly concerns?: boolean; readonly thinned?: Thinned | undefined }
 
 /**
  * Of -20 to 19; the default of a process is 0. Behind who serves commands, and not so far that it falls behind for good on a
@@ -44,6 +55,7 @@ const BACKGROUND_NICENESS = 5
 
 const port = parentPort
 if (port === null) throw new Error('the sealer is not a program of its own')
+const random = (length: number): Uint8Array => randomBytes(length)
 const say = (message: FromSealer): void => port.postMessage(message)
 
 stepBack()
@@ -77,7 +89,7 @@ const loop = new SealerLoop({
       directory,
       keys,
       seeds,
-      random: (length) => randomBytes(length),
+      random,
       clock: systemClock,
       storage: await DirectoryStorage.open(logDirectory(directory)),
       name: settings.name,
@@ -113,19 +125,43 @@ port.on('message', (message: ToSealer) => {
       outlet.adopt(message.settings)
       return
     case 'settle':
-      void answer(message.id, loop.settle())
+      void answer(message.id, loop.settle().then(nothing))
+      return
+    case 'concerns':
+      void answer(
+        message.id,
+        concerns(directory, message.session, message.removal).then((each) => ({ concerns: each })),
+      )
+      return
+    case 'thin':
+      void answer(
+        message.id,
+        thinned({ directory, keys, random }, message.session, message.removal).then((each) => ({
+          thinned: each,
+        })),
+      )
+      return
+    case 'put':
+      // Between two passes: then nobody else is at work on the file.
+      void answer(
+        message.id,
+        loop.between(() => putInPlace(directory, message.session, message.thinned)).then(nothing),
+      )
       return
     case 'stop':
-      void answer(message.id, Promise.all([loop.stop(), outlet.stop()]))
+      void answer(message.id, Promise.all([loop.stop(), outlet.stop()]).then(nothing))
       return
   }
 })
 loop.start()
 
-async function answer(id: number, work: Promise<unknown>): Promise<void> {
+function nothing(): Found {
+  return {}
+}
+
+async function answer(id: number, work: Promise<Found>): Promise<void> {
   try {
-    await work
-    say({ kind: 'done', id, fault: undefined })
+    say({ kind: 'done', id, fault: undefined, found: await work })
   } catch (error) {
     say({ kind: 'done', id, fault: faultOf(error) })
   }
