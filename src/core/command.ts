@@ -91,6 +91,8 @@ export type Facts = {
   /** Resources read and written: `public.customers`, or a route such as `/customers/{id}`. Sorted, no duplicates. */
   readonly reads: readonly string[]
   readonly writes: readonly string[]
+  /** Those of them that nothing is known of but that the client has written them. Absent: none, or nothing is known of any. */
+  readonly typed?: readonly string[]
   /** Functions or operations called by name. Sorted, no duplicates. */
   readonly calls: readonly string[]
   /** Labels carried by outputs: each is masked, or seen in clear. */

@@ -81,6 +81,15 @@ test('the vectors are read as they say', async () => {
   }
 })
 
+test('recordings of before reasons and names of a client were payloads are read, and mean the same (P-06)', async () => {
+  const earlier = join(format2, 'earlier')
+  const told = readFileSync(join(earlier, 'whole.jsonl'), 'utf8').trim().split('\n')
+  const read = (await collect(readJournal(join(earlier, 'whole'), testKeys))).map(line)
+  expect(read).toEqual(told)
+  const [now, then] = [readFileSync(join(format2, 'whole.jsonl'), 'utf8').trim().split('\n'), told]
+  expect(now.map((each): unknown => JSON.parse(each))).toEqual(then.map((each): unknown => JSON.parse(each)))
+})
+
 const damaged = files(join(format2, 'damaged')).filter((name) => name.endsWith('.slj'))
 
 test('there are vectors of damage', () => {

@@ -40,6 +40,7 @@ export function intentHead(
     ...(decision.kind === 'deny' || facts.columns === undefined ? {} : { columns: facts.columns }),
     ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
     ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
+    ...(facts.typed === undefined ? {} : { typed: facts.typed }),
     ...(command.parameters === undefined || command.parameters.length === 0
       ? {}
       : {

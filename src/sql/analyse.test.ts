@@ -52,6 +52,27 @@ describe('with a catalogue, what comes in company', () => {
   })
 })
 
+describe('names that only the client says exist', () => {
+  const typed = async (text: string, options: object = {}) =>
+    analyse(await parser.parse(text), { catalogue: sampleCatalogue(), searchPath: ['public'], ...options })
+      .typed
+
+  it.each([
+    ['SELECT * FROM "SSN-111-22-3333", customers', ['SSN-111-22-3333']],
+    ['INSERT INTO nobody.knows SELECT * FROM customers', ['nobody.knows']],
+    ['CREATE TABLE secrets AS SELECT id FROM customers', ['secrets']],
+    ['CREATE TEMP TABLE mine (a int); SELECT * FROM mine', ['mine']],
+    ['PREPARE p AS SELECT * FROM missing; EXECUTE p', ['missing']],
+    ['SELECT * FROM customers, pg_catalog.pg_class', undefined],
+  ])('%s', async (text, names) => {
+    expect(await typed(text)).toEqual(names)
+  })
+
+  it('are all, and so none of them, where nothing is known', async () => {
+    expect((await factsOf('SELECT * FROM anything')).typed).toBeUndefined()
+  })
+})
+
 describe('a column with the name of a function', () => {
   const catalogue = sampleCatalogue({
     functions: [

@@ -186,6 +186,8 @@ class Gathered {
   readonly #session: BatchNames
   readonly #statements: StatementFacts[] = []
   readonly #reads = new Set<string>()
+  /** Of those read and written: names that nobody knows. */
+  readonly #typed = new Set<string>()
   readonly #writes = new Set<string>()
   readonly #calls = new Set<string>()
   readonly #labels = new Set<LabelName>()
@@ -217,7 +219,8 @@ class Gathered {
     const found = withAttributeCalls(node, survey(node), this.#names)
     const inside = this.#session.runsInside(node)
     const commandClass = found.beyond ? 'opaque' : classOfAll(node, found, this.#names, inside?.class)
-    const { reads, writes } = touchedBy(node, found, this.#names)
+    const { reads, writes, typed } = touchedBy(node, found, this.#names)
+    for (const each of [...typed, ...(inside?.typed ?? [])]) this.#typed.add(each)
     for (const each of [...reads, ...(inside?.reads ?? [])]) this.#reads.add(each)
     for (const each of [...writes, ...(inside?.writes ?? [])]) this.#writes.add(each)
     for (const each of inside?.calls ?? []) this.#calls.add(each)
@@ -279,6 +282,7 @@ class Gathered {
   #addNamed(node: Node, runs: Facts | undefined): readonly Output[] | undefined {
     if (runs === undefined) return undefined
     for (const each of runs.reads) this.#reads.add(each)
+    for (const each of runs.typed ?? []) this.#typed.add(each)
     for (const each of runs.writes) this.#writes.add(each)
     for (const each of runs.calls) this.#calls.add(each)
     for (const each of runs.filters) this.#filters.add(each)
@@ -323,6 +327,7 @@ class Gathered {
       statements: this.#statements,
       reads: sorted(this.#reads),
       writes: sorted(this.#writes),
+      ...(this.#typed.size === 0 ? {} : { typed: sorted(this.#typed) }),
       calls: sorted(this.#calls),
       labels: sorted(this.#labels),
       ...(columns.length === 0 ? {} : { columns }),

@@ -17,7 +17,12 @@ export function touchedBy(
   node: Node,
   { relations }: Survey,
   names: Names | undefined,
-): { readonly reads: ReadonlySet<string>; readonly writes: ReadonlySet<string> } {
+): {
+  readonly reads: ReadonlySet<string>
+  readonly writes: ReadonlySet<string>
+  /** Those among them that the catalogue does not know: only the client says that there is such a thing. */
+  readonly typed: ReadonlySet<string>
+} {
   const touched = new Touched(names, runsQueries(node))
   for (const relation of 'CreateSchemaStmt' in node ? within(node.CreateSchemaStmt, relations) : relations)
     touched.add(relation)
@@ -50,6 +55,7 @@ class Touched {
   readonly #runs: boolean
   readonly reads = new Set<string>()
   readonly writes = new Set<string>()
+  readonly typed = new Set<string>()
   readonly #followed: Readonly<Record<Role, Set<number>>> = { read: new Set(), write: new Set() }
 
   constructor(names: Names | undefined, runs: boolean) {
@@ -66,6 +72,7 @@ class Touched {
       return
     }
     this.#show(showName(named), role)
+    if (meaning?.kind === 'unknown' || meaning?.kind === 'own') this.typed.add(showName(named))
     // What shows through a relation that this session has made.
     if (meaning?.kind !== 'system' && this.#runs)
       for (const oid of this.#names?.own(named.name)?.reads ?? []) this.#addOid(oid, role)

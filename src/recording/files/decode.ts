@@ -103,6 +103,7 @@ const intent: Shape<IntentHead> = {
   columns: optional(listOf(shaped(column))),
   reads: optional(listOf(text)),
   writes: optional(listOf(text)),
+  typed: optional(listOf(text)),
   parameters: optional(listOf((value) => value === null || typeof value === 'string')),
   readings: optional(listOf(text)),
   sealed: optional(listOf(shaped(sealedField))),

@@ -1,5 +1,5 @@
 import type { Entry, IntentHead, OutcomeHead } from '../../core/index.ts'
-import { splitEntry } from '../sealed/payloads.ts'
+import { splitEntry, splitNames } from '../sealed/payloads.ts'
 
 /**
  * An entry as a frame holds it: the JSON of its head, whose first field, `payloads`, names them if there are any, with
@@ -54,23 +54,30 @@ export function ownJson(head: object): SplitEntryJson {
 }
 
 function intentJson(head: IntentHead): SplitEntryJson {
+  const { head: known, names } = namesOf(head)
   const textBytes = Buffer.byteLength(head.text)
   const parameters = head.parameters === undefined ? undefined : texts(head.parameters)
   const parameterBytes = parameters === undefined ? 0 : Buffer.byteLength(parameters)
   let json = `{"payloads":[["text",${textBytes}]`
   if (parameters !== undefined) json += `,["parameters",${parameterBytes}]`
+  if (head.reason !== undefined) json += `,["reason",${Buffer.byteLength(head.reason)}]`
+  if (names !== undefined) json += `,["names",${Buffer.byteLength(names)}]`
   const sealed = head.sealed ?? NONE
   for (let i = 0; i < sealed.length; i++) json += `,["sealed.${i + 1}",${sealed[i]?.data.length}]`
   json += `],"n":${head.n},"form":${text(head.form)},"class":"${head.class}","decision":"${head.decision}","rules":${kept(head.rules)}`
-  if (head.reason !== undefined) json += `,"reason":${text(head.reason)}`
   if (head.observed !== undefined) json += `,"observed":${kept(head.observed)}`
   if (head.masked !== undefined) json += `,"masked":${texts(head.masked)}`
   if (head.columns !== undefined) json += `,"columns":${kept(head.columns)}`
-  if (head.reads !== undefined) json += `,"reads":${kept(head.reads)}`
-  if (head.writes !== undefined) json += `,"writes":${kept(head.writes)}`
+  if (known.reads !== undefined) json += `,"reads":${kept(known.reads)}`
+  if (known.writes !== undefined) json += `,"writes":${kept(known.writes)}`
   if (head.readings !== undefined) json += `,"readings":${texts(head.readings)}`
   const payloads: (string | Uint8Array)[] = parameters === undefined ? [head.text] : [head.text, parameters]
   let payloadBytes = textBytes + parameterBytes
+  for (const each of [head.reason, names]) {
+    if (each === undefined) continue
+    payloads.push(each)
+    payloadBytes += Buffer.byteLength(each)
+  }
   if (head.sealed !== undefined) {
     json += `,"sealed":${JSON.stringify(head.sealed.map(({ labels, numbers }) => ({ labels, numbers })))}`
     for (const { data } of head.sealed) {
@@ -78,8 +85,18 @@ function intentJson(head: IntentHead): SplitEntryJson {
       payloadBytes += data.length
     }
   }
-  if (head.basis !== undefined) json += `,"basis":${JSON.stringify(head.basis)}`
+  if (known.basis !== undefined) json += `,"basis":${JSON.stringify(known.basis)}`
   return { head: `${json}}`, payloads, payloadBytes }
+}
+
+/** Most commands name nothing that is not known, on a basis that is that of the one before. */
+function namesOf(head: IntentHead): {
+  readonly head: Pick<IntentHead, 'reads' | 'writes' | 'basis'>
+  readonly names: string | undefined
+} {
+  return head.typed === undefined && head.basis?.names === undefined
+    ? { head, names: undefined }
+    : splitNames(head)
 }
 
 function outcomeJson(head: OutcomeHead, body: Uint8Array | undefined): SplitEntryJson {

@@ -171,3 +171,21 @@ test('recordings of before columns were named say which labels were masked', () 
   facts.take(found)
   expect(found.sightings).toMatchObject([{ column: '*', label: 'pii', shown: 'masked' }])
 })
+
+test('the index has no names that only the client says exist (P-06)', () => {
+  const facts = new SessionFacts(sessionId())
+  facts.note(0, openEntry())
+  facts.note(
+    1,
+    intentEntry(1, {
+      decision: 'deny',
+      reads: ['SSN-4444', 'public.t'],
+      writes: ['SSN-5555'],
+      typed: ['SSN-4444', 'SSN-5555'],
+    }),
+  )
+  const found = gathering()
+  facts.take(found)
+  expect(found.facts.filter(({ kind }) => kind === 'tried').map(({ value }) => value)).toEqual(['public.t'])
+  expect(JSON.stringify(found)).not.toContain('SSN')
+})

@@ -109,12 +109,14 @@ export class SessionFacts {
   #factsOf(head: IntentHead): readonly Fact[] {
     const denied = head.decision === 'deny'
     const masked = head.masked ?? []
+    // What only the client says exists may be anything that it wrote: it stays in the recording.
+    const isKnown = (name: string): boolean => head.typed?.includes(name) !== true
     const clear = (head.columns ?? []).filter(({ label }) => !masked.includes(label))
     return [
       this.#fact('class', head.class),
       this.#fact('decision', head.decision),
-      ...(head.reads ?? []).map((each) => this.#fact(denied ? 'tried' : 'read', each)),
-      ...(head.writes ?? []).map((each) => this.#fact(denied ? 'tried' : 'written', each)),
+      ...(head.reads ?? []).filter(isKnown).map((each) => this.#fact(denied ? 'tried' : 'read', each)),
+      ...(head.writes ?? []).filter(isKnown).map((each) => this.#fact(denied ? 'tried' : 'written', each)),
       ...masked.map((each) => this.#fact('masked', each)),
       ...[...new Set(clear.map(({ label }) => label))].map((each) => this.#fact('clear', each)),
     ]

@@ -264,4 +264,37 @@ describe('a sealed session file', () => {
       { numRuns: fewer(200) },
     )
   })
+
+  it('says in public what is known, and in payloads what only the client says (P-06)', async () => {
+    const entry = intentEntry(1, {
+      text: 'x',
+      decision: 'deny',
+      reason: `Name a column that exists: ${MARK}`,
+      reads: [MARK, 'public.t'],
+      writes: ['public.u', `z.${MARK}`],
+      typed: [MARK, `z.${MARK}`],
+      basis: { policy: 'v1', configuration: 'a', names: { path: [MARK], pathNow: [MARK] } },
+    })
+    const { bytes } = sealed([openEntry(), entry])
+    const [, locked] = await frames(bytes)
+    expect(JSON.stringify(locked?.part.head)).not.toContain(MARK)
+    expect(locked?.part.head).toMatchObject({ reads: ['public.t'], writes: ['public.u'] })
+    const [, whole] = await frames(bytes, KEY)
+    expect(whole && entryIn(whole)).toEqual(entry)
+    // With both erased, what is known is left.
+    const path = join(directory, 'session.slr')
+    const file = await open(path, 'r')
+    const reader = new SealedReader(path, file, sha256)
+    const other = Buffer.alloc(32, 8)
+    const without = withoutPayloads(
+      reader.frames(await reader.header(), KEY),
+      writer(other),
+      ({ name }) => name === 'reason' || name === 'names',
+    )
+    const again = Buffer.concat(await collect(without))
+    await file.close()
+    const [, left] = await frames(again, other)
+    expect(left && entryIn(left).head).toMatchObject({ reads: ['public.t'], writes: ['public.u'], text: 'x' })
+    expect(left && JSON.stringify(entryIn(left))).not.toContain(MARK)
+  })
 })
