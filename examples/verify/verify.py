@@ -1267,9 +1267,49 @@ def unlogged(source, ledger, failures):
 # ---- an evidence file: evidence.md
 
 
+def announced_keys(changes, given, failures):
+    """The keys that were given, and those that a believed one announced."""
+    origin = given[0].name
+    believed = [key for key in given if key.name == origin]
+    for each in changes:
+        index, data = each["index"], each["entry"].encode()
+
+        def fail(why):
+            failures.add("signature", EVIDENCE, why, entry=index)
+
+        try:
+            claim = Claim(EVIDENCE, each["checkpoint"].encode())
+        except Bad:
+            continue
+        if claim.origin != origin or not claim.log_signers(believed, origin):
+            continue  # before the key that was given
+        try:
+            proof = [b64(proof) for proof in each["proof"]]
+            if claim.size != index + 1 or not is_included(index, claim.size, leaf(data), claim.root, proof):
+                fail("what announces a key is not the last entry of the checkpoint before")
+                continue
+            entry = read_entry(data)
+            key = Key(entry["vkey"]) if entry["kind"] == "key" else None
+        except Bad:
+            key = None
+        if key is None or key.name != origin or key.type != 1:
+            fail("what should announce a key of the log announces none")
+        elif not any(known.id == key.id and known.name == key.name for known in believed):
+            believed.append(key)
+    return believed
+
+
 def verify_evidence(text, keys, witnesses, needed):
     failures = Failures()
-    file = exactly(parsed(text), "format", "session", "checkpoint", "entries", "frames")
+    file = as_object(parsed(text))
+    has_keys = file.get("format") == "sluice evidence 2"
+    exactly(file, "format", "session", "checkpoint", "entries", "frames", *(["keys"] if has_keys else []))
+    changes = listed(file["keys"]) if has_keys else []
+    for each in changes:
+        exactly(each, "checkpoint", "index", "entry", "proof")
+        for text in (each["checkpoint"], each["entry"], *listed(each["proof"])):
+            as_text(text)
+        count(each["index"])
     for each in listed(file["entries"]):
         exactly(each, "index", "entry", "proof")
         for text in (each["entry"], *listed(each["proof"])):
@@ -1285,12 +1325,13 @@ def verify_evidence(text, keys, witnesses, needed):
             as_text(payload["name"])
             if shown:
                 b64(payload["salt"]), b64(payload["bytes"])
-    if as_text(file["session"]) is None or file.get("format") != "sluice evidence 1" or not isinstance(file.get("checkpoint"), str):
+    if as_text(file["session"]) is None or file.get("format") not in ("sluice evidence 1", "sluice evidence 2") or not isinstance(file.get("checkpoint"), str):
         raise Bad("this is no evidence file")
     session, size, root, claim = file.get("session"), 0, sha256(b""), None
     by = {}
     try:
         claim = Claim(EVIDENCE, file["checkpoint"].encode())
+        keys = announced_keys(changes, keys, failures)
         if not claim.log_signers(keys, keys[0].name):
             raise Bad("no key that was given has signed the checkpoint")
         size, root, by = claim.size, claim.root, claim.signers(witnesses)

@@ -17,6 +17,7 @@ import {
 } from '../testing/recorded-log.ts'
 import { testKeys } from '../testing/recording-keys.ts'
 import type { Given } from '../testing/tampering.ts'
+import { rotatedEvidence } from '../testing/rotated-evidence.ts'
 import { tamperedEvidence } from '../testing/tampered-json.ts'
 import { tamperingCorpus } from '../testing/tampering-corpus.ts'
 import { formatEvidence, nodePrimitives, payloadReader, proveFrames } from './index.ts'
@@ -155,6 +156,21 @@ describe('the verifier in Python (P-06)', () => {
       code: 1,
       failures: [{ code: 'unknown', session: other }],
     })
+  })
+
+  it('comes by the changes of the key in an evidence file to the key that signed it', async () => {
+    const { text, keys } = await rotatedEvidence()
+    const file = JSON.parse(text) as { keys: Record<string, unknown>[] }
+    for (const key of keys) {
+      const path = fileWith('rotated', text)
+      expect(await python([path, '--key', vkeyOf(key)])).toMatchObject({ code: 0, proved: true })
+    }
+    const [first, second] = file.keys
+    const other = { ...second, entry: JSON.stringify({ kind: 'key', vkey: vkeyOf(STRANGER_KEY) }) }
+    for (const chain of [[second], [first], [second, first], [first, other]]) {
+      const path = fileWith('broken', JSON.stringify({ ...file, keys: chain }))
+      expect(await python([path, '--key', vkeyOf(LOG_KEY)])).toMatchObject({ code: 1, proved: false })
+    }
   })
 
   it('verifies an evidence file, and none that was changed', async () => {

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { nodeSha256, treeHasher, verifyInclusion, CompactRange } from '../../evidence/index.ts'
+import {
+  CompactRange,
+  formatVerifierKey,
+  nodeSha256,
+  treeHasher,
+  verifyInclusion,
+} from '../../evidence/index.ts'
 import { filesSource } from '../../testing/files-source.ts'
-import { LOG_KEY, STRANGER_KEY, WITNESSES } from '../../testing/recorded-log.ts'
+import { LOG_KEY, STRANGER_KEY, vkeyOf, WITNESSES } from '../../testing/recorded-log.ts'
 import { testKeys } from '../../testing/recording-keys.ts'
 import { sampleRecording } from '../../testing/sample-recording.ts'
+import { rotatedEvidence } from '../../testing/rotated-evidence.ts'
 import { tamperedEvidence } from '../../testing/tampered-json.ts'
 import {
   formatEvidence,
@@ -93,6 +100,45 @@ describe('an evidence file', () => {
     await expect(proveFrames({ ...of, ...change })).rejects.toMatchObject({
       code: 'not_found',
       message: expect.stringContaining(message),
+    })
+  })
+
+  describe('of a log whose key has changed twice', async () => {
+    const { text, keys: all } = await rotatedEvidence()
+    const proved = (given: typeof keys, changed = text) =>
+      verifyEvidence({ evidence: parseEvidence(changed), primitives, keys: given })
+
+    it('is proved to who has any of its keys, by the chain of the changes', async () => {
+      expect(parseEvidence(text).keys).toHaveLength(2)
+      const [, two, three] = all.map(vkeyOf)
+      for (const [given, chain] of [
+        [all[0], [two, three]],
+        [all[1], [three]],
+        [all[2], []],
+      ] as const) {
+        if (given === undefined) throw new Error('there are three keys')
+        const verdict = await proved([given.key])
+        expect(verdict.proved).toBe(true)
+        expect(verdict.keys.map(formatVerifierKey)).toEqual([three])
+        expect(verdict.announced.map(formatVerifierKey)).toEqual(chain)
+      }
+      expect((await proved([STRANGER_KEY.key])).failures[0]).toMatchObject({ code: 'signature' })
+    })
+
+    it('is not with a link of the chain missing, out of order, or another (P-06)', async () => {
+      const file = JSON.parse(text) as { keys: Record<string, unknown>[] }
+      const [first, second] = file.keys
+      const other = { ...second, entry: JSON.stringify({ kind: 'key', vkey: vkeyOf(STRANGER_KEY) }) }
+      for (const chain of [
+        [second],
+        [first],
+        [second, first],
+        [first, other],
+        [first, { ...second, index: 0 }],
+      ])
+        expect((await proved([LOG_KEY.key], JSON.stringify({ ...file, keys: chain }))).proved).toBe(false)
+      expect(() => parseEvidence(JSON.stringify({ ...file, format: 'sluice evidence 1' }))).toThrow()
+      expect(() => parseEvidence(JSON.stringify({ ...file, keys: [{ ...first, more: 1 }] }))).toThrow()
     })
   })
 

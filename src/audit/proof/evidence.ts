@@ -3,8 +3,10 @@ import { decodeBase64, decodeText, encodeBase64 } from '../../evidence/note/text
 import { exactly, objectOf } from '../check/objects.ts'
 import { strictJson } from '../check/strict-json.ts'
 
-/** Says what a file is, and how it is to be read. */
+/** Says what a file is, and how it is to be read: the second has changes of the log's key. */
 const FORMAT = 'sluice evidence 1'
+const FORMAT_WITH_KEYS = 'sluice evidence 2'
+const FIELDS = ['format', 'session', 'checkpoint', 'entries', 'frames'] as const
 const FRAME_FIELDS = ['segment', 'index', 'part', 'proof', 'payloads'] as const
 
 /**
@@ -18,7 +20,12 @@ export type Evidence = {
   /** Entries of the log: the segments, and `file` where all frames of the session are here. */
   readonly entries: readonly EvidenceEntry[]
   readonly frames: readonly EvidenceFrame[]
+  /** How the key that signed the checkpoint came to be that of the log, oldest first; none where it never changed. */
+  readonly keys: readonly KeyChange[]
 }
+
+/** An entry that announces a key, and the last checkpoint of the key before, which ends with it. */
+export type KeyChange = EvidenceEntry & { readonly checkpoint: Uint8Array }
 
 export type EvidenceEntry = {
   /** Number in the log, from 0. */
@@ -43,9 +50,9 @@ export type EvidencePayload =
   | { readonly name: string; readonly salt: Uint8Array; readonly bytes: Uint8Array }
   | { readonly name: string; readonly state: 'hidden' | 'removed' }
 
-export function formatEvidence({ session, checkpoint, entries, frames }: Evidence): string {
+export function formatEvidence({ session, checkpoint, entries, frames, keys }: Evidence): string {
   const file = {
-    format: FORMAT,
+    format: keys.length === 0 ? FORMAT : FORMAT_WITH_KEYS,
     session,
     checkpoint: decodeText(checkpoint, 'A checkpoint'),
     entries: entries.map(({ index, entry, proof }) => ({
@@ -64,6 +71,16 @@ export function formatEvidence({ session, checkpoint, entries, frames }: Evidenc
           : each,
       ),
     })),
+    ...(keys.length === 0
+      ? {}
+      : {
+          keys: keys.map((each) => ({
+            checkpoint: decodeText(each.checkpoint, 'A checkpoint'),
+            index: each.index,
+            entry: decodeText(each.entry, 'An entry'),
+            proof: each.proof.map(encodeBase64),
+          })),
+        }),
   }
   return `${JSON.stringify(file)}\n`
 }
@@ -72,8 +89,10 @@ export function formatEvidence({ session, checkpoint, entries, frames }: Evidenc
 export function parseEvidence(given: string | Uint8Array): Evidence {
   try {
     const text = typeof given === 'string' ? given : decodeText(given, 'An evidence file')
-    const file = exactly(strictJson(text), ['format', 'session', 'checkpoint', 'entries', 'frames'])
-    if (file.format !== FORMAT) throw new Error('it is of another format')
+    const read = objectOf(strictJson(text))
+    const hasKeys = read.format === FORMAT_WITH_KEYS
+    const file = exactly(read, hasKeys ? [...FIELDS, 'keys'] : FIELDS)
+    if (file.format !== FORMAT && !hasKeys) throw new Error('it is of another format')
     return {
       session: textOf(file.session),
       checkpoint: new TextEncoder().encode(textOf(file.checkpoint)),
@@ -93,6 +112,15 @@ export function parseEvidence(given: string | Uint8Array): Evidence {
           part: bytesOf(part),
           proof: hashesOf(proof),
           payloads: listOf(payloads).map(payloadOf),
+        }
+      }),
+      keys: (hasKeys ? listOf(file.keys) : []).map((each) => {
+        const { checkpoint, index, entry, proof } = exactly(each, ['checkpoint', 'index', 'entry', 'proof'])
+        return {
+          checkpoint: new TextEncoder().encode(textOf(checkpoint)),
+          index: countOf(index),
+          entry: new TextEncoder().encode(textOf(entry)),
+          proof: hashesOf(proof),
         }
       }),
     }

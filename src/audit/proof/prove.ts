@@ -10,7 +10,7 @@ import { commitmentsOf } from '../check/part.ts'
 import { LOG_PREFIX, logSource, readWhole } from '../check/pieces.ts'
 import type { AuditSource, Primitives } from '../check/ports.ts'
 import { Damage, type SealedChunk, SealedFile, type SealedFileHeader } from '../check/sealed-file.ts'
-import type { Evidence, EvidenceEntry, EvidenceFrame, EvidencePayload } from './evidence.ts'
+import type { Evidence, EvidenceEntry, EvidenceFrame, EvidencePayload, KeyChange } from './evidence.ts'
 import { TreeLevels } from './tree-levels.ts'
 
 /** Gives what may be shown of a chunk: the payloads of each of its frames, by sequence number. */
@@ -27,6 +27,9 @@ export type ProveOptions = {
   readonly payloads?: PayloadReader
 }
 
+/** The last checkpoint of a key that another has replaced: `docs/formats/log.md`. */
+const RETIRED = /^checkpoint\.[0-9a-f]{8}$/
+
 type Segment = EvidenceEntry & { readonly said: LogEntry & { kind: 'segment' } }
 type FoundFrame = {
   readonly part: Uint8Array
@@ -42,7 +45,7 @@ export async function proveFrames(options: ProveOptions): Promise<Evidence> {
   const { source, primitives, session, sequence } = options
   if (!isSessionId(session)) throw notFound('This is no session id.')
   const hasher = treeHasher(primitives.sha256)
-  const { segments, file, reader, checkpoint } = await entriesOf(options)
+  const { segments, file, reader, checkpoint, announced } = await entriesOf(options)
   const [first, last] = [segments[0]?.said.first, segments.at(-1)?.said.last]
   const wanted = new Set<number>()
   const kept: EvidenceFrame[] = []
@@ -75,7 +78,32 @@ export async function proveFrames(options: ProveOptions): Promise<Evidence> {
   const entries: EvidenceEntry[] = []
   for (const { index, entry } of named)
     entries.push({ index, entry, proof: await reader.inclusionProof(index) })
-  return { session, checkpoint, entries, frames: kept }
+  const keys = await keyChanges(options, announced, reader.size)
+  return { session, checkpoint, entries, frames: kept, keys }
+}
+
+/**
+ * The changes of the log's key up to that size, each with the checkpoint that proves it: who has an older key comes from it
+ * to the one that signs now. One of which that checkpoint is not there any more is left out.
+ */
+async function keyChanges(
+  { source, primitives }: ProveOptions,
+  announced: readonly { readonly index: number; readonly entry: Uint8Array }[],
+  size: number,
+): Promise<KeyChange[]> {
+  const signed = new Map<number, Uint8Array>()
+  for (const name of announced.length === 0 ? [] : ((await source.list?.('log')) ?? [])) {
+    const bytes = RETIRED.test(name) ? await checkpointAt(source, name) : undefined
+    if (bytes !== undefined) signed.set(parseCheckpoint(parseNote(bytes).text).size, bytes)
+  }
+  const changes: KeyChange[] = []
+  for (const { index, entry } of announced) {
+    const checkpoint = signed.get(index + 1)
+    if (checkpoint === undefined || index >= size) continue
+    const then = new LogReader(logSource(source), treeHasher(primitives.sha256), index + 1)
+    changes.push({ checkpoint, index, entry, proof: await then.inclusionProof(index) })
+  }
+  return changes
 }
 
 /** The session's segments and the last `file` of it, and the newest checkpoint over them: a cosigned one if it reaches. */
@@ -86,10 +114,12 @@ async function entriesOf({ source, primitives, session }: ProveOptions) {
   if (checkpoint === undefined) throw notFound('There is no log here: name the data directory of a gateway.')
   let reader = new LogReader(log, hasher, parseCheckpoint(parseNote(checkpoint).text).size)
   const segments: Segment[] = []
+  const announced: { readonly index: number; readonly entry: Uint8Array }[] = []
   let file: EvidenceEntry | undefined
   for (let bundle = 0; bundle * TILE_WIDTH < reader.size; bundle++) {
     for (const [at, entry] of (await reader.entries(bundle)).entries()) {
       const said = readEntry(entry)
+      if (said.kind === 'key') announced.push({ index: bundle * TILE_WIDTH + at, entry })
       if ((said.kind !== 'segment' && said.kind !== 'file') || said.session !== session) continue
       const found = { index: bundle * TILE_WIDTH + at, entry, proof: [] }
       if (said.kind === 'segment') segments.push({ ...found, said })
@@ -102,11 +132,11 @@ async function entriesOf({ source, primitives, session }: ProveOptions) {
     throw notFound('The session has no sealed file yet: it can be proved soon after it has ended.')
   const covered = segments.filter((each) => each.index < index)
   const cosigned = await checkpointAt(source, COSIGNED_PATH)
-  if (cosigned === undefined) return { segments: covered, file, reader, checkpoint }
+  if (cosigned === undefined) return { segments: covered, file, reader, checkpoint, announced }
   const { size } = parseCheckpoint(parseNote(cosigned).text)
-  if (size <= index || size > reader.size) return { segments: covered, file, reader, checkpoint }
+  if (size <= index || size > reader.size) return { segments: covered, file, reader, checkpoint, announced }
   reader = new LogReader(log, hasher, size)
-  return { segments: covered, file, reader, checkpoint: cosigned }
+  return { segments: covered, file, reader, checkpoint: cosigned, announced }
 }
 
 async function checkpointAt(source: AuditSource, name: string): Promise<Uint8Array | undefined> {

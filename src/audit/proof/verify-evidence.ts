@@ -1,10 +1,11 @@
 import { isGatewayError } from '../../core/index.ts'
 import { openCheckpoint } from '../../evidence/note/checkpoint.ts'
-import type { VerifierKey } from '../../evidence/note/keys.ts'
+import { isSameKey, type VerifierKey } from '../../evidence/note/keys.ts'
 import type { Verified } from '../../evidence/note/note.ts'
 import { sameBytes, treeHasher } from '../../evidence/tree/hasher.ts'
 import { verifyInclusion } from '../../evidence/tree/proofs.ts'
 import { viewOf } from '../check/bytes.ts'
+import { parsedKey } from '../check/claims.ts'
 import { type LogEntry, readEntry } from '../check/entry.ts'
 import { type Failure, Failures } from '../check/failures.ts'
 import { commitmentsOf, type PartHead, readPart } from '../check/part.ts'
@@ -28,6 +29,8 @@ export type EvidenceVerdict = {
   readonly session: string
   readonly origin: string | undefined
   readonly keys: readonly VerifierKey[]
+  /** Keys that were not given, and are believed because one that is announced them, in this order. */
+  readonly announced: readonly VerifierKey[]
   readonly witnesses: readonly Verified[]
   /** In the order of the file. */
   readonly frames: readonly (PartHead & { readonly shown: readonly string[] })[]
@@ -99,6 +102,7 @@ export async function verifyEvidence(options: EvidenceOptions): Promise<Evidence
     session,
     origin: opened?.checkpoint.origin,
     keys: opened?.keys ?? [],
+    announced: opened?.announced ?? [],
     witnesses: opened?.witnesses ?? [],
     frames,
     whole: isWhole(session, entries, frames),
@@ -110,8 +114,11 @@ async function openedCheckpoint(options: EvidenceOptions, failures: Failures) {
   const { evidence, primitives, keys, witnesses = [] } = options
   const needed = options.witnessesNeeded ?? witnesses.length
   const origin = keys[0]?.name ?? ''
+  const given = keys.filter(({ name }) => name === origin)
+  const announced = await announcedKeys(options, origin, given, failures)
+  const logKeys = [...given, ...announced]
   try {
-    const known = { origin, logKeys: keys.filter(({ name }) => name === origin), witnessKeys: witnesses }
+    const known = { origin, logKeys, witnessKeys: witnesses }
     const opened = await openCheckpoint(primitives.ed25519, evidence.checkpoint, known)
     if (opened.witnesses.length < needed)
       failures.add({
@@ -121,7 +128,8 @@ async function openedCheckpoint(options: EvidenceOptions, failures: Failures) {
       })
     return {
       checkpoint: opened.checkpoint,
-      keys: opened.verified.map(({ key }) => key).filter((key) => keys.includes(key)),
+      keys: opened.verified.map(({ key }) => key).filter((key) => logKeys.includes(key)),
+      announced,
       witnesses: opened.witnesses,
     }
   } catch (error) {
@@ -129,6 +137,41 @@ async function openedCheckpoint(options: EvidenceOptions, failures: Failures) {
     failures.add({ code: 'signature', path: PATH, why: error.message })
     return undefined
   }
+}
+
+/**
+ * Keys to be believed beside those that were given: what an entry announces that is in a checkpoint, as its last one, which a key
+ * that is believed already has signed.
+ */
+async function announcedKeys(
+  { evidence, primitives }: EvidenceOptions,
+  origin: string,
+  given: readonly VerifierKey[],
+  failures: Failures,
+): Promise<readonly VerifierKey[]> {
+  const hasher = treeHasher(primitives.sha256)
+  const believed = [...given]
+  for (const { checkpoint: signed, index, entry, proof } of evidence.keys) {
+    const fail = (why: string): void => failures.add({ code: 'signature', path: PATH, entry: index, why })
+    let logged: LogEntry | undefined
+    try {
+      const { checkpoint } = await openCheckpoint(primitives.ed25519, signed, { origin, logKeys: believed })
+      const { size, root } = checkpoint
+      const isLast =
+        size === index + 1 && verifyInclusion(hasher, { index, size, leaf: hasher.leaf(entry), root, proof })
+      if (isLast) logged = readEntry(entry)
+      else fail('what announces a key is not the last entry of the checkpoint before')
+    } catch (error) {
+      // Before the key that was given: it need not be believed by anybody.
+      if (!isGatewayError(error)) fail(messageOf(error))
+    }
+    if (logged === undefined) continue
+    const key = logged.kind === 'key' ? parsedKey(primitives, logged.vkey) : undefined
+    if (key === undefined || key.name !== origin || key.type !== 'note')
+      fail('what should announce a key of the log announces none')
+    else if (!believed.some((each) => isSameKey(each, key))) believed.push(key)
+  }
+  return believed.slice(given.length)
 }
 
 /** The payloads that are shown and are what was committed to. */

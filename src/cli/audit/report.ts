@@ -83,13 +83,16 @@ export function verdictText(verdict: Verdict, tail?: Tail): string {
 
 export function evidenceAnswer(verdict: EvidenceVerdict): object {
   const { proved, session, origin, frames, whole, failures } = verdict
-  return { proved, session, origin, ...signersAnswer(verdict), whole, frames, failures }
+  const announced = verdict.announced.map(formatVerifierKey)
+  return { proved, session, origin, ...signersAnswer(verdict), announced, whole, frames, failures }
 }
 
 export function evidenceText(verdict: EvidenceVerdict): string {
   const { proved, session, origin, frames, whole, failures } = verdict
   const lines = [head(proved, failures.length)]
   if (origin !== undefined) lines.push(`log         ${safe(origin)}`)
+  for (const key of verdict.announced)
+    lines.push(`announced   ${formatVerifierKey(key)}, by the key of the log before it`)
   lines.push(...signerLines(verdict), `session     ${safe(session)}`)
   const sequences = frames.map(({ sequence }) => sequence).join(' ')
   lines.push(
