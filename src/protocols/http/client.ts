@@ -13,6 +13,7 @@ import { assignmentsOf, factsOf, findRoute } from './commands.ts'
 import type { Route } from './commands.ts'
 import { sendProblem } from './errors.ts'
 import { relayAnswer } from './results.ts'
+import { sealedRequest } from './sealing.ts'
 import { HttpSessions } from './sessions.ts'
 import type { HttpSession } from './sessions.ts'
 import type { HttpSettings } from './settings.ts'
@@ -164,6 +165,7 @@ export class HttpServer {
     const key = `${route.method} ${route.pattern.text}\n${written}`
     const judgement = session.cached('', key) ?? session.judge('', key, factsOf(route, method, target))
     const headers = requestHeaders(request.rawHeaders)
+    const recorded = sealedRequest(written, body, judgement.facts.labels)
     const command: Command = {
       form: 'request',
       text: written,
@@ -171,6 +173,7 @@ export class HttpServer {
       meaning: meaningOfHeaders(headers),
       facts: judgement.facts,
       ...(body.length === 0 ? {} : { parameters: [body] }),
+      ...(recorded === undefined ? {} : { recorded }),
     }
     response.once('close', () => gone.abort('gone'))
     const permit = await permitted(session, command, judgement, gone.signal)

@@ -117,6 +117,32 @@ describe('a request', () => {
   })
 })
 
+describe('the recording of a request', () => {
+  it('has its body sealed where fields of the route have labels, and an answer that gives it back (P-06)', async () => {
+    const stage = await open()
+    stage.json('GET /customers', { found: 'new@x.org' })
+    const client = await stage.client()
+    expect((await client.request('GET /customers', { body: '{"email":"new@x.org"}' })).status).toBe(200)
+    expect(stage.asked[0]?.body).toBe('{"email":"new@x.org"}')
+    const [intent] = stage.world.entries('intent')
+    expect(intent?.head).toMatchObject({
+      text: 'GET /customers',
+      parameters: ['[sealed 1]'],
+      sealed: [{ labels: ['pii.email', 'secret'], numbers: [1] }],
+    })
+    await until('it has ended', () => stage.world.entries('outcome').length === 1)
+    const all = [...stage.world.entries('result'), ...stage.world.entries('outcome')]
+    expect(all.some(({ head }) => head.sealed?.join() === 'pii.email,secret')).toBe(true)
+    for (const { body } of all) expect(Buffer.from(body ?? []).toString()).not.toContain('new@x.org')
+    // No label, nothing sealed.
+    stage.json('GET /numbers', [1])
+    await client.request('GET /numbers', { body: '{"a":"plain"}' })
+    const [, plain] = stage.world.entries('intent')
+    expect(plain?.head).toMatchObject({ parameters: [Buffer.from('{"a":"plain"}').toString('base64')] })
+    expect(plain?.head.sealed).toBeUndefined()
+  })
+})
+
 describe('an answer', () => {
   it.each([
     ['HTML', 'text/html', `<p>${HTTP_CANARIES[0]}</p>`],
