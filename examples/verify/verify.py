@@ -31,6 +31,7 @@ from datetime import datetime, timezone
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NOTE_MAX = 131_072
@@ -1002,6 +1003,212 @@ def read_masters(path):
     return found
 
 
+# ---- the journal, with a master key: journal.md
+
+
+BLOCK_MAX = 150_994_944
+FRAME_MAX = 134_217_728
+PAYLOAD = re.compile(r"(text|parameters|reason|names|body|message|sealed\.[1-9][0-9]{0,3})\Z")
+JOURNAL_FILE_MAX = 64 * 1024 * 1024 + BLOCK_MAX + 65_536
+
+
+class Torn(Exception):
+    """The file ends inside its header, or a block: the newest one may."""
+
+
+class Journal:
+    """What the journal holds, read to its end or to where it is damaged: `frames` by session, in order; None for no session."""
+
+    def __init__(self, source, masters):
+        self.frames, self.broken, self.expected = [], None, None
+        numbers = sorted(int(name[:-4]) for name in source.list("journal") if re.fullmatch(r"[0-9]{8,15}\.slj", name))
+        for number in numbers:
+            name = f"{number:08d}.slj"
+            try:
+                data = source.read(f"journal/{name}", JOURNAL_FILE_MAX)
+                if data is None:
+                    raise Bad("it has gone while it was read: copy the journal, or read it again")
+                self.file(number, data, masters, number == numbers[-1])
+            except Bad as error:
+                self.broken = f"{name}: {error}"
+                return
+
+    def file(self, number, data, masters, is_newest):
+        try:
+            cipher, mac_key, first = journal_header(number, data, masters)
+        except Torn:
+            # One that is being made; behind a damaged header nothing can be read.
+            if is_newest and not holds_block(data):
+                return
+            raise Bad("its header is damaged") from None
+        if self.expected not in (None, first) and not self.tells_of_gap(data, cipher, mac_key, first):
+            raise Bad(f"frames are missing before it: {self.expected} to {first - 1}")
+        names, self.expected = {}, first
+        reading = Blocks(data, cipher, mac_key, first)
+        try:
+            for frame in reading.vouched():
+                self.take(first, frame, names)
+        except Damage as damage:
+            # What a crash left unfinished, or somebody is writing, has no whole frames behind it.
+            if not is_newest or reading.has_frames(damage.offset):
+                raise Bad(f"byte {damage.offset}: {damage}") from damage
+        if reading.pending and not is_newest:
+            raise Bad("it does not end with a MAC")
+        for frame in reading.pending:
+            self.take(first, frame, names)
+
+    def take(self, first, frame, names):
+        sequence, kind, session, head, size = frame
+        if (kind == 0) != (sequence == first):
+            raise Bad(f"frame {sequence} has no place there")
+        self.expected = sequence + 1
+        if kind == 0:
+            return
+        if kind == 1:
+            names[session] = session_of(head().get("session"))
+            return
+        if session != 0 and session not in names:
+            raise Bad(f"frame {sequence} belongs to a session without a name")
+        named = listed(head().get("payloads", []))
+        if any(len(listed(each)) != 2 or not PAYLOAD.match(as_text(each[0])) for each in named):
+            raise Bad(f"frame {sequence} names a payload that is none")
+        if len({name for name, _ in named}) < len(named) or sum(count(length) for _, length in named) != size:
+            raise Bad(f"frame {sequence} has other payloads than it names")
+        self.frames.append((sequence, names.get(session)))
+
+    def tells_of_gap(self, data, cipher, mac_key, first):
+        for sequence, kind, _, head, _ in Blocks(data, cipher, mac_key, first).vouched():
+            return kind == 0 and sequence == first and head().get("missing") == [self.expected, first - 1]
+        return False
+
+    def of(self, session):
+        return [sequence for sequence, whose in self.frames if whose == session]
+
+
+def journal_header(number, data, masters):
+    """The keys of a file, and its first sequence number."""
+    if len(data) < 100 or data[:8] != b"SLUICEJ2" or zlib.crc32(data[12:100]) != u32(data, 8):
+        raise Torn()
+    if u32(data, 12) != number:
+        raise Bad("it is the file of another number")
+    master = masters.get(data[32:40].hex())
+    if master is None:
+        raise Bad(f"it needs the master key {data[32:40].hex()}")
+    try:
+        key = AESGCM(hkdf(master, b"sluice recording")).decrypt(data[40:52], data[52:100], data[:8] + data[12:40])
+    except InvalidTag as error:
+        raise Bad("its wrapped key is not what was written there") from error
+    return hkdf(key, b"sluice journal cipher"), hkdf(key, b"sluice journal mac"), u64(data, 16)
+
+
+def holds_block(data):
+    """Whether anything in it has the shape of a block: what a write left unfinished has none."""
+    at = data.find(b"SLB2")
+    while at >= 0:
+        if at + 8 <= len(data) and 56 <= u32(data, at + 4) <= len(data) - at:
+            return True
+        at = data.find(b"SLB2", at + 1)
+    return False
+
+
+class Blocks:
+    """The frames in the blocks of one file, each when a MAC vouches for it; what none follows is left in `pending`."""
+
+    def __init__(self, data, cipher, mac_key, first):
+        self.data, self.cipher, self.mac_key, self.sequence = data, cipher, mac_key, first
+        self.at, self.pending = 100, []
+
+    def vouched(self):
+        # A MAC is over everything from the one before it, or from the beginning of the file.
+        begin, counted, place = 0, 100, 0
+        while self.at < len(self.data):
+            at, rest = self.at, len(self.data) - self.at
+            if rest < 16:
+                yield from self.given_up("the file ends inside a block")
+            magic, length = self.data[at : at + 4], u32(self.data, at + 4)
+            is_mac = magic == b"SLM2"
+            if not is_mac and magic != b"SLB2":
+                yield from self.given_up("no block begins here")
+            if length != 48 if is_mac else not 56 <= length <= BLOCK_MAX:
+                yield from self.given_up("the block has an impossible length")
+            if rest < length:
+                yield from self.given_up("the file ends inside a block")
+            if is_mac:
+                mac = hmac.digest(self.mac_key, self.data[begin : at + 16], "sha256")
+                if not hmac.compare_digest(mac, self.data[at + 16 : at + 48]):
+                    # Nothing since the last right one counts.
+                    self.pending = []
+                    raise Damage(counted, "what is behind here is not what its MAC was made of")
+                if u64(self.data, at + 8) >= SAFE:
+                    yield from self.given_up("the MAC is of a kind that this verifier does not know")
+                begin, counted = at, at + 48
+                yield from self.released()
+            else:
+                if at - counted >= 65_536:
+                    yield from self.given_up("a MAC is missing before the block")
+                now = u64(self.data, at + 8)
+                if not place <= now < SAFE:
+                    yield from self.given_up("the block is not in its place")
+                try:
+                    frames = self.frames_in(self.opened(self.data[at + 16 : at + length], now))
+                except Bad as error:
+                    yield from self.given_up(str(error))
+                self.pending += frames
+                place = now + length - 16
+            self.at = at + length
+
+    def released(self):
+        frames, self.pending = self.pending, []
+        yield from frames
+
+    def given_up(self, why):
+        """Where something else is damaged before the MAC comes, the frames before it count."""
+        yield from self.released()
+        raise Damage(self.at, why)
+
+    def has_frames(self, at):
+        """Whether there is a whole block of whole frames from there on, whichever they are."""
+        while (at := self.data.find(b"SLB2", at)) >= 0:
+            length = u32(self.data, at + 4) if at + 16 <= len(self.data) else 0
+            if 56 <= length <= min(BLOCK_MAX, len(self.data) - at):
+                plain = self.opened(self.data[at + 16 : at + length], u64(self.data, at + 8))
+                self.sequence = u64(plain, 24)
+                try:
+                    return bool(self.frames_in(plain))
+                except Bad:
+                    pass
+            at += 1
+        return False
+
+    def opened(self, data, place):
+        counter = (place // 16).to_bytes(16, "big")
+        stream = Cipher(algorithms.AES(self.cipher), modes.CTR(counter)).decryptor()
+        stream.update(bytes(place % 16))
+        return stream.update(data)
+
+    def frames_in(self, data):
+        frames, at, sequence = [], 0, self.sequence
+        while at < len(data):
+            if len(data) - at < 40 or data[at : at + 4] != b"SLF2":
+                raise Bad("no frame begins here")
+            length, head = u32(data, at + 4), u32(data, at + 20)
+            if not 40 <= length <= FRAME_MAX or head > length - 40:
+                raise Bad("the frame has an impossible length")
+            if length > len(data) - at:
+                raise Bad("the block ends inside a frame")
+            frame = data[at : at + length]
+            if zlib.crc32(frame[12:]) != u32(frame, 8):
+                raise Bad("the checksum of the frame is wrong")
+            if frame[16] > 10 or any(frame[17:20]) or u64(frame, 24) != sequence or u64(frame, 32) >= SAFE:
+                raise Bad("the frame is of another kind, or not in its place")
+            frames.append((sequence, frame[16], u32(frame, 12), lambda text=frame[40 : 40 + head]: as_object(parsed(text)), length - 40 - head))
+            at, sequence = at + length, sequence + 1
+        if not frames:
+            raise Bad("the block has no frames")
+        self.sequence = sequence
+        return frames
+
+
 # ---- a whole recording: evidence.md, "Verifying a recording"
 
 
@@ -1050,6 +1257,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
 
     # Before the files: what leaves the journal meanwhile is in them by then.
     begin = journal_begin(source)
+    journal = Journal(source, masters) if masters else None
     roots = {claim.size: None for claim in claims}
     for key in keys:  # those of retired keys that are found on the way
         roots |= {claim.size: None for claim in [stored(source, Failures(), retired_path(key))] if claim}
@@ -1069,7 +1277,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
     states, removed, files = {}, [], 0
     for session, account in ledger.accounts.items():
         if account.file is None:
-            states[session] = unsealed(source, failures, session, account, begin, ledger)
+            states[session] = unsealed(source, failures, session, account, begin, ledger, journal)
         elif account.file[0] < since_size:
             states[session] = "earlier"
         else:
@@ -1117,6 +1325,11 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
         "files": files,
         "unproven": unproven,
     }
+    if journal and not only:
+        behind = [(sequence, session) for sequence, session in journal.frames if sequence > ledger.through]
+        answer["tail"] = {"frames": len(behind), "sessions": len({session for _, session in behind if session})}
+        answer["tail"] |= {"last": behind[-1][0]} if behind else {}
+        answer["tail"] |= {"broken": journal.broken} if journal.broken else {}
     if ledger.through >= 0:
         answer["through"] = {"sequence": ledger.through, "time": ledger.through_time}
     return answer, failures
@@ -1141,7 +1354,7 @@ def journal_begin(source):
     return begin
 
 
-def unsealed(source, failures, session, account, begin, ledger):
+def unsealed(source, failures, session, account, begin, ledger, journal):
     """A session without a file: its frames must be in a draft, or in the journal."""
     drafted, path = 0, session_path(session)
     for each in (path, path.removesuffix("slr") + "part"):
@@ -1153,7 +1366,14 @@ def unsealed(source, failures, session, account, begin, ledger):
         first = max(said["first"], drafted + 1)
         if said["last"] <= drafted:
             continue
-        if first < begin or any(gap[0] <= said["last"] and gap[1] >= first for gap in ledger.gaps):
+        if journal:
+            held = [each for each in journal.of(session) if first <= each <= said["last"]]
+            # Of one that the draft has a part of, the last frame is as much as can be told.
+            whole = len(held) == said["frames"] if first == said["first"] else held[-1:] == [said["last"]]
+            is_lost = not whole
+        else:
+            is_lost = first < begin or any(gap[0] <= said["last"] and gap[1] >= first for gap in ledger.gaps)
+        if is_lost:
             if session in ledger.deleted:
                 return "deleted"
             why = "the log has frames of it that are in no file, no draft and no journal any more"
@@ -1451,6 +1671,10 @@ def main():
         print("proved" if answer["proved"] else "not proved" if len(failures) else "not sealed yet")
         for each in answer.get("sessions", []):
             print(each["session"], each["state"], each["frames"], each.get("first", ""), each.get("last", ""))
+        tail = answer.get("tail", {})
+        if tail.get("frames") or tail.get("broken"):
+            end = f"; it cannot be read further: {tail['broken']}" if "broken" in tail else ""
+            print(plain(f"tail {tail['frames']} entries in the journal behind what the log covers: read, and not proved{end}"))
         for each in answer.get("removals", [])[:20]:
             places = ",".join(str(one["first"]) if one["first"] == one["last"] else f"{one['first']}-{one['last']}" for one in each["frames"])
             why = each.get("reason", each.get("rule", ""))

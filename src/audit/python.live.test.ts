@@ -1,6 +1,14 @@
 /** The second verifier, in Python and written from `docs/formats/` alone, held against ours: each vector, the same place. */
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -20,7 +28,17 @@ import type { Given } from '../testing/tampering.ts'
 import { rotatedEvidence } from '../testing/rotated-evidence.ts'
 import { tamperedEvidence } from '../testing/tampered-json.ts'
 import { tamperingCorpus } from '../testing/tampering-corpus.ts'
-import { formatEvidence, nodePrimitives, payloadReader, proveFrames } from './index.ts'
+import {
+  directoryAuditSource,
+  formatEvidence,
+  journalFrames,
+  nodePrimitives,
+  payloadOpener,
+  payloadReader,
+  proveFrames,
+  verifyRecording,
+} from './index.ts'
+import { formatVerifierKey, nodeSha256, parseVerifierKey } from '../evidence/index.ts'
 
 const run = promisify(execFile)
 const VERIFIER = join(import.meta.dirname, '../../examples/verify/verify.py')
@@ -79,6 +97,13 @@ for args in json.load(sys.stdin):
         code = verify.main()
     print(json.dumps({"code": code} | json.loads(out.getvalue())))
 `
+const JOURNALS = `
+import json, sys
+import verify
+masters = verify.read_masters(sys.argv[1])
+read = [verify.Journal(verify.Source(root), masters) for root in json.load(sys.stdin)]
+print(json.dumps([{"entries": len(each.frames), "broken": each.broken is not None} for each in read]))
+`
 const AT_ONCE = 30
 
 function pythonOfMany(args: readonly (readonly string[])[]): Answer[] {
@@ -128,6 +153,82 @@ describe('the verifier in Python (P-06)', () => {
       ],
       admin: 522,
     })
+  })
+
+  it('reads the journal with its key, and says of each damaged one what ours says', async () => {
+    const vectors = join(import.meta.dirname, '../recording/vectors/format-2')
+    const damaged = readdirSync(join(vectors, 'damaged')).filter((name) => name.endsWith('.slj'))
+    expect(damaged.length).toBeGreaterThan(25)
+    const master = fileWith('master', MASTER_KEY)
+    const roots = damaged.map((name) =>
+      written(new Map([['journal/00000001.slj', readFileSync(join(vectors, 'damaged', name))]])),
+    )
+    const stdout = execFileSync('/usr/bin/python3', ['-B', '-c', JOURNALS, master], {
+      cwd: dirname(VERIFIER),
+      input: JSON.stringify(roots),
+    })
+    const answers = JSON.parse(stdout.toString()) as { readonly entries: number; readonly broken: boolean }[]
+    for (const [i, name] of damaged.entries()) {
+      const path = join(vectors, 'damaged', name.replace('.slj', '.json'))
+      const says = JSON.parse(readFileSync(path, 'utf8')) as {
+        entries: number
+        damaged?: object
+        needs?: string
+      }
+      const broken = says.damaged !== undefined || says.needs !== undefined
+      expect(answers[i], name).toEqual({ entries: says.entries, broken })
+    }
+  })
+
+  it('takes frames that are in no file from the journal itself, and not from its headers', async () => {
+    const whole = join(import.meta.dirname, '../recording/vectors/format-2/whole')
+    const files: Files = new Map()
+    for (const each of readdirSync(whole, { recursive: true, withFileTypes: true }))
+      if (each.isFile()) {
+        const path = join(each.parentPath, each.name)
+        files.set(path.slice(whole.length + 1), readFileSync(path))
+      }
+    const key = parseVerifierKey(
+      nodeSha256,
+      Buffer.from(files.get('log/key') ?? [])
+        .toString()
+        .trim(),
+    )
+    const both = async (change: (files: Files) => void) => {
+      const changed = new Map(files)
+      change(changed)
+      const root = written(changed)
+      const master = fileWith('master', MASTER_KEY)
+      const flags = ['--key', formatVerifierKey(key), '--master-key', master]
+      const theirs = await python([root, ...flags])
+      const ours = await verifyRecording({
+        source: directoryAuditSource(root),
+        primitives: nodePrimitives,
+        keys: [key],
+        payloads: payloadOpener(testKeys),
+        journal: journalFrames(root, testKeys),
+      })
+      expect(theirs.proved).toBe(ours.proved)
+      expect(theirs.failures[0]).toEqual(
+        ours.failures[0] === undefined
+          ? undefined
+          : expect.objectContaining({ code: ours.failures[0].code, path: ours.failures[0].path }),
+      )
+      return { ...theirs, ours }
+    }
+    const journal = 'journal/00000001.slj'
+    expect(await both(() => {})).toMatchObject({ proved: true, tail: { frames: 1, sessions: 1 } })
+    // The header still says that it begins with the first frame.
+    const gone = await both((all) =>
+      all.set(journal, (all.get(journal) ?? new Uint8Array(0)).subarray(0, 100)),
+    )
+    expect(gone).toMatchObject({ proved: false, failures: [{ code: 'missing' }] })
+    const flipped = await both((all) => {
+      const bytes = Buffer.from(all.get(journal) ?? [])
+      bytes[400] = (bytes[400] ?? 0) ^ 1
+      all.set(journal, bytes)
+    })
+    expect(flipped.proved).toBe(false)
   })
 
   it('opens regular files only', async () => {
