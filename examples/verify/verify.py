@@ -15,6 +15,7 @@ PATH is a data directory, or a copy of one, or an evidence file. Exit code 0: pr
 import argparse
 import base64
 import binascii
+import bisect
 import errno
 import hashlib
 import hmac
@@ -632,7 +633,7 @@ class Ledger:
     def __init__(self, failures, only):
         self.failures, self.only = failures, only
         self.accounts, self.deleted, self.keys = {}, set(), []
-        self.removed, self.removals = {}, []
+        self.removed, self.removals, self.furthest = {}, [], {}
         self.through, self.through_time, self.last_admin, self.admin = -1, 0, -1, 0
         self.gaps = []
 
@@ -652,7 +653,17 @@ class Ledger:
                 self.removed.setdefault((target, said["payload"]), []).extend(said["frames"])
 
     def is_removed(self, session, sequence, payload):
-        return any(first <= sequence <= last for first, last in self.removed.get((session, payload), []))
+        place = (session, payload)
+        if place not in self.furthest:
+            # By their first frame, each going as far as any before it.
+            ranges, last = [], -1
+            for first, end in sorted(self.removed.get(place, [])):
+                last = max(last, end)
+                ranges.append((first, last))
+            self.furthest[place] = ranges
+        ranges = self.furthest[place]
+        at = bisect.bisect_right(ranges, (sequence, float("inf")))
+        return at > 0 and ranges[at - 1][1] >= sequence
 
     def add(self, number, path, entry):
         def fail(why, **place):

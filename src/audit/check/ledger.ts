@@ -2,7 +2,7 @@ import type { LogEntry, LoggedFrame } from './entry.ts'
 import type { Failure, Failures } from './failures.ts'
 import { objectOf } from './objects.ts'
 import { headOf, KIND } from './part.ts'
-import { type FrameRange, type Removal, removalOf } from './removals.ts'
+import { Ranges, type Removal, removalOf } from './removals.ts'
 import type { Gap } from './kept.ts'
 import type { ExpectedFile, Segment } from './session-file.ts'
 
@@ -46,7 +46,7 @@ export class Ledger {
   /** What the log says of payloads that are gone, in its order. */
   readonly removals: Removal[] = []
   /** The same by session and name of the payload. */
-  readonly #removed = new Map<string, FrameRange[]>()
+  readonly #removed = new Map<string, Ranges>()
   readonly keys: { readonly entry: number; readonly vkey: string; readonly path: string }[] = []
   readonly gaps: Gap[] = []
   through: Through | undefined
@@ -94,16 +94,15 @@ export class Ledger {
     const removal = removalOf(target, by, entry.frame.head.time, objectOf(details))
     if (removal === undefined) return
     const place = `${target} ${removal.payload}`
-    const ranges = this.#removed.get(place) ?? []
-    for (const each of removal.frames) ranges.push(each)
+    const ranges = this.#removed.get(place) ?? new Ranges()
+    for (const each of removal.frames) ranges.add(each)
     this.#removed.set(place, ranges)
     this.removals.push(removal)
   }
 
   /** Whether the log says that a payload was removed. */
   isRemoved(session: string, sequence: number, payload: string): boolean {
-    const ranges = this.#removed.get(`${session} ${payload}`) ?? []
-    return ranges.some(({ first, last }) => first <= sequence && sequence <= last)
+    return this.#removed.get(`${session} ${payload}`)?.has(sequence) === true
   }
 
   /** What the log has said so far: further entries change nothing in it. */

@@ -17,6 +17,38 @@ export type Removal = {
   readonly rule?: string
 }
 
+/** Ranges in any order, asked for many numbers: a session may have a hundred thousand of both. */
+export class Ranges {
+  #ranges: FrameRange[] = []
+  #isSorted = true
+
+  add(range: FrameRange): void {
+    this.#ranges.push(range)
+    this.#isSorted = false
+  }
+
+  has(sequence: number): boolean {
+    if (!this.#isSorted) this.#sort()
+    let [low, high] = [0, this.#ranges.length]
+    // The last range that begins no later.
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#ranges[middle]?.first ?? 0) <= sequence) low = middle + 1
+      else high = middle
+    }
+    return (this.#ranges[low - 1]?.last ?? -1) >= sequence
+  }
+
+  /** By their first frame, each going as far as any before it, so that the one before a number is the one to look at. */
+  #sort(): void {
+    let furthest = -1
+    this.#ranges = this.#ranges
+      .toSorted((a, b) => a.first - b.first)
+      .map(({ first, last }) => ({ first, last: (furthest = Math.max(furthest, last)) }))
+    this.#isSorted = true
+  }
+}
+
 const RANGE = /^(\d{1,16})(?:-(\d{1,16}))?$/
 
 /**
