@@ -15,6 +15,8 @@ export interface SealedSecretStore {
   all(): Promise<readonly SealedSecret[]>
   /** Adds, or replaces the one of the same name. */
   put(secret: SealedSecret): Promise<void>
+  /** Adds it unless there is one of that name; gives the one that is kept. Of several at once one is kept. */
+  keepFirst(secret: SealedSecret): Promise<SealedSecret>
   /** An unknown name is nothing to do. */
   remove(name: string): Promise<void>
 }

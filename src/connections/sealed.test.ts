@@ -44,6 +44,28 @@ describe('a sealed secret', () => {
     expect(shown[3]).toBe('[secret]')
   })
 
+  it('set and removed at another node is so here when this one looks', async () => {
+    const { sealed, store } = await setUp()
+    const { sealed: other } = await setUp(store)
+    await sealed.set('a', new Secret('one'), 'operator')
+    await other.refresh()
+    expect(other.get('a')?.reveal()).toBe('one')
+    await sealed.remove('a')
+    await other.refresh()
+    expect(other.get('a')).toBeUndefined()
+  })
+
+  it('of the gateway itself is the one that was kept first, at every node', async () => {
+    const { sealed, store } = await setUp()
+    const { sealed: other } = await setUp(store)
+    const kept = await Promise.all([
+      sealed.vault('issuer').keepFirst('key', new Secret('one')),
+      other.vault('issuer').keepFirst('key', new Secret('two')),
+    ])
+    expect(new Set(kept.map((each) => each.reveal())).size).toBe(1)
+    expect(other.vault('issuer').get('key')?.reveal()).toBe(kept[0]?.reveal())
+  })
+
   it('is listed by name, without the parts the gateway keeps for itself', async () => {
     const { sealed, clock } = await setUp()
     await sealed.set('b', new Secret('x'), 'operator')

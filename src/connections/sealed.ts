@@ -15,6 +15,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 export interface Vault {
   get(name: string): Secret | undefined
   set(name: string, value: Secret): Promise<void>
+  /** Keeps it unless there is one already, perhaps of another node; gives what is kept. */
+  keepFirst(name: string, value: Secret): Promise<Secret>
   remove(name: string): Promise<void>
 }
 
@@ -60,6 +62,13 @@ export class SealedSecrets {
     return secrets
   }
 
+  /** Takes over what other nodes have sealed and removed. One that no key here opens is told of when it is asked for. */
+  async refresh(): Promise<void> {
+    const all = await this.#store.all()
+    this.#sealed.clear()
+    for (const each of all) this.#sealed.set(each.name, each)
+  }
+
   /** The secret of a name that people gave; nothing when there is none. For the part that sends it, nobody else. */
   get(name: string): Secret | undefined {
     return NAME.test(name) ? this.#get(name) : undefined
@@ -93,6 +102,11 @@ export class SealedSecrets {
     return {
       get: (name) => this.#get(inside(name)),
       set: async (name, value) => await this.#set(inside(name), value, 'gateway'),
+      keepFirst: async (name, value) => {
+        const kept = await this.#store.keepFirst(this.#sealedNow(inside(name), value, 'gateway'))
+        this.#sealed.set(kept.name, kept)
+        return this.#unseal(kept)
+      },
       remove: async (name) => await this.#remove(inside(name)),
     }
   }
@@ -115,14 +129,18 @@ export class SealedSecrets {
   }
 
   async #set(name: string, value: Secret, by: string): Promise<void> {
+    const sealed = this.#sealedNow(name, value, by)
+    await this.#store.put(sealed)
+    this.#sealed.set(name, sealed)
+  }
+
+  #sealedNow(name: string, value: Secret, by: string): SealedSecret {
     const length = Buffer.byteLength(value.reveal())
     if (length === 0) throw new GatewayError('invalid', 'A secret must not be empty.')
     if (length > LIMITS.secretBytesMax) {
       throw new GatewayError('invalid', `A secret has at most ${LIMITS.secretBytesMax} bytes.`)
     }
-    const sealed = { name, ...this.#seal(name, value), updatedAt: this.#clock.now(), updatedBy: by }
-    await this.#store.put(sealed)
-    this.#sealed.set(name, sealed)
+    return { name, ...this.#seal(name, value), updatedAt: this.#clock.now(), updatedBy: by }
   }
 
   async #remove(name: string): Promise<void> {

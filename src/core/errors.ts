@@ -18,6 +18,7 @@ export const ERROR_CODES = [
   'unsupported',
   'upstream_unreachable',
   'recording_unavailable',
+  'store_unavailable',
   'shutting_down',
   'internal',
 ] as const

@@ -93,6 +93,23 @@ export const LIMITS = {
   storeBatchMax: 1_000,
   /** A backup tool may hold the store's file for a moment. */
   storeBusyMs: 5_000,
+  /** Of one node to a store in PostgreSQL, besides the one that listens: a hundred nodes would fill a server. */
+  storeConnectionsMax: 8,
+  /** Connecting to it, and one statement: what takes longer is away. */
+  storeConnectMs: 3_000,
+  storeStatementMs: 5_000,
+  /** One statement of a migration, or the wait for another node's: it may rewrite a large table. */
+  storeMigrationMs: 10 * 60_000,
+  /** A look at it for changes, once a second: half of what revocation may take. */
+  storeLookMs: 1_000,
+  storeLookAnswerMs: 3_000,
+  /** Not knowing what others changed: after so long no session is opened, and then the live ones end. */
+  storeBehindMs: 5_000,
+  storeAwayMs: 60_000,
+  /** Nodes named in an answer. */
+  nodesListedMax: 1_000,
+  /** Clocks that differ by more are told of. */
+  clockSkewMs: 1_000,
   /** What `sluice dsn` and a token exchange give when nobody says how long. */
   credentialTtlMs: 15 * 60 * 1000,
   /** A token of an issuer: the largest in use, with hundreds of groups, stay under 12 KiB. */

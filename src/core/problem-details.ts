@@ -17,6 +17,7 @@ const HTTP_STATUSES = {
   unsupported: 501,
   upstream_unreachable: 502,
   recording_unavailable: 503,
+  store_unavailable: 503,
   shutting_down: 503,
   internal: 500,
 } as const satisfies Record<ErrorCode, number>

@@ -22,7 +22,11 @@ let verifier: TokenVerifier
 async function open(): Promise<void> {
   const vault: KeyVault = {
     get: (name) => kept.get(name),
-    set: async (name, value) => void kept.set(name, value),
+    keepFirst: async (name, value) => {
+      const first = kept.get(name) ?? value
+      kept.set(name, first)
+      return first
+    },
   }
   issuer = await BuiltInIssuer.open({
     vault,

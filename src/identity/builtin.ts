@@ -17,7 +17,8 @@ const KEY_NAME = 'signing key'
 /** Where the key is kept: sealed, out of reach of everybody else. */
 export interface KeyVault {
   get(name: string): Secret | undefined
-  set(name: string, value: Secret): Promise<void>
+  /** Keeps it unless there is one already; gives what is kept. */
+  keepFirst(name: string, value: Secret): Promise<Secret>
 }
 
 export type BuiltInIssuerOptions = {
@@ -74,8 +75,11 @@ export class BuiltInIssuer {
     const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
     const made = await exportJWK(privateKey)
     const key: JWK = { ...made, alg: ALGORITHM, use: 'sig', kid: await calculateJwkThumbprint(made) }
-    await options.vault.set(KEY_NAME, new Secret(JSON.stringify(key)))
-    return new BuiltInIssuer(options, key)
+    // Of nodes that begin together one is first, and its key is everybody's.
+    return new BuiltInIssuer(
+      options,
+      parseKey(await options.vault.keepFirst(KEY_NAME, new Secret(JSON.stringify(key)))),
+    )
   }
 
   /** The public key as a JSON Web Key Set, for whoever wants to verify the tokens too. */

@@ -42,7 +42,7 @@ beforeEach(async () => {
   blockStore = new MemoryBlockStore()
   const identities = new Map([ada, bob, agent].map((each) => [identityKey(each), each]))
   issuer = await BuiltInIssuer.open({
-    vault: { get: () => undefined, set: async () => undefined },
+    vault: { get: () => undefined, keepFirst: async (_name, value) => value },
     clock,
     random: randomBytes,
     find: (key) => identities.get(key),

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { Secret as OtpSecret, TOTP } from 'otpauth'
 import type { Clock, Identity, IdentityChain, RandomBytes } from '../core/index.ts'
 import { GatewayError, LIMITS, Secret } from '../core/index.ts'
-import type { KeyVault } from './builtin.ts'
 import type { EnrolledPerson, PeopleStore } from './port.ts'
 
 /** RFC 6238's own values, which every authenticator app has. */
@@ -35,9 +34,16 @@ export type InvitedPerson = {
 /** What an authenticator app needs: to be shown as a QR code, or typed. */
 export type Enrolment = { readonly person: string; readonly uri: Secret; readonly secret: Secret }
 
+/** Where the secrets of devices are kept: sealed. */
+export interface DeviceVault {
+  get(name: string): Secret | undefined
+  set(name: string, value: Secret): Promise<void>
+  remove(name: string): Promise<void>
+}
+
 export type PeopleOptions = {
   readonly store: PeopleStore
-  readonly vault: KeyVault & { remove(name: string): Promise<void> }
+  readonly vault: DeviceVault
   readonly clock: Clock
   readonly random: RandomBytes
   /** A configured identity by its `identityKey`, as the configuration has it now. */

@@ -22,6 +22,7 @@ export type StoredCredential = {
 export interface CredentialStore {
   /** Every credential that expires after `now`, revoked or not, oldest first. */
   unexpired(now: number): Promise<readonly StoredCredential[]>
+  get(id: CredentialId): Promise<StoredCredential | undefined>
   /** Fails when the id is taken. */
   add(stored: StoredCredential): Promise<void>
   /** Marks a credential as revoked. Of two revocations the first counts; an unknown id is nothing to do. */

@@ -261,7 +261,12 @@ export class Indexer implements JournalObserver {
     let before: SessionId | undefined
     for (;;) {
       const limit = LIMITS.sessionsListedMax
-      const page = await index.list({ open: true, limit, ...(before === undefined ? {} : { before }) })
+      const page = await index.list({
+        here: true,
+        open: true,
+        limit,
+        ...(before === undefined ? {} : { before }),
+      })
       const lost = page.filter(({ session }) => !open.has(session))
       const ended = lost.map((each) => ({ ...each, closedAt: clock.now(), closeReason: 'gateway stopped' }))
       if (ended.length > 0) await index.upsert(ended, position)

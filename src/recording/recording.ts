@@ -50,6 +50,8 @@ export type RecordingOptions = {
   readonly settings?: RecordingSettings
   readonly clock: Clock
   readonly random: RandomBytes
+  /** What this gateway is called among others on one store: its log has a name of its own. */
+  readonly node?: string | undefined
   readonly index: SessionIndex
   readonly snapshots?: SnapshotStore | undefined
   /** Told of approval requests whose commands were erased: copies of them are to go as well. */
@@ -140,7 +142,15 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     onFault,
   })
   stream.adopt(outlets)
-  const thread = new SealerThread({ directory, keys, seeds, settings: log, clock, onFault })
+  const thread = new SealerThread({
+    directory,
+    keys,
+    seeds,
+    settings: log,
+    node: options.node,
+    clock,
+    onFault,
+  })
   const indexer = new Indexer({
     directory,
     keys,
@@ -198,7 +208,9 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     keyIds: keys.map(({ id }) => id),
     list,
     read,
-    search: (filter, text, shown) => searchSessions({ clock, list, read, shown }, filter, text),
+    search: (filter, text, shown) =>
+      // What another node recorded cannot be read here.
+      searchSessions({ clock, list, read, shown }, { ...filter, here: true }, text),
     shown: (entry, sees) => opener.shown(entry, sees),
     async upToDate() {
       await indexer.catchUp()

@@ -48,7 +48,7 @@ export class ConfigurationRepository {
         at: next.at,
         by: next.by,
       }
-      await transaction
+      const { numInsertedOrUpdatedRows } = await transaction
         .insertInto('configurations')
         .values({
           sequence: activation.sequence,
@@ -57,8 +57,10 @@ export class ConfigurationRepository {
           activated_at: next.at,
           activated_by: next.by,
         })
-        .execute()
-      return activation
+        // Another node may be a moment ahead.
+        .onConflict((conflict) => conflict.column('sequence').doNothing())
+        .executeTakeFirst()
+      return numInsertedOrUpdatedRows === 1n ? activation : undefined
     })
   }
 

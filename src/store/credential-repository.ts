@@ -41,6 +41,11 @@ export class CredentialRepository implements CredentialStore {
     return rows.map(fromRow)
   }
 
+  async get(id: CredentialId): Promise<StoredCredential | undefined> {
+    const row = await this.#db.selectFrom('credentials').selectAll().where('id', '=', id).executeTakeFirst()
+    return row === undefined ? undefined : fromRow(row)
+  }
+
   async add({ credential, proof, revoked }: StoredCredential): Promise<void> {
     await this.#db
       .insertInto('credentials')

@@ -7,16 +7,20 @@ import { BudgetRepository } from './budget-repository.ts'
 import { ConfigurationRepository } from './configuration-repository.ts'
 import { CredentialRepository } from './credential-repository.ts'
 import { portDialect } from './dialect.ts'
+import type { JoinOptions } from './join.ts'
 import { migrate } from './migrations.ts'
 import { PeopleRepository } from './people-repository.ts'
 import type { Tables } from './schema.ts'
 import { SealedSecretRepository } from './sealed-secret-repository.ts'
 import { SessionIndexRepository } from './session-index-repository.ts'
+import type { SharedStore } from './shared-store.ts'
 import { SqlitePort } from './sqlite-port.ts'
 
 export type { ActivatedConfiguration, Activation } from './configuration-repository.ts'
 export { claimDataDirectory } from './data-directory.ts'
 export type { DataDirectory } from './data-directory.ts'
+export type { Change as StoreChange } from './change-feed.ts'
+export type { SharedStore } from './shared-store.ts'
 
 /**
  * The gateway's own database: what must outlive the process, behind the ports that the domains declare.
@@ -33,16 +37,17 @@ export class Store {
   readonly people: PeopleRepository
   readonly blocks: BlockRepository
   readonly budgets: BudgetRepository
-  readonly #db: Kysely<Tables>
-  readonly #port: SqlitePort
+  /** What is to be done with other gateways on this store; undefined where there are none. */
+  readonly shared: SharedStore | undefined
+  readonly #close: () => Promise<unknown>
 
-  private constructor(port: SqlitePort, db: Kysely<Tables>) {
-    this.#port = port
-    this.#db = db
+  private constructor(db: Kysely<Tables>, close: () => Promise<unknown>, shared?: SharedStore) {
+    this.#close = close
+    this.shared = shared
     this.credentials = new CredentialRepository(db)
     this.sealedSecrets = new SealedSecretRepository(db)
     this.approvals = new ApprovalRepository(db)
-    this.sessions = new SessionIndexRepository(db)
+    this.sessions = new SessionIndexRepository(db, shared?.node)
     this.configurations = new ConfigurationRepository(db)
     this.people = new PeopleRepository(db)
     this.blocks = new BlockRepository(db)
@@ -69,17 +74,31 @@ export class Store {
       throw fault === undefined ? error : cannotOpen(path, fault.cause)
     }
     opening = false
-    return new Store(port, db)
+    return new Store(db, async () => {
+      await db.destroy()
+      await port.close()
+    })
   }
 
-  /** Finishes what was asked for and closes the file. */
+  /**
+   * Opens a store in PostgreSQL, brings its tables up to date, and joins the gateways that use it under the name that
+   * lies in the data directory. Throws `store_unavailable`, `conflict` for a store that a newer version wrote or a name
+   * that another gateway runs under, `invalid` for a DSN that cannot be used and a store that would lose commits.
+   */
+  static async openShared(options: JoinOptions): Promise<Store> {
+    // Loaded here, because a gateway that is alone starts faster without the driver.
+    const { joinStore } = await import('./join.ts')
+    const { db, close, shared } = await joinStore(options)
+    return new Store(db, close, shared)
+  }
+
+  /** Finishes what was asked for and closes the file, or the connections. */
   async close(): Promise<void> {
     // What was asked for in this turn is still on its way through kysely's promises.
     await new Promise<void>((resolve) => {
       setImmediate(resolve)
     })
-    await this.#db.destroy()
-    await this.#port.close()
+    await this.#close()
   }
 }
 

@@ -162,16 +162,41 @@ const MIGRATIONS: Record<string, Migration> = {
       await sql`delete from properties where name = 'session index position'`.execute(db)
     },
   },
+  '0004-nodes': {
+    async up(db) {
+      await db.schema.alterTable('sessions').addColumn('node', 'text').execute()
+      await db.schema
+        .createTable('nodes')
+        .addColumn('node', 'text', (column) => column.primaryKey())
+        .addColumn('run', 'text', (column) => column.notNull())
+        .addColumn('version', 'text', (column) => column.notNull())
+        .addColumn('address', 'text')
+        .addColumn('started_at', 'bigint', (column) => column.notNull())
+        .addColumn('seen_at', 'bigint', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('changes')
+        .addColumn('topic', 'text', (column) => column.primaryKey())
+        .addColumn('revision', 'bigint', (column) => column.notNull())
+        .execute()
+    },
+  },
 }
 
-const provider: MigrationProvider = { getMigrations: async () => MIGRATIONS }
+/** What a database has besides: migrations that stand in order among the others. */
+export type OwnMigrations = Readonly<Record<string, Migration>>
 
-/** Brings the tables up to date, as a whole or not at all. Throws `conflict` for a store that a newer version wrote. */
-export async function migrate<T>(db: Kysely<T>): Promise<void> {
+/**
+ * Brings the tables up to date, as a whole or not at all. `own`: what only this database has. Throws `conflict` for a
+ * store that a newer version wrote.
+ */
+export async function migrate<T>(db: Kysely<T>, own: OwnMigrations = {}): Promise<void> {
+  const migrations = { ...MIGRATIONS, ...own }
+  const provider: MigrationProvider = { getMigrations: async () => migrations }
   const migrator = new Migrator({ db, provider })
-  const unknown = await unknownMigrations(db)
+  const unknown = await unknownMigrations(db, migrations)
   if (unknown.length > 0) {
-    throw new GatewayError('conflict', 'The data directory was written by a newer version of Sluice.', {
+    throw new GatewayError('conflict', 'The store was written by a newer version of Sluice.', {
       remedy: 'Start that version, or restore a copy made before it ran.',
       facts: { migrations: unknown.join(' ') },
     })
@@ -180,9 +205,9 @@ export async function migrate<T>(db: Kysely<T>): Promise<void> {
   if (error !== undefined) throw error
 }
 
-async function unknownMigrations<T>(db: Kysely<T>): Promise<readonly string[]> {
+async function unknownMigrations<T>(db: Kysely<T>, known: OwnMigrations): Promise<readonly string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
   if (!tables.some((table) => table.name === 'kysely_migration')) return []
   const rows = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
-  return rows.rows.map((row) => row.name).filter((name) => !(name in MIGRATIONS))
+  return rows.rows.map((row) => row.name).filter((name) => !(name in known))
 }

@@ -16,6 +16,8 @@ export type Tables = {
   invitations: InvitationRow
   blocks: BlockRow
   budget_accounts: BudgetAccountRow
+  nodes: NodeRow
+  changes: ChangeRow
 }
 
 /** Single values of the gateway itself. */
@@ -61,6 +63,8 @@ export type ApprovalRow = {
 
 export type SessionRow = {
   session: string
+  /** Which node recorded it; NULL where there is only one gateway. */
+  node: string | null
   opened_at: number
   closed_at: number | null
   close_reason: string | null
@@ -146,3 +150,17 @@ export type SightingRow = {
   /** 1: nothing reached the client. */
   empty: number
 }
+
+/** A gateway on a shared store. */
+export type NodeRow = {
+  node: string
+  /** Which run of it has the name; empty when none does. */
+  run: string
+  version: string
+  address: string | null
+  started_at: number
+  seen_at: number
+}
+
+/** How often each topic was changed, so that nodes see what they have not seen. */
+export type ChangeRow = { topic: string; revision: number }

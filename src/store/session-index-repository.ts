@@ -18,22 +18,28 @@ import { addFindings, labelsOf, seenColumns, seenTables, sightings, viewers } fr
 
 const keysSchema = z.array(z.string())
 
-/** Rows per statement: SQLite takes 32,766 parameters in one, and a session has eighteen. */
+/** Rows per statement: SQLite takes 32,766 parameters in one, and a session has nineteen. */
 const CHUNK = 500
 const POSITION = 'session index position'
 
 export class SessionIndexRepository implements SessionIndex {
   readonly #db: Kysely<Tables>
+  readonly #node: string | null
+  /** Each node counts its own journal in. */
+  readonly #position: string
 
-  constructor(db: Kysely<Tables>) {
+  /** `node`: whose sessions are put; absent where there is only one gateway. */
+  constructor(db: Kysely<Tables>, node?: string) {
     this.#db = db
+    this.#node = node ?? null
+    this.#position = node === undefined ? POSITION : `${POSITION} of ${node}`
   }
 
   async position(): Promise<number> {
     const row = await this.#db
       .selectFrom('properties')
       .select('value')
-      .where('name', '=', POSITION)
+      .where('name', '=', this.#position)
       .executeTakeFirst()
     return Number(row?.value ?? 0)
   }
@@ -52,13 +58,13 @@ export class SessionIndexRepository implements SessionIndex {
     const latest = [...new Map(summaries.map((each) => [each.session, each])).values()]
     await this.#db.transaction().execute(async (transaction) => {
       for (let at = 0; at < latest.length; at += CHUNK) {
-        await upsertChunk(transaction, latest.slice(at, at + CHUNK))
+        await upsertChunk(transaction, latest.slice(at, at + CHUNK), this.#node)
       }
       if (found !== undefined) await addFindings(transaction, found)
       const value = String(position)
       await transaction
         .insertInto('properties')
-        .values({ name: POSITION, value })
+        .values({ name: this.#position, value })
         .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
         .execute()
     })
@@ -66,7 +72,8 @@ export class SessionIndexRepository implements SessionIndex {
 
   async list(filter: SessionFilter): Promise<readonly SessionSummary[]> {
     let query = this.#db.selectFrom('sessions').selectAll('sessions')
-    const { connection, identity, open, openedFrom, openedBefore, before } = filter
+    const { connection, identity, open, openedFrom, openedBefore, before, here } = filter
+    if (here === true) query = query.where('sessions.node', this.#node === null ? 'is' : '=', this.#node)
     if (connection !== undefined) query = query.where('connection', '=', connection)
     if (identity !== undefined) {
       query = query
@@ -170,10 +177,11 @@ function* factsAsked(filter: SessionFilter): Generator<FactAsked> {
 async function upsertChunk(
   transaction: Transaction<Tables>,
   summaries: readonly SessionSummary[],
+  node: string | null,
 ): Promise<void> {
   await transaction
     .insertInto('sessions')
-    .values(summaries.map(toRow))
+    .values(summaries.map((each) => toRow(each, node)))
     .onConflict((conflict) =>
       conflict.column('session').doUpdateSet((eb) => ({
         opened_at: eb.ref('excluded.opened_at'),
@@ -207,9 +215,10 @@ async function upsertChunk(
     .execute()
 }
 
-function toRow(summary: SessionSummary): SessionRow {
+function toRow(summary: SessionSummary, node: string | null): SessionRow {
   return {
     session: summary.session,
+    node,
     opened_at: summary.openedAt,
     closed_at: summary.closedAt ?? null,
     close_reason: summary.closeReason ?? null,
@@ -233,6 +242,7 @@ function toRow(summary: SessionSummary): SessionRow {
 function fromRow(row: SessionRow): SessionSummary {
   return {
     session: brand<SessionId>(row.session),
+    ...(row.node === null ? {} : { node: row.node }),
     openedAt: row.opened_at,
     ...(row.closed_at === null ? {} : { closedAt: row.closed_at }),
     ...(row.close_reason === null ? {} : { closeReason: row.close_reason }),

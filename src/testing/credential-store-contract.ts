@@ -48,6 +48,8 @@ export function credentialStoreContract(name: string, open: () => Promise<Creden
       await store.add(second)
       await store.add(first)
       expect(await store.unexpired(0)).toEqual([first, second])
+      expect(await store.get(brand<CredentialId>('c_1'))).toEqual(first)
+      expect(await store.get(brand<CredentialId>('c_9'))).toBeUndefined()
     })
 
     it('refuses an id that is taken, and keeps the first', async () => {

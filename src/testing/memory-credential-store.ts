@@ -12,6 +12,10 @@ export class MemoryCredentialStore implements CredentialStore {
       .sort((a, b) => a.credential.createdAt - b.credential.createdAt)
   }
 
+  async get(id: CredentialId): Promise<StoredCredential | undefined> {
+    return this.#rows.get(id)
+  }
+
   async add(stored: StoredCredential): Promise<void> {
     if (this.#rows.has(stored.credential.id)) throw new Error('the id of this credential is taken')
     this.#rows.set(stored.credential.id, stored)

@@ -12,6 +12,12 @@ export class MemorySealedSecretStore implements SealedSecretStore {
     this.#rows.set(secret.name, secret)
   }
 
+  async keepFirst(secret: SealedSecret): Promise<SealedSecret> {
+    const kept = this.#rows.get(secret.name) ?? secret
+    this.#rows.set(secret.name, kept)
+    return kept
+  }
+
   async remove(name: string): Promise<void> {
     this.#rows.delete(name)
   }

@@ -36,6 +36,15 @@ export function sealedSecretStoreContract(name: string, open: () => Promise<Seal
       expect(await store.all()).toEqual([next])
     })
 
+    it('keeps the first of several that come at once, and gives it to all', async () => {
+      const store = await open()
+      const many = Array.from({ length: 5 }, (_, i) => secret('a', { updatedAt: i }))
+      const kept = await Promise.all(many.map((each) => store.keepFirst(each)))
+      const [first] = await store.all()
+      expect(many).toContainEqual(first)
+      expect(kept).toEqual(many.map(() => first))
+    })
+
     it('removes, and does nothing for an unknown name', async () => {
       const store = await open()
       await store.put(secret('a'))

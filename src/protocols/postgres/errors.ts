@@ -15,6 +15,7 @@ export const SQLSTATES = {
   recording_unavailable: 'SL006',
   shutting_down: 'SL007',
   internal: 'SL008',
+  store_unavailable: 'SL009',
   canceled: '57014',
   connection_unknown: '3D000',
   not_found: '3D000',

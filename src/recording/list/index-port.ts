@@ -3,6 +3,8 @@ import type { CommandClass, IntentHead, OutcomeHead, SessionId } from '../../cor
 /** One line of the list of sessions: who used what, when, and how much. Everything in it is in the recording too. */
 export type SessionSummary = {
   readonly session: SessionId
+  /** Which node recorded it, where several gateways share a store: the others have only this line of it. */
+  readonly node?: string
   readonly openedAt: number
   /** Absent while the session is open. */
   readonly closedAt?: number
@@ -94,6 +96,8 @@ export type SessionFilter = {
   /** Sessions opened at or after, and before, in milliseconds since 1970. */
   readonly openedFrom?: number
   readonly openedBefore?: number
+  /** Only those that this gateway recorded. */
+  readonly here?: true
   /** Sessions that sort before this id: the last one of the page before. */
   readonly before?: SessionId
   /** At most this many; between 1 and LIMITS.sessionsListedMax. */

@@ -24,7 +24,8 @@ export type LogOfGateway = {
 const BUNDLE_ENTRIES = 256
 
 /**
- * Opens the log of a gateway, or begins it. `name`: what it is to be called; a log that is there keeps its name. When the
+ * Opens the log of a gateway, or begins it. `name`: what it is to be called; a log that is there keeps its name. `node`:
+ * which of several gateways of one configuration and one key this is; two logs of one name would be two histories. When the
  * key has changed since its last checkpoint, the change is the last entry under the old key. Throws `conflict` for a log
  * of another name, and what `LogWriter.open` throws.
  */
@@ -32,15 +33,18 @@ export async function openLog(
   storage: LogStorage,
   seeds: LogSeeds,
   name: string | undefined,
+  node?: string,
 ): Promise<LogOfGateway> {
   const bytes = await storage.read('checkpoint', LIMITS.noteBytesMax)
   const there = bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8').split('\n', 1)[0]
-  if (name !== undefined && there !== undefined && name !== there) {
-    throw new GatewayError('conflict', `The log of this gateway is called ${there}, not ${name}.`, {
-      remedy: `Set recording.log.name to ${there}, or move the directory log out of the data directory and begin a new one.`,
+  const own = node === undefined ? name : `${name ?? nameOf(seeds[0])}/${node}`
+  // One that was alone before it joined others has a log of the bare name.
+  if (name !== undefined && there !== undefined && name !== there && own !== there) {
+    throw new GatewayError('conflict', `The log of this gateway is called ${there}, not ${own ?? name}.`, {
+      remedy: `Set recording.log.name to what it was, or move the directory log out of the data directory and begin a new one.`,
     })
   }
-  const origin = there ?? name ?? nameOf(seeds[0])
+  const origin = there ?? own ?? nameOf(seeds[0])
   const [signer, ...earlier] = [
     signerOf(origin, seeds[0]),
     ...seeds.slice(1).map((seed) => signerOf(origin, seed)),

@@ -16,6 +16,8 @@ export type SealerThreadOptions = {
   /** Seeds of Ed25519 keys: the first signs, the others did before. */
   readonly seeds: readonly [KeyObject, ...KeyObject[]]
   readonly settings: LogSettings
+  /** Which of several gateways of one configuration this is. */
+  readonly node?: string | undefined
   readonly clock: Clock
   readonly onFault: (error: unknown) => void
 }
@@ -71,13 +73,14 @@ export class SealerThread implements Rewriter {
   }
 
   start(): void {
-    const { directory, keys, seeds } = this.#options
+    const { directory, keys, seeds, node } = this.#options
     const file = import.meta.url.endsWith('.ts') ? './sealer-worker.ts' : './sealer-worker.mjs'
     const workerData: SealerWorkerData = {
       directory,
       keys,
       seeds,
       settings: this.#settings,
+      node,
       backlog: this.#backlog,
       size: this.#status.size,
     }

@@ -19,6 +19,7 @@ export type SealerWorkerData = {
   readonly keys: RecordingKeys
   readonly seeds: readonly [KeyObject, ...KeyObject[]]
   readonly settings: LogSettings
+  readonly node: string | undefined
   /** Entries that the log had when a thread before this one ended. */
   readonly size: number
   readonly backlog: Backlog | undefined
@@ -60,7 +61,7 @@ const say = (message: FromSealer): void => port.postMessage(message)
 
 stepBack()
 
-const { directory, keys, seeds, settings, size, backlog: began }: SealerWorkerData = workerData
+const { directory, keys, seeds, settings, node, size, backlog: began }: SealerWorkerData = workerData
 let indexed = 0
 let backlog: Backlog | undefined = began
 const onFault = (error: unknown): void => say({ kind: 'fault', fault: faultOf(error) })
@@ -93,6 +94,7 @@ const loop = new SealerLoop({
       clock: systemClock,
       storage: await DirectoryStorage.open(logDirectory(directory)),
       name: settings.name,
+      node,
       indexed: () => indexed,
       backlog: () => backlog,
     })

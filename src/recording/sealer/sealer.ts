@@ -37,6 +37,8 @@ export type SealerOptions = {
   readonly seeds: LogSeeds
   /** What the log is to be called; it has a name of its own when absent. */
   readonly name: string | undefined
+  /** Which of several gateways of one configuration this is. */
+  readonly node?: string | undefined
   /** Frames held in memory over all drafts before they are written; 16 MiB when absent. */
   readonly heldBytesMax?: number
   /** Up to which frame the list of sessions is complete without the journal: what comes later is not deleted yet. */
@@ -128,7 +130,7 @@ export class Sealer {
 
   /** Throws what opening the log throws, and `invalid` where frames are missing between log and journal. */
   static async open(options: SealerOptions): Promise<Sealer> {
-    const { log, vkey } = await openLog(options.storage, options.seeds, options.name)
+    const { log, vkey } = await openLog(options.storage, options.seeds, options.name, options.node)
     const tail = new JournalTail(options.directory, options.keys)
     try {
       const first = await tail.firstSequence()
