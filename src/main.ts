@@ -15,6 +15,7 @@ import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
 import { programVersion } from './cli/version.ts'
 import { SealedApprovals } from './composition/sealed-approvals.ts'
+import { followStore, openStore } from './composition/store.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import {
@@ -33,7 +34,7 @@ import { network } from './net/index.ts'
 import { PROTOCOLS } from './protocols/index.ts'
 import { openRecording, SnapshotStore, Tail } from './recording/index.ts'
 import { Gateway } from './session/index.ts'
-import { claimDataDirectory, Store } from './store/index.ts'
+import { claimDataDirectory } from './store/index.ts'
 import { Metrics, meteredJournal } from './telemetry/index.ts'
 
 export type StartOptions = {
@@ -78,8 +79,9 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   const { dataDirectory, report } = options
   const data = claimDataDirectory(dataDirectory)
   undo.push(() => data.release())
-  const store = await Store.open(dataDirectory, report)
+  const store = await openStore({ ...options, clock, random })
   undo.push(() => store.close())
+  const { shared } = store
   const keys = await loadMasterKeys({ ...options.masterKey, dataDirectory })
   const snapshots = new SnapshotStore({
     directory: dataDirectory,
@@ -114,6 +116,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     resolveSecret: (ref) => secrets.resolve(ref),
     clock,
     random,
+    node: shared?.node,
     index: store.sessions,
     snapshots,
     onErased: async (tickets) => {
@@ -177,9 +180,14 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     policy,
     config: config().version,
     configuration: snapshot,
+    refuses: () => shared?.refusal(),
   })
   configurations.onChange((ready) => budgets.adopt(ready.config.budgets))
   followEndings(gateway, credentials, configurations, report)
+  if (shared !== undefined)
+    undo.push(
+      followStore(shared, { approvals, blocks, configurations, credentials, sealed }, { gateway, clock }),
+    )
   const listeners = await openListeners(
     { gateway, credentials, random, secrets, clock, config, snapshots, report },
     undo,
@@ -217,6 +225,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     policy: () => configurations.current.policy,
     localIdentity: (name) => localIdentity(config(), name),
     endpoints: () => endpoints,
+    shared,
   }
   const api = await openApi(
     {
@@ -228,7 +237,10 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     },
     undo,
   )
-  if (api !== undefined) endpoints.api = api
+  if (api !== undefined) {
+    endpoints.api = api
+    await shared?.announce(`${api.address}:${api.port}`)
+  }
   return {
     endpoints,
     parts,

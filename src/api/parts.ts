@@ -41,6 +41,26 @@ export type ApiParts = {
   metrics(): Promise<string>
   /** Where each protocol listens. */
   endpoints(): Readonly<Record<string, { readonly address: string; readonly port: number }>>
+  /** Other gateways on the same store; absent where there is only this one. */
+  readonly shared?: SharedDesk | undefined
+}
+
+/** What is told of a store that several gateways share. */
+export type SharedDesk = {
+  /** This one. */
+  readonly node: string
+  readonly state: { readonly upToDateAt: number; readonly clockAheadMs: number }
+  nodes(): Promise<readonly NodeState[]>
+}
+
+export type NodeState = {
+  readonly node: string
+  readonly version: string
+  /** Where its control API is. */
+  readonly address?: string
+  readonly startedAt: number
+  readonly seenAt: number
+  readonly isRunning: boolean
 }
 
 export type ConfigurationDesk = {

@@ -67,6 +67,8 @@ export interface Approvals {
   list(filter?: ApprovalFilter): readonly Approval[]
   /** Calls the listener after every change, with the request as it then is. Returns how to stop that. */
   onChange(listener: (approval: Approval) => void): () => void
+  /** Takes over what other nodes did to one request, or to all: waits here end as if it had been done here. */
+  refresh(ticket?: Ticket): Promise<void>
   /** Ends the timers. What is open stays open, in the store. */
   stop(): void
 }
@@ -213,6 +215,18 @@ class Desk implements Approvals {
     return () => this.#listeners.delete(listener)
   }
 
+  async refresh(ticket?: Ticket): Promise<void> {
+    const { store } = this.#options
+    if (ticket !== undefined) {
+      const stored = await store.get(ticket)
+      if (stored !== undefined) this.#learn(stored)
+      return
+    }
+    // One that ended and is not known was forgotten.
+    for (const stored of await store.load(LIMITS.ticketsAnsweredKept))
+      if (isOpen(stored) || this.#known.has(stored.ticket)) this.#learn(stored)
+  }
+
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
@@ -350,7 +364,13 @@ class Desk implements Approvals {
     return lapsed(approval, this.#options.clock.now()) ?? approval
   }
 
+  #learn(stored: Approval): void {
+    if (stored.revision > (this.#known.get(stored.ticket)?.revision ?? 0)) this.#changed(stored)
+  }
+
   #changed(approval: Approval): void {
+    // Another node may have been faster, and that it was may be known already.
+    if (approval.revision < (this.#known.get(approval.ticket)?.revision ?? 0)) return
     this.#keep(approval)
     this.#watchDeadlines()
     for (const check of this.#waiters.get(approval.ticket) ?? []) check()

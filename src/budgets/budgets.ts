@@ -19,6 +19,8 @@ export type BudgetsOptions = {
 
 /** Blocks of the next day are taken this long before it begins, so that nobody waits at midnight. */
 const AHEAD_MS = 30_000
+/** Into a new day until the one before is forgotten. */
+const FORGET_AFTER_MS = 5 * 60_000
 
 /** All accounts of this process. Sessions use them through ledgers; nothing here waits for the disk but `stop`. */
 export class Budgets implements AccountSource {
@@ -40,7 +42,8 @@ export class Budgets implements AccountSource {
 
   static async open(options: BudgetsOptions): Promise<Budgets> {
     const today = dayOf(options.clock.now())
-    await options.store.forget(today)
+    // Another node, whose clock is behind, may be counting in the day before.
+    await options.store.forget(dayOf(options.clock.now() - FORGET_AFTER_MS))
     return new Budgets(options, await options.store.since(today))
   }
 

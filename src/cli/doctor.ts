@@ -9,6 +9,7 @@ import type { Common } from './context.ts'
 import { call, print } from './context.ts'
 import type { Finding } from './findings.ts'
 import {
+  bucketFindings,
   logFindings,
   outletFindings,
   recordingFindings,
@@ -54,6 +55,14 @@ const status = z.object({
       fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
     }),
   ),
+  shared: z
+    .object({
+      node: z.string(),
+      behindMs: z.number(),
+      clockAheadMs: z.number(),
+      nodes: z.array(z.object({ node: z.string(), version: z.string(), isRunning: z.boolean() })).optional(),
+    })
+    .optional(),
 })
 const connections = z.object({ connections: z.array(z.object({ name: z.string() })) })
 const probed = z.object({
@@ -95,9 +104,10 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
   if (running !== undefined)
     findings.push(
       ...logFindings(running.log),
-      ...storeFindings(running.store),
+      ...bucketFindings(running.store),
       ...retentionFindings(running.retention),
       ...outletFindings(running.outlets),
+      ...storeFindings(running.shared),
     )
   dataDirectory(flags.data, findings)
   findings.push({

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import {
+  bucketFindings,
   bytesText,
   type LogStatus,
   logFindings,
@@ -96,14 +97,14 @@ test('the doctor says how the object store is', () => {
     refused: 0,
     undeleted: 0,
   }
-  const told = (...args: Parameters<typeof storeFindings>): string[] =>
-    storeFindings(...args).map(({ level, message }) => `${level}: ${message}`)
+  const told = (...args: Parameters<typeof bucketFindings>): string[] =>
+    bucketFindings(...args).map(({ level, message }) => `${level}: ${message}`)
   expect(told(undefined)).toEqual([])
   expect(told(store)).toEqual([
     'ok: s3://recordings/a/ takes what is sealed. 1 session file waits (2.0 KiB).',
   ])
   const fault = { message: 'It does not answer.', remedy: 'Wait.' }
-  expect(storeFindings({ ...store, fault, waitingFiles: 3 })).toEqual([
+  expect(bucketFindings({ ...store, fault, waitingFiles: 3 })).toEqual([
     {
       level: 'problem',
       about: 'object store',
@@ -134,4 +135,23 @@ test('a hold on nothing is a warning, and erasures that wait are told of', () =>
     message: expect.stringContaining('connection crmm holds nothing'),
   })
   expect(waiting).toMatchObject({ level: 'note', message: expect.stringContaining('2 erasures wait') })
+})
+
+test('the doctor says how a shared store is', () => {
+  const told = (...args: Parameters<typeof storeFindings>): string[] =>
+    storeFindings(...args).map(({ level, message }) => `${level}: ${message}`)
+  const node = (name: string, version = '1.0', isRunning = true) => ({ node: name, version, isRunning })
+  const fine = { node: 'a', behindMs: 900, clockAheadMs: -3, nodes: [node('a'), node('b', '0.9', false)] }
+  expect(told(undefined)).toEqual([])
+  expect(told(fine)).toEqual(['ok: This is the node a, of 1 that runs.'])
+  expect(told({ ...fine, nodes: [node('a'), node('b', '1.1')] })).toEqual([
+    'ok: This is the node a, of 2 that run.',
+    'warning: Nodes of several versions run: 1.0, 1.1.',
+  ])
+  expect(told({ ...fine, behindMs: 42_000, nodes: undefined })).toEqual([
+    'problem: The node a has not seen for 42 s what others changed: no session is opened.',
+  ])
+  expect(told({ ...fine, clockAheadMs: 2_500 })[1]).toBe(
+    'warning: The clock here is 2500 ms behind that of the store: credentials and tickets end by so much late.',
+  )
 })

@@ -1,3 +1,5 @@
+import { LIMITS } from '../core/index.ts'
+
 /** One thing that `sluice doctor` found. */
 export type Finding = {
   readonly level: 'ok' | 'warning' | 'problem' | 'note'
@@ -103,7 +105,7 @@ export function outletFindings(outlets: readonly OutletStatus[]): readonly Findi
 }
 
 /** What the gateway says of its object store. */
-export type StoreStatus = {
+export type BucketStatus = {
   readonly place: string
   readonly waitingFiles: number
   readonly waitingBytes: number
@@ -114,7 +116,7 @@ export type StoreStatus = {
   readonly fault?: { readonly message: string; readonly remedy?: string | undefined } | undefined
 }
 
-export function storeFindings(store: StoreStatus | undefined): readonly Finding[] {
+export function bucketFindings(store: BucketStatus | undefined): readonly Finding[] {
   if (store === undefined) return []
   const about = 'object store'
   const { place, waitingFiles, waitingBytes, spoolBytes, spoolBytesMax, refused, undeleted, fault } = store
@@ -146,6 +148,58 @@ export function storeFindings(store: StoreStatus | undefined): readonly Finding[
       message: `${bytesText(spoolBytes)} of session files are here, more than recording.store.spool allows (${bytesText(spoolBytesMax)}): only what is in the store is removed.`,
       remedy:
         'Once the store takes files again this goes by itself. Until then watch the disk: a full one stops the gateway.',
+    })
+  }
+  return findings
+}
+
+/** What the gateway says of a store that it shares with others. */
+export type SharedStatus = {
+  readonly node: string
+  readonly behindMs: number
+  readonly clockAheadMs: number
+  readonly nodes?:
+    | readonly { readonly node: string; readonly version: string; readonly isRunning: boolean }[]
+    | undefined
+}
+
+/** Nothing for a store that is the gateway's own. */
+export function storeFindings(shared: SharedStatus | undefined): readonly Finding[] {
+  if (shared === undefined) return []
+  const about = 'store'
+  const { node, behindMs, clockAheadMs, nodes } = shared
+  const findings: Finding[] = []
+  if (nodes === undefined || behindMs > LIMITS.storeBehindMs) {
+    findings.push({
+      level: 'problem',
+      about,
+      message: `The node ${node} has not seen for ${Math.round(behindMs / 1000)} s what others changed: no session is opened.`,
+      remedy: 'Why stands in the log of the gateway. Look whether the database answers: psql DSN',
+    })
+  }
+  if (nodes !== undefined) {
+    const running = nodes.filter(({ isRunning }) => isRunning)
+    findings.push({
+      level: 'ok',
+      about,
+      message: `This is the node ${node}, of ${running.length} that run${running.length === 1 ? 's' : ''}.`,
+    })
+    const versions = [...new Set(running.map(({ version }) => version))]
+    if (versions.length > 1) {
+      findings.push({
+        level: 'warning',
+        about,
+        message: `Nodes of several versions run: ${versions.join(', ')}.`,
+        remedy: 'Bring all of them to the newest; until then no older one can be started again.',
+      })
+    }
+  }
+  if (Math.abs(clockAheadMs) > LIMITS.clockSkewMs) {
+    findings.push({
+      level: 'warning',
+      about,
+      message: `The clock here is ${Math.abs(clockAheadMs)} ms ${clockAheadMs > 0 ? 'behind' : 'ahead of'} that of the store: credentials and tickets end by so much ${clockAheadMs > 0 ? 'late' : 'early'}.`,
+      remedy: 'Synchronise the clocks of all machines (NTP).',
     })
   }
   return findings

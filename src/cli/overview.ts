@@ -47,6 +47,13 @@ const status = z.object({
       fault: z.object({ message: z.string() }).optional(),
     }),
   ),
+  shared: z
+    .object({
+      node: z.string(),
+      behindMs: z.number(),
+      nodes: z.array(z.object({ node: z.string(), isRunning: z.boolean() })).optional(),
+    })
+    .optional(),
 })
 
 function outletLine({ lagFrames, delivered, missed, parked, fault }: Outlet): string {
@@ -62,6 +69,13 @@ function storeLine({ place, waitingFiles, waitingBytes, spoolBytes, fault }: Sto
 }
 
 type Store = NonNullable<z.output<typeof status>['store']>
+
+function nodeLine({ node, behindMs, nodes }: NonNullable<z.output<typeof status>['shared']>): string {
+  if (nodes === undefined) return `${node}; its store is away, for ${Math.round(behindMs / 1000)} s`
+  const others = nodes.filter((each) => each.isRunning && each.node !== node).map((each) => each.node)
+  return others.length === 0 ? `${node}, alone on its store` : `${node}, with ${others.join(', ')}`
+}
+
 type Outlet = z.output<typeof status>['outlets'][number]
 
 export function addOverviewCommands(program: Command): void {
@@ -73,6 +87,7 @@ export function addOverviewCommands(program: Command): void {
       print(common, answer, () =>
         facts([
           ['gateway', `running, process ${answer.pid}, started ${relative(answer.startedAt)}`],
+          ...(answer.shared === undefined ? [] : [['node', nodeLine(answer.shared)] as const]),
           ...Object.entries(answer.endpoints).map(
             ([name, at]) => [name, `${at.address}:${at.port}`] as const,
           ),

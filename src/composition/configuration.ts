@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Change, Config } from '../config/index.ts'
 import { diffConfigs, formatChange, loadConfig } from '../config/index.ts'
 import type { Clock, ConfigVersion, MaskingKeys, Problem } from '../core/index.ts'
-import { formatProblem, GatewayError } from '../core/index.ts'
+import { formatProblem, GatewayError, isGatewayError } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { compilePolicy } from '../policy/index.ts'
 import { PROTOCOLS } from '../protocols/index.ts'
@@ -19,6 +19,9 @@ export type Ready = {
   readonly snapshot?: string
 }
 
+/** Gateways that begin in one moment get in each other's way once. */
+const BEGINNINGS_MAX = 3
+
 /** What an activation that began with the file of `--config` is signed with. */
 const BY_FILE = 'configuration file'
 
@@ -29,8 +32,7 @@ export function readConfiguration(
   report: (error: unknown) => void,
   keys?: MaskingKeys,
 ): Ready {
-  const protocols = Object.fromEntries(PROTOCOLS.map((each) => [each.name, each]))
-  const loaded = loadConfig({ file, text }, { protocols })
+  const loaded = loadConfig({ file, text }, { protocols: protocolsByName() })
   if (!loaded.ok) throw invalid(loaded.problems)
   const compiled = compilePolicy(loaded.config.policy, {
     onFault: ({ rule, effect, message }) =>
@@ -42,6 +44,10 @@ export function readConfiguration(
   })
   if (!compiled.ok) throw invalid(compiled.problems)
   return { config: loaded.config, policy: compiled.policy, text }
+}
+
+function protocolsByName() {
+  return Object.fromEntries(PROTOCOLS.map((each) => [each.name, each]))
 }
 
 function invalid(problems: readonly Problem[]): GatewayError {
@@ -70,6 +76,13 @@ async function kept(
 ): Promise<Ready> {
   if (snapshots === undefined) return ready
   return { ...ready, snapshot: await snapshots.keep(snapshotText(file, ready.text)) }
+}
+
+/** What the file says of the store; it has to be known before anything else. Throws as reading the configuration does. */
+export function storeOf(file: string): Config['store'] {
+  const loaded = loadConfig({ file, text: readText(file) }, { protocols: protocolsByName() })
+  if (!loaded.ok) throw invalid(loaded.problems)
+  return loaded.config.store
 }
 
 function readText(file: string): string {
@@ -105,6 +118,8 @@ export class Configurations {
   readonly #listeners: ((ready: Ready) => void)[] = []
   #current: Ready
   readonly #snapshots: Snapshots | undefined
+  /** What is put in force is so one after the other: by this node, and by others. */
+  #adopting: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: ConfigurationParts, current: Ready) {
     this.#store = parts.store
@@ -119,13 +134,40 @@ export class Configurations {
   /**
    * Puts the file in force when it descends from the active version: the file is what was applied last, or what was
    * applied last came from the file. A version applied through the API since is not overwritten in silence: then this
-   * throws `conflict` and shows the difference.
+   * throws `conflict` and shows the difference. Where several gateways share a store, a file that was in force before is
+   * one that was not replaced yet: then the active version is in force, and this says so.
    */
   static async open(parts: ConfigurationParts): Promise<Configurations> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await Configurations.#begin(parts)
+      } catch (error) {
+        // Another gateway that begins as well may have been faster, with the same file.
+        const mayPass = isGatewayError(error) && error.code === 'conflict' && parts.store.shared !== undefined
+        if (!mayPass || attempt >= BEGINNINGS_MAX) throw error
+      }
+    }
+  }
+
+  static async #begin(parts: ConfigurationParts): Promise<Configurations> {
     const fromFile = readConfiguration(parts.file, readText(parts.file), parts.report, parts.keys)
     const active = await parts.store.configurations.active()
     const configurations = new Configurations(parts, await kept(parts, fromFile))
     if (active?.version === fromFile.config.version) return configurations
+    const { shared, configurations: known } = parts.store
+    if (
+      active !== undefined &&
+      shared !== undefined &&
+      (await known.find(fromFile.config.version)) !== undefined
+    ) {
+      parts.report(
+        new Error(
+          `${parts.file} is older than the configuration that the other gateways have (${active.version}): that one is in force here too`,
+        ),
+      )
+      configurations.#current = await kept(parts, configurations.#read(active.text))
+      return configurations
+    }
     if (active !== undefined && active.by !== BY_FILE) {
       const before = readConfiguration(parts.file, active.text, parts.report)
       const changes = diffConfigs(before.config, fromFile.config).map(formatChange)
@@ -157,14 +199,45 @@ export class Configurations {
   }
 
   async apply(text: string, by: string): Promise<Activation> {
+    return await this.#oneAtATime(async () => {
+      const read = this.#read(text)
+      const activation = await this.#activate(read, by, this.#current.config.version)
+      await this.#adopt(read)
+      return activation
+    })
+  }
+
+  /** Puts in force what another node has. Throws `invalid` when this version of the program cannot read it. */
+  async refresh(): Promise<void> {
+    await this.#oneAtATime(async () => {
+      const active = await this.#store.configurations.active()
+      if (active === undefined || active.version === this.#current.config.version) return
+      await this.#adopt(this.#read(active.text))
+    })
+  }
+
+  /** Throws `invalid`: for a text that is none, and for one that would move the store under a gateway that runs. */
+  #read(text: string): Ready {
     const read = readConfiguration(this.#file, text, this.#report, this.#keys)
-    const activation = await this.#activate(read, by, this.#current.config.version)
+    if (JSON.stringify(read.config.store) === JSON.stringify(this.#current.config.store)) return read
+    throw new GatewayError('invalid', 'Where the store is changes only when a gateway starts.', {
+      remedy: 'Stop every gateway, change "store" in the file of each, and start them again.',
+      retry: 'only-if-changed',
+    })
+  }
+
+  async #adopt(read: Ready): Promise<void> {
     const before = this.#current.snapshot
     const ready = await kept({ file: this.#file, snapshots: this.#snapshots }, read)
     this.#current = ready
     for (const listener of this.#listeners) listener(ready)
     if (before !== undefined) this.#snapshots?.release(before)
-    return activation
+  }
+
+  async #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#adopting.then(work, work)
+    this.#adopting = mine
+    return await mine
   }
 
   async changesSince(version: ConfigVersion): Promise<readonly Change[]> {

@@ -11,9 +11,9 @@ import type {
   Problem,
   SecretRef,
 } from '../core/index.ts'
+import type { BucketBlock } from './bucket-block.ts'
 import type { OutletBlock } from './outlet-block.ts'
 import type { Role } from './schema.ts'
-import type { StoreBlock } from './store-block.ts'
 import type { Plain } from './tree.ts'
 
 /** A whole configuration: checked, immutable, and with nothing in it that has to be looked up again. */
@@ -33,6 +33,8 @@ export type Config = {
   /** What each identity gets in one UTC day. */
   readonly budgets: readonly Budget[]
   readonly recording: RecordingBlock
+  /** Where what gateways share is kept; undefined: in the data directory. Takes effect when a gateway starts. */
+  readonly store: StoreBlock | undefined
   /** What policy compiles. */
   readonly policy: PolicySource
   /** What was written, without defaults: for comparing two versions. */
@@ -40,6 +42,9 @@ export type Config = {
   /** What may be meant, and may be a slip of the pen. */
   readonly doubts: readonly Problem[]
 }
+
+/** A store in PostgreSQL. */
+export type StoreBlock = { readonly dsn: SecretRef; readonly ca: SecretRef | undefined }
 
 /** The log of the recording, and who is told of it. */
 export type RecordingBlock = {
@@ -69,7 +74,7 @@ export type RecordingBlock = {
     }
   }
   readonly stream: readonly OutletBlock[]
-  readonly store: StoreBlock | undefined
+  readonly store: BucketBlock | undefined
 }
 
 export type Listener = {

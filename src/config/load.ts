@@ -22,7 +22,7 @@ import { References } from './references.ts'
 import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
 import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema.ts'
 import { maskingRule } from './schema-labels.ts'
-import { storeOf } from './schema-store.ts'
+import { bucketOf } from './schema-bucket.ts'
 import { outletOf } from './schema-stream.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
@@ -171,6 +171,7 @@ class Loader {
       connections,
       budgets: this.#budgets(root.budgets, [...read.keys()], [...labels.keys()], references),
       recording: recordingOf(root.recording, references),
+      store: root.store === undefined ? undefined : { dsn: root.store.dsn, ca: root.store.ca },
       policy,
       content: this.#tree.content,
       doubts: references.doubts,
@@ -512,6 +513,6 @@ function recordingOf(
       hold,
     },
     stream: stream.map(outletOf),
-    store: store === undefined ? undefined : storeOf(store),
+    store: store === undefined ? undefined : bucketOf(store),
   }
 }

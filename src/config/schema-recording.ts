@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { LIMITS } from '../core/index.ts'
 import { isKeyName, parseVerifierKey } from '../evidence/note/keys.ts'
 import { nodeSha256 } from '../evidence/system/sha256.ts'
-import { recordingStore } from './schema-store.ts'
+import { recordingStore } from './schema-bucket.ts'
 import { outlets } from './schema-stream.ts'
 import { duration, line, size } from './values.ts'
 

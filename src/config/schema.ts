@@ -3,6 +3,7 @@ import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
 import { label } from './schema-labels.ts'
 import { recording } from './schema-recording.ts'
 import { duration, line, secretReference, size } from './values.ts'
+import { store } from './schema-store.ts'
 
 /** The shape of sluice.yaml, but for what a protocol says of its connections. Names are checked elsewhere. */
 
@@ -224,6 +225,11 @@ export function rootSchema(protocols: readonly string[]) {
       .default([])
       .describe('What each identity gets in one UTC day.'),
     recording: recording.prefault({}).describe('The log of the recording, and who is told of it.'),
+    store: store
+      .optional()
+      .describe(
+        'A PostgreSQL database that several gateways share; a file in the data directory when absent.',
+      ),
     cedar: z.string().max(LIMITS.configBytesMax).optional().describe('Cedar policies, for experts.'),
   })
 }

@@ -13,10 +13,14 @@ const SOURCES = ['env', 'file', 'store', 'command'] as const
 const REFERENCE_HINT = 'write "${store:NAME}", "${env:NAME}", "${file:PATH}" or "${command:...}"'
 
 const REFERENCE_PATTERN = '^\\$\\{(env|file|store|command):.+\\}$'
+const OUTSIDE_HINT = 'write "${env:NAME}", "${file:PATH}" or "${command:...}"'
+const OUTSIDE_PATTERN = '^\\$\\{(env|file|command):.+\\}$'
 
 export type SecretReferenceOptions = {
   /** Whether the value itself may stand in the file: only for what is no secret, such as a certificate. */
   readonly literal?: boolean
+  /** Whether it is needed to reach the store, and so cannot be kept there. */
+  readonly outside?: boolean
 }
 
 /**
@@ -24,10 +28,12 @@ export type SecretReferenceOptions = {
  * it may be the secret itself.
  */
 export function secretReference(options: SecretReferenceOptions = {}) {
-  const literal = options.literal ?? false
-  const schema = z.string({ error: () => `expected a reference to a secret; ${REFERENCE_HINT}` })
-  return schema.meta(literal ? {} : { pattern: REFERENCE_PATTERN }).transform((text, context): SecretRef => {
-    const parsed = parseReference(text, literal)
+  const { literal = false, outside = false } = options
+  const hint = outside ? OUTSIDE_HINT : REFERENCE_HINT
+  const pattern = outside ? OUTSIDE_PATTERN : REFERENCE_PATTERN
+  const schema = z.string({ error: () => `expected a reference to a secret; ${hint}` })
+  return schema.meta(literal ? {} : { pattern }).transform((text, context): SecretRef => {
+    const parsed = parseReference(text, literal, outside)
     if (parsed.ok) return parsed.ref
     context.addIssue({ code: 'custom', message: `${parsed.expected}; ${parsed.fix}` })
     return z.NEVER
@@ -38,16 +44,19 @@ type ParsedReference =
   | { readonly ok: true; readonly ref: SecretRef }
   | { readonly ok: false; readonly expected: string; readonly fix: string }
 
-function parseReference(text: string, literal: boolean): ParsedReference {
+function parseReference(text: string, literal: boolean, outside: boolean): ParsedReference {
+  const hint = outside ? OUTSIDE_HINT : REFERENCE_HINT
   if (!text.startsWith('${')) {
     if (literal && text.trim() !== '') return { ok: true, ref: { kind: 'literal', value: new Secret(text) } }
-    const fix = 'keep it with "sluice secrets set NAME" and write "${store:NAME}"'
+    const fix = outside
+      ? 'keep it in a file or a variable and write "${file:PATH}" or "${env:NAME}"'
+      : 'keep it with "sluice secrets set NAME" and write "${store:NAME}"'
     return { ok: false, expected: 'expected a reference to a secret, got the value itself', fix }
   }
   const match = /^\$\{([a-zA-Z]*):([^\0]*)\}$/s.exec(text)
   const [, source = '', rest = ''] = match ?? []
   if (match === null || rest.trim() === '') {
-    return { ok: false, expected: 'expected a whole reference', fix: REFERENCE_HINT }
+    return { ok: false, expected: 'expected a whole reference', fix: hint }
   }
   switch (source) {
     case 'env':
@@ -58,6 +67,12 @@ function parseReference(text: string, literal: boolean): ParsedReference {
         fix: 'use letters, digits and _',
       }
     case 'store':
+      if (outside)
+        return {
+          ok: false,
+          expected: 'expected a reference that does not lead into the store itself',
+          fix: hint,
+        }
       if (SECRET_NAME.test(rest)) return { ok: true, ref: { kind: 'store', name: rest } }
       return {
         ok: false,
@@ -70,7 +85,7 @@ function parseReference(text: string, literal: boolean): ParsedReference {
       return { ok: true, ref: { kind: 'command', command: rest } }
     default: {
       const near = nearest(source, SOURCES)
-      const fix = near === undefined ? REFERENCE_HINT : `write "\${${near}:..."`
+      const fix = near === undefined ? hint : `write "\${${near}:..."`
       return {
         ok: false,
         expected: `expected ${SOURCES.join(', ')} before the colon, got "${shorten(source)}"`,

@@ -160,6 +160,8 @@ export class Credentials {
     }
     await this.#store.add({ credential, proof })
     this.#keep({ credential, proof })
+    // Blocked while it was written, here or at another node: who blocked it did not see this one.
+    if (await this.#revokeBlocked(credential)) throw blockedRefusal(request.chain.find(this.#isBlocked))
     return { credential, secret }
   }
 
@@ -250,6 +252,19 @@ export class Credentials {
     return await this.#revokeAll(stale, by)
   }
 
+  /**
+   * Takes over what other nodes minted and revoked: of one credential, or of all. What they have revoked ends here as if it
+   * had been revoked here; what was revoked here stays so.
+   */
+  async refresh(id?: string): Promise<void> {
+    if (id === undefined) {
+      for (const stored of await this.#store.unexpired(this.#clock.now())) await this.#follow(stored)
+      return
+    }
+    const stored = await this.#store.get(brand<CredentialId>(id))
+    if (stored !== undefined && stored.credential.expiresAt > this.#clock.now()) await this.#follow(stored)
+  }
+
   /** Calls `listener` once for each credential that ends, within two seconds of its end. Gives the way to stop. */
   onEnd(listener: EndListener): () => void {
     this.#listeners.add(listener)
@@ -280,11 +295,7 @@ export class Credentials {
       throw new GatewayError('invalid', `A chain has at most ${LIMITS.chainMax} identities.`)
     }
     const blocked = chain.find(this.#isBlocked)
-    if (blocked !== undefined) {
-      throw new GatewayError('denied', `${identityKey(blocked)} was blocked here.`, {
-        remedy: 'An administrator can lift the block.',
-      })
-    }
+    if (blocked !== undefined) throw blockedRefusal(blocked)
     if (this.#live.size >= LIMITS.credentialsMax) {
       throw new GatewayError('limit_exceeded', 'The gateway holds too many live credentials.', {
         remedy: 'Wait until some expire, or revoke those not in use.',
@@ -305,7 +316,23 @@ export class Credentials {
     else this.#remember({ credential, proof, ending: { reason: 'revoked', ...revoked } })
   }
 
+  async #follow(stored: StoredCredential): Promise<void> {
+    const { credential, revoked } = stored
+    const live = this.#live.get(credential.id)
+    if (live !== undefined && revoked !== undefined) this.#end(live, { reason: 'revoked', ...revoked })
+    else if (live === undefined && !this.#ended.has(credential.id)) {
+      this.#load(stored)
+      await this.#revokeBlocked(credential)
+    }
+  }
+
+  async #revokeBlocked({ id, chain }: Credential): Promise<boolean> {
+    return chain.some(this.#isBlocked) && (await this.revoke(id, 'block'))
+  }
+
   #keep(live: Live): void {
+    // Another part of this process may have heard of it first.
+    if (this.#live.has(live.credential.id) || this.#ended.has(live.credential.id)) return
     this.#live.set(live.credential.id, live)
     this.#nextExpiry = Math.min(this.#nextExpiry, live.credential.expiresAt)
     const actor = identityKey(live.credential.chain[0])
@@ -399,6 +426,13 @@ function refusal(reason: string, message: string, remedy?: string): GatewayError
   return new GatewayError('unauthenticated', message, {
     facts: { reason },
     ...(remedy === undefined ? {} : { remedy }),
+  })
+}
+
+function blockedRefusal(blocked: Identity | undefined): GatewayError {
+  const who = blocked === undefined ? 'An identity of this chain' : identityKey(blocked)
+  return new GatewayError('denied', `${who} was blocked here.`, {
+    remedy: 'An administrator can lift the block.',
   })
 }
 

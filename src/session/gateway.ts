@@ -38,6 +38,7 @@ export class Gateway {
   #policy: Policy
   #config: ConfigVersion
   #configuration: string | undefined
+  readonly #refuses: () => GatewayError | undefined
   #draining = false
   #onEmpty: (() => void) | undefined
   #onChange: ((change: 'open' | 'close', session: LiveSession) => void) | undefined
@@ -54,6 +55,8 @@ export class Gateway {
     config: ConfigVersion
     /** The address of the snapshot of the configuration; without it the recording does not say what commands are judged by. */
     configuration?: string | undefined
+    /** Why no session may be opened now. */
+    refuses?: () => GatewayError | undefined
   }) {
     this.clock = parts.clock
     this.journal = parts.journal
@@ -65,6 +68,7 @@ export class Gateway {
     this.#policy = parts.policy
     this.#config = parts.config
     this.#configuration = parts.configuration
+    this.#refuses = parts.refuses ?? (() => undefined)
   }
 
   get policy(): Policy {
@@ -90,6 +94,8 @@ export class Gateway {
         retry: 'later',
       })
     }
+    const refusal = this.#refuses()
+    if (refusal !== undefined) throw refusal
     if (this.#live.size >= LIMITS.sessionsMax) {
       throw new GatewayError('limit_exceeded', `The gateway already has ${LIMITS.sessionsMax} sessions.`, {
         remedy: 'Close sessions that are not used.',

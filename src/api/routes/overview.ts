@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { identityKey } from '../../core/index.ts'
 import type { OutletReport, SealerReport, StoreReport } from '../../recording/index.ts'
 import { databasesOf } from '../databases.ts'
-import type { ApiParts } from '../parts.ts'
+import type { ApiParts, SharedDesk } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { none, route } from '../route.ts'
 import { connectionNamed } from './credentials.ts'
@@ -10,6 +10,28 @@ import { connectionNamed } from './credentials.ts'
 const READERS = ['operator socket', 'admin', 'operator', 'auditor', 'approver'] as const
 
 const endpoint = z.object({ address: z.string(), port: z.int() })
+
+/** A store that several gateways share. */
+const shared = z.object({
+  /** This one. */
+  node: z.string(),
+  /** How long ago all was seen that others changed, and how far the clock of the store is ahead. */
+  behindMs: z.number(),
+  clockAheadMs: z.number(),
+  /** Absent while the store is away. */
+  nodes: z
+    .array(
+      z.object({
+        node: z.string(),
+        version: z.string(),
+        address: z.string().optional(),
+        startedAt: z.int(),
+        seenAt: z.int(),
+        isRunning: z.boolean(),
+      }),
+    )
+    .optional(),
+})
 
 const status = z.object({
   status: z.literal('ok'),
@@ -66,6 +88,8 @@ const status = z.object({
       fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
     }),
   ),
+  /** Absent where the store is a file of this gateway's own. */
+  shared: shared.optional(),
 })
 
 const connections = z.object({
@@ -115,6 +139,17 @@ function logOf(sealer: SealerReport): z.output<typeof status>['log'] {
     stopped,
     witnesses: { cosigned: [...witnesses.cosigned], failed: [...witnesses.failed] },
     ...(gap === undefined ? {} : { gap: { first: gap.first, last: gap.last } }),
+  }
+}
+
+async function sharedOf(desk: SharedDesk, now: number): Promise<z.output<typeof shared>> {
+  const { upToDateAt, clockAheadMs } = desk.state
+  const nodes = await desk.nodes().catch(() => undefined)
+  return {
+    node: desk.node,
+    behindMs: Math.max(0, now - upToDateAt),
+    clockAheadMs,
+    ...(nodes === undefined ? {} : { nodes: nodes.map((each) => ({ ...each })) }),
   }
 }
 
@@ -200,6 +235,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         retention: await parts.recording.retention(),
         outlets: parts.recording.outlets().map(outletOf),
         ...storeIn(parts.recording.store()),
+        ...(parts.shared === undefined ? {} : { shared: await sharedOf(parts.shared, parts.clock.now()) }),
       }),
     }),
     route({

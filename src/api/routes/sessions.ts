@@ -10,6 +10,8 @@ import { SealedReading } from '../sealed.ts'
 
 const summary = z.object({
   session: z.string(),
+  /** Which node recorded it, where several gateways share a store. */
+  node: z.string().optional(),
   openedAt: z.int(),
   closedAt: z.int().optional(),
   closeReason: z.string().optional(),
@@ -149,8 +151,10 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
         const entries: z.output<typeof entry>[] = []
         const reading = new SealedReading(parts, caller)
         let bytes = 0
+        const session = brand<SessionId>(params.id)
+        await refuseElsewhere(parts, session, 'Its recording can be read')
         // From its beginning: that says on which connection it was.
-        for await (const { entry: stored, ...at } of parts.recording.read(brand<SessionId>(params.id))) {
+        for await (const { entry: stored, ...at } of parts.recording.read(session)) {
           const recorded = { ...at, entry: withMarks(reading.shown(params.id, stored), at.erased) }
           if (recorded.sequence <= query.after) continue
           if (entries.length >= query.limit || bytes >= LIMITS.entriesBytesMax) {
@@ -227,7 +231,7 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
         target: params.id,
         ...(body.reason === undefined ? {} : { details: { reason: body.reason } }),
       }),
-      handle({ params, body, caller }) {
+      async handle({ params, body, caller }) {
         const why = body.reason === undefined ? '' : ` (${body.reason})`
         const ended = parts.gateway.terminate(
           (session) => session.id === params.id,
@@ -235,11 +239,34 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
             remedy: 'Ask who runs the gateway before you connect again.',
           }),
         )
-        if (ended === 0) throw new GatewayError('not_found', 'There is no such live session.')
+        if (ended === 0) {
+          await refuseElsewhere(parts, brand<SessionId>(params.id), 'It can be ended')
+          throw new GatewayError('not_found', 'There is no such live session.')
+        }
         return { session: params.id, ended: true as const }
       },
     }),
   ]
+}
+
+/** Throws `not_found` for a session that another node has, and says where that is. */
+async function refuseElsewhere(
+  { shared, recording }: ApiParts,
+  session: SessionId,
+  what: string,
+): Promise<void> {
+  if (shared === undefined) return
+  const node = (await (await recording.upToDate()).get(session))?.node
+  if (node === undefined || node === shared.node) return
+  const there = (await shared.nodes()).find((each) => each.node === node)
+  const address = there?.address === undefined ? '' : `, whose control API is at ${there.address}`
+  throw new GatewayError('not_found', `${what} at the node ${node}${address}.`, {
+    remedy:
+      there?.isRunning === true
+        ? 'Ask there, or on that machine. Revoking its credential reaches every node.'
+        : 'That node does not run: its recording lies in its data directory.',
+    retry: 'only-if-changed',
+  })
 }
 
 function shown({ config, chain, ...rest }: SessionSummary): z.output<typeof summary> {

@@ -9,6 +9,7 @@ import { timeText } from '../times.ts'
 
 const session = z.looseObject({
   session: z.string(),
+  node: z.string().optional(),
   openedAt: z.number(),
   closedAt: z.number().optional(),
   connection: z.string(),
@@ -74,9 +75,11 @@ async function list(flags: ListFlags): Promise<void> {
   const path = flags.text === undefined ? '/v1/sessions' : '/v1/sessions/search'
   const answer = await call(flags, sessions, 'GET', `${path}${queryText(filters(flags))}`)
   print(flags, answer, () => {
+    const hasNodes = answer.sessions.some(({ node }) => node !== undefined)
     const table = listing(
       [
         { title: 'SESSION' },
+        ...(hasNodes ? [{ title: 'NODE' }] : []),
         { title: 'OPENED' },
         { title: 'STATE' },
         { title: 'WHO' },
@@ -90,6 +93,7 @@ async function list(flags: ListFlags): Promise<void> {
       ],
       answer.sessions.map((each) => [
         each.session,
+        ...(hasNodes ? [each.node ?? ''] : []),
         instant(each.openedAt),
         each.closedAt === undefined ? 'open' : `ended ${relative(each.closedAt)}`,
         each.chain.join(' for '),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { isEndpoint, placeIn, recordingStore, storeOf } from './schema-store.ts'
+import { isEndpoint, placeIn, recordingStore, bucketOf } from './schema-bucket.ts'
 
-const stored = (written: object) => storeOf(recordingStore.parse(written))
+const stored = (written: object) => bucketOf(recordingStore.parse(written))
 
 describe('the object store of recordings', () => {
   it('is that of AWS, or another one, whose buckets stand in the path', () => {

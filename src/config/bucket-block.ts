@@ -1,7 +1,7 @@
 import type { SecretRef } from '../core/index.ts'
 
 /** Where recordings are kept beside this machine, and the secrets that it takes. */
-export type StoreBlock = {
+export type BucketBlock = {
   readonly settings: {
     readonly bucket: string
     /** Empty, or ends in `/`. */
