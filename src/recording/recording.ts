@@ -173,6 +173,7 @@ export async function openRecording(options: RecordingOptions): Promise<Recordin
     clock,
     isHeld: (summary) => retention.isHeld(summary),
     onErased: options.onErased ?? (() => Promise.resolve()),
+    fetch,
     onFault,
   })
   const retention: Retention = new Retention(

@@ -2,7 +2,8 @@ import type { Clock, Journal, RecordingKeys, SessionId } from '../../core/index.
 import { GatewayError, isGatewayError } from '../../core/index.ts'
 import type { SessionSummary } from '../list/index-port.ts'
 import { fold } from '../list/live-sessions.ts'
-import { oldestHeader, readOwnFile, readSession } from '../reading/reader.ts'
+import { isAway } from '../files/upload-marks.ts'
+import { bringBack, type FetchSession, oldestHeader, readOwnFile, readSession } from '../reading/reader.ts'
 import { PendingErasures } from './pending.ts'
 import type { Removal, Thinned } from './rewrite.ts'
 import type { ErasureScope, RemovedRanges } from './scope.ts'
@@ -28,6 +29,8 @@ export type EraserOptions = {
   readonly isHeld: (summary: SessionSummary) => boolean
   /** Told of the approval requests of a session whose statements are gone: whoever keeps copies lets go of those. */
   readonly onErased: (tickets: readonly string[]) => Promise<void>
+  /** Brings back what is in the object store only: what is erased here goes up anew, in its place. */
+  readonly fetch?: FetchSession | undefined
   readonly onFault: (error: unknown) => void
 }
 
@@ -114,8 +117,12 @@ export class Eraser {
           if (report.state === 'erased' || report.state === 'nothing') await this.#pending.done(name)
           if (told === undefined || report.state !== 'nothing') told = report
         } catch (error) {
-          // Deleted since: then nothing is left of it.
-          if (isGatewayError(error) && error.code === 'not_found') await this.#pending.done(name)
+          // Deleted since: then nothing is left of it. What has left the disk meanwhile is brought back another time.
+          const isGone =
+            isGatewayError(error) &&
+            error.code === 'not_found' &&
+            !(await isAway(this.#options.directory, request.session))
+          if (isGone) await this.#pending.done(name)
           else if (session !== undefined) throw error
           else this.#options.onFault(error)
         }
@@ -128,6 +135,8 @@ export class Eraser {
   async retire(session: SessionId, scope: ErasureScope, endedBefore: number): Promise<ErasureReport> {
     const rule = ruleName(scope)
     return await this.#inTurn(async () => {
+      const { directory, fetch } = this.#options
+      await bringBack(directory, session, fetch)
       // Most have nothing that a rule is about: seen without opening anything.
       if (!(await this.#options.rewriter.concerns(session, { scope, rule }))) return NOTHING
       return await this.#erase(session, { scope, rule }, { because: 'age', rule }, endedBefore)
@@ -172,15 +181,17 @@ export class Eraser {
 
   /** What its own file says of a session, or `anywhere` while it has none; and whether there is an entry of that number. */
   async #recorded(session: SessionId, sequence?: number, anywhere = false) {
-    const { directory, keys } = this.#options
-    const read = anywhere ? readSession : readOwnFile
+    const { directory, keys, fetch } = this.#options
+    const entries = anywhere
+      ? readSession(directory, keys, session, fetch === undefined ? {} : { fetch })
+      : readOwnFile(directory, keys, session, fetch)
     let [summary, last, hasSequence]: [SessionSummary | undefined, number, boolean] = [
       undefined,
       0,
       sequence === undefined,
     ]
     const tickets: string[] = []
-    for await (const entry of read(directory, keys, session)) {
+    for await (const entry of entries) {
       summary = fold(summary, session, entry.time, entry.entry)
       last = entry.sequence
       hasSequence ||= last === sequence

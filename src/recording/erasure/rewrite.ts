@@ -4,6 +4,7 @@ import { GatewayError, type RandomBytes, type RecordingKeys, type SessionId } fr
 import { nodeSha256 } from '../../evidence/system/sha256.ts'
 import { listIfThere, openIfThere, syncDirectory } from '../files/files.ts'
 import { draftFile, sessionFile, thinnedFile } from '../files/names.ts'
+import { outdateMark } from '../files/upload-marks.ts'
 import { newDataKey } from '../sealed/data-key.ts'
 import { SealedReader } from '../sealed/reader.ts'
 import { withoutPayloads } from '../sealed/remove.ts'
@@ -95,8 +96,11 @@ export async function putInPlace(directory: string, session: SessionId, { of }: 
       facts: { session },
     })
   }
+  // What was uploaded is another file from now on; the uploader may have been at work with the one before meanwhile.
+  await outdateMark(directory, session)
   await rename(thinnedFile(path), path)
   await syncDirectory(dirname(path))
+  await outdateMark(directory, session)
 }
 
 /** Whether there is anything to take out, as far as the public parts say: what was removed before stands there as well. */

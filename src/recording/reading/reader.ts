@@ -120,7 +120,7 @@ export async function* readOwnFile(
   fetch?: FetchSession,
 ): AsyncGenerator<RecordedEntry> {
   const whole = sessionFile(directory, session)
-  await here(directory, session, fetch)
+  await bringBack(directory, session, fetch)
   // A draft becomes the file by being renamed: then it is there the second time.
   for (const path of [whole, draftFile(whole), whole]) {
     const file = await openIfThere(path)
@@ -138,7 +138,11 @@ export async function* readOwnFile(
 }
 
 /** Has the file of a session brought back, if it was uploaded and is not here. */
-async function here(directory: string, session: SessionId, fetch: FetchSession | undefined): Promise<void> {
+export async function bringBack(
+  directory: string,
+  session: SessionId,
+  fetch: FetchSession | undefined,
+): Promise<void> {
   if (!(await isAway(directory, session))) return
   if (fetch !== undefined) return await fetch(session)
   throw new GatewayError(
@@ -164,7 +168,7 @@ async function* sessionEntries(
   fetch: FetchSession | undefined,
 ): AsyncGenerator<PlacedEntry> {
   const path = sessionFile(directory, session)
-  await here(directory, session, fetch)
+  await bringBack(directory, session, fetch)
   let last = 0
   for (let attempt = 1; ; attempt++) {
     // In this order: what the journal lost before it was listed is in the draft by then, or in the whole file.
