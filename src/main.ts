@@ -152,6 +152,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     store: new SealedApprovals(store.approvals, recordingKeys(keys), random),
     clock,
     random,
+    routes: () => config().approvals,
     mayAnswer: (person) => rolesOf([person], config()).has('approver'),
     record: (head) => {
       journal.append(undefined, { kind: 'admin', head })
@@ -160,6 +161,11 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     onFault: report,
   })
   undo.push(() => approvals.stop())
+  // What was asked under other rules stands no more, whether they changed now or while the gateway was not there.
+  const supersede = ({ policy: { version } }: { readonly policy: { readonly version: string } }) =>
+    approvals.supersede((approval) => approval.policyVersion === version)
+  await supersede(configurations.current)
+  configurations.onChange((ready) => void supersede(ready))
   const budgets = await Budgets.open({
     store: store.budgets,
     clock,

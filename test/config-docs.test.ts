@@ -28,7 +28,7 @@ function problems(text: string): string[] {
 const REST = `
 identities:
   local:
-    - { name: ada, kind: person, groups: [engineers] }
+    - { name: ada, kind: person, groups: [engineers], roles: [approver] }
     - { name: support-agent, kind: agent, groups: [support-agents] }
 labels: { pii.email: {}, pii.name: {}, pii.phone: {}, secret: {} }
 connections:

@@ -32,6 +32,8 @@ async function held(requester = 'support-agent'): Promise<Approval> {
   if (identity === undefined) throw new Error(requester)
   return await api.gateway.parts.approvals.open({
     fingerprint: `fingerprint ${++fingerprints}`,
+    shape: 'shape',
+    kin: 'kin',
     requestId: brand<RequestId>('01JD000000000000000000000A.1'),
     session: brand<SessionId>('01JD000000000000000000000A'),
     chain: [identity],

@@ -4,43 +4,45 @@ import type {
   Identity,
   IdentityChain,
   RequestId,
+  ReuseOffer,
+  Review,
   RuleRef,
   SessionId,
   Ticket,
 } from '../core/index.ts'
+import type { Reuse } from './reuse.ts'
+import type { Route } from './route.ts'
 
-/**
- * Where an approval request stands. `pending` and `approved` are open: a retry joins them. The others are its end:
- * `used` ran once, `refused` was answered no, `expired` ran out of time before or after its approval, `withdrawn` was
- * taken back by who asked.
- */
-export type ApprovalState = 'pending' | 'approved' | 'refused' | 'expired' | 'withdrawn' | 'used'
-
+/** Where an approval request stands; docs/decisions/0010-approvals.md has the whole machine. */
 export const APPROVAL_STATES = [
+  /** Waits for people. A retry joins it. */
   'pending',
+  /** May be used. A retry joins it. */
   'approved',
+  /** Answered no. */
   'refused',
+  /** Ran out of time, before or after its approval. */
   'expired',
+  /** Taken back by who asked. */
   'withdrawn',
+  /** Taken back by people after its approval. */
+  'revoked',
+  /** Rules or definitions have changed since. */
+  'superseded',
+  /** Used up. */
   'used',
-] as const satisfies readonly ApprovalState[]
-
-/** Who may answer, beyond holding the approver role. Fixed when the request is made. */
-export type Route = {
-  /** Distinct people who must approve; at least 1. One refusal is enough to refuse. */
-  readonly people: number
-  /**
-   * A person may answer for an agent that acts for them, with a fresh passkey. Never for `administer` or `opaque`
-   * commands, and never for what the person asked for without an agent in between.
-   */
-  readonly ownPerson: boolean
-}
-
-export const DEFAULT_ROUTE: Route = { people: 1, ownPerson: false }
+] as const
+export type ApprovalState = (typeof APPROVAL_STATES)[number]
 
 /** What is asked for. Two commands with one fingerprint are the same command: see `fingerprintOf` of the session. */
 export type ApprovalInput = {
   readonly fingerprint: string
+  /** Equal for commands that differ only in values that no decision depends on. */
+  readonly shape: string
+  /** Equal for the same command under whatever definitions. */
+  readonly kin: string
+  /** What names meant, where that is known. */
+  readonly definitions?: string
   readonly requestId: RequestId
   readonly session: SessionId
   readonly chain: IdentityChain
@@ -53,8 +55,9 @@ export type ApprovalInput = {
   readonly reads: readonly string[]
   readonly writes: readonly string[]
   readonly rules: readonly RuleRef[]
+  /** What rules say of how people look at it. */
+  readonly review?: readonly Review[]
   readonly policyVersion: string
-  readonly route?: Route
 }
 
 /** One person's answer, kept with the request. */
@@ -66,13 +69,19 @@ export type GivenAnswer = {
   readonly method: LoginMethod
   /** `cli`, `api`, `web`: through what the answer came. */
   readonly through: string
+  /** In which step of the route. */
+  readonly step: number
+  /** More than one use, as this person chose it. */
+  readonly reuse?: Reuse
   readonly reason?: string
 }
 
 /** A held command waiting for people. */
-export type Approval = Omit<ApprovalInput, 'route'> & {
+export type Approval = Omit<ApprovalInput, 'review'> & {
   readonly ticket: Ticket
   readonly route: Route
+  /** What an approver may choose beyond one use. */
+  readonly offer: ReuseOffer
   readonly state: ApprovalState
   /** Goes up by one with every change; a change is made only to the revision it was decided on. */
   readonly revision: number
@@ -80,6 +89,13 @@ export type Approval = Omit<ApprovalInput, 'route'> & {
   /** While pending: when it lapses unanswered. Once approved: until when it can be used. */
   readonly expiresAt: number
   readonly answers: readonly GivenAnswer[]
+  /** Since when others may answer as well. */
+  readonly escalatedAt?: number
+  /** Of an approval: what was chosen beyond one use. */
+  readonly reuse?: Reuse
+  readonly uses: number
+  /** Of a refusal: until when who asked may not ask for anything more on the connection. */
+  readonly mutedUntil?: number
   /** When it reached a state that is not open. */
   readonly endedAt?: number
 }
@@ -104,9 +120,23 @@ export type Answer = {
   readonly proof: LoginProof | undefined
   readonly through: string
   readonly reason?: string
+  /** Of an approval: more than one use. */
+  readonly reuse?: Reuse
+  /** Of a refusal: for how many milliseconds who asked may not ask for anything more on the connection. */
+  readonly muteMs?: number
+}
+
+/**
+ * What no two open requests share; undefined for one that is not open. What was approved for one session is in the way of
+ * no other that asks for the same.
+ */
+export function openKeyOf(approval: Approval): string | undefined {
+  if (!isOpen(approval)) return undefined
+  const { fingerprint, session, state, reuse } = approval
+  return state === 'approved' && reuse?.kind === 'session' ? `session ${session} ${fingerprint}` : fingerprint
 }
 
 /** Whether a retry joins it and an answer or a use can still change it. */
-export function isOpen(approval: Approval): boolean {
-  return approval.state === 'pending' || approval.state === 'approved'
+export function isOpen({ state }: Pick<Approval, 'state'>): boolean {
+  return state === 'pending' || state === 'approved'
 }

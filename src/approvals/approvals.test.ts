@@ -7,13 +7,17 @@ import {
   type Identity,
   LIMITS,
   type RequestId,
+  type ReuseOffer,
+  type Review,
   type SessionId,
   type Ticket,
 } from '../core/index.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
-import type { Answer, Approval, ApprovalInput, LoginProof, Route } from './approval.ts'
+import type { Answer, Approval, ApprovalInput, LoginProof } from './approval.ts'
 import { type Approvals, type ApprovalsOptions, createApprovals } from './approvals.ts'
+import type { Use } from './reuse.ts'
+import type { NamedRoute } from './route.ts'
 
 const agent: Identity = { kind: 'agent', name: 'support-agent', issuer: 'local', groups: ['agents'] }
 const person = (name: string): Identity => ({ kind: 'person', name, issuer: 'local', groups: ['approvers'] })
@@ -26,12 +30,14 @@ let store: MemoryApprovalStore
 let recorded: AdminHead[]
 let faults: unknown[]
 let desk: Approvals
+let routes: Map<string, NamedRoute>
 
 async function start(rest: Partial<ApprovalsOptions> = {}): Promise<Approvals> {
   return await createApprovals({
     store,
     clock,
     random: (length) => randomBytes(length),
+    routes: () => ({ routes, default: undefined }),
     mayAnswer: (who) => who.groups.includes('approvers'),
     record: (head) => recorded.push(head),
     onFault: (error) => faults.push(error),
@@ -44,6 +50,7 @@ beforeEach(async () => {
   store = new MemoryApprovalStore()
   recorded = []
   faults = []
+  routes = new Map()
   desk = await start()
 })
 
@@ -51,6 +58,8 @@ let asked = 0
 function command(rest: Partial<ApprovalInput> = {}): ApprovalInput {
   return {
     fingerprint: 'delete',
+    shape: 'shape',
+    kin: 'kin',
     requestId: brand<RequestId>(`01J00000000000000000000000.${++asked}`),
     session: brand<SessionId>('01J00000000000000000000000'),
     chain: [agent, ada],
@@ -73,7 +82,24 @@ function says(verdict: Answer['verdict'], who: Identity, rest: Partial<Answer> =
   return { verdict, proof: login(who), through: 'cli', ...rest }
 }
 
-const route = (rest: Partial<Route>): Route => ({ people: 1, ownPerson: false, ...rest })
+const anyone = (people = 1) => ({ groups: [], identities: [], anyone: true, people })
+/** What a rule says that names a route such as this. */
+function via(rest: Partial<NamedRoute>, reuse: ReuseOffer = {}): Review[] {
+  const name = `route-${routes.size}`
+  const usual = {
+    steps: [anyone()],
+    escalation: undefined,
+    hours: undefined,
+    reason: false,
+    ownPerson: false,
+  }
+  routes.set(name, { ...usual, ...rest, name })
+  return [{ route: name, reuse }]
+}
+const use = (rest: Partial<Use> = {}): Use => {
+  const { fingerprint, shape, requestId, session } = command()
+  return { fingerprint, shape, requestId, session, ...rest }
+}
 const never = new AbortController().signal
 const code = (value: string): unknown => expect.objectContaining({ code: value })
 const states = (): [string, string][] => desk.list().map(({ ticket, state }) => [ticket, state])
@@ -86,7 +112,7 @@ describe('asking', () => {
     expect(await desk.open(command())).toEqual(first)
     await desk.answer(first.ticket, says('approve', eve))
     expect((await desk.open(command())).ticket).toBe(first.ticket)
-    expect(await desk.consume(first.ticket)).toBe(true)
+    expect(await desk.consume(first.ticket, use())).toBe(true)
     expect((await desk.open(command())).ticket).not.toBe(first.ticket)
   })
 
@@ -142,7 +168,7 @@ describe('asking', () => {
       },
     })
     await expect(desk.open(command())).rejects.toThrow('recording')
-    expect(await store.load(10)).toEqual([])
+    expect(await store.load(10, 0)).toEqual([])
   })
 
   test('when another process asked first, its request is joined', async () => {
@@ -175,13 +201,14 @@ describe('answering', () => {
           at: clock.now(),
           method: 'code',
           through: 'cli',
+          step: 0,
           reason: 'agreed on the phone',
         },
       ],
     })
     clock.advance(LIMITS.approvalUsableMs - 1)
-    expect(await desk.consume(ticket)).toBe(true)
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(true)
+    expect(await desk.consume(ticket, use())).toBe(false)
     expect(desk.get(ticket)?.state).toBe('used')
   })
 
@@ -189,7 +216,7 @@ describe('answering', () => {
     const { ticket } = await desk.open(command())
     await desk.answer(ticket, says('approve', eve))
     clock.advance(LIMITS.approvalUsableMs)
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
     await settled()
     expect((await store.get(ticket))?.state).toBe('expired')
   })
@@ -197,7 +224,7 @@ describe('answering', () => {
   test('refused is the end of it', async () => {
     const { ticket } = await desk.open(command())
     await desk.answer(ticket, says('refuse', eve))
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
     await expect(desk.answer(ticket, says('approve', bob))).rejects.toEqual(code('conflict'))
   })
 
@@ -258,32 +285,10 @@ describe('answering', () => {
     }
   })
 
-  test('a person answers for the own agent where the route says so, with a passkey', async () => {
-    const own = route({ ownPerson: true })
-    const { ticket } = await desk.open(command({ route: own }))
-    await expect(desk.answer(ticket, says('approve', ada))).rejects.toEqual(code('denied'))
-    const proof = login(ada, { method: 'passkey' })
-    await expect(desk.answer(ticket, says('approve', ada, { proof: { ...proof, at: 0 } }))).rejects.toEqual(
-      code('unauthenticated'),
-    )
-    expect((await desk.answer(ticket, says('approve', ada, { proof }))).state).toBe('approved')
-
-    const dangerous = [
-      command({ route: own, fingerprint: 'administer', class: 'administer' }),
-      command({ route: own, fingerprint: 'opaque', class: 'opaque' }),
-      command({ route: own, fingerprint: 'no agent', chain: [ada] }),
-      command({ route: own, fingerprint: 'a service', chain: [{ ...agent, kind: 'service' }, ada] }),
-    ]
-    for (const each of dangerous) {
-      const { ticket } = await desk.open(each)
-      await expect(desk.answer(ticket, says('approve', ada, { proof }))).rejects.toEqual(code('denied'))
-    }
-  })
-
   test('several means several people, at least that many, and one no is enough', async () => {
-    const { ticket } = await desk.open(command({ route: route({ people: 2 }) }))
+    const { ticket } = await desk.open(command({ review: via({ steps: [anyone(2)] }) }))
     expect((await desk.answer(ticket, says('approve', eve))).state).toBe('pending')
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
     for (const same of [
       eve,
       { ...eve, issuer: 'https://id.example.com' },
@@ -292,28 +297,27 @@ describe('answering', () => {
       await expect(desk.answer(ticket, says('approve', same))).rejects.toEqual(code('conflict'))
     }
     expect((await desk.answer(ticket, says('approve', bob))).state).toBe('approved')
-    expect(await desk.consume(ticket)).toBe(true)
+    expect(await desk.consume(ticket, use())).toBe(true)
 
-    const other = await desk.open(command({ route: route({ people: 2 }) }))
+    const other = await desk.open(command({ review: via({ steps: [anyone(2)] }) }))
     await desk.answer(other.ticket, says('approve', eve))
     expect((await desk.answer(other.ticket, says('refuse', bob))).state).toBe('refused')
   })
 
   test('of two who answer at once neither is lost', async () => {
-    const { ticket } = await desk.open(command({ route: route({ people: 2 }) }))
+    const { ticket } = await desk.open(command({ review: via({ steps: [anyone(2)] }) }))
     await Promise.all([desk.answer(ticket, says('approve', eve)), desk.answer(ticket, says('approve', bob))])
     expect(desk.get(ticket)).toMatchObject({ state: 'approved', revision: 3 })
   })
 
   test('nor in two processes on one store', async () => {
     const other = await start()
-    const { ticket } = await desk.open(command({ route: route({ people: 2 }) }))
+    const { ticket } = await desk.open(command({ review: via({ steps: [anyone(2)] }) }))
     await Promise.all([desk.answer(ticket, says('approve', eve)), other.answer(ticket, says('approve', bob))])
     expect(await store.get(ticket)).toMatchObject({ state: 'approved', revision: 3 })
-    expect((await Promise.all([desk.consume(ticket), other.consume(ticket)])).toSorted()).toEqual([
-      false,
-      true,
-    ])
+    expect(
+      (await Promise.all([desk.consume(ticket, use()), other.consume(ticket, use())])).toSorted(),
+    ).toEqual([false, true])
   })
 
   test('a double click is told so', async () => {
@@ -331,7 +335,7 @@ describe('answering', () => {
     await expect(desk.answer(ticket, says('approve', eve, { reason }))).rejects.toEqual(code('invalid'))
     clock.advance(LIMITS.ticketMs)
     await expect(desk.answer(ticket, says('approve', eve))).rejects.toEqual(code('conflict'))
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
   })
 
   test('an answer that could not be recorded or stored does not count', async () => {
@@ -353,9 +357,9 @@ describe('answering', () => {
     await desk.answer(ticket, says('approve', eve))
     const { replace } = store
     store.replace = () => Promise.reject(new Error('disk'))
-    await expect(desk.consume(ticket)).rejects.toThrow('disk')
+    await expect(desk.consume(ticket, use())).rejects.toThrow('disk')
     store.replace = replace
-    expect(await desk.consume(ticket)).toBe(true)
+    expect(await desk.consume(ticket, use())).toBe(true)
   })
 })
 
@@ -369,14 +373,14 @@ describe('withdrawing', () => {
     expect((await desk.withdraw(ticket, [ada])).state).toBe('withdrawn')
     await expect(desk.withdraw(ticket, [ada])).rejects.toEqual(code('conflict'))
     await expect(desk.answer(ticket, says('approve', eve))).rejects.toEqual(code('conflict'))
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
   })
 
   test('an approved one, too', async () => {
     const { ticket } = await desk.open(command())
     await desk.answer(ticket, says('approve', eve))
     await desk.withdraw(ticket, [agent, ada])
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
   })
 })
 
@@ -436,7 +440,10 @@ describe('waiting', () => {
     const late = desk.wait(ticket, 45_000, never)
     await desk.answer(ticket, says('approve', eve))
     expect(await Promise.all(waits)).toEqual(['approved', 'approved'])
-    expect(await Promise.all([desk.consume(ticket), desk.consume(ticket)])).toEqual([true, false])
+    expect(await Promise.all([desk.consume(ticket, use()), desk.consume(ticket, use())])).toEqual([
+      true,
+      false,
+    ])
     expect(await late).toBe('approved')
     expect(await desk.wait(ticket, 45_000, never)).toBe('expired')
   })
@@ -460,7 +467,7 @@ describe('restarting', () => {
     const used = await desk.open(command({ fingerprint: 'used' }))
     await desk.answer(approved.ticket, says('approve', eve))
     await desk.answer(used.ticket, says('approve', eve))
-    await desk.consume(used.ticket)
+    await desk.consume(used.ticket, use({ fingerprint: 'used' }))
     const before = await Promise.all([pending, approved, used].map(({ ticket }) => store.get(ticket)))
     desk.stop()
 
@@ -471,8 +478,8 @@ describe('restarting', () => {
     expect((await desk.open(command({ fingerprint: 'pending' }))).ticket).toBe(pending.ticket)
     expect((await desk.open(command({ fingerprint: 'approved' }))).ticket).toBe(approved.ticket)
     expect(await desk.wait(approved.ticket, 0, never)).toBe('approved')
-    expect(await desk.consume(used.ticket)).toBe(false)
-    expect(await desk.consume(approved.ticket)).toBe(true)
+    expect(await desk.consume(used.ticket, use({ fingerprint: 'used' }))).toBe(false)
+    expect(await desk.consume(approved.ticket, use({ fingerprint: 'approved' }))).toBe(true)
   })
 
   test('what lapsed meanwhile is ended', async () => {
@@ -482,7 +489,7 @@ describe('restarting', () => {
     clock.advance(LIMITS.approvalUsableMs)
     desk = await start()
     expect(desk.get(ticket)?.state).toBe('expired')
-    expect(await desk.consume(ticket)).toBe(false)
+    expect(await desk.consume(ticket, use())).toBe(false)
     clock.advance(0)
     await settled()
     expect((await store.get(ticket))?.state).toBe('expired')
@@ -496,29 +503,40 @@ describe('watching', () => {
     desk.onChange(() => {
       throw new Error('listener')
     })
-    const { ticket, requestId } = await desk.open(command({ route: route({ people: 2 }) }))
+    const { ticket, requestId } = await desk.open(command({ review: via({ steps: [anyone(2)] }) }))
     await desk.answer(ticket, says('approve', eve, { reason: 'fine' }))
     await desk.answer(ticket, says('approve', bob))
-    await desk.consume(ticket)
+    const run = use()
+    await desk.consume(ticket, run)
     stop()
     const other = await desk.open(command())
     clock.advance(LIMITS.ticketMs)
     await settled()
     expect(told).toEqual(['pending 0', 'pending 1', 'approved 2', 'used 2'])
     expect(faults).toHaveLength(6)
-    const details = { requestId, fingerprint: 'delete' }
-    const given = { ...details, verdict: 'approve', through: 'cli', login: 'code' }
+    const details = (revision: number) => ({ requestId, fingerprint: 'delete', revision })
+    const given = { verdict: 'approve', through: 'cli', login: 'code', step: 1 }
     const who = 'agent:support-agent for person:ada@example.com'
     expect(recorded).toEqual([
-      { action: 'approval.pending', by: who, target: ticket, details },
+      { action: 'approval.pending', by: who, target: ticket, details: details(1) },
       {
         action: 'approval.answered',
         by: 'person:eve@example.com',
         target: ticket,
-        details: { ...given, reason: 'fine' },
+        details: { ...details(2), ...given, reason: 'fine' },
       },
-      { action: 'approval.approved', by: 'person:bob@example.com', target: ticket, details: given },
-      { action: 'approval.used', by: who, target: ticket, details },
+      {
+        action: 'approval.approved',
+        by: 'person:bob@example.com',
+        target: ticket,
+        details: { ...details(3), ...given },
+      },
+      {
+        action: 'approval.used',
+        by: who,
+        target: ticket,
+        details: { ...details(4), requestId: run.requestId, use: 1, command: 'delete' },
+      },
       expect.objectContaining({ action: 'approval.pending', target: other.ticket }),
       expect.objectContaining({ action: 'approval.expired', by: 'gateway', target: other.ticket }),
     ])

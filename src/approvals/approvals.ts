@@ -1,29 +1,41 @@
-import type { AdminHead, Clock, IdentityChain, RandomBytes, Ticket, Timer } from '../core/index.ts'
+import type { AdminHead, Clock, IdentityChain, RandomBytes, SessionId, Ticket } from '../core/index.ts'
 import { describeChain, GatewayError, identityKey, LIMITS, newTicket } from '../core/index.ts'
-import {
-  type Answer,
-  type Approval,
-  type ApprovalInput,
-  type ApprovalState,
-  DEFAULT_ROUTE,
-  type GivenAnswer,
-  isOpen,
-} from './approval.ts'
+import type { MayAnswer } from './answering.ts'
+import type { Answer, Approval, ApprovalInput, ApprovalState, GivenAnswer } from './approval.ts'
+import { isOpen } from './approval.ts'
+import { Deadlines } from './deadlines.ts'
 import type { ApprovalStore } from './port.ts'
+import { offerOf, type Use } from './reuse.ts'
+import { routeFor, type Routes } from './route.ts'
 import { Serial } from './serial.ts'
-import { answered, lapsed, type MayAnswer, used, withdrawn } from './transitions.ts'
+import { Shelf, subjectOf } from './shelf.ts'
+import {
+  answered,
+  escalated,
+  escalationAt,
+  lapsed,
+  outlived,
+  revoked,
+  standsFor,
+  superseded,
+  used,
+  withdrawn,
+} from './transitions.ts'
+import { Waiters, type WaitOutcome } from './waiters.ts'
 
 export type ApprovalsOptions = {
   readonly store: ApprovalStore
   readonly clock: Clock
   readonly random: RandomBytes
+  /** The routes in force. */
+  readonly routes: () => Routes
   /** Whether this person holds the approver role for this request. */
   readonly mayAnswer: MayAnswer
   /** Puts every change into the recording, durably, before it takes effect; when it throws there is no change. */
   readonly record: (head: AdminHead) => void
   /** Told of faults that no caller can be told of: a listener that threw, an expiry that could not be stored. */
   readonly onFault: (error: unknown) => void
-  /** How long a request waits for an answer, and how long an approval can be used. */
+  /** How long a request waits for an answer, and how long an approval for one use can be used. */
   readonly pendingMs?: number
   readonly usableMs?: number
 }
@@ -35,31 +47,33 @@ export type ApprovalFilter = {
   readonly connection?: string
 }
 
-/**
- * How a wait ended. `approved`: now `consume`. `refused`: refused, or taken back by who asked. `expired`: lapsed, or
- * used up by another command that had joined. `pending`: patience ran out. `abandoned`: the client has gone.
- */
-export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'pending' | 'abandoned'
-
 export interface Approvals {
   /**
-   * Joins the open request with the same fingerprint, or makes one; durable when it resolves. Throws `limit_exceeded`
-   * when the identity at the end of the chain has LIMITS.ticketsOpenMax open, `recording_unavailable`.
+   * The approval that stands for this command already, else the open request with the same fingerprint, else a new one;
+   * durable when it resolves. A request for the same command under other definitions is superseded. Throws
+   * `limit_exceeded` when the identity at the end of the chain has LIMITS.ticketsOpenMax open, `approval_refused` when it is
+   * muted on this connection, `recording_unavailable`.
    */
   open(input: ApprovalInput): Promise<Approval>
   /** Waits at most `patienceMs` for an answer; aborting `signal` ends it at once. Never changes the request. */
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
-  /** Takes the approval: true exactly once per approved request, and durable before it resolves. */
-  consume(ticket: Ticket): Promise<boolean>
+  /** Takes the approval for this command: true at most as often as was approved, and durable before it resolves. */
+  consume(ticket: Ticket, use: Use): Promise<boolean>
   /**
-   * One person's answer. Throws `unauthenticated` without a fresh login, `denied` for who must not answer,
-   * `conflict` when it is answered already, `not_found`.
+   * One person's answer. Throws `unauthenticated` without a fresh login, `denied` for who must not answer or not so,
+   * `invalid`, `conflict` when it is answered already or another step comes first, `not_found`.
    */
   answer(ticket: Ticket, answer: Answer): Promise<Approval>
   /** Who asked takes the request back. Throws `denied`, `conflict`, `not_found`. */
   withdraw(ticket: Ticket, by: IdentityChain): Promise<Approval>
   /** Lets go of what a request that has ended says of its command, which was erased from the recording. */
   forget(ticket: Ticket): Promise<void>
+  /** Takes an approval back; whether `by` may is for the caller to know. Throws `conflict`, `not_found`. */
+  revoke(ticket: Ticket, by: string): Promise<Approval>
+  /** Ends what does not stand any more: the configuration is another one. Faults are told to `onFault`. */
+  supersede(stands: (approval: Approval) => boolean): Promise<void>
+  /** A session is over, and what was approved for it. Faults are told to `onFault`. */
+  sessionEnded(session: SessionId): void
   /** A request that is open or ended lately; older ones are in the store. */
   get(ticket: Ticket): Approval | undefined
   find(ticket: Ticket): Promise<Approval | undefined>
@@ -73,8 +87,15 @@ export interface Approvals {
   stop(): void
 }
 
-/** What a request becomes, through whom, and the answer that made it so if it was one. */
-type Change = { readonly next: Approval; readonly by: string; readonly given?: GivenAnswer | undefined }
+/** What a request becomes, through whom, and what else the recording says of it. */
+type Change = {
+  readonly next: Approval
+  readonly by: string
+  /** Absent: the state it has then. */
+  readonly event?: 'answered' | 'escalated' | 'used'
+  readonly given?: GivenAnswer | undefined
+  readonly use?: Use
+}
 
 /** Attempts at a change that another process keeps getting ahead of, and at a ticket that is taken. */
 const ATTEMPTS_MAX = 8
@@ -85,46 +106,45 @@ const EXPIRY_RETRY_MS = 1000
 
 /** Loads what is open and begins to watch its deadlines. Nothing runs by itself. */
 export async function createApprovals(options: ApprovalsOptions): Promise<Approvals> {
-  const loaded = await options.store.load(LIMITS.ticketsAnsweredKept)
+  const loaded = await options.store.load(LIMITS.ticketsAnsweredKept, options.clock.now())
   return new Desk(options, loaded)
 }
 
 class Desk implements Approvals {
   readonly #options: ApprovalsOptions
-  readonly #known = new Map<Ticket, Approval>()
-  readonly #openByFingerprint = new Map<string, Ticket>()
-  readonly #openBySubject = new Map<string, Set<Ticket>>()
-  readonly #ended = new Set<Ticket>()
-  readonly #waiters = new Map<Ticket, Set<() => void>>()
+  readonly #shelf = new Shelf()
+  readonly #waiters: Waiters
+  readonly #deadlines: Deadlines
   readonly #listeners = new Set<(approval: Approval) => void>()
   readonly #serial = new Serial()
-  #timer: Timer | undefined
-  #timerAt = Number.POSITIVE_INFINITY
-  #stopped = false
 
   constructor(options: ApprovalsOptions, loaded: readonly Approval[]) {
     this.#options = options
+    this.#waiters = new Waiters(options.clock)
+    this.#deadlines = new Deadlines(options.clock, () => this.#meetDeadlines())
     const oldestFirst = [...loaded].sort((a, b) => (a.endedAt ?? a.createdAt) - (b.endedAt ?? b.createdAt))
-    for (const approval of oldestFirst) this.#keep(approval)
+    for (const approval of oldestFirst) this.#shelf.keep(approval)
     this.#watchDeadlines()
   }
 
   open(input: ApprovalInput): Promise<Approval> {
     return this.#serial.run(`fingerprint ${input.fingerprint}`, async () => {
-      const joined = await this.#join(input.fingerprint)
+      const joined = this.#standing(input) ?? (await this.#join(input.fingerprint))
       if (joined !== undefined) return joined
+      await this.#supersedeKin(input)
+      this.#refuseMuted(input)
       const subject = subjectOf(input.chain)
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const made = this.#make(input)
-        this.#reserve(subject, made.ticket)
+        this.#shelf.reserve(subject, made.ticket)
         try {
-          this.#record(made, describeChain(input.chain))
+          this.#record({ next: made, by: describeChain(input.chain) })
           if (await this.#options.store.insert(made)) {
             this.#changed(made)
             return made
           }
         } finally {
-          if (!this.#known.has(made.ticket)) this.#release(subject, made.ticket)
+          if (this.#shelf.get(made.ticket) === undefined) this.#shelf.release(subject, made.ticket)
         }
         // Another process was first with the same command, or the ticket exists.
         const other = await this.#options.store.findOpen(input.fingerprint)
@@ -138,32 +158,13 @@ class Desk implements Approvals {
   }
 
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome> {
-    const { promise, resolve } = Promise.withResolvers<WaitOutcome>()
-    let timer: Timer | undefined
-    const end = (outcome: WaitOutcome): void => {
-      timer?.cancel()
-      signal.removeEventListener('abort', check)
-      this.#unwait(ticket, check)
-      resolve(outcome)
-    }
-    const check = (): void => {
-      const outcome = signal.aborted ? 'abandoned' : this.#outcome(ticket)
-      if (outcome !== 'pending') end(outcome)
-    }
-    const waiters = this.#waiters.get(ticket) ?? new Set()
-    this.#waiters.set(ticket, waiters.add(check))
-    signal.addEventListener('abort', check)
-    timer = this.#options.clock.after(patienceMs, () =>
-      end(signal.aborted ? 'abandoned' : this.#outcome(ticket)),
-    )
-    check()
-    return promise
+    return this.#waiters.wait(ticket, patienceMs, signal, () => this.get(ticket)?.state)
   }
 
-  async consume(ticket: Ticket): Promise<boolean> {
+  async consume(ticket: Ticket, use: Use): Promise<boolean> {
     const taken = await this.#change(ticket, (approval, now) => {
-      const next = used(approval, now)
-      return next && { next, by: describeChain(approval.chain) }
+      const next = used(approval, use, now)
+      return next && { next, by: describeChain(approval.chain), event: 'used', use }
     })
     // A store that took its time must not stretch the approval: it is spent then, and nothing runs.
     return taken !== undefined && this.#options.clock.now() < taken.expiresAt
@@ -174,7 +175,9 @@ class Desk implements Approvals {
     const changed = await this.#change(ticket, (approval, now) => {
       const next = answered(approval, answer, now, mayAnswer, usableMs)
       const given = next.answers.at(-1)
-      return { next, by: given === undefined ? 'nobody' : identityKey(given.by), given }
+      const by = given === undefined ? 'nobody' : identityKey(given.by)
+      // A yes that is one of several needed leaves the request pending, and is an event of its own all the same.
+      return next.state === 'pending' ? { next, by, given, event: 'answered' } : { next, by, given }
     })
     return known(changed, ticket)
   }
@@ -187,20 +190,38 @@ class Desk implements Approvals {
     return known(changed, ticket)
   }
 
+  async revoke(ticket: Ticket, by: string): Promise<Approval> {
+    const changed = await this.#change(ticket, (approval, now) => ({ next: revoked(approval, now), by }))
+    return known(changed, ticket)
+  }
+
+  async supersede(stands: (approval: Approval) => boolean): Promise<void> {
+    const stale = [...this.#shelf.open()].filter((approval) => !stands(approval))
+    await Promise.all(
+      stale.map(({ ticket }) => this.#byGateway(ticket, superseded).catch(this.#options.onFault)),
+    )
+  }
+
+  sessionEnded(session: SessionId): void {
+    for (const { ticket } of this.#shelf.ofSession(session)) {
+      this.#byGateway(ticket, outlived).catch(this.#options.onFault)
+    }
+  }
+
   get(ticket: Ticket): Approval | undefined {
-    const approval = this.#known.get(ticket)
+    const approval = this.#shelf.get(ticket)
     return approval && this.#asItIs(approval)
   }
 
   async find(ticket: Ticket): Promise<Approval | undefined> {
-    const approval = this.#known.get(ticket) ?? (await this.#options.store.get(ticket))
+    const approval = this.#shelf.get(ticket) ?? (await this.#options.store.get(ticket))
     return approval && this.#asItIs(approval)
   }
 
   list(filter: ApprovalFilter = {}): readonly Approval[] {
     const { states, identity, connection } = filter
     const found: Approval[] = []
-    for (const each of this.#known.values()) {
+    for (const each of this.#shelf.all()) {
       const approval = this.#asItIs(each)
       if (states !== undefined && !states.includes(approval.state)) continue
       if (connection !== undefined && approval.connection !== connection) continue
@@ -222,22 +243,32 @@ class Desk implements Approvals {
       if (stored !== undefined) this.#learn(stored)
       return
     }
-    // One that ended and is not known was forgotten.
-    for (const stored of await store.load(LIMITS.ticketsAnsweredKept))
-      if (isOpen(stored) || this.#known.has(stored.ticket)) this.#learn(stored)
+    const now = this.#options.clock.now()
+    // One that ended and is not known was forgotten; but a refusal may say more than its own end.
+    for (const stored of await store.load(LIMITS.ticketsAnsweredKept, now)) {
+      const isMute = (stored.mutedUntil ?? 0) > now
+      if (isOpen(stored) || isMute || this.#shelf.get(stored.ticket) !== undefined) this.#learn(stored)
+    }
   }
 
   stop(): void {
-    this.#stopped = true
-    this.#timer?.cancel()
+    this.#deadlines.stop()
+  }
+
+  /** What was approved for more than this very command, if it stands for it. */
+  #standing(use: Use): Approval | undefined {
+    const now = this.#options.clock.now()
+    return this.#shelf.reusable(use.shape).find((approval) => standsFor(approval, use, now))
   }
 
   /** The open request with this fingerprint, unless its time is up: then it is ended first. */
   async #join(fingerprint: string): Promise<Approval | undefined> {
-    const ticket = this.#openByFingerprint.get(fingerprint)
+    const ticket = this.#shelf.openOf(fingerprint)
     if (ticket === undefined) return undefined
-    await this.#expire(ticket)
-    const approval = this.#known.get(ticket)
+    await this.#byGateway(ticket, lapsed)
+    // By now it may be for a session alone, or for more commands than one.
+    if (this.#shelf.openOf(fingerprint) !== ticket) return undefined
+    const approval = this.#shelf.get(ticket)
     return approval !== undefined && isOpen(approval) ? approval : undefined
   }
 
@@ -251,16 +282,40 @@ class Desk implements Approvals {
         const answers = approval.answers.map(({ reason: _reason, ...given }) => given)
         const next = { ...rest, text: ERASED, reads: [], writes: [], answers, revision: revision + 1 }
         if (!(await store.replace(next, revision))) continue
-        if (this.#known.has(ticket)) this.#known.set(ticket, next)
+        if (this.#shelf.get(ticket) !== undefined) this.#shelf.keep(next)
         return
       }
       throw new GatewayError('conflict', `${ticket} is being changed by others.`, { ticket, retry: 'later' })
     })
   }
 
+  /** The same command under other definitions: what was asked then is not what would run. */
+  async #supersedeKin({ kin, definitions }: ApprovalInput): Promise<void> {
+    if (definitions === undefined) return
+    for (const { ticket, definitions: then } of this.#shelf.kin(kin)) {
+      if (then !== undefined && then !== definitions) await this.#byGateway(ticket, superseded)
+    }
+  }
+
+  #refuseMuted({ chain, connection }: ApprovalInput): void {
+    const mute = this.#shelf.muted(subjectOf(chain), connection, this.#options.clock.now())
+    if (mute === undefined) return
+    const { ticket } = mute
+    throw new GatewayError(
+      'approval_refused',
+      `Stop asking: an approver refused ${ticket}, and more for now.`,
+      {
+        ticket,
+        remedy:
+          'Ask the approver why. Nothing that needs approval on this connection is asked about meanwhile.',
+        retry: 'later',
+      },
+    )
+  }
+
   #make(input: ApprovalInput): Approval {
     const now = this.#options.clock.now()
-    const open = this.#openBySubject.get(subjectOf(input.chain))?.size ?? 0
+    const open = this.#shelf.openCount(subjectOf(input.chain))
     if (open >= LIMITS.ticketsOpenMax) {
       throw new GatewayError('limit_exceeded', 'Wait: too many approval requests of yours are open.', {
         remedy: 'Have some answered, or withdraw them, and try again.',
@@ -268,26 +323,18 @@ class Desk implements Approvals {
         facts: { open, openMax: LIMITS.ticketsOpenMax },
       })
     }
+    const { review = [], ...asked } = input
     return {
-      fingerprint: input.fingerprint,
-      requestId: input.requestId,
-      session: input.session,
-      chain: input.chain,
-      connection: input.connection,
-      text: input.text,
-      ...(input.parameters === undefined ? {} : { parameters: input.parameters }),
-      class: input.class,
-      reads: input.reads,
-      writes: input.writes,
-      rules: input.rules,
-      policyVersion: input.policyVersion,
-      route: input.route ?? DEFAULT_ROUTE,
+      ...asked,
+      route: routeFor(review, this.#options.routes()),
+      offer: offerOf(review),
       ticket: newTicket(this.#options.random),
       state: 'pending',
       revision: 1,
       createdAt: now,
       expiresAt: now + (this.#options.pendingMs ?? LIMITS.ticketMs),
       answers: [],
+      uses: 0,
     }
   }
 
@@ -301,12 +348,12 @@ class Desk implements Approvals {
   ): Promise<Approval | undefined> {
     const { store, clock } = this.#options
     return this.#serial.run(`ticket ${ticket}`, async () => {
-      let approval = this.#known.get(ticket) ?? (await store.get(ticket))
+      let approval = this.#shelf.get(ticket) ?? (await store.get(ticket))
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const change = decide(known(approval, ticket), clock.now())
         if (change === undefined) return undefined
         const { next } = change
-        this.#record(next, change.by, change.given)
+        this.#record(change)
         if (await store.replace(next, next.revision - 1)) {
           this.#changed(next)
           return next
@@ -318,45 +365,39 @@ class Desk implements Approvals {
     })
   }
 
-  #expire(ticket: Ticket): Promise<Approval | undefined> {
+  #byGateway(
+    ticket: Ticket,
+    transition: (approval: Approval, now: number) => Approval | undefined,
+    event?: Change['event'],
+  ): Promise<Approval | undefined> {
     return this.#change(ticket, (approval, now) => {
-      const next = lapsed(approval, now)
-      return next && { next, by: 'gateway' }
+      const next = transition(approval, now)
+      return next && { next, by: 'gateway', ...(event === undefined ? {} : { event }) }
     })
   }
 
-  #record(approval: Approval, by: string, given?: GivenAnswer): void {
-    const { ticket, state, requestId, fingerprint } = approval
+  #record({ next, by, event, given, use }: Change): void {
+    const { ticket, state, requestId, fingerprint, revision, reuse } = next
     this.#options.record({
-      // A yes that is one of several needed leaves the request pending, and is an event of its own all the same.
-      action: given !== undefined && state === 'pending' ? 'approval.answered' : `approval.${state}`,
+      action: `approval.${event ?? state}`,
       by,
       target: ticket,
       details: {
-        requestId,
+        requestId: use?.requestId ?? requestId,
         fingerprint,
-        ...(given && { verdict: given.verdict, through: given.through, login: given.method }),
+        revision,
+        ...(given && {
+          verdict: given.verdict,
+          through: given.through,
+          login: given.method,
+          step: given.step + 1,
+        }),
         ...(given?.reason !== undefined && { reason: given.reason }),
+        ...(state === 'approved' && reuse !== undefined && { reuse: reuse.kind }),
+        ...(use !== undefined && { use: next.uses, command: use.fingerprint }),
+        ...(next.mutedUntil !== undefined && { mutedUntil: next.mutedUntil }),
       },
     })
-  }
-
-  #outcome(ticket: Ticket): WaitOutcome {
-    const approval = this.get(ticket)
-    switch (approval?.state) {
-      case 'pending':
-        return 'pending'
-      case 'approved':
-        return 'approved'
-      case 'refused':
-      case 'withdrawn':
-        return 'refused'
-      // A ticket nobody knows gives no right to anything either.
-      case 'expired':
-      case 'used':
-      case undefined:
-        return 'expired'
-    }
   }
 
   /** A request whose time is up is expired for everyone, whether or not that has been stored yet. */
@@ -365,15 +406,15 @@ class Desk implements Approvals {
   }
 
   #learn(stored: Approval): void {
-    if (stored.revision > (this.#known.get(stored.ticket)?.revision ?? 0)) this.#changed(stored)
+    if (stored.revision > (this.#shelf.get(stored.ticket)?.revision ?? 0)) this.#changed(stored)
   }
 
   #changed(approval: Approval): void {
     // Another node may have been faster, and that it was may be known already.
-    if (approval.revision < (this.#known.get(approval.ticket)?.revision ?? 0)) return
-    this.#keep(approval)
+    if (approval.revision < (this.#shelf.get(approval.ticket)?.revision ?? 0)) return
+    this.#shelf.keep(approval)
     this.#watchDeadlines()
-    for (const check of this.#waiters.get(approval.ticket) ?? []) check()
+    this.#waiters.wake(approval.ticket)
     for (const listener of this.#listeners) {
       try {
         listener(approval)
@@ -383,68 +424,22 @@ class Desk implements Approvals {
     }
   }
 
-  #keep(approval: Approval): void {
-    const { ticket, fingerprint } = approval
-    this.#known.set(ticket, approval)
-    const subject = subjectOf(approval.chain)
-    if (isOpen(approval)) {
-      this.#openByFingerprint.set(fingerprint, ticket)
-      this.#reserve(subject, ticket)
-      return
-    }
-    if (this.#openByFingerprint.get(fingerprint) === ticket) this.#openByFingerprint.delete(fingerprint)
-    this.#release(subject, ticket)
-    this.#ended.add(ticket)
-    for (const oldest of this.#ended) {
-      if (this.#ended.size <= LIMITS.ticketsAnsweredKept) break
-      this.#ended.delete(oldest)
-      this.#known.delete(oldest)
-    }
-  }
-
-  #reserve(subject: string, ticket: Ticket): void {
-    const open = this.#openBySubject.get(subject) ?? new Set()
-    this.#openBySubject.set(subject, open.add(ticket))
-  }
-
-  #release(subject: string, ticket: Ticket): void {
-    const open = this.#openBySubject.get(subject)
-    open?.delete(ticket)
-    if (open?.size === 0) this.#openBySubject.delete(subject)
-  }
-
-  #unwait(ticket: Ticket, check: () => void): void {
-    const waiters = this.#waiters.get(ticket)
-    waiters?.delete(check)
-    if (waiters?.size === 0) this.#waiters.delete(ticket)
-  }
-
-  /** Keeps one timer, for the earliest deadline. */
   #watchDeadlines(notBefore = 0): void {
     let earliest = Number.POSITIVE_INFINITY
-    for (const ticket of this.#openByFingerprint.values()) {
-      earliest = Math.min(earliest, this.#known.get(ticket)?.expiresAt ?? earliest)
+    for (const approval of this.#shelf.open()) {
+      earliest = Math.min(earliest, approval.expiresAt, escalationAt(approval) ?? earliest)
     }
-    const at = Math.max(earliest, notBefore)
-    if (at === this.#timerAt || this.#stopped) return
-    this.#timer?.cancel()
-    this.#timer = undefined
-    this.#timerAt = at
-    if (at === Number.POSITIVE_INFINITY) return
-    this.#timer = this.#options.clock.after(Math.max(0, at - this.#options.clock.now()), () => {
-      this.#timerAt = Number.POSITIVE_INFINITY
-      void this.#expireDue()
-    })
+    this.#deadlines.set(Math.max(earliest, notBefore))
   }
 
-  async #expireDue(): Promise<void> {
+  async #meetDeadlines(): Promise<void> {
     const now = this.#options.clock.now()
     let notBefore = 0
-    for (const ticket of this.#openByFingerprint.values()) {
-      const approval = this.#known.get(ticket)
-      if (approval === undefined || lapsed(approval, now) === undefined) continue
+    for (const approval of this.#shelf.open()) {
+      const { ticket } = approval
       try {
-        await this.#expire(ticket)
+        if (lapsed(approval, now) !== undefined) await this.#byGateway(ticket, lapsed)
+        else if (escalated(approval, now) !== undefined) await this.#byGateway(ticket, escalated, 'escalated')
       } catch (error) {
         this.#options.onFault(error)
         notBefore = now + EXPIRY_RETRY_MS
@@ -452,11 +447,6 @@ class Desk implements Approvals {
     }
     this.#watchDeadlines(notBefore)
   }
-}
-
-/** For whom everything in a chain happens in the end: an agent cannot get more tickets by making sub-agents. */
-function subjectOf(chain: IdentityChain): string {
-  return identityKey(chain.at(-1) ?? chain[0])
 }
 
 function known(approval: Approval | undefined, ticket: Ticket): Approval {

@@ -13,14 +13,17 @@ import {
 } from '../core/index.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
-import { type Approval, type ApprovalState, isOpen } from './approval.ts'
-import { type Approvals, createApprovals, type WaitOutcome } from './approvals.ts'
+import { type Approval, type ApprovalInput, type ApprovalState, isOpen } from './approval.ts'
+import { type Approvals, createApprovals } from './approvals.ts'
 import type { ApprovalStore } from './port.ts'
+import { covers, type Reuse, type Use, usesMax } from './reuse.ts'
+import type { NamedRoute } from './route.ts'
+import type { WaitOutcome } from './waiters.ts'
 
 /*
  * Two processes on one store, in any interleaving of their calls to it: asking, joining, waiting, going away,
- * answering by several people, taking, taking back, time passing, a process that dies, a store that fails before or
- * after it has done what it was asked.
+ * answering by several people along a route, for one use or more, taking, taking back, revoking, muting, time passing,
+ * other rules, other definitions, a process that dies, a store that fails before or after it has done what it was asked.
  */
 
 const agent: Identity = { kind: 'agent', name: 'agent', issuer: 'local', groups: [] }
@@ -32,17 +35,44 @@ const people: readonly Identity[] = ['ada', 'eve', 'bob', 'joe'].map((name) => (
 }))
 const ada = people[0] ?? agent
 
-const COMMANDS = 2
+const anyone = (people: number) => ({ groups: [], identities: [], anyone: true, people })
+const plain = { escalation: undefined, hours: undefined, reason: false, ownPerson: false }
+const ROUTES = new Map<string, NamedRoute>([
+  ['one', { ...plain, name: 'one', steps: [anyone(1)] }],
+  [
+    'steps',
+    {
+      ...plain,
+      name: 'steps',
+      steps: [anyone(2), { groups: [], identities: ['person:joe'], anyone: false, people: 1 }],
+      escalation: { groups: [], identities: ['person:bob'], afterMs: 3000 },
+    },
+  ],
+])
+
+/** The first two have one shape. */
+const COMMANDS = ['delete 1', 'delete 2', 'drop'] as const
+const OFFER = { times: 3, shapeMs: 4000, session: true } as const
+const REUSES: readonly (Reuse | undefined)[] = [
+  undefined,
+  undefined,
+  { kind: 'times', times: 2 },
+  { kind: 'shape', ms: 4000 },
+  { kind: 'session' },
+]
 const PENDING_MS = 10_000
 const USABLE_MS = 5_000
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('ask' as const), command: fc.nat(COMMANDS - 1) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('ask' as const), command: fc.nat(COMMANDS.length - 1) }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('run' as const),
-      command: fc.nat(COMMANDS - 1),
+      command: fc.nat(COMMANDS.length - 1),
       patienceMs: fc.nat(4000),
     }),
   },
@@ -50,17 +80,27 @@ const step = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('answer' as const),
-      command: fc.nat(COMMANDS - 1),
+      command: fc.nat(COMMANDS.length - 1),
       who: fc.nat(people.length - 1),
       verdict: fc.constantFrom(...Array.from({ length: 9 }, () => 'approve' as const), 'refuse' as const),
+      reuse: fc.constantFrom(...REUSES),
+      mute: fc.constantFrom(false, false, true),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('take' as const), command: fc.nat(COMMANDS - 1) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('take' as const), command: fc.nat(COMMANDS.length - 1) }),
+  },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant('withdraw' as const), command: fc.nat(COMMANDS - 1) }),
+    arbitrary: fc.record({ do: fc.constant('withdraw' as const), command: fc.nat(COMMANDS.length - 1) }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('revoke' as const), command: fc.nat(COMMANDS.length - 1) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('rules' as const, 'define' as const) }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -77,18 +117,19 @@ const steps = fc.array(fc.record({ process: fc.nat(1), step, progress: fc.nat(8)
 })
 
 const ALLOWED: Record<ApprovalState, readonly ApprovalState[]> = {
-  pending: ['pending', 'approved', 'refused', 'expired', 'withdrawn'],
-  approved: ['used', 'expired', 'withdrawn'],
+  pending: ['pending', 'approved', 'refused', 'expired', 'withdrawn', 'superseded'],
+  approved: ['approved', 'used', 'expired', 'withdrawn', 'revoked', 'superseded'],
   refused: [],
   expired: [],
   withdrawn: [],
+  revoked: [],
+  superseded: [],
   used: [],
 }
 
 /** The disk that both share: checks every change that is made to it. */
 class Disk extends MemoryApprovalStore {
   readonly made = new Set<Ticket>()
-  readonly used = new Set<Ticket>()
 
   override async insert(approval: Approval): Promise<boolean> {
     const inserted = await super.insert(approval)
@@ -102,12 +143,21 @@ class Disk extends MemoryApprovalStore {
     if (!replaced || before === undefined) return replaced
     expect(ALLOWED[before.state]).toContain(next.state)
     expect(next.revision).toBe(before.revision + 1)
-    expect(next).toMatchObject({ fingerprint: before.fingerprint, text: before.text, chain: before.chain })
-    const yes = next.answers.filter(({ verdict }) => verdict === 'approve').map(({ by }) => by.name)
-    expect(new Set(yes).size).toBe(yes.length)
-    expect(yes).not.toContain(ada.name)
-    if (next.state === 'approved') expect(yes.length).toBeGreaterThanOrEqual(next.route.people)
-    if (next.state === 'used') this.used.add(next.ticket)
+    const { fingerprint, shape, text, chain, route } = before
+    expect(next).toMatchObject({ fingerprint, shape, text, chain, route })
+    const yes = next.answers.filter(({ verdict }) => verdict === 'approve')
+    const names = yes.map(({ by }) => by.name)
+    expect(new Set(names).size).toBe(names.length)
+    expect(names).not.toContain(ada.name)
+    if (next.state === 'approved') {
+      const perStep = route.steps.map((_, index) => yes.filter(({ step }) => step === index).length)
+      expect(perStep).toEqual(route.steps.map(({ people }) => people))
+    }
+    // A use more is all that can happen to an approval that stays one, and only an approval has uses.
+    if (before.state === 'approved' && next.state === 'approved') expect(next.uses).toBe(before.uses + 1)
+    else if (next.state === 'used') expect([before.state, next.uses]).toEqual(['approved', before.uses + 1])
+    else expect(next.uses).toBe(before.uses)
+    expect(next.uses).toBeLessThanOrEqual(usesMax(next.reuse))
     return replaced
   }
 }
@@ -124,8 +174,8 @@ class Way implements ApprovalStore {
     this.#scheduler = scheduler
   }
 
-  load(endedMax: number): Promise<readonly Approval[]> {
-    return this.#disk.load(endedMax)
+  load(endedMax: number, now: number): Promise<readonly Approval[]> {
+    return this.#disk.load(endedMax, now)
   }
 
   insert(approval: Approval): Promise<boolean> {
@@ -140,8 +190,8 @@ class Way implements ApprovalStore {
     return this.#go('get', () => this.#disk.get(ticket))
   }
 
-  findOpen(fingerprint: string): Promise<Approval | undefined> {
-    return this.#go('findOpen', () => this.#disk.findOpen(fingerprint))
+  findOpen(key: string): Promise<Approval | undefined> {
+    return this.#go('findOpen', () => this.#disk.findOpen(key))
   }
 
   async #go<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -156,36 +206,46 @@ class Way implements ApprovalStore {
   }
 }
 
-type Process = { way: Way; desk: Approvals; gone: AbortController }
+type Process = { way: Way; desk: Approvals; gone: AbortController; session: SessionId }
+
+let sessions = 0
+const newSession = (): SessionId => brand<SessionId>(`session ${++sessions}`)
 
 const runs = times({ small: 200, full: 5000 })
 
-test('never used twice, never used unapproved, never stuck, never lost (P-05)', {
+test('never used more often than was approved, never used unapproved, never stuck, never lost (P-05)', {
   timeout: 20_000 + runs * 100,
 }, async () => {
   let used = 0
+  let reused = 0
+  let stale = 0
   let played = 0
   await fc.assert(
     fc.asyncProperty(steps, fc.scheduler(), async (planned, scheduler) => {
       const clock = new FakeClock()
       const disk = new Disk()
-      const ran = new Map<Ticket, number>()
+      const ran = new Map<Ticket, Use[]>()
+      let rules = 1
+      let definitions = 1
       const work: Promise<void>[] = []
       const running: Promise<WaitOutcome | 'ran' | 'not'>[] = []
 
+      const stands = ({ policyVersion }: Approval): boolean => policyVersion === `v${rules}`
       const boot = async (): Promise<Process> => {
         const way = new Way(disk, scheduler)
         const desk = await createApprovals({
           store: way,
           clock,
           random: (length) => randomBytes(length),
+          routes: () => ({ routes: ROUTES, default: undefined }),
           mayAnswer: () => true,
           record: () => {},
           onFault: (error) => expect(error).toEqual(new Error('disk')),
           pendingMs: PENDING_MS,
           usableMs: USABLE_MS,
         })
-        return { way, desk, gone: new AbortController() }
+        work.push(desk.supersede(stands))
+        return { way, desk, gone: new AbortController(), session: newSession() }
       }
       /** Only what a store that fails, or a rule of the game, says may go wrong. */
       const expected = async <T>(promise: Promise<T>): Promise<T | undefined> => {
@@ -196,28 +256,36 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
           return undefined
         }
       }
-      const input = (command: number) => ({
-        fingerprint: `command ${command}`,
-        requestId: brand<RequestId>('01J00000000000000000000000.1'),
-        session: brand<SessionId>('01J00000000000000000000000'),
-        chain: [agent, ada] as const,
-        connection: brand<ConnectionName>('crm'),
-        text: `DELETE ${command}`,
-        class: 'write' as const,
-        reads: [],
-        writes: [],
-        rules: [],
-        policyVersion: 'v1',
-        // The first command needs one person, the second two.
-        route: { people: command + 1, ownPerson: false },
-      })
-      const take = async ({ desk }: Process, ticket: Ticket): Promise<boolean> => {
-        const taken = (await expected(desk.consume(ticket))) === true
-        if (taken) {
-          ran.set(ticket, (ran.get(ticket) ?? 0) + 1)
-          expect(clock.now()).toBeLessThan((await disk.get(ticket))?.expiresAt ?? 0)
+      const input = ({ session }: Process, command: number): ApprovalInput => {
+        const kin = COMMANDS[command] ?? ''
+        const under = `under ${rules} ${definitions}`
+        return {
+          fingerprint: `${kin} ${under}`,
+          shape: `${kin.split(' ', 1)[0]} ${under}`,
+          kin,
+          definitions: `${definitions}`,
+          requestId: brand<RequestId>(`${session}.1`),
+          session,
+          chain: [agent, ada],
+          connection: brand<ConnectionName>('crm'),
+          text: kin,
+          class: 'write',
+          reads: [],
+          writes: [],
+          rules: [],
+          review: [kin === 'drop' ? { route: 'steps', reuse: {} } : { route: 'one', reuse: OFFER }],
+          policyVersion: `v${rules}`,
         }
-        return taken
+      }
+      const take = async ({ desk }: Process, ticket: Ticket, use: ApprovalInput): Promise<boolean> => {
+        const taken = (await expected(desk.consume(ticket, use))) === true
+        if (!taken) return false
+        ran.set(ticket, [...(ran.get(ticket) ?? []), use])
+        const kept = await disk.get(ticket)
+        expect(clock.now()).toBeLessThan(kept?.expiresAt ?? 0)
+        expect(kept && covers(kept, use)).toBe(true)
+        expect(kept?.policyVersion).toBe(use.policyVersion)
+        return true
       }
       /** What a session does with a held command. */
       const run = async (
@@ -226,11 +294,12 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
         patienceMs: number,
       ): Promise<WaitOutcome | 'ran' | 'not'> => {
         const { signal } = one.gone
-        const approval = await expected(one.desk.open(input(command)))
+        const use = input(one, command)
+        const approval = await expected(one.desk.open(use))
         if (approval === undefined) return 'not'
         expect(disk.made).toContain(approval.ticket)
         const outcome = await one.desk.wait(approval.ticket, patienceMs, signal)
-        if (outcome === 'approved') return (await take(one, approval.ticket)) ? 'ran' : 'not'
+        if (outcome === 'approved') return (await take(one, approval.ticket, use)) ? 'ran' : 'not'
         return outcome
       }
       const progress = async (count: number): Promise<void> => {
@@ -242,11 +311,10 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
       for (const { process: which, step, progress: count } of planned) {
         const one = processes[which] ?? (await boot())
         const open = (command: number): Ticket =>
-          one.desk.list().find(({ fingerprint }) => fingerprint === `command ${command}`)?.ticket ??
-          brand('T-NONE')
+          one.desk.list().find(({ kin }) => kin === COMMANDS[command])?.ticket ?? brand('T-NONE')
         switch (step.do) {
           case 'ask':
-            work.push(expected(one.desk.open(input(step.command))).then(() => {}))
+            work.push(expected(one.desk.open(input(one, step.command))).then(() => {}))
             break
           case 'run':
             running.push(run(one, step.command, step.patienceMs))
@@ -256,13 +324,19 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
             const proof = { chain: [who] as const, at: clock.now(), method: 'passkey' as const }
             work.push(
               expected(
-                one.desk.answer(open(step.command), { verdict: step.verdict, proof, through: 'api' }),
+                one.desk.answer(open(step.command), {
+                  verdict: step.verdict,
+                  proof,
+                  through: 'api',
+                  ...(step.reuse === undefined || step.verdict === 'refuse' ? {} : { reuse: step.reuse }),
+                  ...(step.mute && step.verdict === 'refuse' ? { muteMs: 1000 } : {}),
+                }),
               ).then(() => {}),
             )
             break
           }
           case 'take':
-            work.push(take(one, open(step.command)).then(() => {}))
+            work.push(take(one, open(step.command), input(one, step.command)).then(() => {}))
             break
           case 'withdraw':
             work.push(expected(one.desk.withdraw(open(step.command), [agent, ada])).then(() => {}))
@@ -270,6 +344,18 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
           case 'leave':
             one.gone.abort()
             one.gone = new AbortController()
+            one.desk.sessionEnded(one.session)
+            one.session = newSession()
+            break
+          case 'revoke':
+            work.push(expected(one.desk.revoke(open(step.command), 'person:eve')).then(() => {}))
+            break
+          case 'rules':
+            rules++
+            for (const { desk } of processes) work.push(desk.supersede(stands))
+            break
+          case 'define':
+            definitions++
             break
           case 'pass':
             clock.advance(step.ms)
@@ -298,13 +384,15 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
       expect(ends.count).toBe(all.length)
       for (const { desk } of processes) desk.stop()
 
-      // Never twice: not by the count of those who were told to run, and not by what the disk saw.
-      for (const [ticket, times] of ran) {
-        expect(times).toBe(1)
-        expect(disk.used).toContain(ticket)
+      // Never more often than was approved: not by the count of those who were told to run, and not by the disk's.
+      for (const [ticket, uses] of ran) {
+        const kept = await disk.get(ticket)
+        expect(uses.length).toBeLessThanOrEqual(kept?.uses ?? 0)
+        if (kept?.reuse === undefined) expect(uses).toHaveLength(1)
+        else reused += uses.length - 1
+        used += uses.length
       }
-      used += ran.size
-      played += planned.length
+      for (const ticket of disk.made) if ((await disk.get(ticket))?.state === 'superseded') stale++
       // Never lost: every request is there, and a process that starts now knows those that are open.
       const fresh = await boot()
       fresh.desk.stop()
@@ -319,6 +407,10 @@ test('never used twice, never used unapproved, never stuck, never lost (P-05)', 
   tally('runs', runs)
   tally('steps', played)
   tally('commands run', used)
+  tally('of them by an approval used before', reused)
+  tally('superseded', stale)
   // The game was worth it: commands did run.
   expect(used).toBeGreaterThan(runs / 20)
+  expect(reused).toBeGreaterThan(runs / 100)
+  expect(stale).toBeGreaterThan(runs / 20)
 })

@@ -14,6 +14,8 @@ const eve: Identity = { kind: 'person', name: 'eve', issuer: 'local', groups: []
 const never = new AbortController().signal
 const command: ApprovalInput = {
   fingerprint: 'delete',
+  shape: 'delete',
+  kin: 'delete',
   requestId: brand<RequestId>('S.1'),
   session: brand<SessionId>('S'),
   chain: [agent],
@@ -36,6 +38,7 @@ function node(): Promise<Approvals> {
     store,
     clock,
     random: (length) => randomBytes(length),
+    routes: () => ({ routes: new Map(), default: undefined }),
     mayAnswer: () => true,
     record: () => undefined,
     onFault: (error) => expect.fail(String(error)),
@@ -62,7 +65,7 @@ test('a request of one node is listed at the other, answered there, and the wait
   await b.answer(ticket, approve())
   await a.refresh(ticket)
   expect(await waiting).toBe('approved')
-  expect(await Promise.all([a.consume(ticket), b.consume(ticket)])).toEqual([true, false])
+  expect(await Promise.all([a.consume(ticket, command), b.consume(ticket, command)])).toEqual([true, false])
   expect(told).toEqual(['pending', 'approved', 'used'])
 })
 

@@ -1,23 +1,57 @@
-import type { Identity, IdentityChain } from '../core/index.ts'
-import { GatewayError, identityKey, LIMITS } from '../core/index.ts'
-import { type Answer, type Approval, type GivenAnswer, isOpen, type LoginProof } from './approval.ts'
-
-/** Whether a person holds the approver role for this request; what the configuration says, handed in. */
-export type MayAnswer = (person: Identity, approval: Approval) => boolean
+import type { IdentityChain } from '../core/index.ts'
+import { GatewayError, identityKey } from '../core/index.ts'
+import type { MayAnswer } from './answering.ts'
+import { approvalsOf, checkAnswer, checkPerson, checkProof, samePerson, stepOf } from './answering.ts'
+import { type Answer, type Approval, type ApprovalState, type GivenAnswer, isOpen } from './approval.ts'
+import { chosen, covers, type Use, usableFor, usesMax } from './reuse.ts'
+import { escalatesAfter, stepWaiting } from './route.ts'
 
 /**
  * The changes a request can go through, as pure functions: what it is and what happens, to what it becomes. Each
- * throws GatewayError when the change is not allowed and leaves making it durable to the caller.
+ * throws GatewayError when the change is not allowed, or gives nothing when there is none, and leaves making it durable
+ * to the caller.
  */
 export function lapsed(approval: Approval, now: number): Approval | undefined {
-  if (!isOpen(approval) || now < approval.expiresAt) return undefined
-  return { ...approval, state: 'expired', revision: approval.revision + 1, endedAt: now }
+  return isOpen(approval) && now >= approval.expiresAt ? ended(approval, 'expired', now) : undefined
 }
 
-/** Takes the approval: the one transition that lets a command run. Undefined when there is nothing to take. */
-export function used(approval: Approval, now: number): Approval | undefined {
-  if (approval.state !== 'approved' || now >= approval.expiresAt) return undefined
-  return { ...approval, state: 'used', revision: approval.revision + 1, endedAt: now }
+/** The session that it was approved for is over. */
+export function outlived(approval: Approval, now: number): Approval | undefined {
+  const isOver = approval.state === 'approved' && approval.reuse?.kind === 'session'
+  return isOver ? ended(approval, 'expired', now) : undefined
+}
+
+/** Rules or definitions are others now. */
+export function superseded(approval: Approval, now: number): Approval | undefined {
+  return isOpen(approval) ? ended(approval, 'superseded', now) : undefined
+}
+
+/** Others may answer from now on. */
+export function escalated(approval: Approval, now: number): Approval | undefined {
+  const at = escalationAt(approval)
+  if (at === undefined || now < at) return undefined
+  return { ...approval, escalatedAt: now, revision: approval.revision + 1 }
+}
+
+/** When that will be, unless it has been or never is. */
+export function escalationAt(approval: Approval): number | undefined {
+  if (approval.state !== 'pending' || approval.escalatedAt !== undefined) return undefined
+  const after = escalatesAfter(approval.route)
+  return after === undefined ? undefined : approval.createdAt + after
+}
+
+/** Takes the approval once: the one transition that lets a command run. Undefined when there is nothing to take. */
+export function used(approval: Approval, use: Use, now: number): Approval | undefined {
+  if (!standsFor(approval, use, now)) return undefined
+  const next = { ...approval, uses: approval.uses + 1 }
+  return next.uses >= usesMax(next.reuse)
+    ? ended(next, 'used', now)
+    : { ...next, revision: approval.revision + 1 }
+}
+
+/** Whether this command may be run by it now. */
+export function standsFor(approval: Approval, use: Use, now: number): boolean {
+  return approval.state === 'approved' && now < approval.expiresAt && covers(approval, use)
 }
 
 export function answered(
@@ -27,125 +61,83 @@ export function answered(
   mayAnswer: MayAnswer,
   usableMs: number,
 ): Approval {
+  const { ticket } = approval
   const { person, proof } = checkProof(answer.proof, now)
-  checkPerson(approval, person, proof, mayAnswer)
+  checkPerson(approval, person, proof, answer.through, mayAnswer)
   if (approval.state !== 'pending' || now >= approval.expiresAt) {
-    throw new GatewayError(
-      'conflict',
-      `${approval.ticket} is not waiting for an answer: it is ${stateAt(approval, now)}.`,
-      {
-        ticket: approval.ticket,
-      },
-    )
+    const state = stateAt(approval, now)
+    throw new GatewayError('conflict', `${ticket} is not waiting for an answer: it is ${state}.`, { ticket })
   }
   if (approval.answers.some((given) => samePerson(given.by, person))) {
-    throw new GatewayError('conflict', `You have answered ${approval.ticket} already; another person must.`, {
-      ticket: approval.ticket,
+    throw new GatewayError('conflict', `You have answered ${ticket} already; another person must.`, {
+      ticket,
     })
   }
-  if ((answer.reason?.length ?? 0) > LIMITS.answerReasonMax) {
-    throw new GatewayError('invalid', `Keep the reason under ${LIMITS.answerReasonMax} characters.`, {
-      ticket: approval.ticket,
-    })
-  }
+  const step = stepOf(approval, person, answer, now)
+  checkAnswer(approval, answer, now)
+  const { verdict, reason, reuse, muteMs } = answer
   const given: GivenAnswer = {
-    verdict: answer.verdict,
+    verdict,
     by: person,
     at: now,
     method: proof.method,
     through: answer.through,
-    ...(answer.reason === undefined ? {} : { reason: answer.reason }),
+    step,
+    ...(verdict === 'refuse' || reuse === undefined ? {} : { reuse }),
+    ...(reason === undefined ? {} : { reason }),
   }
-  const next = { ...approval, revision: approval.revision + 1, answers: [...approval.answers, given] }
-  if (answer.verdict === 'refuse') return { ...next, state: 'refused', endedAt: now }
-  // At least that many distinct people: never exactly, so that one answer too many cannot leave it pending.
-  const approvers = next.answers.filter((each) => each.verdict === 'approve').length
-  if (approvers < approval.route.people) return next
-  return { ...next, state: 'approved', expiresAt: now + usableMs }
+  const next = { ...approval, answers: [...approval.answers, given] }
+  if (verdict === 'refuse') {
+    const muted = muteMs === undefined ? {} : { mutedUntil: now + muteMs }
+    return { ...ended(next, 'refused', now), ...muted }
+  }
+  // At least that many distinct people in each step: never exactly, so that one answer too many cannot leave it pending.
+  const approvals = approvalsOf(next)
+  const revision = approval.revision + 1
+  if (stepWaiting(approval.route, approvals) !== undefined) return { ...next, revision }
+  const agreed = chosen(approvals.map((each) => each.reuse))
+  return {
+    ...next,
+    revision,
+    state: 'approved',
+    expiresAt: now + usableFor(agreed, usableMs),
+    ...(agreed === undefined ? {} : { reuse: agreed }),
+  }
 }
 
 export function withdrawn(approval: Approval, by: IdentityChain, now: number): Approval {
+  const { ticket } = approval
   const asking = new Set(approval.chain.map(identityKey))
   if (!by.some((identity) => asking.has(identityKey(identity)))) {
     throw new GatewayError('denied', 'Only who asked for an approval can take the request back.', {
-      ticket: approval.ticket,
-      remedy: 'An approver can refuse it.',
+      ticket,
+      remedy: 'An approver can refuse or revoke it.',
     })
   }
   if (!isOpen(approval) || now >= approval.expiresAt) {
-    throw new GatewayError(
-      'conflict',
-      `${approval.ticket} cannot be withdrawn: it is ${stateAt(approval, now)}.`,
-      {
-        ticket: approval.ticket,
-      },
-    )
+    const state = stateAt(approval, now)
+    throw new GatewayError('conflict', `${ticket} cannot be withdrawn: it is ${state}.`, { ticket })
   }
-  return { ...approval, state: 'withdrawn', revision: approval.revision + 1, endedAt: now }
+  return ended(approval, 'withdrawn', now)
 }
 
-function stateAt(approval: Approval, now: number): string {
+/** People take an approval back. Who may is for the caller to know. */
+export function revoked(approval: Approval, now: number): Approval {
+  const { ticket } = approval
+  if (approval.state !== 'approved' || now >= approval.expiresAt) {
+    const state = stateAt(approval, now)
+    throw new GatewayError('conflict', `${ticket} cannot be revoked: it is ${state}.`, {
+      ticket,
+      ...(state === 'pending' ? { remedy: 'Refuse it.' } : {}),
+    })
+  }
+  return ended(approval, 'revoked', now)
+}
+
+function ended(approval: Approval, state: ApprovalState, now: number): Approval {
+  return { ...approval, state, revision: approval.revision + 1, endedAt: now }
+}
+
+function stateAt(approval: Approval, now: number): ApprovalState {
   return lapsed(approval, now)?.state ?? approval.state
-}
-
-function checkProof(proof: LoginProof | undefined, now: number): { person: Identity; proof: LoginProof } {
-  if (proof === undefined) {
-    throw new GatewayError('unauthenticated', 'An answer needs a fresh login by a person.', {
-      remedy: 'Log in with a passkey or a code, and answer then.',
-    })
-  }
-  const person = proof.chain[0]
-  if (proof.chain.length !== 1 || person.kind !== 'person') {
-    throw new GatewayError('denied', 'Only a person can answer, acting for nobody else.', {
-      remedy: 'Ask a person with the approver role.',
-    })
-  }
-  if (!(proof.at <= now && now - proof.at <= LIMITS.loginFreshMs)) {
-    throw new GatewayError('unauthenticated', 'The login is too old for an answer.', {
-      remedy: 'Log in again, and answer then.',
-    })
-  }
-  return { person, proof }
-}
-
-function checkPerson(approval: Approval, person: Identity, proof: LoginProof, mayAnswer: MayAnswer): void {
-  if (approval.chain.some((identity) => samePerson(identity, person)) && !ownAgent(approval, proof)) {
-    throw new GatewayError(
-      'denied',
-      `You cannot answer ${approval.ticket}: it was asked for by you or on your behalf.`,
-      {
-        ticket: approval.ticket,
-        remedy: 'Ask another person with the approver role.',
-      },
-    )
-  }
-  if (!mayAnswer(person, approval)) {
-    throw new GatewayError('denied', `You cannot answer ${approval.ticket}: you are no approver for it.`, {
-      ticket: approval.ticket,
-      remedy: 'Ask a person with the approver role.',
-    })
-  }
-}
-
-/** The one exception to "never the requester's own chain", as narrow as `Route.ownPerson` says. */
-function ownAgent(approval: Approval, proof: LoginProof): boolean {
-  return (
-    approval.route.ownPerson &&
-    approval.class !== 'administer' &&
-    approval.class !== 'opaque' &&
-    approval.chain[0].kind === 'agent' &&
-    proof.method === 'passkey'
-  )
-}
-
-/**
- * Whether two identities may be one human. The issuer does not count: a second login elsewhere makes no second
- * person. Two people who share a name at different issuers are kept apart by nobody; the answer is then a refusal.
- */
-function samePerson(a: Identity, b: Identity): boolean {
-  return personName(a) === personName(b)
-}
-
-function personName(identity: Identity): string {
-  return identity.name.normalize('NFKC').toLowerCase()
 }

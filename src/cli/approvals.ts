@@ -2,9 +2,18 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { safe, safeText } from '../recording/index.ts'
 import type { Common } from './context.ts'
-import { call, print, queryText } from './context.ts'
+import { call, print, queryText, UsageError } from './context.ts'
+import { parseDuration } from './durations.ts'
 import { freshClient } from './login.ts'
 import { facts, listing, relative } from './table.ts'
+
+const reuse = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('times'), times: z.number() }),
+  z.object({ kind: z.literal('shape'), ms: z.number() }),
+  z.object({ kind: z.literal('session') }),
+])
+
+const holders = { groups: z.array(z.string()), identities: z.array(z.string()) }
 
 const approval = z.object({
   ticket: z.string(),
@@ -20,6 +29,24 @@ const approval = z.object({
   session: z.string(),
   request: z.string(),
   peopleNeeded: z.number(),
+  steps: z.array(
+    z.object({
+      ...holders,
+      anyone: z.boolean(),
+      people: z.number(),
+      approved: z.number(),
+      escalation: z.object({ ...holders, at: z.number() }).optional(),
+    }),
+  ),
+  reasonNeeded: z.boolean(),
+  offer: z.object({
+    times: z.number().optional(),
+    shapeMs: z.number().optional(),
+    session: z.boolean().optional(),
+  }),
+  reuse: reuse.optional(),
+  uses: z.number(),
+  mutedUntil: z.number().optional(),
   createdAt: z.number(),
   expiresAt: z.number(),
   answers: z.array(
@@ -29,7 +56,13 @@ const approval = z.object({
 
 type Approval = z.output<typeof approval>
 
-type AnswerFlags = Common & { readonly as?: string; readonly code?: string; readonly reason?: string }
+type AnswerFlags = Common & {
+  readonly as?: string
+  readonly code?: string
+  readonly reason?: string
+  readonly for?: string
+  readonly mute?: string
+}
 
 export function addApprovalCommands(program: Command): void {
   const group = program.command('approvals').description('held commands that wait for people')
@@ -76,12 +109,34 @@ export function addApprovalCommands(program: Command): void {
       const answer = await call(common, approval, 'GET', `/v1/approvals/${encodeURIComponent(ticket)}`)
       print(common, answer, () => describe(answer))
     })
-  answering(group, 'approve', 'let a held command run, once', 'approve')
-  answering(group, 'deny', 'refuse a held command', 'refuse')
+  answering(group, 'approve', 'let a held command run, once or as --for says', 'approve').option(
+    '--for <what>',
+    'more than one use, if the rules offer it: times=3, shape=1h (commands of one shape), session (the same, until it ends)',
+  )
+  answering(group, 'deny', 'refuse a held command', 'refuse').option(
+    '--mute <duration>',
+    'and everything more that who asks would ask for on this connection, for so long (15m, 2h)',
+  )
+  group
+    .command('revoke')
+    .argument('<ticket...>')
+    .description('take back what was approved')
+    .action(async (tickets: readonly string[], common: Common) => {
+      for (const ticket of tickets) {
+        const path = `/v1/approvals/${encodeURIComponent(ticket)}/revoke`
+        const answer = await call(common, approval, 'POST', path)
+        print(common, answer, () => `${answer.ticket} is revoked; nothing more runs by it.`)
+      }
+    })
 }
 
-function answering(group: Command, name: string, description: string, verdict: 'approve' | 'refuse'): void {
-  group
+function answering(
+  group: Command,
+  name: string,
+  description: string,
+  verdict: 'approve' | 'refuse',
+): Command {
+  return group
     .command(name)
     .argument('<ticket...>')
     .description(`${description}, as a person with a fresh login`)
@@ -92,6 +147,11 @@ function answering(group: Command, name: string, description: string, verdict: '
     )
     .option('--reason <text>', 'kept with the answer')
     .action(async (tickets: readonly string[], flags: AnswerFlags) => {
+      const more = {
+        ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+        ...(flags.for === undefined ? {} : { reuse: reuseOf(flags.for) }),
+        ...(flags.mute === undefined ? {} : { muteMs: parseDuration(flags.mute) }),
+      }
       // Looked up first: a code counts once, and nobody should spend one on a ticket that was mistyped, or unread.
       const asked: Approval[] = []
       for (const ticket of tickets) {
@@ -103,11 +163,7 @@ function answering(group: Command, name: string, description: string, verdict: '
       const client = await freshClient(flags, flags.as, flags.code)
       try {
         for (const { ticket } of asked) {
-          const body = {
-            verdict,
-            through: 'cli',
-            ...(flags.reason === undefined ? {} : { reason: flags.reason }),
-          }
+          const body = { verdict, through: 'cli', ...more }
           const answer = approval.parse(await client.call('POST', `/v1/approvals/${ticket}/answer`, body))
           print(flags, answer, () => told(answer))
         }
@@ -117,13 +173,71 @@ function answering(group: Command, name: string, description: string, verdict: '
     })
 }
 
-function told(answer: Approval): string {
-  if (answer.state === 'pending') {
-    const missing = answer.peopleNeeded - answer.answers.length
-    return `${answer.ticket}: your answer is kept; ${missing} more must approve.`
+/** `times=3`, `shape=1h`, `session`. Throws UsageError. */
+export function reuseOf(text: string): z.output<typeof reuse> {
+  const [, kind, value] = /^(times|shape|session)(?:=(.+))?$/.exec(text) ?? []
+  if (kind === 'session' && value === undefined) return { kind }
+  if (kind === 'shape' && value !== undefined) return { kind, ms: parseDuration(value) }
+  if (kind === 'times' && value !== undefined && /^[1-9][0-9]{0,3}$/.test(value)) {
+    return { kind, times: Number(value) }
   }
-  if (answer.state === 'refused') return `${answer.ticket} is refused; it will not run.`
-  return `${answer.ticket} is ${answer.state}; it can run once, until ${relative(answer.expiresAt).replace('in ', '')} from now.`
+  throw new UsageError(`--for takes times=3, shape=1h or session, not ${JSON.stringify(text)}.`)
+}
+
+function told(answer: Approval): string {
+  const { ticket, state } = answer
+  if (state === 'pending') {
+    const missing = answer.peopleNeeded - answer.answers.length
+    return `${ticket}: your answer is kept; ${missing} more must approve.`
+  }
+  if (state === 'refused') {
+    const { mutedUntil } = answer
+    const muted =
+      mutedUntil === undefined ? '' : ` Who asked can ask for nothing more ${relative(mutedUntil)}.`
+    return `${ticket} is refused; it will not run.${muted}`
+  }
+  const until = relative(answer.expiresAt).replace('in ', '')
+  return `${ticket} is ${state}; it can run ${oftenText(answer.reuse)}, until ${until} from now.`
+}
+
+function oftenText(chosen: Approval['reuse']): string {
+  switch (chosen?.kind) {
+    case 'times':
+      return `${chosen.times} times`
+    case 'shape':
+      return 'with other values as well'
+    case 'session':
+      return 'with other values as well, in its session'
+    case undefined:
+      return 'once'
+  }
+}
+
+/** `1 of 2 of the group dbas, or from 12:00 on of the group leads`. */
+function stepText(step: Approval['steps'][number]): string {
+  const { escalation } = step
+  const others =
+    escalation === undefined ? '' : `; ${relative(escalation.at)} also ${holdersText(escalation)}`
+  return `${step.approved} of ${step.people}: ${step.anyone ? 'anyone with the role approver' : holdersText(step)}${others}`
+}
+
+function holdersText({
+  groups,
+  identities,
+}: {
+  groups: readonly string[]
+  identities: readonly string[]
+}): string {
+  return [...groups.map((group) => `group ${group}`), ...identities].join(', ')
+}
+
+/** What may be chosen beyond one use, as `--for` takes it. */
+function offerText({ times, shapeMs, session }: Approval['offer']): string {
+  return [
+    ...(times === undefined ? [] : [`--for times=${times}`]),
+    ...(shapeMs === undefined ? [] : [`--for shape=${Math.floor(shapeMs / 1000)}s`]),
+    ...(session === true ? ['--for session'] : []),
+  ].join(' or ')
 }
 
 function describe(of: Approval): string {
@@ -138,6 +252,10 @@ function describe(of: Approval): string {
     ['asked by', of.rules.join(', ') || 'no rule lets it run unreviewed'],
     ['asked', relative(of.createdAt)],
     ['request', of.request],
+    ...of.steps.map((step, index) => [`step ${index + 1}`, stepText(step)] as const),
+    ...(of.reasonNeeded ? [['reason', 'who approves has to say why'] as const] : []),
+    ...(offerText(of.offer) === '' ? [] : [['or approve', offerText(of.offer)] as const]),
+    ...(of.uses === 0 ? [] : [['used', `${of.uses} times`] as const]),
     ...of.answers.map(
       (each) =>
         [

@@ -9,6 +9,8 @@ import { SealedApprovals } from './sealed-approvals.ts'
 const APPROVAL: Approval = {
   ticket: brand('T-7K2M9Q0A'),
   fingerprint: 'f',
+  shape: 's',
+  kin: 'k',
   requestId: brand('01.1'),
   session: brand('01'),
   chain: [{ kind: 'agent', name: 'agent', issuer: 'local', groups: [] }],
@@ -20,12 +22,19 @@ const APPROVAL: Approval = {
   writes: ['public.customers'],
   rules: [],
   policyVersion: 'v1',
-  route: { people: 1, ownPerson: false },
+  route: {
+    steps: [{ route: '', groups: [], identities: [], anyone: true, people: 1 }],
+    hours: [],
+    reason: false,
+    ownPerson: false,
+  },
+  offer: {},
   state: 'pending',
   revision: 1,
   createdAt: 1,
   expiresAt: 2,
   answers: [],
+  uses: 0,
 }
 
 it('come back as they were, after a rotation as well, and say nothing on the disk', async () => {
@@ -34,10 +43,10 @@ it('come back as they were, after a rotation as well, and say nothing on the dis
   expect(await store.insert(APPROVAL)).toBe(true)
   const other = keysOf(Buffer.alloc(32, 3))
   const rotated = new SealedApprovals(inner, [other[0], testKeys[0]], random)
-  expect(await rotated.load(10)).toEqual([APPROVAL])
+  expect(await rotated.load(10, 0)).toEqual([APPROVAL])
   expect(await rotated.get(APPROVAL.ticket)).toEqual(APPROVAL)
   expect(await rotated.findOpen('f')).toEqual(APPROVAL)
-  expect(JSON.stringify(await inner.load(10))).not.toMatch(/marker|UPDATE/)
+  expect(JSON.stringify(await inner.load(10, 0))).not.toMatch(/marker|UPDATE/)
   const { parameters: _, ...rest } = APPROVAL
   expect(await rotated.replace({ ...rest, revision: 2 }, 1)).toBe(true)
   expect(await rotated.get(APPROVAL.ticket)).toEqual({ ...rest, revision: 2 })
@@ -50,5 +59,5 @@ it('come back as they were, after a rotation as well, and say nothing on the dis
 it('of earlier versions are read as they are', async () => {
   const inner = new MemoryApprovalStore()
   await inner.insert(APPROVAL)
-  expect(await new SealedApprovals(inner, testKeys, random).load(10)).toEqual([APPROVAL])
+  expect(await new SealedApprovals(inner, testKeys, random).load(10, 0)).toEqual([APPROVAL])
 })

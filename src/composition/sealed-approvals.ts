@@ -24,8 +24,8 @@ export class SealedApprovals implements ApprovalStore {
     this.#keys = new Map([this.#current, ...others.map(keysOf)].map((each) => [each.id, each]))
   }
 
-  async load(endedMax: number): Promise<readonly Approval[]> {
-    return (await this.#inner.load(endedMax)).map((each) => this.#opened(each))
+  async load(endedMax: number, now: number): Promise<readonly Approval[]> {
+    return (await this.#inner.load(endedMax, now)).map((each) => this.#opened(each))
   }
 
   async insert(approval: Approval): Promise<boolean> {
@@ -41,8 +41,8 @@ export class SealedApprovals implements ApprovalStore {
     return found === undefined ? undefined : this.#opened(found)
   }
 
-  async findOpen(fingerprint: string): Promise<Approval | undefined> {
-    const found = await this.#inner.findOpen(fingerprint)
+  async findOpen(key: string): Promise<Approval | undefined> {
+    const found = await this.#inner.findOpen(key)
     return found === undefined ? undefined : this.#opened(found)
   }
 

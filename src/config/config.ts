@@ -11,6 +11,7 @@ import type {
   Problem,
   SecretRef,
 } from '../core/index.ts'
+import type { Approving, Holders } from './approving.ts'
 import type { BucketBlock } from './bucket-block.ts'
 import type { OutletBlock } from './outlet-block.ts'
 import type { Role } from './schema.ts'
@@ -32,6 +33,8 @@ export type Config = {
   readonly connections: ReadonlyMap<ConnectionName, Connection>
   /** What each identity gets in one UTC day. */
   readonly budgets: readonly Budget[]
+  /** Who looks at what is held. */
+  readonly approvals: Approving
   readonly recording: RecordingBlock
   /** Where what gateways share is kept; undefined: in the data directory. Takes effect when a gateway starts. */
   readonly store: StoreBlock | undefined
@@ -105,6 +108,3 @@ export type LocalIdentity = {
   /** Names of local identities that it may act for. */
   readonly actsFor: readonly string[]
 }
-
-/** Who has a role: members of any of the groups, and the identities themselves (`identityKey`). */
-export type Holders = { readonly groups: readonly string[]; readonly identities: readonly string[] }

@@ -16,7 +16,9 @@ import type {
   RuleWho,
 } from '../core/index.ts'
 import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
-import type { Config, Holders, Listener, LocalIdentity, RecordingBlock } from './config.ts'
+import { approvingOf, reviewOf } from './approvals-block.ts'
+import type { Holders } from './approving.ts'
+import type { Config, Listener, LocalIdentity, RecordingBlock } from './config.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
 import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
@@ -126,6 +128,7 @@ class Loader {
     const references = new References(this.#tree, {
       connections: read.keys(),
       labels: Object.keys(root.labels),
+      routes: Object.keys(root.approvals.routes),
       local,
       issuers: root.identities.issuers.map((issuer) => issuer.url),
     })
@@ -152,6 +155,7 @@ class Loader {
       labels,
     }
     const { api, ...listeners } = root.listen
+    const roles = this.#roles(root, local, references)
     const config: Config = {
       version,
       file: this.#tree.file,
@@ -166,10 +170,21 @@ class Loader {
         clockSkewMs: clockSkew,
       })),
       local: this.#local(root.identities.local, local, references),
-      roles: this.#roles(root, local, references),
+      roles,
       labels,
       connections,
       budgets: this.#budgets(root.budgets, [...read.keys()], [...labels.keys()], references),
+      approvals: approvingOf(
+        root.approvals,
+        {
+          role: roles.approver,
+          people: local
+            .filter(({ kind }) => kind === 'person')
+            .map((each) => ({ key: identityKey(each), groups: each.groups })),
+          closed: root.identities.issuers.length === 0,
+        },
+        references,
+      ),
       recording: recordingOf(root.recording, references),
       store: root.store === undefined ? undefined : { dsn: root.store.dsn, ca: root.store.ca },
       policy,
@@ -281,7 +296,10 @@ class Loader {
   ): Rule {
     const effect = block.forbid === undefined ? 'permit' : 'forbid'
     const given = block.forbid ?? block.permit
-    const only = block.limit !== undefined && block.permit === undefined && block.forbid === undefined
+    const only =
+      (block.limit !== undefined || block.review !== undefined) &&
+      block.permit === undefined &&
+      block.forbid === undefined
     if (!only && (given === undefined || (block.forbid !== undefined && block.permit !== undefined))) {
       references.refuse(
         path,
@@ -331,6 +349,9 @@ class Loader {
       on,
       what,
       ...(block.limit === undefined ? {} : { limit: ruleLimitOf(block.limit) }),
+      ...(block.review === undefined
+        ? {}
+        : { review: reviewOf(block.review, [...path, 'review'], references) }),
       ...(when === undefined ? {} : { when }),
       agents: block.agents,
       mode: block.mode,

@@ -12,6 +12,7 @@ export class References {
   readonly #tree: Tree
   readonly #connections: ReadonlySet<string>
   readonly #labels: ReadonlySet<string>
+  readonly #routes: ReadonlySet<string>
   readonly #local: ReadonlyMap<string, Identity>
   readonly #issuers: readonly string[]
 
@@ -20,6 +21,8 @@ export class References {
     names: {
       readonly connections: Iterable<string>
       readonly labels: Iterable<string>
+      /** Of approvals. */
+      readonly routes: Iterable<string>
       readonly local: readonly Identity[]
       readonly issuers: readonly string[]
     },
@@ -27,12 +30,17 @@ export class References {
     this.#tree = tree
     this.#connections = new Set(names.connections)
     this.#labels = new Set(names.labels)
+    this.#routes = new Set(names.routes)
     this.#local = new Map(names.local.map((identity) => [identityKey(identity), identity]))
     this.#issuers = names.issuers
   }
 
   connection(name: string, path: Path): void {
     if (!this.#connections.has(name)) this.#unknown('a connection', name, this.#connections, path)
+  }
+
+  route(name: string, path: Path): void {
+    if (!this.#routes.has(name)) this.#unknown('a route of approvals', name, this.#routes, path)
   }
 
   label(name: string, path: Path): LabelName {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
+import { approvals, review } from './schema-approvals.ts'
 import { label } from './schema-labels.ts'
 import { recording } from './schema-recording.ts'
 import { duration, line, secretReference, size } from './values.ts'
@@ -177,6 +178,7 @@ const rule = z.strictObject({
     .optional()
     .describe('A limit on every result of whom the rule is about; the smallest of all wins.'),
   forbid: what.optional(),
+  review: review.optional().describe('How people look at what is held of whom the rule is about.'),
   when: z
     .string()
     .min(1)
@@ -224,6 +226,7 @@ export function rootSchema(protocols: readonly string[]) {
       .max(LIMITS.budgetsMax)
       .default([])
       .describe('What each identity gets in one UTC day.'),
+    approvals: approvals.prefault({}).describe('Who looks at what is held.'),
     recording: recording.prefault({}).describe('The log of the recording, and who is told of it.'),
     store: store
       .optional()

@@ -169,6 +169,11 @@ export type Command = {
   readonly canonical?: string
   /** What else gives the text its meaning (search path, role, how dates are read), for an approval to be bound to as well. */
   readonly meaning?: string
+  /**
+   * What it shares with commands that differ from it only in values no decision depends on: the key by which its decision is
+   * cached. An approval may be for all of them. Absent: it is only like itself.
+   */
+  readonly shape?: string
   /** Parameters in order, undecoded; `null` is SQL NULL. Sealed or shown by their own rules, never logged. */
   readonly parameters?: readonly (Uint8Array | null)[]
   /**

@@ -58,6 +58,23 @@ export const UNLIMITED: ResultLimit = {
   bytesMax: Number.POSITIVE_INFINITY,
 }
 
+/** Beyond the one use that an approval is for: what a rule lets an approver choose. */
+export type ReuseOffer = {
+  /** The very same command, so many times at most. */
+  readonly times?: number
+  /** Commands of the same shape, for so many milliseconds at most. */
+  readonly shapeMs?: number
+  /** Commands of the same shape, in the session that asked. */
+  readonly session?: true
+}
+
+/** How people look at what is held, as a rule says it. It holds nothing by itself. */
+export type Review = {
+  /** The name of a route; absent: the usual one. */
+  readonly route?: string
+  readonly reuse: ReuseOffer
+}
+
 type Common = {
   /** The rules that answered, most decisive first; empty when nothing permitted it (default deny). */
   readonly rules: readonly RuleRef[]
@@ -76,6 +93,8 @@ type Runnable = Common & {
   readonly limit: ResultLimit
   /** The rest of the result waits here for approval; absent: nowhere. */
   readonly pause?: ResultLimit
+  /** How people look at it, if they have to: every one of them counts. Absent: as usual. */
+  readonly review?: readonly Review[]
 }
 
 export type Allow = Runnable & { readonly kind: 'allow' }

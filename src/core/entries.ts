@@ -104,7 +104,7 @@ export type HoldHead = { readonly n: number; readonly ticket: string; readonly e
 export type AnswerHead = {
   readonly n: number
   readonly ticket: string
-  readonly answer: 'approved' | 'refused' | 'expired' | 'pending' | 'abandoned' | 'canceled'
+  readonly answer: 'approved' | 'refused' | 'expired' | 'superseded' | 'pending' | 'abandoned' | 'canceled'
   readonly by?: string
   readonly reason?: string
 }

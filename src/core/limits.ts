@@ -150,6 +150,16 @@ export const LIMITS = {
   ticketsAnsweredKept: 1_000,
   /** Open approval requests of one identity: more is a flood. */
   ticketsOpenMax: 50,
+  /** Steps of one route, and people of one step: more are a committee. */
+  routeStepsMax: 8,
+  routePeopleMax: 20,
+  /** Uses of one approval: what is approved for a time is still not without end. */
+  approvalUsesMax: 1_000,
+  /** An approval for several uses of one command, and one for a session that does not end. */
+  approvalTimesMs: 60 * 60 * 1000,
+  approvalSessionMs: 8 * 60 * 60 * 1000,
+  /** How long who floods approvers can be kept from asking. */
+  muteMsMax: 24 * 60 * 60 * 1000,
   /** Result bytes kept per command in the recording. */
   resultBytesKept: 64 * 1024,
   /** A journal file is cut and a new one begun at this size. */

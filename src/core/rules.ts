@@ -1,5 +1,5 @@
 import type { CommandClass } from './command.ts'
-import type { MaskingRule, RuleLimit, RuleRef } from './decision.ts'
+import type { MaskingRule, Review, RuleLimit, RuleRef } from './decision.ts'
 import type { IdentityKind } from './identity.ts'
 import type { ConnectionName, LabelName } from './ids.ts'
 import type { Position } from './problem.ts'
@@ -40,6 +40,8 @@ export type Rule = {
   readonly what: RuleWhat
   /** Holds for whom the rule matches, whatever is permitted elsewhere: the smallest of all wins. */
   readonly limit?: RuleLimit
+  /** How people look at what is held of whom the rule matches: together with all others that say so. */
+  readonly review?: Review
   /** A Cedar expression; absent: always. */
   readonly when?: SourceText
   /** A permit that also helps an agent acting for an identity that it matches. */

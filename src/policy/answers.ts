@@ -93,8 +93,8 @@ export class Answers {
     const forbids = [...(asked.allow ? [] : named), ...failed.filter((clause) => clause.effect === 'forbid')]
     const permits = asked.allow && forbids.length === 0 ? named : []
     const answer: Answer = {
-      // A limit is no favour: one whose condition cannot be evaluated holds.
-      permits: subject.action === 'limit' ? [...permits, ...failed] : permits,
+      // A limit or a review is no favour: one whose condition cannot be evaluated holds.
+      permits: subject.action === 'limit' || subject.action === 'review' ? [...permits, ...failed] : permits,
       forbids,
       volatile: slice.volatile || estimate || (slice.estimates !== 'never' && !unknown),
       estimate,
@@ -182,6 +182,7 @@ function settledFacts(subject: Subject): ReadonlySet<string> {
   switch (subject.action) {
     case 'run':
     case 'unreviewed':
+    case 'review':
       return new Set(['class'])
     case 'see':
     case 'filter':

@@ -426,3 +426,51 @@ describe('an agent acting for a person', () => {
     }
   })
 })
+
+describe('review', () => {
+  const held = permit({ run: ['read', 'write'], name: 'held' })
+  const dba = { route: 'dba', reuse: { times: 3 } } as const
+  const lead = { route: 'lead', reuse: {} } as const
+  const review = (rules: Rule[], facts: Partial<Facts> = {}, chain: IdentityChain = [ADA]) => {
+    const decision = ask(policyOf(rules), facts, chain)
+    return decision.kind === 'deny' ? undefined : decision.review
+  }
+
+  it('says how people look at what is held, and holds nothing by itself', () => {
+    expect(review([held])).toBeUndefined()
+    expect(review([held, { ...permit({}), review: dba }])).toEqual([dba])
+    const open = ask(policyOf([permit(RUN), { ...permit({}), review: dba }]))
+    expect(open).toMatchObject({ kind: 'allow' })
+    expect(open).not.toHaveProperty('review')
+  })
+
+  it('is of the classes that its rule lets run, or holds', () => {
+    expect(review([held, { ...permit({ run: ['write'] }), review: dba }])).toBeUndefined()
+    expect(review([{ ...held, review: dba }])).toEqual([dba])
+    expect(review([permit(RUN), { ...forbid({ unreviewed: ['read'] }), review: lead }])).toEqual([lead])
+    expect(
+      review([
+        permit(RUN),
+        forbid({ unreviewed: ['read'] }),
+        { ...forbid({ unreviewed: ['write'] }), review: lead },
+      ]),
+    ).toBeUndefined()
+  })
+
+  it('is of all rules that match, for each identity of the chain: a looser one takes nothing away', () => {
+    const forAda = { ...permit({ who: { identities: ['person:ada'] } }), review: dba }
+    const forAgents = { ...permit({ who: { kinds: ['agent'] } }), review: lead }
+    expect(review([held, forAda, forAgents], {}, [AGENT, ADA])).toEqual([lead, dba])
+    expect(review([held, forAda, forAgents], {}, [ADA])).toEqual([dba])
+  })
+
+  it('is named among the rules that decided', () => {
+    const decision = ask(policyOf([held, { ...permit({ name: 'look' }), review: dba }]))
+    expect(names(decision)).toEqual(['held', 'look'])
+  })
+
+  it('is of the rest of a result as well', () => {
+    const pausing = { ...permit({ name: 'p' }), limit: { rowsMax: 5, bytesMax: 5, action: 'hold' } as const }
+    expect(review([permit(RUN), { ...pausing, review: dba }])).toEqual([dba])
+  })
+})

@@ -12,6 +12,7 @@ import type {
   PolicyConnection,
   Reason,
   ResultLimit,
+  Review,
   RuleRef,
 } from '../core/index.ts'
 import { UNLIMITED } from '../core/index.ts'
@@ -233,9 +234,11 @@ class Deciding {
       }
     }
     const limits = this.#limits()
-    const common = { masks, ...limits, rules: this.#rules(), observed: [], ...this.#changeable() }
-    const [review] = reviews
-    if (review === undefined) return { kind: 'allow', ...common }
+    const held =
+      reviews.length > 0 ? reviews.map((each) => each.class) : limits.pause === undefined ? [] : classes
+    const review = this.#review(held)
+    const common = { masks, ...limits, ...review, rules: this.#rules(), observed: [], ...this.#changeable() }
+    if (reviews.length === 0) return { kind: 'allow', ...common }
     const reason = reviewNeeded(
       reviews.map((each) => each.class),
       this.#connection.name,
@@ -265,11 +268,23 @@ class Deciding {
     return pause === UNLIMITED ? { limit } : { limit, pause }
   }
 
+  /** How people look at commands of these classes: each rule that says so counts, for each identity of the chain. */
+  #review(classes: readonly CommandClass[]): { readonly review?: readonly Review[] } {
+    const found = new Map<string, Review>()
+    for (const each of classes) {
+      const subject: Subject = { action: 'review', class: each }
+      const clauses = this.#askEach(subject).flatMap(({ permits }) => permits)
+      if (clauses.length === 0) continue
+      this.#noted.push({ subject, verdict: { allowed: true, forbids: [], permits: clauses } })
+      for (const { id, review } of clauses) if (review !== undefined) found.set(id, review)
+    }
+    return found.size === 0 ? {} : { review: [...found.values()] }
+  }
+
   /** Rules that only observe and would have changed an answer that decided. */
   observedAgainst(enforced: Deciding): RuleRef[] {
     const changed = this.#noted.filter(
-      ({ subject, verdict }) =>
-        subject.action === 'limit' || verdict.allowed !== enforced.#judge(subject).allowed,
+      ({ subject, verdict }) => isOfRules(subject) || verdict.allowed !== enforced.#judge(subject).allowed,
     )
     return refsOf(changed.flatMap(({ verdict }) => deciders(verdict)).filter((clause) => clause.observe))
   }
@@ -345,6 +360,11 @@ class Deciding {
       ...clauses.filter((clause) => clause.effect === 'permit'),
     ])
   }
+}
+
+/** What only rules answer, and nobody permits. */
+function isOfRules({ action }: Subject): boolean {
+  return action === 'limit' || action === 'review'
 }
 
 const NOTHING: Verdict = { allowed: false, forbids: [], permits: [] }

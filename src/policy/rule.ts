@@ -1,4 +1,14 @@
-import type { Problem, Rule, RuleLimit, RuleRef, RuleWho, SourceText } from '../core/index.ts'
+import type {
+  CommandClass,
+  Problem,
+  Review,
+  Rule,
+  RuleLimit,
+  RuleRef,
+  RuleWho,
+  SourceText,
+} from '../core/index.ts'
+import { COMMAND_CLASSES } from '../core/index.ts'
 import type { CedarJson, CedarSchema } from './cedar.ts'
 import { parseCedar, placeIn, problemIn, tooComplicated } from './cedar.ts'
 import type { Check } from './checks.ts'
@@ -25,6 +35,8 @@ export type Clause = {
   readonly subjects: ReadonlySet<string> | undefined
   /** Of a clause that answers `limit`. */
   readonly limit?: RuleLimit
+  /** Of a clause that answers `review`. */
+  readonly review?: Review
 }
 
 /** What conditions are held against. */
@@ -42,7 +54,7 @@ export type Clauses = {
 }
 
 /**
- * A rule as up to seven Cedar policies, one for each question it answers and one for its limit. Conditions stand in the order who, where,
+ * A rule as up to eight Cedar policies, one for each question it answers, one for its limit and one for its review. Conditions stand in the order who, where,
  * what, `when`, and evaluation stops at the first that is false: a `when` that fails concerns only whom it is about.
  */
 export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
@@ -61,14 +73,16 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
       ...(about === undefined ? [] : [isOneOf(`context.${about.fact}`, about.subjects)]),
       ...(rule.when === undefined ? [] : [`\n${rule.when.text}\n`]),
     ]
+    // What a review says holds of whom the rule forbids something as well.
+    const effect = action === 'review' ? 'permit' : rule.effect
     const cedar = [
-      `${rule.effect} (principal, action == Action::"${action}", resource${one})`,
+      `${effect} (principal, action == Action::"${action}", resource${one})`,
       ...conditions.map((condition) => `when { ${condition} }`),
     ].join('\n')
     return {
       id: `${id}.${action}`,
       ref: rule.ref,
-      effect: rule.effect,
+      effect,
       observe: rule.mode === 'observe',
       agents: rule.agents,
       cedar: `${cedar};`,
@@ -95,6 +109,10 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
         return clause(action)
       case 'limit':
         return { ...clause(action), ...(rule.limit === undefined ? {} : { limit: rule.limit }) }
+      case 'review': {
+        const about = { fact: 'class', subjects: reviewedClasses(rule) }
+        return { ...clause(action, about), ...(rule.review === undefined ? {} : { review: rule.review }) }
+      }
     }
   })
   return { clauses, problems, checks }
@@ -238,5 +256,12 @@ function actionsOf(rule: Rule): Action[] {
     ...(store.length > 0 ? (['store'] as const) : []),
     ...(unlimited ? (['unlimited'] as const) : []),
     ...(rule.limit === undefined ? [] : (['limit'] as const)),
+    ...(rule.review === undefined ? [] : (['review'] as const)),
   ]
+}
+
+/** Of which classes a rule's review speaks: those that it holds, else those that it lets run, else all. */
+function reviewedClasses({ effect, what }: Rule): readonly CommandClass[] {
+  const named = effect === 'forbid' ? what.unreviewed : what.run
+  return named.length === 0 ? COMMAND_CLASSES : named
 }

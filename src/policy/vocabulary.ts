@@ -11,8 +11,8 @@ import { identityKey } from '../core/index.ts'
 import type { CedarEntity, CedarSchema, CedarValue } from './cedar.ts'
 import type { Reads } from './reads.ts'
 
-/** The six questions, which are Cedar's actions; and whether a rule's limit holds, which only rules answer. */
-export type Action = 'run' | 'unreviewed' | 'see' | 'filter' | 'store' | 'unlimited' | 'limit'
+/** The six questions, which are Cedar's actions; and whether a rule's limit or review holds, which only rules answer. */
+export type Action = 'run' | 'unreviewed' | 'see' | 'filter' | 'store' | 'unlimited' | 'limit' | 'review'
 
 export const ACTIONS = [
   'run',
@@ -25,7 +25,7 @@ export const ACTIONS = [
 
 /** What a question is about besides connection and identity. */
 export type Subject =
-  | { readonly action: 'run' | 'unreviewed'; readonly class: CommandClass }
+  | { readonly action: 'run' | 'unreviewed' | 'review'; readonly class: CommandClass }
   | { readonly action: 'see' | 'filter' | 'store'; readonly label: LabelName }
   | { readonly action: 'unlimited' | 'limit' }
 
@@ -117,6 +117,7 @@ export function schemaFor(attributes: Readonly<Record<string, AttributeType>>): 
         filter: action({ label: text }),
         store: action({ label: text }),
         limit: action({}),
+        review: action({}),
       },
     },
   }
@@ -162,8 +163,8 @@ export function entitiesOf(
 }
 
 /**
- * The context of a question: only what is read. `class` is the class asked about for `run` and `unreviewed`, and the
- * strictest of the command for the others.
+ * The context of a question: only what is read. `class` is the class asked about for `run`, `unreviewed` and `review`,
+ * and the strictest of the command for the others.
  */
 export function contextOf(
   subject: Subject,

@@ -1,17 +1,13 @@
-import { createHash } from 'node:crypto'
 import type {
   Basis,
   Command,
-  ConnectionName,
   Facts,
-  IdentityChain,
   IntentHead,
   Journal,
   LabelName,
   RuleRef,
   SealedCommand,
 } from '../core/index.ts'
-import { parameterText } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /**
@@ -108,45 +104,4 @@ function ruleNames(rules: readonly RuleRef[]): readonly string[] {
     namesOf.set(rules, names)
   }
   return names
-}
-
-/**
- * What an approval is bound to: who, where, what with which parameters and how they are read, what was known of it, and
- * under which policy. Every part is preceded by its length, so that no two commands run together to the same bytes.
- */
-export function fingerprintOf(input: {
-  readonly chain: IdentityChain
-  readonly connection: ConnectionName
-  readonly database: string
-  readonly policyVersion: string
-  readonly command: Command
-  /** Where the rest of its result begins, when that alone is asked about. */
-  readonly rest?: string
-}): string {
-  const hash = createHash('sha256')
-  const part = (bytes: string | Uint8Array): void => {
-    const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-    hash.update(`${data.length}:`).update(data)
-  }
-  part(JSON.stringify(input.chain))
-  part(input.connection)
-  part(input.database)
-  part(input.policyVersion)
-  part(input.command.meaning ?? '')
-  part(input.command.canonical ?? input.command.text)
-  // The planner's guess is another one each time.
-  part(JSON.stringify({ ...input.command.facts, estimatedRows: undefined }))
-  const { parameters = [], readings } = input.command
-  parameters.forEach((value, index) => {
-    part(readings?.[index] ?? 'text')
-    if (value === null) hash.update('null;')
-    else part(value)
-  })
-  if (input.rest !== undefined) part(`the rest beyond ${input.rest}`)
-  return hash.digest('hex')
-}
-
-/** Parameters as an approver reads them, a line for each; null is NULL. */
-export function parameterTexts({ parameters, readings }: Command): readonly (string | null)[] | undefined {
-  return parameters?.map((value, index) => (value === null ? null : parameterText(value, readings?.[index])))
 }

@@ -7,6 +7,7 @@ import type {
   LabelName,
   Reason,
   RequestId,
+  Review,
   RuleRef,
   ScramVerifier,
   SessionId,
@@ -16,6 +17,12 @@ import type {
 /** What an approval request is bound to. Two commands with one fingerprint are the same command. */
 export type ApprovalInput = {
   readonly fingerprint: string
+  /** Equal for commands that differ only in values that no decision depends on. */
+  readonly shape: string
+  /** Equal for the same command under whatever definitions. */
+  readonly kin: string
+  /** What names meant, where that is known. */
+  readonly definitions?: string
   readonly requestId: RequestId
   readonly session: SessionId
   readonly chain: IdentityChain
@@ -27,19 +34,30 @@ export type ApprovalInput = {
   readonly reads: readonly string[]
   readonly writes: readonly string[]
   readonly rules: readonly RuleRef[]
+  /** What rules say of how people look at it. */
+  readonly review?: readonly Review[]
   readonly policyVersion: string
 }
 
-/** How waiting for an answer ended. `pending`: patience ran out; `abandoned`: the client went away. */
-export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'pending' | 'abandoned'
+/**
+ * How waiting for an answer ended. `superseded`: rules or definitions have changed; `pending`: patience ran out; `abandoned`:
+ * the client went away.
+ */
+export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'superseded' | 'pending' | 'abandoned'
 
-/** What the session needs of approvals: ask, wait, and take an approval exactly once. */
+/** What the session needs of approvals: ask, wait, and take an approval as often as it was given. */
 export interface ApprovalDesk {
   open(
     input: ApprovalInput,
   ): Promise<{ readonly ticket: Ticket; readonly expiresAt: number; readonly state: string }>
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
-  consume(ticket: Ticket): Promise<boolean>
+  /** True when this command may run by it, which is noted then; false when it may not, or not any more. */
+  consume(
+    ticket: Ticket,
+    use: Pick<ApprovalInput, 'requestId' | 'session' | 'fingerprint' | 'shape'>,
+  ): Promise<boolean>
+  /** What was approved for this session is over with it. */
+  sessionEnded(session: SessionId): void
 }
 
 /** What one session has used and may use under budgets. Answers from memory. */

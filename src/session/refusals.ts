@@ -43,6 +43,16 @@ export function restError(
           retry: 'unchanged-after-approval',
         },
       )
+    case 'superseded':
+      return new GatewayError(
+        'approval_expired',
+        `Rules or definitions have changed; the result ends at ${limit}.`,
+        {
+          ...details,
+          remedy: 'Send the same command again to ask anew.',
+          retry: 'unchanged-after-approval',
+        },
+      )
     case 'pending':
       return new GatewayError(
         'approval_pending',
@@ -141,6 +151,16 @@ export function approvalError(
         remedy: 'Send the same command again to ask anew.',
         retry: 'unchanged-after-approval',
       })
+    case 'superseded':
+      return new GatewayError(
+        'approval_expired',
+        `Run it again: rules or definitions changed while ${ticket} was open; nothing was run.`,
+        {
+          ...details,
+          remedy: 'What was shown to the approver is not what would run now: it is asked about anew.',
+          retry: 'unchanged-after-approval',
+        },
+      )
     case 'pending':
       return new GatewayError(
         'approval_pending',

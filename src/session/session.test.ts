@@ -7,7 +7,7 @@ import { pipePair, turns } from '../testing/pipe-pair.ts'
 import { AGENT, ANY_CONNECTION, configurationOf, World } from '../testing/world.ts'
 import type { Permitted } from './flights.ts'
 import { housekeeping, isHeld } from './flights.ts'
-import { fingerprintOf } from './intents.ts'
+import { fingerprintOf, kinOf, shapeOf } from './asking.ts'
 import type { Session } from './session.ts'
 
 const worlds: World[] = []
@@ -265,6 +265,49 @@ describe('what an approval is bound to', () => {
     ['another meaning of its names', { command: { ...base.command, meaning: 'other path' } }],
   ])('%s makes it another command (P-05)', (_name, change) => {
     expect(fingerprintOf({ ...base, ...change })).not.toBe(fingerprintOf(base))
+  })
+})
+
+describe('what commands share', () => {
+  const base = {
+    chain: [AGENT] as const,
+    connection: 'crm' as never,
+    database: 'crm',
+    policyVersion: 'v1',
+    command: { ...command('DELETE 1'), shape: 'DELETE ?', parameters: [Buffer.from('a')], meaning: 'path' },
+  }
+  const other = { ...base, command: { ...base.command, text: 'DELETE 2', parameters: [Buffer.from('b')] } }
+
+  it('is their shape, whatever their values', () => {
+    expect(shapeOf(other)).toBe(shapeOf(base))
+    expect(fingerprintOf(other)).not.toBe(fingerprintOf(base))
+  })
+
+  it.each([
+    ['another identity', { chain: [{ ...AGENT, name: 'other' }] as const }],
+    ['another connection', { connection: 'hr' as never }],
+    ['another database', { database: 'hr' }],
+    ['another policy', { policyVersion: 'v2' }],
+    ['another key', { command: { ...base.command, shape: 'DELETE ? LIMIT' } }],
+    ['other facts', { command: { ...base.command, facts: { ...FACTS, unbounded: true } } }],
+    ['another meaning', { command: { ...base.command, meaning: 'other path' } }],
+    ['parameters read otherwise', { command: { ...base.command, readings: ['binary'] } }],
+    ['one parameter more', { command: { ...base.command, parameters: [null, null] } }],
+    ['the rest of a result', { rest: '10 rows' }],
+  ])('J-03: %s makes it another shape (P-05)', (_name, change) => {
+    expect(shapeOf({ ...other, ...change })).not.toBe(shapeOf(base))
+  })
+
+  it('is nothing where the protocol knows no shape: only itself', () => {
+    const { shape: _, ...plain } = base.command
+    expect(shapeOf({ ...base, command: plain })).toBe(fingerprintOf({ ...base, command: plain }))
+  })
+
+  it('is being the same command under other rules and definitions', () => {
+    const elsewhere = { ...base.command, meaning: 'other path', facts: { ...FACTS, unbounded: true } }
+    expect(kinOf({ ...base, policyVersion: 'v2', command: elsewhere })).toBe(kinOf(base))
+    expect(kinOf(other)).not.toBe(kinOf(base))
+    expect(kinOf({ ...base, rest: '10 rows' })).not.toBe(kinOf(base))
   })
 })
 

@@ -16,12 +16,20 @@ import type {
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import { assertNever, GatewayError, OUTSIDE_COMMANDS, requestIdOf, sealedWhole } from '../core/index.ts'
+import {
+  asGatewayError,
+  assertNever,
+  GatewayError,
+  OUTSIDE_COMMANDS,
+  requestIdOf,
+  sealedWhole,
+} from '../core/index.ts'
 import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { fingerprintOf, intentHead, parameterTexts, sealedBody, sealedFields } from './intents.ts'
+import { approvalInput } from './asking.ts'
+import { intentHead, sealedBody, sealedFields } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
@@ -314,7 +322,14 @@ export class Session implements TurnMember {
 
   /** Waits for people. Resolves with the permission; throws `approval_*` or `canceled`, all recorded. */
   async hold(held: Held, observer: HoldObserver): Promise<Permitted> {
-    const { outcome, ticket } = await this.#askPeople(held, held.decision.rules, undefined, observer)
+    const { outcome, ticket } = await this.#askPeople(held, held.decision.rules, undefined, observer).catch(
+      (error: unknown) => {
+        // Nobody was asked: too many requests are open, or who asks is muted.
+        const { code } = asGatewayError(error)
+        if (!this.#closed) this.#recordRefusal(held.n, code)
+        throw error
+      },
+    )
     if (outcome === 'approved') {
       return new PermittedCommand(held.n, held.command, held.judgement, this.#gateway.clock.now())
     }
@@ -341,42 +356,31 @@ export class Session implements TurnMember {
     observer: HoldObserver,
   ): Promise<{ outcome: WaitOutcome; ticket: Ticket }> {
     const { approvals, journal } = this.#gateway
-    const requestId = requestIdOf(this.id, flight.n)
     const { policy } = this.#scope
-    const { command } = flight
-    const parameters = parameterTexts(command)
-    const approval = await approvals.open({
-      fingerprint: fingerprintOf({
-        chain: this.chain,
-        connection: this.connection.name,
-        database: this.opening.database,
-        policyVersion: policy.version,
-        command,
-        ...(rest === undefined ? {} : { rest }),
-      }),
-      requestId,
-      session: this.id,
-      chain: this.chain,
-      connection: this.connection.name,
-      text: rest === undefined ? command.text : `The rest of the result, beyond ${rest}: ${command.text}`,
-      ...(parameters === undefined ? {} : { parameters }),
-      class: command.facts.class,
-      reads: command.facts.reads,
-      writes: command.facts.writes,
-      rules,
+    const { id, chain, connection, opening } = this
+    const asker = {
+      id,
+      chain,
+      connection: connection.name,
+      database: opening.database,
       policyVersion: policy.version,
-    })
+    }
+    const asked = approvalInput(asker, flight, rules, rest)
+    const approval = await approvals.open(asked)
     const { ticket } = approval
     journal.append(this.id, { kind: 'hold', head: { n: flight.n, ticket, expiresAt: approval.expiresAt } })
     this.#queue()
     // One that has its answer already waits for nobody.
     if (approval.state === 'pending') observer.told(ticket, approval.expiresAt)
+    const isGone = (): boolean => observer.signal.aborted || this.#closed
+    const isOld = (): boolean => this.#gateway.policy !== policy
     let outcome = await approvals.wait(ticket, observer.patienceMs, observer.signal)
-    if (observer.signal.aborted || this.#closed) outcome = 'abandoned'
-    if (outcome === 'approved' && this.#gateway.policy !== policy) outcome = 'expired'
-    if (outcome === 'approved' && !(await approvals.consume(ticket))) outcome = 'expired'
-    // A client that went while the approval was being taken does not get its command run: the approval is spent.
-    if (outcome === 'approved' && (observer.signal.aborted || this.#closed)) outcome = 'abandoned'
+    if (isGone()) outcome = 'abandoned'
+    if (outcome === 'approved' && isOld()) outcome = 'superseded'
+    if (outcome === 'approved' && !(await approvals.consume(ticket, asked))) outcome = 'expired'
+    // What changed while the approval was being taken counts as well: the approval is spent, and nothing runs.
+    if (outcome === 'approved' && isGone()) outcome = 'abandoned'
+    if (outcome === 'approved' && isOld()) outcome = 'superseded'
     journal.append(this.id, { kind: 'answer', head: { n: flight.n, ticket, answer: outcome } })
     this.#queue()
     return { outcome, ticket }
@@ -496,6 +500,7 @@ export class Session implements TurnMember {
     this.#takeFlow()
     this.#gateway.journal.append(this.id, { kind: 'close', head: { reason, commands: this.#n } })
     this.#queue()
+    this.#gateway.approvals.sessionEnded(this.id)
     this.#gateway.closed(this)
   }
 

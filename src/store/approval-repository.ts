@@ -1,11 +1,44 @@
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import type { Approval, ApprovalStore } from '../approvals/index.ts'
-import { APPROVAL_STATES, isOpen } from '../approvals/index.ts'
+import { APPROVAL_STATES, openKeyOf } from '../approvals/index.ts'
 import type { ConnectionName, RequestId, SessionId, Ticket } from '../core/index.ts'
 import { brand, COMMAND_CLASSES } from '../core/index.ts'
 import { chainSchema, identitySchema } from './json.ts'
 import type { ApprovalRow, Tables } from './schema.ts'
+
+const reuseSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('times'), times: z.number() }),
+  z.strictObject({ kind: z.literal('shape'), ms: z.number() }),
+  z.strictObject({ kind: z.literal('session') }),
+])
+
+const holders = { groups: z.array(z.string()), identities: z.array(z.string()) }
+
+const stepSchema = z.strictObject({
+  route: z.string(),
+  ...holders,
+  anyone: z.boolean(),
+  people: z.number(),
+  escalation: z.strictObject({ ...holders, afterMs: z.number() }).exactOptional(),
+})
+
+const routeSchema = z.strictObject({
+  steps: z.tuple([stepSchema], stepSchema),
+  hours: z.array(z.strictObject({ days: z.array(z.number()), from: z.number(), to: z.number() })),
+  reason: z.boolean(),
+  ownPerson: z.boolean(),
+})
+
+/** As it was before there were steps. */
+const earlierRouteSchema = z.strictObject({ people: z.number(), ownPerson: z.boolean() }).transform(
+  ({ people, ownPerson }): z.output<typeof routeSchema> => ({
+    steps: [{ route: '', groups: [], identities: [], anyone: true, people }],
+    hours: [],
+    reason: false,
+    ownPerson,
+  }),
+)
 
 const answerSchema = z.strictObject({
   verdict: z.enum(['approve', 'refuse']),
@@ -13,12 +46,17 @@ const answerSchema = z.strictObject({
   at: z.number(),
   method: z.enum(['passkey', 'code']),
   through: z.string(),
+  step: z.number().default(0),
+  reuse: reuseSchema.exactOptional(),
   reason: z.string().exactOptional(),
 })
 
 const approvalSchema = z.strictObject({
   ticket: z.string().transform((text) => brand<Ticket>(text)),
   fingerprint: z.string(),
+  shape: z.string().default(''),
+  kin: z.string().default(''),
+  definitions: z.string().exactOptional(),
   requestId: z.string().transform((text) => brand<RequestId>(text)),
   session: z.string().transform((text) => brand<SessionId>(text)),
   chain: chainSchema,
@@ -30,12 +68,23 @@ const approvalSchema = z.strictObject({
   writes: z.array(z.string()),
   rules: z.array(z.strictObject({ name: z.string(), file: z.string(), line: z.number() })),
   policyVersion: z.string(),
-  route: z.strictObject({ people: z.number(), ownPerson: z.boolean() }),
+  route: z.union([routeSchema, earlierRouteSchema]),
+  offer: z
+    .strictObject({
+      times: z.number().exactOptional(),
+      shapeMs: z.number().exactOptional(),
+      session: z.literal(true).exactOptional(),
+    })
+    .default({}),
   state: z.enum(APPROVAL_STATES),
   revision: z.number(),
   createdAt: z.number(),
   expiresAt: z.number(),
   answers: z.array(answerSchema),
+  escalatedAt: z.number().exactOptional(),
+  reuse: reuseSchema.exactOptional(),
+  uses: z.number().default(0),
+  mutedUntil: z.number().exactOptional(),
   endedAt: z.number().exactOptional(),
 }) satisfies z.ZodType<Approval>
 
@@ -46,11 +95,16 @@ export class ApprovalRepository implements ApprovalStore {
     this.#db = db
   }
 
-  async load(endedMax: number): Promise<readonly Approval[]> {
+  async load(endedMax: number, now: number): Promise<readonly Approval[]> {
     const open = await this.#db
       .selectFrom('approvals')
       .select('body')
       .where('open_fingerprint', 'is not', null)
+      .execute()
+    const muting = await this.#db
+      .selectFrom('approvals')
+      .select('body')
+      .where('muted_until', '>', now)
       .execute()
     const ended = await this.#db
       .selectFrom('approvals')
@@ -60,7 +114,8 @@ export class ApprovalRepository implements ApprovalStore {
       .orderBy('ticket')
       .limit(endedMax)
       .execute()
-    return [...open, ...ended].map((row) => fromBody(row.body))
+    const approvals = [...open, ...muting, ...ended].map((row) => fromBody(row.body))
+    return [...new Map(approvals.map((approval) => [approval.ticket, approval])).values()]
   }
 
   async insert(approval: Approval): Promise<boolean> {
@@ -92,11 +147,11 @@ export class ApprovalRepository implements ApprovalStore {
     return row === undefined ? undefined : fromBody(row.body)
   }
 
-  async findOpen(fingerprint: string): Promise<Approval | undefined> {
+  async findOpen(key: string): Promise<Approval | undefined> {
     const row = await this.#db
       .selectFrom('approvals')
       .select('body')
-      .where('open_fingerprint', '=', fingerprint)
+      .where('open_fingerprint', '=', key)
       .executeTakeFirst()
     return row === undefined ? undefined : fromBody(row.body)
   }
@@ -105,10 +160,11 @@ export class ApprovalRepository implements ApprovalStore {
 function toRow(approval: Approval): ApprovalRow {
   return {
     ticket: approval.ticket,
-    open_fingerprint: isOpen(approval) ? approval.fingerprint : null,
+    open_fingerprint: openKeyOf(approval) ?? null,
     revision: approval.revision,
     created_at: approval.createdAt,
     ended_at: approval.endedAt ?? null,
+    muted_until: approval.mutedUntil ?? null,
     body: JSON.stringify(approval),
   }
 }

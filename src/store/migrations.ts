@@ -181,6 +181,12 @@ const MIGRATIONS: Record<string, Migration> = {
         .execute()
     },
   },
+  '0006-mutes': {
+    async up(db) {
+      await db.schema.alterTable('approvals').addColumn('muted_until', 'bigint').execute()
+      await db.schema.createIndex('approvals_by_mute').on('approvals').column('muted_until').execute()
+    },
+  },
 }
 
 /** What a database has besides: migrations that stand in order among the others. */

@@ -52,11 +52,13 @@ export type SealedSecretRow = {
 
 export type ApprovalRow = {
   ticket: string
-  /** The fingerprint as long as the request is open, then NULL: unique, so that a command has one open request. */
+  /** What no two open requests share (`openKeyOf`), and NULL once it has ended. */
   open_fingerprint: string | null
   revision: number
   created_at: number
   ended_at: number | null
+  /** Until when who asked may not ask on the connection, where a refusal says so. */
+  muted_until: number | null
   /** JSON: the whole request with its answers. */
   body: string
 }

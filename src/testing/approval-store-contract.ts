@@ -10,6 +10,9 @@ function request(ticket: string, changes: Partial<Approval> = {}): Approval {
   return {
     ticket: brand<Ticket>(ticket),
     fingerprint: `fingerprint of ${ticket}`,
+    shape: 'shape',
+    kin: 'kin',
+    definitions: 'snapshot',
     requestId: brand<RequestId>('S.1'),
     session: brand<SessionId>('S'),
     chain: [agent, ada],
@@ -21,12 +24,28 @@ function request(ticket: string, changes: Partial<Approval> = {}): Approval {
     writes: ['public.customers'],
     rules: [{ name: 'writes need a look', file: 'sluice.yaml', line: 12 }],
     policyVersion: 'cfg_1',
-    route: { people: 2, ownPerson: false },
+    route: {
+      steps: [
+        {
+          route: 'dba',
+          groups: ['dbas'],
+          identities: [],
+          anyone: false,
+          people: 2,
+          escalation: { afterMs: 5, groups: [], identities: ['person:eve'] },
+        },
+      ],
+      hours: [{ days: [1, 5], from: 480, to: 1080 }],
+      reason: true,
+      ownPerson: false,
+    },
+    offer: { times: 3, shapeMs: 60_000, session: true },
     state: 'pending',
     revision: 1,
     createdAt: 1_767_225_600_000,
     expiresAt: 1_767_229_200_000,
     answers: [],
+    uses: 0,
     ...changes,
   }
 }
@@ -37,9 +56,19 @@ function answered(approval: Approval): Approval {
     state: 'refused',
     revision: approval.revision + 1,
     answers: [
-      { verdict: 'approve', by: ada, at: 5, method: 'code', through: 'cli' },
-      { verdict: 'refuse', by: ada, at: 6, method: 'passkey', through: 'web', reason: 'not today' },
+      {
+        verdict: 'approve',
+        by: ada,
+        at: 5,
+        method: 'code',
+        through: 'cli',
+        step: 0,
+        reuse: { kind: 'shape', ms: 5 },
+      },
+      { verdict: 'refuse', by: ada, at: 6, method: 'passkey', through: 'web', step: 0, reason: 'not today' },
     ],
+    escalatedAt: 4,
+    mutedUntil: 60,
     endedAt: 6,
   }
 }
@@ -73,6 +102,26 @@ export function approvalStoreContract(name: string, open: () => Promise<Approval
       expect(await store.findOpen('same')).toEqual(second)
     })
 
+    it('lets one that is for one session be in the way of no other', async () => {
+      const store = await open()
+      const first = request('T-1', { fingerprint: 'same', session: brand<SessionId>('A') })
+      const next: Approval = { ...first, state: 'approved', revision: 2, reuse: { kind: 'session' }, uses: 1 }
+      expect(await store.insert(first)).toBe(true)
+      expect(await store.replace(next, 1)).toBe(true)
+      expect(await store.get(first.ticket)).toEqual(next)
+      expect(await store.findOpen('same')).toBeUndefined()
+      expect(await store.insert(request('T-2', { fingerprint: 'same' }))).toBe(true)
+      expect((await store.load(0, 0)).map(({ ticket }) => ticket).sort()).toEqual(['T-1', 'T-2'])
+    })
+
+    it('loads what mutes, however long ago it ended', async () => {
+      const store = await open()
+      await store.insert(request('T-1', { state: 'refused', endedAt: 1, mutedUntil: 100 }))
+      for (const at of [3, 4]) await store.insert(request(`T-${at}`, { state: 'used', endedAt: at }))
+      expect((await store.load(1, 99)).map(({ ticket }) => ticket).sort()).toEqual(['T-1', 'T-4'])
+      expect((await store.load(1, 100)).map(({ ticket }) => ticket)).toEqual(['T-4'])
+    })
+
     it('refuses a ticket that exists', async () => {
       const store = await open()
       expect(await store.insert(request('T-1'))).toBe(true)
@@ -97,7 +146,7 @@ export function approvalStoreContract(name: string, open: () => Promise<Approval
       await store.insert(request('T-1'))
       await store.insert(request('T-2', { state: 'approved' }))
       for (const at of [3, 4, 5]) await store.insert(request(`T-${at}`, { state: 'used', endedAt: at }))
-      const loaded = (await store.load(2)).map((each) => each.ticket).sort()
+      const loaded = (await store.load(2, 0)).map((each) => each.ticket).sort()
       expect(loaded).toEqual(['T-1', 'T-2', 'T-4', 'T-5'])
     })
   })

@@ -83,7 +83,7 @@ export class World {
   readonly credentials: Credentials
   readonly budgets: Budgets
   readonly #secrets: Readonly<Record<string, string>>
-  #ready: Ready
+  readonly #inForce: { ready: Ready }
 
   private constructor(
     parts: {
@@ -91,14 +91,15 @@ export class World {
       credentials: Credentials
       budgets: Budgets
       network: Network
-      ready: Ready
+      inForce: { ready: Ready }
     },
     base: { clock: FakeClock; journal: MemoryJournal; secrets: Readonly<Record<string, string>> },
   ) {
     this.clock = base.clock
     this.journal = base.journal
     this.#secrets = base.secrets
-    this.#ready = parts.ready
+    this.#inForce = parts.inForce
+    const { ready } = parts.inForce
     this.approvals = parts.approvals
     this.credentials = parts.credentials
     this.budgets = parts.budgets
@@ -109,8 +110,8 @@ export class World {
       budgets: parts.budgets,
       network: parts.network,
       random: randomBytes,
-      policy: parts.ready.policy,
-      config: parts.ready.config.version,
+      policy: ready.policy,
+      config: ready.config.version,
     })
     this.credentials.onEnd((credential, { reason }) => {
       this.gateway.terminate(
@@ -136,7 +137,10 @@ export class World {
       random: randomBytes,
       report: (error) => faults.push(error),
     })
+    const ready = readConfiguration('sluice.yaml', options.configuration, (error) => faults.push(error), KEYS)
+    const inForce = { ready }
     const approvals = await createApprovals({
+      routes: () => inForce.ready.config.approvals,
       store: new MemoryApprovalStore(),
       clock,
       random: randomBytes,
@@ -147,7 +151,6 @@ export class World {
       },
       onFault: (error) => faults.push(error),
     })
-    const ready = readConfiguration('sluice.yaml', options.configuration, (error) => faults.push(error), KEYS)
     const budgets = await Budgets.open({
       store: options.budgetStore ?? new MemoryBudgetStore(),
       clock,
@@ -155,15 +158,17 @@ export class World {
       budgets: ready.config.budgets,
       report: (error) => faults.push(error),
     })
-    const parts = { approvals, credentials, budgets, network: options.network, ready }
+    const parts = { approvals, credentials, budgets, network: options.network, inForce }
     return new World(parts, { clock, journal, secrets: options.secrets ?? {} })
   }
 
   /** Puts another configuration in force, as `sluice config apply` does. */
   adopt(configuration: string, address?: string): void {
-    this.#ready = readConfiguration('sluice.yaml', configuration, (error) => this.reports.push(error), KEYS)
-    this.gateway.adopt(this.#ready.policy, this.#ready.config.version, address)
-    this.budgets.adopt(this.#ready.config.budgets)
+    const ready = readConfiguration('sluice.yaml', configuration, (error) => this.reports.push(error), KEYS)
+    this.#inForce.ready = ready
+    this.gateway.adopt(ready.policy, ready.config.version, address)
+    this.budgets.adopt(ready.config.budgets)
+    void this.approvals.supersede(({ policyVersion }) => policyVersion === ready.config.version)
   }
 
   context(tls?: ServerTls, tlsRequired = false): ProtocolContext {
@@ -181,7 +186,7 @@ export class World {
   }
 
   connection(name: string): Connection | undefined {
-    return this.#ready.config.connections.get(brand<ConnectionName>(name))
+    return this.#inForce.ready.config.connections.get(brand<ConnectionName>(name))
   }
 
   mint(

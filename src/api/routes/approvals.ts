@@ -1,13 +1,22 @@
 import { z } from 'zod'
 import type { Approval } from '../../approvals/index.ts'
-import { APPROVAL_STATES } from '../../approvals/index.ts'
+import { APPROVAL_STATES, peopleNeeded } from '../../approvals/index.ts'
 import type { Ticket } from '../../core/index.ts'
 import { brand, COMMAND_CLASSES, GatewayError, identityKey, LIMITS } from '../../core/index.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
-import { none, route } from '../route.ts'
+import { given, none, route } from '../route.ts'
 
 const READERS = ['operator socket', 'admin', 'operator', 'auditor', 'approver'] as const
+
+/** More than one use: the same command so many times, or those of one shape for a time or until the session ends. */
+const reuse = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('times'), times: z.int().min(1).max(LIMITS.approvalUsesMax) }),
+  z.strictObject({ kind: z.literal('shape'), ms: z.int().min(1).max(LIMITS.muteMsMax) }),
+  z.strictObject({ kind: z.literal('session') }),
+])
+
+const holders = { groups: z.array(z.string()), identities: z.array(z.string()) }
 
 const approval = z.object({
   ticket: z.string(),
@@ -27,6 +36,32 @@ const approval = z.object({
   session: z.string(),
   request: z.string(),
   peopleNeeded: z.int(),
+  /** Who has to approve, one step after the other. */
+  steps: z.array(
+    z.object({
+      ...holders,
+      /** Everybody with the role approver. */
+      anyone: z.boolean(),
+      people: z.int(),
+      approved: z.int(),
+      /** Who else may answer, from this time on. */
+      escalation: z.object({ ...holders, at: z.int() }).optional(),
+    }),
+  ),
+  /** When a yes counts, in UTC: days from 1, Monday; minutes of the day. */
+  hours: z.array(z.object({ days: z.array(z.int()), from: z.int(), to: z.int() })),
+  /** Whether who approves has to say why. */
+  reasonNeeded: z.boolean(),
+  /** What may be approved beyond one use. */
+  offer: z.object({
+    times: z.int().optional(),
+    shapeMs: z.int().optional(),
+    session: z.literal(true).optional(),
+  }),
+  /** What was approved beyond one use. */
+  reuse: reuse.optional(),
+  uses: z.int(),
+  mutedUntil: z.int().optional(),
   createdAt: z.int(),
   /** While pending: when it lapses. Once approved: until when it can be used. */
   expiresAt: z.int(),
@@ -38,6 +73,9 @@ const approval = z.object({
       at: z.int(),
       method: z.enum(['passkey', 'code']),
       through: z.string(),
+      /** From 1. */
+      step: z.int(),
+      reuse: reuse.optional(),
       reason: z.string().optional(),
     }),
   ),
@@ -94,12 +132,20 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
         verdict: z.enum(['approve', 'refuse']),
         reason: z.string().min(1).max(LIMITS.answerReasonMax).optional(),
         through: z.enum(['api', 'cli', 'web']).default('api'),
+        /** With an approval: more than one use. */
+        reuse: reuse.optional(),
+        /** With a refusal: how long who asked may not ask for anything more on the connection, in milliseconds. */
+        muteMs: z.int().min(1).max(LIMITS.muteMsMax).optional(),
       }),
       answer: approval,
       records: ({ params, body }) => ({
         action: 'approval.answer',
         target: ticketOf(params.ticket),
-        details: { verdict: body.verdict },
+        details: {
+          verdict: body.verdict,
+          ...(body.reuse === undefined ? {} : { reuse: body.reuse.kind }),
+          ...(body.muteMs === undefined ? {} : { muteMs: body.muteMs }),
+        },
       }),
       async handle({ params, body, caller }) {
         const { ticket } = await found(parts, params.ticket)
@@ -108,9 +154,24 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
             verdict: body.verdict,
             proof: caller.proof,
             through: body.through,
-            ...(body.reason === undefined ? {} : { reason: body.reason }),
+            ...given({ reason: body.reason, reuse: body.reuse, muteMs: body.muteMs }),
           }),
         )
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/approvals/{ticket}/revoke',
+      summary: 'Take back what was approved.',
+      access: ['operator socket', 'admin', 'operator', 'approver'],
+      params: ticketParam,
+      query: none,
+      body: none,
+      answer: approval,
+      records: ({ params }) => ({ action: 'approval.revoke', target: ticketOf(params.ticket) }),
+      async handle({ params, caller }) {
+        const { ticket } = await found(parts, params.ticket)
+        return shown(await parts.approvals.revoke(ticket, caller.name))
       },
     }),
   ]
@@ -145,17 +206,39 @@ function shown(of: Approval): z.output<typeof approval> {
     policyVersion: of.policyVersion,
     session: of.session,
     request: of.requestId,
-    peopleNeeded: of.route.people,
+    peopleNeeded: peopleNeeded(of.route),
+    steps: of.route.steps.map(({ groups, identities, anyone, people, escalation }, index) => ({
+      groups: [...groups],
+      identities: [...identities],
+      anyone,
+      people,
+      approved: of.answers.filter(({ verdict, step }) => verdict === 'approve' && step === index).length,
+      ...(escalation === undefined
+        ? {}
+        : {
+            escalation: {
+              groups: [...escalation.groups],
+              identities: [...escalation.identities],
+              at: of.createdAt + escalation.afterMs,
+            },
+          }),
+    })),
+    hours: of.route.hours.map(({ days, from, to }) => ({ days: [...days], from, to })),
+    reasonNeeded: of.route.reason,
+    offer: of.offer,
+    uses: of.uses,
+    ...given({ reuse: of.reuse, mutedUntil: of.mutedUntil }),
     createdAt: of.createdAt,
     expiresAt: of.expiresAt,
     ...(of.endedAt === undefined ? {} : { endedAt: of.endedAt }),
-    answers: of.answers.map(({ verdict, by, at, method, through, reason }) => ({
+    answers: of.answers.map(({ verdict, by, at, method, through, step, reuse: chosen, reason }) => ({
       verdict,
       by: identityKey(by),
       at,
       method,
       through,
-      ...(reason === undefined ? {} : { reason }),
+      step: step + 1,
+      ...given({ reuse: chosen, reason }),
     })),
   }
 }

@@ -119,6 +119,7 @@ const answer: Shape<AnswerHead> = {
     'approved',
     'refused',
     'expired',
+    'superseded',
     'pending',
     'abandoned',
     'canceled',

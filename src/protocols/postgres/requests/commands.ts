@@ -200,6 +200,15 @@ export class Judge {
     return meaning ?? `session ${this.#session.id}`
   }
 
+  /** What a statement shares with those that differ only in literals no decision depends on. */
+  shapeOf(text: string): string | undefined {
+    const bytes = Buffer.from(text)
+    const shape = this.#analyser.shape(bytes, 0, bytes.length)
+    const key = shape === undefined ? undefined : this.#analyser.keyOf(shape)
+    // psql sends a semicolon that a driver leaves out.
+    return key?.replace(/^[^\0]*/, (tokens) => tokens.replace(/[\s;]+$/, ''))
+  }
+
   /** What each statement of a command leaves behind in the session. */
   effects(judgement: Judgement): readonly (readonly Effect[])[] {
     return EFFECTS.get(judgement) ?? NO_EFFECTS

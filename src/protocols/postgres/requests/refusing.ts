@@ -70,7 +70,13 @@ export class Refusing {
     const read = [...(of === undefined ? [] : [of]), ...behind].map(({ settings }) => settings)
     // What was read under the same settings is the same command, however it was sent.
     const settings = [now, ...read.filter((each) => each !== now)].join(', read by ')
-    return { ...command, canonical, meaning: `${judge.meaning()}, settings ${settings}` }
+    const shape = behind.length > 0 ? undefined : judge.shapeOf(text)
+    return {
+      ...command,
+      canonical,
+      meaning: `${judge.meaning()}, settings ${settings}`,
+      ...(shape === undefined ? {} : { shape }),
+    }
   }
 
   /** The same command with what is recorded of it; `text` and parameters of the command have to be complete. */

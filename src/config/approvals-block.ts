@@ -1,0 +1,173 @@
+import type { IdentityKind, Review } from '../core/index.ts'
+import type { Approving, Holders, HoursBlock, RouteBlock, StepBlock } from './approving.ts'
+import type { References } from './references.ts'
+import type { ApprovalsBlock, ReviewBlock } from './schema-approvals.ts'
+import { WEEKDAYS } from './schema-approvals.ts'
+import type { Path } from './tree.ts'
+
+/** Who can answer at all, as far as the file says. */
+export type Approvers = {
+  /** Identities with the role, and groups that have it. */
+  readonly role: Holders
+  /** People of the built-in issuer. */
+  readonly people: readonly { readonly key: string; readonly groups: readonly string[] }[]
+  /** Only then all people are known. */
+  readonly closed: boolean
+}
+
+const DAY_MINUTES = 24 * 60
+
+/** The routes of a file, with all that is wrong with them told to `references`. */
+export function approvingOf(block: ApprovalsBlock, approvers: Approvers, references: References): Approving {
+  const routes = new Map<string, RouteBlock>()
+  for (const [name, written] of Object.entries(block.routes)) {
+    const path = ['approvals', 'routes', name]
+    const before = references.problems.length
+    const holders = (of: Holders, at: Path): Holders => holdersOf(of, at, references)
+    const steps = written.steps.map((step, index) => ({
+      ...holders(step, [...path, 'steps', index]),
+      anyone: step.anyone ?? false,
+      people: step.people,
+    }))
+    for (const [index, step] of steps.entries()) {
+      if (step.anyone || !isNobody(written.steps[index] ?? step)) continue
+      references.refuse(
+        [...path, 'steps', index],
+        'expected "groups" or "identities", got neither',
+        'write "anyone: true" for everybody with the role approver',
+      )
+    }
+    const escalation = written.escalation && {
+      ...holders(written.escalation, [...path, 'escalation']),
+      afterMs: written.escalation.after,
+    }
+    if (escalation !== undefined && isNobody(escalation)) {
+      references.refuse(
+        [...path, 'escalation'],
+        'expected "groups" or "identities", got neither',
+        'write who else may answer then',
+      )
+    }
+    // Who is misspelt is missing as well: once is enough.
+    if (references.problems.length === before)
+      refuseUnmeetable(steps, escalation, approvers, path, references)
+    routes.set(name, {
+      name,
+      steps,
+      escalation,
+      hours: hoursOf(written.hours, [...path, 'hours'], references),
+      reason: written.reason,
+      ownPerson: written.ownPerson,
+    })
+  }
+  if (block.default !== undefined) references.route(block.default, ['approvals', 'default'])
+  return { routes, default: block.default }
+}
+
+/** What a rule says of reviews. */
+export function reviewOf({ route, reuse }: ReviewBlock, path: Path, references: References): Review {
+  if (route !== undefined) references.route(route, [...path, 'route'])
+  const { times, shape, session } = reuse
+  return {
+    ...(route === undefined ? {} : { route }),
+    reuse: {
+      ...(times === undefined ? {} : { times }),
+      ...(shape === undefined ? {} : { shapeMs: shape }),
+      ...(session === undefined ? {} : { session }),
+    },
+  }
+}
+
+function holdersOf(written: Holders, path: Path, references: References): Holders {
+  for (const [index, group] of written.groups.entries()) references.group(group, [...path, 'groups', index])
+  const identities = written.identities.flatMap((text, index) => {
+    const at = [...path, 'identities', index]
+    const found = references.identity(text, at)
+    if (found === undefined) return []
+    if (isPerson(found.kind)) return [found.key]
+    references.refuse(at, `expected a person, got ${article(found.kind)}`, 'remove it: only people answer')
+    return []
+  })
+  return { groups: written.groups, identities }
+}
+
+function isPerson(kind: IdentityKind): boolean {
+  return kind === 'person'
+}
+
+function article(kind: IdentityKind): string {
+  return kind === 'agent' ? 'an agent' : `a ${kind}`
+}
+
+function isNobody({ groups, identities }: Holders): boolean {
+  return groups.length === 0 && identities.length === 0
+}
+
+/**
+ * A step that needs more people than there are, or than earlier ones leave: whoever has answered in one step counts in no
+ * other. Only where all people are in the file; who would answer for the own request is not thought of.
+ */
+function refuseUnmeetable(
+  steps: readonly StepBlock[],
+  escalation: Holders | undefined,
+  { role, people, closed }: Approvers,
+  path: Path,
+  references: References,
+): void {
+  if (!closed) return
+  const approvers = people.filter((person) => isAmong(person, role))
+  const able = steps.map((step) =>
+    approvers.filter(
+      (person) =>
+        step.anyone || isAmong(person, step) || (escalation !== undefined && isAmong(person, escalation)),
+    ),
+  )
+  for (const [index, step] of steps.entries()) {
+    const there = able[index]?.length ?? 0
+    if (there >= step.people) continue
+    references.refuse(
+      [...path, 'steps', index],
+      `expected at least ${step.people} ${step.people === 1 ? 'person' : 'people'} with the role approver here, got ${there}`,
+      'give the role to more of them, or ask for fewer',
+    )
+    return
+  }
+  const wanted = steps.reduce((sum, step) => sum + step.people, 0)
+  const together = new Set(able.flat().map((person) => person.key)).size
+  if (together < wanted) {
+    references.refuse(
+      [...path, 'steps'],
+      `expected ${wanted} people for all steps together, got ${together}`,
+      'nobody counts in two steps: name more people, or ask for fewer',
+    )
+  }
+}
+
+function isAmong(person: Approvers['people'][number], { groups, identities }: Holders): boolean {
+  return identities.includes(person.key) || person.groups.some((group) => groups.includes(group))
+}
+
+function hoursOf(
+  written: ApprovalsBlock['routes'][string]['hours'],
+  path: Path,
+  references: References,
+): HoursBlock | undefined {
+  if (written === undefined) return undefined
+  const from = minutesOf(written.from)
+  const to = minutesOf(written.to) || DAY_MINUTES
+  if (from >= to) {
+    references.refuse(
+      path,
+      'expected "from" before "to"',
+      'for a night, write two routes, or the hours of the day',
+    )
+  }
+  if (written.days.length === 0)
+    references.refuse([...path, 'days'], 'expected a day, got none', 'write [mon]')
+  return { days: written.days.map((day) => WEEKDAYS.indexOf(day) + 1), from, to }
+}
+
+function minutesOf(text: string): number {
+  const [hours = 0, minutes = 0] = text.split(':').map(Number)
+  return hours * 60 + minutes
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import type { Command, ConnectionName, IdentityChain, RuleRef, SessionId } from '../core/index.ts'
+import { parameterText, requestIdOf } from '../core/index.ts'
+import type { CommandInFlight } from './flights.ts'
+import type { ApprovalInput } from './ports.ts'
+
+/** Who asks people about a command, and under what. */
+export type Asker = {
+  readonly id: SessionId
+  readonly chain: IdentityChain
+  readonly connection: ConnectionName
+  readonly database: string
+  readonly policyVersion: string
+}
+
+/** What people are asked about a command, and what their answer will be bound to. `rest`: about that part of its result. */
+export function approvalInput(
+  asker: Asker,
+  { n, command, judgement }: CommandInFlight,
+  rules: readonly RuleRef[],
+  rest: string | undefined,
+): ApprovalInput {
+  const { id, chain, connection, policyVersion } = asker
+  const { facts, text } = command
+  const { decision } = judgement
+  const parameters = parameterTexts(command)
+  const definitions = judgement.scope.basis?.catalogue
+  const review = decision.kind === 'deny' ? undefined : decision.review
+  const bound = { ...asker, command, ...(rest === undefined ? {} : { rest }) }
+  return {
+    fingerprint: fingerprintOf(bound),
+    shape: shapeOf(bound),
+    kin: kinOf(bound),
+    ...(definitions === undefined ? {} : { definitions }),
+    requestId: requestIdOf(id, n),
+    session: id,
+    chain,
+    connection,
+    text: rest === undefined ? text : `The rest of the result, beyond ${rest}: ${text}`,
+    ...(parameters === undefined ? {} : { parameters }),
+    class: facts.class,
+    reads: facts.reads,
+    writes: facts.writes,
+    rules,
+    ...(review === undefined ? {} : { review }),
+    policyVersion,
+  }
+}
+
+/** What is bound together in an approval: a command, and under what it was asked for. */
+type Bound = Omit<Asker, 'id'> & {
+  readonly command: Command
+  /** Where the rest of its result begins, when that alone is asked about. */
+  readonly rest?: string
+}
+
+/**
+ * What an approval is bound to: who, where, what with which parameters and how they are read, what was known of it, and
+ * under which policy.
+ */
+export function fingerprintOf(bound: Bound): string {
+  const { command, policyVersion } = bound
+  const digest = new Digest(bound)
+  digest.add(policyVersion)
+  digest.add(command.meaning ?? '')
+  digest.add(command.canonical ?? command.text)
+  digest.add(factsText(command))
+  digest.addParameters(command)
+  return digest.end(bound)
+}
+
+/** The same but for the values that no decision depends on: of a command without a shape, itself. */
+export function shapeOf(bound: Bound): string {
+  const { command, policyVersion } = bound
+  if (command.shape === undefined) return fingerprintOf(bound)
+  const digest = new Digest(bound)
+  digest.add('shape')
+  digest.add(policyVersion)
+  digest.add(command.meaning ?? '')
+  digest.add(command.shape)
+  digest.add(factsText(command))
+  const { parameters = [], readings } = command
+  for (const index of parameters.keys()) digest.add(readings?.[index] ?? 'text')
+  return digest.end(bound)
+}
+
+/** The same command with the same values, whatever its names mean and under whatever rules. */
+export function kinOf(bound: Bound): string {
+  const { command } = bound
+  const digest = new Digest(bound)
+  digest.add('kin')
+  digest.add(command.canonical ?? command.text)
+  digest.addParameters(command)
+  return digest.end(bound)
+}
+
+function factsText({ facts }: Command): string {
+  // The planner's guess is another one each time.
+  return JSON.stringify({ ...facts, estimatedRows: undefined })
+}
+
+/** Every part is preceded by its length, so that no two commands run together to the same bytes. */
+class Digest {
+  readonly #hash = createHash('sha256')
+
+  constructor({ chain, connection, database }: Bound) {
+    this.add(JSON.stringify(chain))
+    this.add(connection)
+    this.add(database)
+  }
+
+  add(bytes: string | Uint8Array): void {
+    const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+    this.#hash.update(`${data.length}:`).update(data)
+  }
+
+  addParameters({ parameters = [], readings }: Command): void {
+    parameters.forEach((value, index) => {
+      this.add(readings?.[index] ?? 'text')
+      if (value === null) this.#hash.update('null;')
+      else this.add(value)
+    })
+  }
+
+  end({ rest }: Bound): string {
+    if (rest !== undefined) this.add(`the rest beyond ${rest}`)
+    return this.#hash.digest('hex')
+  }
+}
+
+/** Parameters as an approver reads them, a line for each; null is NULL. */
+export function parameterTexts({ parameters, readings }: Command): readonly (string | null)[] | undefined {
+  return parameters?.map((value, index) => (value === null ? null : parameterText(value, readings?.[index])))
+}
