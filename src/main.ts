@@ -8,8 +8,9 @@ import type { ApiParts } from './api/index.ts'
 import { FreshLogins, stillOpens } from './api/index.ts'
 import { Budgets } from './budgets/index.ts'
 import type { Approvals } from './approvals/index.ts'
-import { createApprovals } from './approvals/index.ts'
+import { AccessGrants, createApprovals, isOpen } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
+import type { Ready } from './composition/configuration.ts'
 import { Configurations } from './composition/configuration.ts'
 import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
@@ -28,7 +29,7 @@ import {
   SecretResolver,
 } from './connections/index.ts'
 import type { Clock, Identity, RandomBytes, SecretRef, Ticket } from './core/index.ts'
-import { brand, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
+import { brand, describeChain, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
 import { network } from './net/index.ts'
 import { PROTOCOLS } from './protocols/index.ts'
@@ -162,10 +163,14 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   })
   undo.push(() => approvals.stop())
   // What was asked under other rules stands no more, whether they changed now or while the gateway was not there.
-  const supersede = ({ policy: { version } }: { readonly policy: { readonly version: string } }) =>
-    approvals.supersede((approval) => approval.policyVersion === version)
+  const supersede = ({ policy, config: { approvals: block } }: Ready): Promise<void> =>
+    approvals.supersede(
+      ({ access: asked, policyVersion }) =>
+        policyVersion === (asked === undefined ? policy.version : block.access.get(asked.name)?.digest),
+    )
   await supersede(configurations.current)
   configurations.onChange((ready) => void supersede(ready))
+  const access = new AccessGrants(approvals, clock)
   const budgets = await Budgets.open({
     store: store.budgets,
     clock,
@@ -180,6 +185,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     clock,
     journal,
     approvals,
+    access,
     budgets,
     network,
     random,
@@ -190,6 +196,23 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   })
   configurations.onChange((ready) => budgets.adopt(ready.config.budgets))
   followEndings(gateway, credentials, configurations, report)
+  approvals.onChange((approval) => {
+    const { access: asked, connection, chain } = approval
+    if (asked === undefined || isOpen(approval)) return
+    if (access.of(chain, connection).names.includes(asked.name)) return
+    const whose = describeChain(chain)
+    gateway.terminate(
+      ({ opening, accessUsed }) =>
+        accessUsed.has(asked.name) &&
+        opening.connection.name === connection &&
+        describeChain(opening.chain) === whose,
+      new GatewayError('denied', `Your access ${asked.name} has ended, and this session with it.`, {
+        remedy: 'Connect again for what you may do without it, or ask for it anew: sluice approvals request',
+        ticket: approval.ticket,
+        retry: 'only-if-changed',
+      }),
+    )
+  })
   if (shared !== undefined)
     undo.push(
       followStore(shared, { approvals, blocks, configurations, credentials, sealed }, { gateway, clock }),

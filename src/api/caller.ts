@@ -2,13 +2,19 @@ import type { IdentityChain } from '../core/index.ts'
 import type { Role } from '../config/index.ts'
 import type { LoginProof } from '../approvals/index.ts'
 
+/**
+ * What may be asked of a caller. `operator socket` is who sits at the machine; `identity` whoever shows a token, agents as
+ * well; `person` one person, who acts for nobody else.
+ */
+export type Standing = Role | 'operator socket' | 'identity' | 'person'
+
 /** Who calls the control API. */
 export type Caller = {
   /** How administrative records name it: `operator socket`, `person:ada`. */
   readonly name: string
   /** Absent for the operator socket and for callers that showed nothing. */
   readonly chain: IdentityChain | undefined
-  readonly roles: ReadonlySet<Role | 'operator socket'>
+  readonly roles: ReadonlySet<Standing>
   /** A person's fresh login, for what asks for one. */
   readonly proof: LoginProof | undefined
 }

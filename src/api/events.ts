@@ -16,8 +16,16 @@ export class EventStreams {
 
   constructor(parts: { clock: Clock; approvals: Approvals; gateway: Gateway }) {
     this.#clock = parts.clock
-    parts.approvals.onChange(({ ticket, state, connection, chain, expiresAt }) =>
-      this.#send('approval', { ticket, state, connection, chain: chain.map(identityKey), expiresAt }),
+    parts.approvals.onChange(({ ticket, state, connection, chain, expiresAt, access, escalatedAt }) =>
+      this.#send('approval', {
+        ticket,
+        state,
+        connection,
+        chain: chain.map(identityKey),
+        expiresAt,
+        ...(access === undefined ? {} : { access: access.name, emergency: access.emergency }),
+        ...(escalatedAt === undefined ? {} : { escalatedAt }),
+      }),
     )
     parts.gateway.onChange((change, { id, opening, openedAt, commands }) =>
       this.#send('session', {

@@ -3,7 +3,7 @@
  * the domain, map the error. Leaves all powers to the domains. Promise: what changes something is in the recording
  * before it happens; agents and minted credentials have no role here.
  */
-export type { Caller } from './caller.ts'
+export type { Caller, Standing } from './caller.ts'
 export { NOBODY, OPERATOR } from './caller.ts'
 export { stillOpens } from './databases.ts'
 export { EventStreams } from './events.ts'
@@ -17,6 +17,7 @@ import { openApiOf } from './openapi.ts'
 import type { ApiParts } from './parts.ts'
 import type { AnyRoute } from './route.ts'
 import { none, route } from './route.ts'
+import { accessRoutes } from './routes/access.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { configurationRoutes } from './routes/configuration.ts'
@@ -40,6 +41,7 @@ export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRo
     ...exchangeRoutes(parts),
     ...identityRoutes(parts),
     ...approvalRoutes(parts),
+    ...accessRoutes(parts),
     ...sessionRoutes(parts),
     ...auditRoutes(parts),
     ...tailRoutes(parts),

@@ -1,14 +1,13 @@
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
-import type { Role } from '../config/index.ts'
 import { GatewayError } from '../core/index.ts'
-import type { Caller } from './caller.ts'
+import type { Caller, Standing } from './caller.ts'
 
 /** For routes without parameters, query or body. */
 export const none: z.ZodType<undefined> = z.unknown().transform(() => undefined)
 
-/** Who may call a route: holders of any of the roles; `operator socket` is who sits at the machine. */
-export type Access = 'public' | readonly (Role | 'operator socket')[]
+/** Who may call a route: whoever is any of these. */
+export type Access = 'public' | readonly Standing[]
 
 /** What an administrative record says of a call, besides by whom. Holds no secret. */
 export type Recorded = {

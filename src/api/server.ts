@@ -84,7 +84,7 @@ export function checkAccess(route: Pick<AnyRoute, 'access'>, caller: Caller): vo
       remedy: 'Log in with: sluice login NAME',
     })
   }
-  const roles = access.filter((role) => role !== 'operator socket').join(' or ')
+  const roles = access.filter((role) => role !== 'operator socket' && role !== 'identity').join(' or ')
   if (caller === OPERATOR) {
     throw new GatewayError('denied', 'The operator socket cannot do this: it takes a person who logs in.', {
       remedy: `Log in at the TLS port of the API, as a person with the role ${roles}.`,

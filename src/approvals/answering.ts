@@ -126,6 +126,7 @@ export function approvalsOf({ answers }: Pick<Approval, 'answers'>): Approval['a
 function ownAgent(approval: Approval, proof: LoginProof, through: string): boolean {
   return (
     approval.route.ownPerson &&
+    approval.access === undefined &&
     approval.class !== 'administer' &&
     approval.class !== 'opaque' &&
     approval.chain[0].kind === 'agent' &&

@@ -34,6 +34,16 @@ export const APPROVAL_STATES = [
 ] as const
 export type ApprovalState = (typeof APPROVAL_STATES)[number]
 
+/** Access that is asked for, instead of a command that may run. */
+export type AccessAsked = {
+  /** What the configuration calls it. */
+  readonly name: string
+  /** For how long it is granted, from the grant on. */
+  readonly ms: number
+  /** A person took it without being granted it. */
+  readonly emergency: boolean
+}
+
 /** What is asked for. Two commands with one fingerprint are the same command: see `fingerprintOf` of the session. */
 export type ApprovalInput = {
   readonly fingerprint: string
@@ -43,8 +53,10 @@ export type ApprovalInput = {
   readonly kin: string
   /** What names meant, where that is known. */
   readonly definitions?: string
-  readonly requestId: RequestId
-  readonly session: SessionId
+  /** The command, and its session; absent where access is asked for. */
+  readonly requestId?: RequestId
+  readonly session?: SessionId
+  readonly access?: AccessAsked
   readonly chain: IdentityChain
   readonly connection: ConnectionName
   /** The whole statement or request: what the approver reads is what will run. */

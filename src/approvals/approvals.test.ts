@@ -55,7 +55,7 @@ beforeEach(async () => {
 })
 
 let asked = 0
-function command(rest: Partial<ApprovalInput> = {}): ApprovalInput {
+function command(rest: Partial<ApprovalInput & Use> = {}): ApprovalInput & Use {
   return {
     fingerprint: 'delete',
     shape: 'shape',

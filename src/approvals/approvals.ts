@@ -18,6 +18,7 @@ import {
   revoked,
   standsFor,
   superseded,
+  taken,
   used,
   withdrawn,
 } from './transitions.ts'
@@ -57,6 +58,11 @@ export interface Approvals {
   open(input: ApprovalInput): Promise<Approval>
   /** Waits at most `patienceMs` for an answer; aborting `signal` ends it at once. Never changes the request. */
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
+  /**
+   * A person with a fresh login opens access for itself, without being granted it; the same again is the one that is open.
+   * Throws `unauthenticated`, `denied`, `invalid`, `limit_exceeded`, `recording_unavailable`.
+   */
+  breakGlass(input: ApprovalInput, answer: Pick<Answer, 'proof' | 'reason'>): Promise<Approval>
   /** Takes the approval for this command: true at most as often as was approved, and durable before it resolves. */
   consume(ticket: Ticket, use: Use): Promise<boolean>
   /**
@@ -92,9 +98,10 @@ type Change = {
   readonly next: Approval
   readonly by: string
   /** Absent: the state it has then. */
-  readonly event?: 'answered' | 'escalated' | 'used'
+  readonly event?: 'answered' | 'escalated' | 'used' | 'emergency'
   readonly given?: GivenAnswer | undefined
   readonly use?: Use
+  readonly reason?: string | undefined
 }
 
 /** Attempts at a change that another process keeps getting ahead of, and at a ticket that is taken. */
@@ -133,28 +140,49 @@ class Desk implements Approvals {
       if (joined !== undefined) return joined
       await this.#supersedeKin(input)
       this.#refuseMuted(input)
-      const subject = subjectOf(input.chain)
-      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        const made = this.#make(input)
-        this.#shelf.reserve(subject, made.ticket)
-        try {
-          this.#record({ next: made, by: describeChain(input.chain) })
-          if (await this.#options.store.insert(made)) {
-            this.#changed(made)
-            return made
-          }
-        } finally {
-          if (this.#shelf.get(made.ticket) === undefined) this.#shelf.release(subject, made.ticket)
-        }
-        // Another process was first with the same command, or the ticket exists.
-        const other = await this.#options.store.findOpen(input.fingerprint)
-        if (other !== undefined) {
-          this.#changed(other)
-          return other
-        }
-      }
-      throw new GatewayError('conflict', 'No ticket could be made for this command.', { retry: 'later' })
+      return await this.#insert(() => ({ next: this.#make(input), by: describeChain(input.chain) }))
     })
+  }
+
+  breakGlass(input: ApprovalInput, answer: Pick<Answer, 'proof' | 'reason'>): Promise<Approval> {
+    const { clock } = this.#options
+    return this.#serial.run(`fingerprint ${input.fingerprint}`, async () => {
+      // Who may not take it is not told whether it is open.
+      taken(this.#make(input), answer, clock.now())
+      const open = await this.#join(input.fingerprint)
+      if (open !== undefined) return open
+      return await this.#insert(() => ({
+        next: taken(this.#make(input), answer, clock.now()),
+        by: describeChain(input.chain),
+        event: 'emergency',
+        reason: answer.reason,
+      }))
+    })
+  }
+
+  /** Records and stores a request under a ticket that nobody has, or gives the one with which another process was first. */
+  async #insert(make: () => Change): Promise<Approval> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const change = make()
+      const { next: made } = change
+      const subject = subjectOf(made.chain)
+      this.#shelf.reserve(subject, made.ticket)
+      try {
+        this.#record(change)
+        if (await this.#options.store.insert(made)) {
+          this.#changed(made)
+          return made
+        }
+      } finally {
+        if (this.#shelf.get(made.ticket) === undefined) this.#shelf.release(subject, made.ticket)
+      }
+      const other = await this.#options.store.findOpen(made.fingerprint)
+      if (other !== undefined) {
+        this.#changed(other)
+        return other
+      }
+    }
+    throw new GatewayError('conflict', 'No ticket could be made for this.', { retry: 'later' })
   }
 
   wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome> {
@@ -256,7 +284,9 @@ class Desk implements Approvals {
   }
 
   /** What was approved for more than this very command, if it stands for it. */
-  #standing(use: Use): Approval | undefined {
+  #standing({ requestId, session, fingerprint, shape }: ApprovalInput): Approval | undefined {
+    if (requestId === undefined || session === undefined) return undefined
+    const use = { requestId, session, fingerprint, shape }
     const now = this.#options.clock.now()
     return this.#shelf.reusable(use.shape).find((approval) => standsFor(approval, use, now))
   }
@@ -376,14 +406,16 @@ class Desk implements Approvals {
     })
   }
 
-  #record({ next, by, event, given, use }: Change): void {
-    const { ticket, state, requestId, fingerprint, revision, reuse } = next
+  #record({ next, by, event, given, use, reason = given?.reason }: Change): void {
+    const { ticket, state, fingerprint, revision, reuse, access } = next
+    const requestId = use?.requestId ?? next.requestId
     this.#options.record({
       action: `approval.${event ?? state}`,
       by,
       target: ticket,
       details: {
-        requestId: use?.requestId ?? requestId,
+        ...(requestId !== undefined && { requestId }),
+        ...(access !== undefined && { access: access.name, ms: access.ms, connection: next.connection }),
         fingerprint,
         revision,
         ...(given && {
@@ -392,7 +424,7 @@ class Desk implements Approvals {
           login: given.method,
           step: given.step + 1,
         }),
-        ...(given?.reason !== undefined && { reason: given.reason }),
+        ...(reason !== undefined && { reason }),
         ...(state === 'approved' && reuse !== undefined && { reuse: reuse.kind }),
         ...(use !== undefined && { use: next.uses, command: use.fingerprint }),
         ...(next.mutedUntil !== undefined && { mutedUntil: next.mutedUntil }),

@@ -7,6 +7,8 @@
  * requester's chain said yes, only for the command they saw or one of its shape if they chose so, and only when that is
  * durable; nothing ever runs by itself (P-05).
  */
+export type { Access } from './access.ts'
+export { AccessGrants, accessInput } from './access.ts'
 export type { MayAnswer } from './answering.ts'
 export * from './approval.ts'
 export * from './approvals.ts'

@@ -256,7 +256,7 @@ test('never used more often than was approved, never used unapproved, never stuc
           return undefined
         }
       }
-      const input = ({ session }: Process, command: number): ApprovalInput => {
+      const input = ({ session }: Process, command: number): ApprovalInput & Use => {
         const kin = COMMANDS[command] ?? ''
         const under = `under ${rules} ${definitions}`
         return {
@@ -277,7 +277,11 @@ test('never used more often than was approved, never used unapproved, never stuc
           policyVersion: `v${rules}`,
         }
       }
-      const take = async ({ desk }: Process, ticket: Ticket, use: ApprovalInput): Promise<boolean> => {
+      const take = async (
+        { desk }: Process,
+        ticket: Ticket,
+        use: Use & Pick<ApprovalInput, 'policyVersion'>,
+      ): Promise<boolean> => {
         const taken = (await expected(desk.consume(ticket, use))) === true
         if (!taken) return false
         ran.set(ticket, [...(ran.get(ticket) ?? []), use])

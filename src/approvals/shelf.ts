@@ -80,8 +80,10 @@ export class Shelf {
     const reuse = approval.state === 'approved' ? approval.reuse?.kind : undefined
     if (reuse === 'shape' || reuse === 'session') this.#reusableByShape.add(shape, ticket)
     else this.#reusableByShape.remove(shape, ticket)
-    if (reuse === 'session') this.#reusableBySession.add(session, ticket)
-    else this.#reusableBySession.remove(session, ticket)
+    if (session !== undefined) {
+      if (reuse === 'session') this.#reusableBySession.add(session, ticket)
+      else this.#reusableBySession.remove(session, ticket)
+    }
     const key = openKeyOf(approval)
     const before = this.#keys.get(ticket)
     if (before !== undefined && before !== key) {

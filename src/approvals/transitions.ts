@@ -1,5 +1,5 @@
 import type { IdentityChain } from '../core/index.ts'
-import { GatewayError, identityKey } from '../core/index.ts'
+import { GatewayError, identityKey, LIMITS } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
 import { approvalsOf, checkAnswer, checkPerson, checkProof, samePerson, stepOf } from './answering.ts'
 import { type Answer, type Approval, type ApprovalState, type GivenAnswer, isOpen } from './approval.ts'
@@ -40,6 +40,21 @@ export function escalationAt(approval: Approval): number | undefined {
   return after === undefined ? undefined : approval.createdAt + after
 }
 
+/** A person with a fresh login takes access in an emergency: nobody grants it. Throws `unauthenticated`, `denied`, `invalid`. */
+export function taken(approval: Approval, answer: Pick<Answer, 'proof' | 'reason'>, now: number): Approval {
+  const { person } = checkProof(answer.proof, now)
+  const [asker, ...others] = approval.chain
+  if (others.length > 0 || identityKey(asker) !== identityKey(person)) {
+    throw new GatewayError('denied', 'Access in an emergency is for the person alone who takes it.')
+  }
+  const reason = answer.reason?.trim() ?? ''
+  if (reason === '' || reason.length > LIMITS.answerReasonMax) {
+    throw new GatewayError('invalid', `Say why, in ${LIMITS.answerReasonMax} characters at most.`)
+  }
+  const ms = Math.min(approval.access?.ms ?? 0, LIMITS.emergencyMsMax)
+  return { ...approval, state: 'approved', expiresAt: now + ms }
+}
+
 /** Takes the approval once: the one transition that lets a command run. Undefined when there is nothing to take. */
 export function used(approval: Approval, use: Use, now: number): Approval | undefined {
   if (!standsFor(approval, use, now)) return undefined
@@ -51,7 +66,8 @@ export function used(approval: Approval, use: Use, now: number): Approval | unde
 
 /** Whether this command may be run by it now. */
 export function standsFor(approval: Approval, use: Use, now: number): boolean {
-  return approval.state === 'approved' && now < approval.expiresAt && covers(approval, use)
+  const isOne = approval.state === 'approved' && approval.access === undefined
+  return isOne && now < approval.expiresAt && covers(approval, use)
 }
 
 export function answered(
@@ -100,7 +116,7 @@ export function answered(
     ...next,
     revision,
     state: 'approved',
-    expiresAt: now + usableFor(agreed, usableMs),
+    expiresAt: now + (approval.access?.ms ?? usableFor(agreed, usableMs)),
     ...(agreed === undefined ? {} : { reuse: agreed }),
   }
 }

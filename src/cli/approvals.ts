@@ -26,8 +26,8 @@ const approval = z.object({
   reads: z.array(z.string()),
   writes: z.array(z.string()),
   rules: z.array(z.string()),
-  session: z.string(),
-  request: z.string(),
+  request: z.string().optional(),
+  access: z.object({ name: z.string(), ms: z.number(), emergency: z.boolean() }).optional(),
   peopleNeeded: z.number(),
   steps: z.array(
     z.object({
@@ -128,6 +128,7 @@ export function addApprovalCommands(program: Command): void {
         print(common, answer, () => `${answer.ticket} is revoked; nothing more runs by it.`)
       }
     })
+  addAccess(group)
 }
 
 function answering(
@@ -173,6 +174,66 @@ function answering(
     })
 }
 
+type AccessFlags = Common & {
+  readonly on?: string
+  readonly for?: string
+  readonly reason: string
+  readonly as?: string
+  readonly code?: string
+  readonly actsFor?: string
+}
+
+/** Asking for access for a time, and taking it in an emergency. */
+function addAccess(group: Command): void {
+  const asking = (name: string, description: string): Command =>
+    group
+      .command(name)
+      .argument('<access>')
+      .description(description)
+      .requiredOption('--reason <text>', 'why; kept with the request')
+      .option('--on <connection>', 'where, if it is for several')
+      .option('--for <duration>', 'for how long (30m, 2h); without it as long as the configuration lets it')
+  const bodyOf = (access: string, flags: AccessFlags) => ({
+    access,
+    reason: flags.reason,
+    ...(flags.on === undefined ? {} : { connection: flags.on }),
+    ...(flags.for === undefined ? {} : { ms: parseDuration(flags.for) }),
+  })
+  asking('request', 'ask for access that the configuration lets people grant for a time')
+    .requiredOption('--as <identity>', 'whom it is for')
+    .option('--acts-for <identity>', 'whom that one acts for')
+    .action(async (access: string, flags: AccessFlags) => {
+      const { as, actsFor } = flags
+      const body = { ...bodyOf(access, flags), as, ...(actsFor === undefined ? {} : { for: actsFor }) }
+      const answer = await call(flags, approval, 'POST', '/v1/access', body)
+      print(flags, answer, () =>
+        answer.state === 'approved'
+          ? told(answer)
+          : `${answer.ticket} waits for people.\n\n${describe(answer)}`,
+      )
+    })
+  asking(
+    'break-glass',
+    'take access in an emergency, as a person with a fresh login: recorded, and everybody is told',
+  )
+    .option('--as <person>', 'who takes it')
+    .option(
+      '--code <digits>',
+      'the code of the device; asked for when not given, - reads it from standard input',
+    )
+    .action(async (access: string, flags: AccessFlags) => {
+      const client = await freshClient(flags, flags.as, flags.code)
+      try {
+        const answer = approval.parse(
+          await client.call('POST', '/v1/access/emergency', bodyOf(access, flags)),
+        )
+        print(flags, answer, () => told(answer))
+      } finally {
+        await client.close()
+      }
+    })
+}
+
 /** `times=3`, `shape=1h`, `session`. Throws UsageError. */
 export function reuseOf(text: string): z.output<typeof reuse> {
   const [, kind, value] = /^(times|shape|session)(?:=(.+))?$/.exec(text) ?? []
@@ -197,6 +258,9 @@ function told(answer: Approval): string {
     return `${ticket} is refused; it will not run.${muted}`
   }
   const until = relative(answer.expiresAt).replace('in ', '')
+  if (answer.access !== undefined) {
+    return `${ticket}: ${answer.access.name} on ${answer.connection} is open for ${until} from now.`
+  }
   return `${ticket} is ${state}; it can run ${oftenText(answer.reuse)}, until ${until} from now.`
 }
 
@@ -251,7 +315,10 @@ function describe(of: Approval): string {
     ...(of.writes.length === 0 ? [] : [['writes', of.writes.join(', ')] as const]),
     ['asked by', of.rules.join(', ') || 'no rule lets it run unreviewed'],
     ['asked', relative(of.createdAt)],
-    ['request', of.request],
+    ...(of.access?.emergency === true
+      ? [['emergency', 'taken by who asked, granted by nobody'] as const]
+      : []),
+    ...(of.request === undefined ? [] : [['request', of.request] as const]),
     ...of.steps.map((step, index) => [`step ${index + 1}`, stepText(step)] as const),
     ...(of.reasonNeeded ? [['reason', 'who approves has to say why'] as const] : []),
     ...(offerText(of.offer) === '' ? [] : [['or approve', offerText(of.offer)] as const]),

@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { OPERATOR_SOCKET } from '../api/client.ts'
-import type { ApiParts, Caller } from '../api/index.ts'
+import type { ApiParts, Caller, Standing } from '../api/index.ts'
 import { apiRoutes, createApiServer, EventStreams, NOBODY, OPERATOR } from '../api/index.ts'
 import type { Listener } from '../config/index.ts'
 import type { ServerTls } from '../core/index.ts'
@@ -67,6 +67,9 @@ async function identify(composition: ApiComposition, authorization: string | und
   if (token === undefined)
     throw new GatewayError('unauthenticated', 'Show a token: Authorization: Bearer TOKEN.')
   const { chain } = await composition.identities.verifier().verify(token)
-  const roles = rolesOf(chain, composition.parts.config())
+  const [identity, ...others] = chain
+  const standings: readonly Standing[] =
+    identity.kind === 'person' && others.length === 0 ? ['identity', 'person'] : ['identity']
+  const roles = new Set<Standing>([...rolesOf(chain, composition.parts.config()), ...standings])
   return { name: describeChain(chain), chain, roles, proof: composition.parts.logins.of(token) }
 }

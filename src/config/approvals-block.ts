@@ -1,8 +1,11 @@
-import type { IdentityKind, Review } from '../core/index.ts'
-import type { Approving, Holders, HoursBlock, RouteBlock, StepBlock } from './approving.ts'
+import { createHash } from 'node:crypto'
+import type { ConnectionName, IdentityKind, Review } from '../core/index.ts'
+import { brand } from '../core/index.ts'
+import type { AccessBlock, Approving, Holders, HoursBlock, RouteBlock, StepBlock } from './approving.ts'
 import type { References } from './references.ts'
 import type { ApprovalsBlock, ReviewBlock } from './schema-approvals.ts'
 import { WEEKDAYS } from './schema-approvals.ts'
+import type { WhoBlock } from './schema-who.ts'
 import type { Path } from './tree.ts'
 
 /** Who can answer at all, as far as the file says. */
@@ -18,7 +21,12 @@ export type Approvers = {
 const DAY_MINUTES = 24 * 60
 
 /** The routes of a file, with all that is wrong with them told to `references`. */
-export function approvingOf(block: ApprovalsBlock, approvers: Approvers, references: References): Approving {
+export function approvingOf(
+  block: ApprovalsBlock,
+  approvers: Approvers,
+  connections: readonly ConnectionName[],
+  references: References,
+): Approving {
   const routes = new Map<string, RouteBlock>()
   for (const [name, written] of Object.entries(block.routes)) {
     const path = ['approvals', 'routes', name]
@@ -61,7 +69,39 @@ export function approvingOf(block: ApprovalsBlock, approvers: Approvers, referen
     })
   }
   if (block.default !== undefined) references.route(block.default, ['approvals', 'default'])
-  return { routes, default: block.default }
+  return { routes, default: block.default, access: accessOf(block, connections, references) }
+}
+
+function accessOf(
+  block: ApprovalsBlock,
+  connections: readonly ConnectionName[],
+  references: References,
+): ReadonlyMap<string, AccessBlock> {
+  const found = new Map<string, AccessBlock>()
+  for (const [name, { who, on, route, longest, emergency }] of Object.entries(block.access)) {
+    const path = ['approvals', 'access', name]
+    if (isNobodyAtAll(who)) {
+      references.refuse(
+        [...path, 'who'],
+        'expected somebody who may ask for it, got nobody',
+        'write "who: everyone" for all',
+      )
+    }
+    if (on !== 'all')
+      for (const [index, each] of on.entries()) references.connection(each, [...path, 'on', index])
+    if (route !== undefined) references.route(route, [...path, 'route'])
+    const written = { who, on, route, longest, emergency }
+    found.set(name, {
+      name,
+      who: references.who(who, [...path, 'who']),
+      on: on === 'all' ? connections : on.map((each) => brand<ConnectionName>(each)),
+      route,
+      longestMs: longest,
+      emergency,
+      digest: createHash('sha256').update(JSON.stringify(written)).digest('hex').slice(0, 16),
+    })
+  }
+  return found
 }
 
 /** What a rule says of reviews. */
@@ -89,6 +129,13 @@ function holdersOf(written: Holders, path: Path, references: References): Holder
     return []
   })
   return { groups: written.groups, identities }
+}
+
+/** Whether a `who` matches nobody, whoever comes. */
+export function isNobodyAtAll(who: WhoBlock): boolean {
+  if (who === 'everyone') return false
+  const lists = Object.values(who).filter((list) => list !== undefined)
+  return lists.length === 0 || lists.some((list) => list.length === 0)
 }
 
 function isPerson(kind: IdentityKind): boolean {

@@ -5,7 +5,7 @@
  * rules (policy) and keeping versions (store). Promise: what it hands out is typed, complete and immutable; an empty
  * or missing list means nothing is allowed; and no message repeats what could be a secret.
  */
-export type { Approving, Holders, HoursBlock, RouteBlock } from './approving.ts'
+export type { AccessBlock, Approving, Holders, HoursBlock, RouteBlock } from './approving.ts'
 export type { Config, Issuer, Listener, LocalIdentity } from './config.ts'
 export type { Change } from './diff.ts'
 export { diffConfigs, formatChange } from './diff.ts'

@@ -384,62 +384,6 @@ describe('rules', () => {
   })
 })
 
-describe('approvals', () => {
-  it('read routes, and rules that name them', () => {
-    const config = read(`
-identities:
-  local:
-    - { name: ada, kind: person, groups: [dbas], roles: [approver] }
-    - { name: eve, kind: person, groups: [leads], roles: [approver] }
-${CONNECTION}
-approvals:
-  default: quick
-  routes:
-    quick: { steps: [{ anyone: true }], ownPerson: true }
-    careful:
-      steps: [{ groups: [dbas] }, { identities: ["person:eve"] }]
-      escalation: { after: 10m, groups: [leads] }
-      hours: { days: [mon, fri], from: "08:30" }
-      reason: true
-rules:
-  - { name: r, who: everyone, on: all, review: { route: careful, reuse: { shape: 1h, session: true, times: 5 } } }
-`)
-    const { routes, default: usual } = config.approvals
-    expect(usual).toBe('quick')
-    expect([...routes.values()]).toEqual([
-      {
-        name: 'quick',
-        steps: [{ groups: [], identities: [], anyone: true, people: 1 }],
-        escalation: undefined,
-        hours: undefined,
-        reason: false,
-        ownPerson: true,
-      },
-      {
-        name: 'careful',
-        steps: [
-          { groups: ['dbas'], identities: [], anyone: false, people: 1 },
-          { groups: [], identities: ['person:eve'], anyone: false, people: 1 },
-        ],
-        escalation: { groups: ['leads'], identities: [], afterMs: 600_000 },
-        hours: { days: [1, 5], from: 510, to: 1440 },
-        reason: true,
-        ownPerson: false,
-      },
-    ])
-    expect(config.policy.rules[0]?.review).toEqual({
-      route: 'careful',
-      reuse: { times: 5, shapeMs: 3_600_000, session: true },
-    })
-  })
-
-  it('may name people whom only an issuer knows', () => {
-    const text = `identities: { issuers: [{ url: "https://a.example", audience: b }] }
-approvals: { routes: { dba: { steps: [{ groups: [dbas], people: 3 }] } } }`
-    expect(problems(text)).toEqual([])
-  })
-})
-
 describe('references', () => {
   it('take the issuer of an identity, or a local one, and nothing between', () => {
     const text = (who: string) => `

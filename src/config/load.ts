@@ -13,10 +13,9 @@ import type {
   Rule,
   RuleLimit,
   RuleWhat,
-  RuleWho,
 } from '../core/index.ts'
 import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
-import { approvingOf, reviewOf } from './approvals-block.ts'
+import { approvingOf, isNobodyAtAll, reviewOf } from './approvals-block.ts'
 import type { Holders } from './approving.ts'
 import type { Config, Listener, LocalIdentity, RecordingBlock } from './config.ts'
 import { readPart } from './issues.ts'
@@ -129,6 +128,7 @@ class Loader {
       connections: read.keys(),
       labels: Object.keys(root.labels),
       routes: Object.keys(root.approvals.routes),
+      access: Object.keys(root.approvals.access),
       local,
       issuers: root.identities.issuers.map((issuer) => issuer.url),
     })
@@ -183,6 +183,7 @@ class Loader {
             .map((each) => ({ key: identityKey(each), groups: each.groups })),
           closed: root.identities.issuers.length === 0,
         },
+        [...read.keys()],
         references,
       ),
       recording: recordingOf(root.recording, references),
@@ -336,7 +337,7 @@ class Loader {
       store: labelled(given?.store, 'store'),
       unlimited: given?.unlimited ?? false,
     }
-    const who = this.#who(block.who, [...path, 'who'], references)
+    const who = references.who(block.who, [...path, 'who'])
     const on = block.on === 'all' ? connections : block.on.map((name) => brand<ConnectionName>(name))
     if (block.on !== 'all')
       for (const [i, name] of block.on.entries()) references.connection(name, [...path, 'on', i])
@@ -380,7 +381,7 @@ class Loader {
       if (Object.keys(max).length === 0) {
         references.refuse(path, 'expected something to count, got nothing', 'write "rows: 100000"')
       }
-      if (nobody(block.who)) {
+      if (isNobodyAtAll(block.who)) {
         references.refuse(
           [...path, 'who'],
           'expected somebody whose use counts, got nobody',
@@ -391,7 +392,7 @@ class Loader {
         for (const [i, name] of block.on.entries()) references.connection(name, [...path, 'on', i])
       return {
         ref: { name: block.name, file: this.#tree.file, line: this.#tree.valueAt(path).line },
-        who: this.#who(block.who, [...path, 'who'], references),
+        who: references.who(block.who, [...path, 'who']),
         on: block.on === 'all' ? connections : block.on.map((name) => brand<ConnectionName>(name)),
         labels:
           block.labels === 'all'
@@ -402,23 +403,9 @@ class Loader {
     })
   }
 
-  #who(who: RuleBlock['who'], path: Path, references: References): RuleWho {
-    if (who === 'everyone') return who
-    for (const [index, group] of (who.groups ?? []).entries())
-      references.group(group, [...path, 'groups', index])
-    const identities = who.identities?.flatMap(
-      (text, index) => references.identity(text, [...path, 'identities', index])?.key ?? [],
-    )
-    return {
-      ...(who.groups === undefined ? {} : { groups: who.groups }),
-      ...(identities === undefined ? {} : { identities }),
-      ...(who.kinds === undefined ? {} : { kinds: who.kinds }),
-    }
-  }
-
   /** An empty list permits nothing, which is safe. A forbid that forbids nothing is a mistake with consequences. */
   #refuseVainForbid(block: RuleBlock, path: Path, references: References): void {
-    if (nobody(block.who)) {
+    if (isNobodyAtAll(block.who)) {
       references.refuse(
         [...path, 'who'],
         'expected somebody to forbid it to, got nobody',
@@ -444,12 +431,6 @@ class Loader {
       references.refuse([...path, 'forbid'], 'expected something to forbid, got nothing', 'write "run: all"')
     }
   }
-}
-
-function nobody(who: RuleBlock['who']): boolean {
-  if (who === 'everyone') return false
-  const lists = [who.groups, who.identities, who.kinds].filter((list) => list !== undefined)
-  return lists.length === 0 || lists.some((list) => list.length === 0)
 }
 
 const NO_AGENTS = 'remove it: agents never use the control API'

@@ -1,6 +1,7 @@
-import type { Identity, IdentityKind, LabelName, Problem } from '../core/index.ts'
+import type { Identity, IdentityKind, LabelName, Problem, RuleWho } from '../core/index.ts'
 import { brand, IDENTITY_KINDS, identityKey } from '../core/index.ts'
 import { nearest } from './nearest.ts'
+import type { WhoBlock } from './schema-who.ts'
 import type { Path, Tree } from './tree.ts'
 import { shorten } from './values.ts'
 
@@ -13,6 +14,7 @@ export class References {
   readonly #connections: ReadonlySet<string>
   readonly #labels: ReadonlySet<string>
   readonly #routes: ReadonlySet<string>
+  readonly #access: ReadonlySet<string>
   readonly #local: ReadonlyMap<string, Identity>
   readonly #issuers: readonly string[]
 
@@ -23,6 +25,8 @@ export class References {
       readonly labels: Iterable<string>
       /** Of approvals. */
       readonly routes: Iterable<string>
+      /** What can be granted for a time. */
+      readonly access: Iterable<string>
       readonly local: readonly Identity[]
       readonly issuers: readonly string[]
     },
@@ -31,6 +35,7 @@ export class References {
     this.#connections = new Set(names.connections)
     this.#labels = new Set(names.labels)
     this.#routes = new Set(names.routes)
+    this.#access = new Set(names.access)
     this.#local = new Map(names.local.map((identity) => [identityKey(identity), identity]))
     this.#issuers = names.issuers
   }
@@ -64,6 +69,25 @@ export class References {
     if (this.#issuers.length > 0) return
     const groups = new Set([...this.#local.values()].flatMap((identity) => identity.groups))
     if (!groups.has(name)) this.#unknown('a group of a local identity', name, groups, path)
+  }
+
+  /** Whom a part of the file is about. */
+  who(who: WhoBlock, path: Path): RuleWho {
+    if (who === 'everyone') return who
+    const { groups, kinds, access } = who
+    for (const [index, group] of (groups ?? []).entries()) this.group(group, [...path, 'groups', index])
+    const identities = who.identities?.flatMap(
+      (text, index) => this.identity(text, [...path, 'identities', index])?.key ?? [],
+    )
+    for (const [index, name] of (access ?? []).entries()) {
+      if (!this.#access.has(name)) this.#unknown('access', name, this.#access, [...path, 'access', index])
+    }
+    return {
+      ...(groups === undefined ? {} : { groups }),
+      ...(identities === undefined ? {} : { identities }),
+      ...(kinds === undefined ? {} : { kinds }),
+      ...(access === undefined ? {} : { access }),
+    }
   }
 
   /** `agent:support-agent`, or with its issuer in parentheses as recordings show it. */

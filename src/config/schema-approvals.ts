@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LIMITS } from '../core/index.ts'
+import { who } from './schema-who.ts'
 import { duration, line } from './values.ts'
 
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/
@@ -55,12 +56,29 @@ const route = z.strictObject({
     ),
 })
 
+const access = z.strictObject({
+  who: who.describe('Who may ask for it, or for whom it may be asked.'),
+  on: z.union([z.literal('all'), z.array(line('the name of a connection'))]),
+  route: line('the name of a route').optional().describe('Who grants it. Absent: the default.'),
+  longest: duration({ min: SECOND, max: 24 * HOUR })
+    .default(HOUR)
+    .describe('The longest grant. Default 1h.'),
+  emergency: z
+    .boolean()
+    .default(false)
+    .describe('A person may open it without being granted it, loudly: sluice approvals break-glass.'),
+})
+
 /** Who looks at what is held. */
 export const approvals = z.strictObject({
   default: line('the name of a route')
     .optional()
     .describe('The route where no rule names one. Without it: one person with the role approver.'),
   routes: z.record(name, route).default({}).describe('Who answers, how many, and in which order.'),
+  access: z
+    .record(name, access)
+    .default({})
+    .describe('What can be granted for a time: rules with who: { access: [NAME] } hold then.'),
 })
 
 /** How people look at what a rule holds, or lets run but not unreviewed. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
 import { approvals, review } from './schema-approvals.ts'
 import { label } from './schema-labels.ts'
+import { who, whoOrGranted } from './schema-who.ts'
 import { recording } from './schema-recording.ts'
 import { duration, line, secretReference, size } from './values.ts'
 import { store } from './schema-store.ts'
@@ -31,8 +32,7 @@ const CONNECTION_NAME = /^[a-z][a-z0-9_-]{0,62}$/
 const LABEL_NAME = /^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$/
 const LOCAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/
 
-const group = line('the name of a group')
-const groups = z.array(group).default([])
+const groups = z.array(line('the name of a group')).default([])
 
 const connectionName = z
   .string()
@@ -155,18 +155,9 @@ const what = z.strictObject({
   unlimited: z.boolean().default(false).describe("Lifts the connection's limit."),
 })
 
-const who = z.union([
-  z.literal('everyone'),
-  z.strictObject({
-    groups: z.array(group).optional(),
-    identities: z.array(line('an identity')).optional(),
-    kinds: z.array(z.enum(IDENTITY_KINDS)).optional(),
-  }),
-])
-
 const rule = z.strictObject({
   name: line('the name of a rule', 200),
-  who,
+  who: whoOrGranted,
   on: z.union([z.literal('all'), z.array(line('the name of a connection'))]),
   permit: what.optional(),
   limit: z

@@ -83,6 +83,8 @@ export type Basis = {
   readonly catalogue?: string
   /** Where its session looked for names. */
   readonly names?: NamesBasis
+  /** Access that its chain had been granted on the connection, by name. */
+  readonly access?: readonly string[]
 }
 
 export type NamesBasis = {

@@ -158,6 +158,9 @@ export const LIMITS = {
   /** An approval for several uses of one command, and one for a session that does not end. */
   approvalTimesMs: 60 * 60 * 1000,
   approvalSessionMs: 8 * 60 * 60 * 1000,
+  /** Access that is granted for a time, and that a person takes in an emergency. */
+  accessMsMax: 24 * 60 * 60 * 1000,
+  emergencyMsMax: 60 * 60 * 1000,
   /** How long who floods approvers can be kept from asking. */
   muteMsMax: 24 * 60 * 60 * 1000,
   /** Result bytes kept per command in the recording. */

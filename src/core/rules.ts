@@ -12,6 +12,8 @@ export type RuleWho =
       /** `identityKey`s: `agent:support-agent`, `person:ada@example.com (https://login.example.com)`. */
       readonly identities?: readonly string[]
       readonly kinds?: readonly IdentityKind[]
+      /** Access that has been granted for a time, by its name. */
+      readonly access?: readonly string[]
     }
 
 /** What a rule permits or forbids: one list for each of the six questions. Empty is nothing. */

@@ -474,3 +474,32 @@ describe('review', () => {
     expect(review([permit(RUN), { ...pausing, review: dba }])).toEqual([dba])
   })
 })
+
+describe('access', () => {
+  const rule = permit({ ...RUN, who: { access: ['repair'], kinds: ['person'] } })
+  const asked = (access: readonly string[] | undefined, chain: IdentityChain = [ADA], rules = [rule]) =>
+    ask(policyOf(rules), {}, chain, undefined, undefined, access).kind
+
+  it('is what a rule holds by while it is granted, with all else that the rule says', () => {
+    expect([asked(undefined), asked([]), asked(['other']), asked(['repair'])]).toEqual([
+      'deny',
+      'deny',
+      'deny',
+      'allow',
+    ])
+    expect(asked(['repair'], [AGENT])).toBe('deny')
+  })
+
+  it('is no group of that name, nor the other way round', () => {
+    expect(asked(undefined, [{ ...ADA, groups: ['repair'] }])).toBe('deny')
+    expect(
+      asked(['engineers'], [{ ...ADA, groups: [] }], [permit({ ...RUN, who: { groups: ['engineers'] } })]),
+    ).toBe('deny')
+  })
+
+  it('is asked about anew when it has ended, whatever was answered before', () => {
+    const policy = policyOf([rule])
+    const again = (access: readonly string[]) => ask(policy, {}, [ADA], undefined, undefined, access).kind
+    expect([again(['repair']), again([]), again(['repair'])]).toEqual(['allow', 'deny', 'allow'])
+  })
+})

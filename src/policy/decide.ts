@@ -40,6 +40,8 @@ export type Question = {
   readonly connection: ConnectionName
   readonly facts: Facts
   readonly now: number
+  /** Access that the chain has been granted on the connection. Absent: none. */
+  readonly access?: readonly string[]
 }
 
 export interface Policy {
@@ -183,7 +185,7 @@ class Deciding {
     this.#connection = connection
     this.#facts = question.facts
     this.#now = question.now
-    this.#principals = principalsOf(question.chain)
+    this.#principals = principalsOf(question.chain, question.access ?? [])
   }
 
   /** Stricter outcomes first: deny beats hold beats mask beats limit. */

@@ -122,18 +122,19 @@ export function clausesOfRule(rule: Rule, id: string, known: Known): Clauses {
 function isAboutNothing({ who, on }: Rule): boolean {
   if (on.length === 0) return true
   if (who === 'everyone') return false
-  const lists = [who.groups, who.identities, who.kinds].filter((list) => list !== undefined)
+  const lists = [who.groups, who.identities, who.kinds, who.access].filter((list) => list !== undefined)
   return lists.length === 0 || lists.some((list) => list.length === 0)
 }
 
 /** One condition per list that is given, so that all of them must match. */
 function whoOf(who: RuleWho): string[] {
   if (who === 'everyone') return []
-  const { groups, identities, kinds } = who
+  const { groups, identities, kinds, access } = who
   return [
     ...(groups === undefined ? [] : [`principal in ${entities('Group', groups)}`]),
     ...(identities === undefined ? [] : [`principal in ${entities('Identity', identities)}`]),
     ...(kinds === undefined ? [] : [`principal in ${entities('Kind', kinds)}`]),
+    ...(access === undefined ? [] : [`principal in ${entities('Access', access)}`]),
   ]
 }
 

@@ -103,8 +103,9 @@ export function schemaFor(attributes: Readonly<Record<string, AttributeType>>): 
       entityTypes: {
         Group: {},
         Kind: {},
+        Access: {},
         Identity: {
-          memberOfTypes: ['Group', 'Kind'],
+          memberOfTypes: ['Group', 'Kind', 'Access'],
           shape: { type: 'Record', attributes: { name: text, kind: text, issuer: text, actsFor: texts } },
         },
         Connection: { shape: { type: 'Record', attributes: { name: text, protocol: text } } },
@@ -128,20 +129,22 @@ export type Principal = {
   readonly identity: Identity
   readonly id: string
   readonly actsFor: readonly string[]
+  readonly access: readonly string[]
   readonly fingerprint: string
 }
 
-export function principalsOf(chain: IdentityChain): readonly Principal[] {
+export function principalsOf(chain: IdentityChain, access: readonly string[]): readonly Principal[] {
   return chain.map((identity, index) => {
     const id = identityKey(identity)
     const actsFor = chain.slice(index + 1).map(identityKey)
-    return { identity, id, actsFor, fingerprint: JSON.stringify([id, identity.groups, actsFor]) }
+    const fingerprint = JSON.stringify([id, identity.groups, actsFor, access])
+    return { identity, id, actsFor, access, fingerprint }
   })
 }
 
 /** What the engine has to know of identity and connection: only what is read, because handing it over is the cost. */
 export function entitiesOf(
-  { identity, id, actsFor }: Principal,
+  { identity, id, actsFor, access }: Principal,
   connection: PolicyConnection,
   reads: Reads,
 ): readonly CedarEntity[] {
@@ -154,6 +157,7 @@ export function entitiesOf(
     parents: [
       { type: 'Kind', id: identity.kind },
       ...identity.groups.map((group) => ({ type: 'Group', id: group })),
+      ...access.map((name) => ({ type: 'Access', id: name })),
     ],
   }
   // A connection has no parents: without attributes its name says all.

@@ -2,8 +2,8 @@ import type { Clock, ConfigVersion, Journal, Network, RandomBytes, SessionId } f
 import { describeChain, GatewayError, LIMITS, newSessionId } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { JudgementCache } from './judgements.ts'
-import type { ApprovalDesk, BudgetDesk } from './ports.ts'
-import { NO_BUDGETS } from './ports.ts'
+import type { AccessDesk, ApprovalDesk, BudgetDesk } from './ports.ts'
+import { NO_ACCESS, NO_BUDGETS } from './ports.ts'
 import type { Opening } from './session.ts'
 import { Session } from './session.ts'
 import { Turn } from './turn.ts'
@@ -17,6 +17,8 @@ export type LiveSession = {
   readonly opening: Opening
   readonly openedAt: number
   readonly commands: number
+  /** Under which access, granted for a time, something was decided in it. */
+  readonly accessUsed: ReadonlySet<string>
 }
 
 /**
@@ -27,6 +29,7 @@ export class Gateway {
   readonly clock: Clock
   readonly journal: Journal
   readonly approvals: ApprovalDesk
+  readonly access: AccessDesk
   readonly budgets: BudgetDesk
   readonly network: Network
   readonly turn: Turn
@@ -47,6 +50,8 @@ export class Gateway {
     clock: Clock
     journal: Journal
     approvals: ApprovalDesk
+    /** Absent: nobody is granted anything. */
+    access?: AccessDesk
     /** Absent: nothing is counted. */
     budgets?: BudgetDesk
     network: Network
@@ -61,6 +66,7 @@ export class Gateway {
     this.clock = parts.clock
     this.journal = parts.journal
     this.approvals = parts.approvals
+    this.access = parts.access ?? NO_ACCESS
     this.budgets = parts.budgets ?? NO_BUDGETS
     this.network = parts.network
     this.turn = new Turn(parts.journal)
@@ -131,17 +137,12 @@ export class Gateway {
     const session = new Session(this, id, opening)
     this.#live.set(id, { session, openedAt: now })
     this.#perIdentity.set(place, there + 1)
-    this.#onChange?.('open', { id, opening, openedAt: now, commands: 0 })
+    this.#onChange?.('open', { id, opening, openedAt: now, commands: 0, accessUsed: session.accessUsed })
     return session
   }
 
   sessions(): readonly LiveSession[] {
-    return [...this.#live.values()].map(({ session, openedAt }) => ({
-      id: session.id,
-      opening: session.opening,
-      openedAt,
-      commands: session.commands,
-    }))
+    return [...this.#live.values()].map(({ session, openedAt }) => shown(session, openedAt))
   }
 
   onChange(listener: (change: 'open' | 'close', session: LiveSession) => void): void {
@@ -152,7 +153,7 @@ export class Gateway {
   terminate(match: (session: LiveSession) => boolean, reason: GatewayError): number {
     let ended = 0
     for (const { session, openedAt } of this.#live.values()) {
-      if (!match({ id: session.id, opening: session.opening, openedAt, commands: session.commands })) continue
+      if (!match(shown(session, openedAt))) continue
       session.terminate(reason)
       ended++
     }
@@ -187,16 +188,15 @@ export class Gateway {
     const others = (this.#perIdentity.get(place) ?? 1) - 1
     if (others === 0) this.#perIdentity.delete(place)
     else this.#perIdentity.set(place, others)
-    this.#onChange?.('close', {
-      id: session.id,
-      opening: session.opening,
-      openedAt: live.openedAt,
-      commands: session.commands,
-    })
+    this.#onChange?.('close', shown(session, live.openedAt))
     if (this.#live.size === 0) this.#onEmpty?.()
   }
 }
 
 function placeOf({ chain, connection }: Opening): string {
   return `${connection.name} ${describeChain(chain)}`
+}
+
+function shown({ id, opening, commands, accessUsed }: Session, openedAt: number): LiveSession {
+  return { id, opening, openedAt, commands, accessUsed }
 }

@@ -60,6 +60,24 @@ export interface ApprovalDesk {
   sessionEnded(session: SessionId): void
 }
 
+/** What chains have been granted for a time. Answers from memory. */
+export interface AccessDesk {
+  /** Another number whenever somebody may hold something else. */
+  readonly changes: number
+  /** What a chain holds on a connection, until when: the same object as long as it is the same. */
+  of(
+    chain: IdentityChain,
+    connection: ConnectionName,
+  ): { readonly names: readonly string[]; readonly until: number }
+}
+
+/** Where nobody is granted anything. */
+export const NO_ACCESS: AccessDesk = {
+  changes: 0,
+  of: () => NOTHING_GRANTED,
+}
+const NOTHING_GRANTED = { names: [], until: Number.POSITIVE_INFINITY }
+
 /** What one session has used and may use under budgets. Answers from memory. */
 export interface Spending {
   /** Whether distinct values of labelled columns are counted. */

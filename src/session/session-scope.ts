@@ -1,6 +1,7 @@
-import type { Basis, Connection, IdentityChain } from '../core/index.ts'
+import type { Basis, Clock, Connection, IdentityChain } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { JudgementCache, Scope } from './judgements.ts'
+import type { AccessDesk } from './ports.ts'
 
 /** What an adapter knows of what its commands are judged by. */
 export type Ground = Pick<Basis, 'catalogue' | 'names'>
@@ -10,6 +11,8 @@ type Deciding = {
   readonly policy: Policy
   readonly configuration: string | undefined
   readonly judgements: JudgementCache
+  readonly access: AccessDesk
+  readonly clock: Clock
 }
 type Whose = { readonly chain: IdentityChain; readonly connection: Connection }
 
@@ -19,6 +22,8 @@ export class SessionScope {
   readonly #whose: Whose
   #policy: Policy
   #name = ''
+  #access: ReturnType<AccessDesk['of']>
+  #changes: number
   #scope: Scope
   /** What the scope of this name rests on, as the adapter has told. */
   #ground: { readonly scope: string; readonly basis: Ground } | undefined
@@ -29,7 +34,14 @@ export class SessionScope {
     this.#gateway = gateway
     this.#whose = whose
     this.#policy = gateway.policy
+    this.#changes = gateway.access.changes
+    this.#access = gateway.access.of(whose.chain, whose.connection.name)
     this.#scope = this.#named('')
+  }
+
+  /** What the chain had been granted when the scope was entered last, by name. */
+  get access(): readonly string[] {
+    return this.#access.names
   }
 
   /** By which the scope that was entered last decides. */
@@ -39,8 +51,10 @@ export class SessionScope {
 
   /** The scope of this name under the policy as it is now. */
   enter(name: string): Scope {
-    const isCurrent = this.#policy === this.#gateway.policy && name === this.#name
+    const access = this.#granted()
+    const isCurrent = this.#policy === this.#gateway.policy && name === this.#name && access === this.#access
     if (isCurrent && !this.#scope.dropped) return this.#scope
+    this.#access = access
     this.#policy = this.#gateway.policy
     this.#name = name
     this.#scope = this.#named(name)
@@ -64,14 +78,27 @@ export class SessionScope {
     return basis
   }
 
+  #granted(): ReturnType<AccessDesk['of']> {
+    const { access, clock } = this.#gateway
+    const { until } = this.#access
+    // Nearly always: nothing has been granted to anybody since.
+    const isSame = access.changes === this.#changes
+    if (isSame && (until === Number.POSITIVE_INFINITY || clock.now() < until)) return this.#access
+    this.#changes = access.changes
+    return access.of(this.#whose.chain, this.#whose.connection.name)
+  }
+
   #named(name: string): Scope {
     const { chain, connection } = this.#whose
-    const key = `${this.#policy.version}\n${connection.name}\n${JSON.stringify(chain)}\n${name}`
+    const { names } = this.#access
+    const granted = names.length === 0 ? '' : `\n${JSON.stringify(names)}`
+    const key = `${this.#policy.version}\n${connection.name}\n${JSON.stringify(chain)}${granted}\n${name}`
     const scope = this.#gateway.judgements.scope(key)
     const { configuration } = this.#gateway
     if (scope.basis === undefined && configuration !== undefined) {
       const ground = this.#ground?.scope === name ? this.#ground.basis : {}
-      scope.basis = { policy: this.#policy.version, configuration, ...ground }
+      const access = names.length === 0 ? {} : { access: names }
+      scope.basis = { policy: this.#policy.version, configuration, ...ground, ...access }
     }
     return scope
   }

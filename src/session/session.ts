@@ -32,7 +32,7 @@ import { approvalInput } from './asking.ts'
 import { intentHead, sealedBody, sealedFields } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
+import type { AccessDesk, ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
 import {
   afterFailing,
   afterGoingOn,
@@ -54,6 +54,7 @@ export type SessionSurroundings = {
   readonly clock: Clock
   readonly journal: Journal
   readonly approvals: ApprovalDesk
+  readonly access: AccessDesk
   readonly budgets: BudgetDesk
   readonly judgements: JudgementCache
   readonly turn: Turn
@@ -98,6 +99,8 @@ export class Session implements TurnMember {
   readonly spending: Spending
   readonly #gateway: SessionSurroundings
   readonly #scope: SessionScope
+  /** Under which access, granted for a time, something was decided here. */
+  readonly accessUsed = new Set<string>()
   #n = 0
   #queued = false
   #closed = false
@@ -168,6 +171,7 @@ export class Session implements TurnMember {
       connection: this.connection.name,
       facts,
       now: this.#gateway.clock.now(),
+      access: this.#scope.access,
     })
     const judgement = { facts, decision, scope: entered }
     if (key !== undefined && !decision.volatile) this.#gateway.judgements.keep(entered, key, judgement)
@@ -592,6 +596,7 @@ export class Session implements TurnMember {
   }
 
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
+    for (const name of this.#scope.access) this.accessUsed.add(name)
     const head = intentHead(n, command, judgement, this.#gateway.journal, this.#scope.news(judgement.scope))
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#queue()

@@ -50,13 +50,14 @@ export class Judging {
     return { outcome: outcomeOf(estimated, again), decision: again, unasked: false }
   }
 
-  #decide({ open, time }: Recorded, facts: Facts, policy: Policy): Decision {
+  #decide({ open, time, basis }: Recorded, facts: Facts, policy: Policy): Decision {
     const { chain, connection } = open
     const byFacts = this.#decisions.get(policy) ?? new WeakMap<Facts, Map<string, Decision>>()
     this.#decisions.set(policy, byFacts)
     const known = byFacts.get(facts) ?? new Map<string, Decision>()
     byFacts.set(facts, known)
-    const key = JSON.stringify([connection, chain])
+    const access = basis?.access ?? []
+    const key = JSON.stringify([connection, chain, access])
     const before = known.get(key)
     if (before !== undefined) return before
     const [first, ...others] = chain
@@ -64,6 +65,7 @@ export class Judging {
     const whole: IdentityChain = [first, ...others]
     const decision = policy.decide({
       chain: whole,
+      access,
       connection: brand<ConnectionName>(connection),
       facts,
       now: time,

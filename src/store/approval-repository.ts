@@ -57,8 +57,15 @@ const approvalSchema = z.strictObject({
   shape: z.string().default(''),
   kin: z.string().default(''),
   definitions: z.string().exactOptional(),
-  requestId: z.string().transform((text) => brand<RequestId>(text)),
-  session: z.string().transform((text) => brand<SessionId>(text)),
+  requestId: z
+    .string()
+    .transform((text) => brand<RequestId>(text))
+    .exactOptional(),
+  session: z
+    .string()
+    .transform((text) => brand<SessionId>(text))
+    .exactOptional(),
+  access: z.strictObject({ name: z.string(), ms: z.number(), emergency: z.boolean() }).exactOptional(),
   chain: chainSchema,
   connection: z.string().transform((text) => brand<ConnectionName>(text)),
   text: z.string(),

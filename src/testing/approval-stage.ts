@@ -77,7 +77,7 @@ export class ApprovalStage {
     return { route: name, reuse }
   }
 
-  command(rest: Partial<ApprovalInput> = {}): ApprovalInput {
+  command(rest: Partial<ApprovalInput & Use> = {}): ApprovalInput & Use {
     return {
       fingerprint: 'delete 1',
       shape: 'delete ?',
@@ -111,7 +111,7 @@ export class ApprovalStage {
   }
 
   /** Asks as a session does, and runs the command if it may at once. */
-  async run(rest: Partial<ApprovalInput> = {}): Promise<boolean> {
+  async run(rest: Partial<ApprovalInput & Use> = {}): Promise<boolean> {
     const asked = this.command(rest)
     const { ticket, state } = await this.desk.open(asked)
     return state === 'approved' && (await this.desk.consume(ticket, asked))

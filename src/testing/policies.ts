@@ -119,8 +119,10 @@ export function ask(
   chain: IdentityChain = [ADA],
   connection = CRM,
   now = NOON,
+  access?: readonly string[],
 ): Decision {
-  return policy.decide({ chain, connection, facts: factsOf(facts), now })
+  const granted = access === undefined ? {} : { access }
+  return policy.decide({ chain, connection, facts: factsOf(facts), now, ...granted })
 }
 
 export const names = (decision: Decision) => decision.rules.map((ref) => ref.name)

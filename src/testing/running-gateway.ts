@@ -34,7 +34,14 @@ connections:
     protocol: http
     upstream: { url: "http://127.0.0.1:1" }
     routes: [{ method: GET, path: /customers, class: read }]
+approvals:
+  access:
+    repair: { who: everyone, on: [crm], emergency: true }
 rules:
+  - name: repair
+    who: { access: [repair] }
+    on: [crm]
+    permit: { run: [write], unreviewed: [write] }
   - name: read
     who: everyone
     on: all

@@ -18,7 +18,7 @@ const reuse = z.discriminatedUnion('kind', [
 
 const holders = { groups: z.array(z.string()), identities: z.array(z.string()) }
 
-const approval = z.object({
+export const approval = z.object({
   ticket: z.string(),
   state: z.enum(APPROVAL_STATES),
   connection: z.string(),
@@ -33,8 +33,11 @@ const approval = z.object({
   /** The rules that asked for it. */
   rules: z.array(z.string()),
   policyVersion: z.string(),
-  session: z.string(),
-  request: z.string(),
+  /** The command, and its session; absent where access is asked for. */
+  session: z.string().optional(),
+  request: z.string().optional(),
+  /** Access that is asked for, instead of a command that may run. */
+  access: z.object({ name: z.string(), ms: z.int(), emergency: z.boolean() }).optional(),
   peopleNeeded: z.int(),
   /** Who has to approve, one step after the other. */
   steps: z.array(
@@ -191,7 +194,7 @@ async function found(parts: ApiParts, written: string): Promise<Approval> {
   })
 }
 
-function shown(of: Approval): z.output<typeof approval> {
+export function shown(of: Approval): z.output<typeof approval> {
   return {
     ticket: of.ticket,
     state: of.state,
@@ -204,8 +207,7 @@ function shown(of: Approval): z.output<typeof approval> {
     writes: [...of.writes],
     rules: of.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`),
     policyVersion: of.policyVersion,
-    session: of.session,
-    request: of.requestId,
+    ...given({ session: of.session, request: of.requestId, access: of.access }),
     peopleNeeded: peopleNeeded(of.route),
     steps: of.route.steps.map(({ groups, identities, anyone, people, escalation }, index) => ({
       groups: [...groups],

@@ -207,7 +207,7 @@ export function adminEvent(program: string, { sequence, time }: Moment, head: Ad
       { id: 99, name: action },
     ),
     time,
-    ...INFORMATIONAL,
+    ...(action === 'approval.emergency' ? HIGH : INFORMATIONAL),
     status_id: 1,
     status: 'Success',
     metadata: metadata(program, adminId({ sequence, time }), sequence),
@@ -223,6 +223,8 @@ export function adminId({ sequence, time }: Moment): string {
 }
 
 const INFORMATIONAL = { severity_id: 1, severity: 'Informational' } as const
+/** Somebody has broken the glass. */
+const HIGH = { severity_id: 4, severity: 'High' } as const
 
 function classOf(
   category: number,

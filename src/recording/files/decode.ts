@@ -88,6 +88,7 @@ const basis: Shape<Basis> = {
   configuration: text,
   catalogue: optional(text),
   names: optional(shaped(names)),
+  access: optional(listOf(text)),
 }
 
 const intent: Shape<IntentHead> = {
