@@ -1,4 +1,12 @@
-import type { AdminHead, Clock, IdentityChain, RandomBytes, SessionId, Ticket } from '../core/index.ts'
+import type {
+  AdminHead,
+  Clock,
+  ConnectionName,
+  IdentityChain,
+  RandomBytes,
+  SessionId,
+  Ticket,
+} from '../core/index.ts'
 import { describeChain, GatewayError, identityKey, LIMITS, newTicket } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
 import type { Answer, Approval, ApprovalInput, ApprovalState, GivenAnswer } from './approval.ts'
@@ -85,6 +93,8 @@ export interface Approvals {
   find(ticket: Ticket): Promise<Approval | undefined>
   /** Those that `get` knows, newest first. */
   list(filter?: ApprovalFilter): readonly Approval[]
+  /** Those of this very chain on this connection. */
+  of(chain: IdentityChain, connection: ConnectionName): readonly Approval[]
   /** Calls the listener after every change, with the request as it then is. Returns how to stop that. */
   onChange(listener: (approval: Approval) => void): () => void
   /** Takes over what other nodes did to one request, or to all: waits here end as if it had been done here. */
@@ -257,6 +267,11 @@ class Desk implements Approvals {
       found.push(approval)
     }
     return found.sort((a, b) => b.createdAt - a.createdAt)
+  }
+
+  of(chain: IdentityChain, connection: ConnectionName): readonly Approval[] {
+    const whose = describeChain(chain)
+    return this.list({ connection }).filter((approval) => describeChain(approval.chain) === whose)
   }
 
   onChange(listener: (approval: Approval) => void): () => void {

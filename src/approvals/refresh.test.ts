@@ -12,7 +12,7 @@ import { createApprovals } from './approvals.ts'
 const agent: Identity = { kind: 'agent', name: 'agent', issuer: 'local', groups: [] }
 const eve: Identity = { kind: 'person', name: 'eve', issuer: 'local', groups: [] }
 const never = new AbortController().signal
-const command: ApprovalInput = {
+const command = {
   fingerprint: 'delete',
   shape: 'delete',
   kin: 'delete',
@@ -26,7 +26,7 @@ const command: ApprovalInput = {
   writes: [],
   rules: [],
   policyVersion: 'v1',
-}
+} satisfies ApprovalInput
 
 let clock: FakeClock
 let store: MemoryApprovalStore

@@ -4,29 +4,35 @@ import { parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
 import type { ApprovalInput } from './ports.ts'
 
-/** Who asks people about a command, and under what. */
-export type Asker = {
+/** Who asks people about a command: a session. */
+type Asker = {
   readonly id: SessionId
   readonly chain: IdentityChain
-  readonly connection: ConnectionName
-  readonly database: string
-  readonly policyVersion: string
+  readonly connection: { readonly name: ConnectionName }
+  readonly opening: { readonly database: string }
 }
 
 /** What people are asked about a command, and what their answer will be bound to. `rest`: about that part of its result. */
 export function approvalInput(
-  asker: Asker,
+  { id, chain, connection: { name: connection }, opening: { database } }: Asker,
+  policyVersion: string,
   { n, command, judgement }: CommandInFlight,
   rules: readonly RuleRef[],
   rest: string | undefined,
 ): ApprovalInput {
-  const { id, chain, connection, policyVersion } = asker
   const { facts, text } = command
   const { decision } = judgement
   const parameters = parameterTexts(command)
   const definitions = judgement.scope.basis?.catalogue
   const review = decision.kind === 'deny' ? undefined : decision.review
-  const bound = { ...asker, command, ...(rest === undefined ? {} : { rest }) }
+  const bound = {
+    chain,
+    connection,
+    database,
+    policyVersion,
+    command,
+    ...(rest === undefined ? {} : { rest }),
+  }
   return {
     fingerprint: fingerprintOf(bound),
     shape: shapeOf(bound),
@@ -48,7 +54,11 @@ export function approvalInput(
 }
 
 /** What is bound together in an approval: a command, and under what it was asked for. */
-type Bound = Omit<Asker, 'id'> & {
+type Bound = {
+  readonly chain: IdentityChain
+  readonly connection: ConnectionName
+  readonly database: string
+  readonly policyVersion: string
   readonly command: Command
   /** Where the rest of its result begins, when that alone is asked about. */
   readonly rest?: string

@@ -45,6 +45,17 @@ export type ApprovalInput = {
  */
 export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'superseded' | 'pending' | 'abandoned'
 
+/** A request as who made it sees it. */
+export type OwnRequest = {
+  readonly ticket: Ticket
+  readonly state: string
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly uses: number
+  readonly text: string
+  readonly answers: readonly { readonly verdict: string; readonly reason?: string }[]
+}
+
 /** What the session needs of approvals: ask, wait, and take an approval as often as it was given. */
 export interface ApprovalDesk {
   open(
@@ -56,6 +67,8 @@ export interface ApprovalDesk {
     ticket: Ticket,
     use: Pick<ApprovalInput, 'requestId' | 'session' | 'fingerprint' | 'shape'>,
   ): Promise<boolean>
+  /** Requests of this very chain on this connection that are open or ended lately, newest first. */
+  of(chain: IdentityChain, connection: ConnectionName): readonly OwnRequest[]
   /** What was approved for this session is over with it. */
   sessionEnded(session: SessionId): void
 }

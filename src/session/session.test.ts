@@ -113,7 +113,7 @@ describe('a session', () => {
     expect(bases()).toEqual([undefined])
     const configuration = configurationOf(`${ANY_CONNECTION}\n    durability: written`)
     world.adopt(configuration, one)
-    const { policyVersion: policy } = session
+    const { version: policy } = world.gateway.policy
     permit(session, 'SELECT 2')
     permit(session, 'SELECT 3')
     expect(bases().slice(1)).toEqual([{ policy, configuration: one }, undefined])

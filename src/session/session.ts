@@ -32,7 +32,7 @@ import { approvalInput } from './asking.ts'
 import { intentHead, sealedBody, sealedFields } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { AccessDesk, ApprovalDesk, BudgetDesk, Spending, WaitOutcome } from './ports.ts'
+import type { AccessDesk, ApprovalDesk, BudgetDesk, OwnRequest, Spending, WaitOutcome } from './ports.ts'
 import {
   afterFailing,
   afterGoingOn,
@@ -133,6 +133,11 @@ export class Session implements TurnMember {
   /** What an approval is bound to, besides the command. */
   get policyVersion(): string {
     return this.#gateway.policy.version
+  }
+
+  /** What this chain has asked people here, newest first. */
+  get requests(): readonly OwnRequest[] {
+    return this.#gateway.approvals.of(this.chain, this.connection.name)
   }
 
   get commands(): number {
@@ -361,15 +366,7 @@ export class Session implements TurnMember {
   ): Promise<{ outcome: WaitOutcome; ticket: Ticket }> {
     const { approvals, journal } = this.#gateway
     const { policy } = this.#scope
-    const { id, chain, connection, opening } = this
-    const asker = {
-      id,
-      chain,
-      connection: connection.name,
-      database: opening.database,
-      policyVersion: policy.version,
-    }
-    const asked = approvalInput(asker, flight, rules, rest)
+    const asked = approvalInput(this, policy.version, flight, rules, rest)
     const approval = await approvals.open(asked)
     const { ticket } = approval
     journal.append(this.id, { kind: 'hold', head: { n: flight.n, ticket, expiresAt: approval.expiresAt } })

@@ -12,6 +12,7 @@ import {
   script,
   sync,
 } from '../../../testing/postgres-stage.ts'
+import { until } from '../../../testing/world.ts'
 
 let stage: PostgresStage | undefined
 
@@ -160,5 +161,40 @@ describe('a question to the virtual schema', () => {
     await stage?.close()
     const none = await (await opened({ connection: '\n    virtualSchema: ""', labelled: false })).client()
     expect(script(await none.query('SELECT kind FROM sluice.whoami'))).not.toContain('row agent')
+  })
+})
+
+describe('sluice.tickets', () => {
+  it('tells what this identity has asked people on this connection, and what they said', async () => {
+    const { world } = await opened()
+    const client = await stage!.client()
+    const running = client.query("UPDATE orders SET state = 'sent'")
+    await until('it is held', () => world.waiting().length === 1)
+    const [ticket] = world.waiting()
+    const other = await stage!.client()
+    const asked = 'SELECT ticket, state, uses, answer, statement FROM sluice.tickets'
+    expect(cells(await other.query(asked))).toEqual([
+      [ticket, 'pending', '0', '', "UPDATE orders SET state = 'sent'"],
+    ])
+    await world.answer(ticket!, 'refuse')
+    await running
+    expect(cells(await other.query(`${asked} WHERE state = 'refused'`))).toEqual([
+      [ticket, 'refused', '0', 'refuse', "UPDATE orders SET state = 'sent'"],
+    ])
+    expect(stage!.ran().join()).not.toContain('tickets')
+  })
+
+  it('tells nothing of what others have asked', async () => {
+    const { world } = await opened()
+    const client = await stage!.client()
+    const [held] = [client.query("UPDATE orders SET state = 'sent'")]
+    await until('it is held', () => world.waiting().length === 1)
+    const { chain, connection } = world.approvals.list()[0]!
+    expect(world.approvals.of(chain, connection)).toHaveLength(1)
+    expect(world.approvals.of([{ ...chain[0], name: 'another' }], connection)).toEqual([])
+    expect(world.approvals.of([chain[0], { ...chain[0], kind: 'person', name: 'p' }], connection)).toEqual([])
+    expect(world.approvals.of(chain, 'elsewhere' as typeof connection)).toEqual([])
+    await world.answer(world.waiting()[0]!, 'refuse')
+    await held
   })
 })

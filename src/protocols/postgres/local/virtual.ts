@@ -30,6 +30,9 @@ export type VirtualTable = {
   rows(source: VirtualSource): readonly (readonly string[])[]
 }
 
+/** Characters of a statement in `tickets`: it says how many there are when there are more. */
+const TEXT_SHOWN = 200
+
 /** In words that a person or a model can read; every column is text. */
 export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
   [
@@ -87,6 +90,24 @@ export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
           each.message,
           each.remedy,
           each.statement,
+        ]),
+    },
+  ],
+  [
+    'tickets',
+    {
+      columns: ['ticket', 'state', 'asked', 'until', 'uses', 'answer', 'statement'],
+      rows: ({ session }: VirtualSource) =>
+        session.requests.map(({ ticket, state, createdAt, expiresAt, uses, answers, text }) => [
+          ticket,
+          state,
+          new Date(createdAt).toISOString(),
+          new Date(expiresAt).toISOString(),
+          String(uses),
+          answers
+            .map(({ verdict, reason }) => (reason === undefined ? verdict : `${verdict}: ${reason}`))
+            .join('; '),
+          text.length <= TEXT_SHOWN ? text : `${text.slice(0, TEXT_SHOWN)} ... (${text.length} characters)`,
         ]),
     },
   ],
