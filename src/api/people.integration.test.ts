@@ -27,7 +27,10 @@ async function logIn(person: string): Promise<string> {
 
 let fingerprints = 0
 
-async function held(requester = 'support-agent'): Promise<Approval> {
+async function held(
+  requester = 'support-agent',
+  more: Pick<Approval, 'shown' | 'parameters'> = {},
+): Promise<Approval> {
   const identity = api.gateway.parts.localIdentity(requester)
   if (identity === undefined) throw new Error(requester)
   return await api.gateway.parts.approvals.open({
@@ -44,6 +47,7 @@ async function held(requester = 'support-agent'): Promise<Approval> {
     writes: ['public.customers'],
     rules: [{ name: 'read', file: 'sluice.yaml', line: 1 }],
     policyVersion: 'p',
+    ...more,
   })
 }
 
@@ -81,6 +85,23 @@ describe('logging in', () => {
 })
 
 describe('answering an approval request', () => {
+  it('shows sealed values to who may answer, while there is something to answer, and to nobody else', async () => {
+    const shown = {
+      text: 'UPDATE customers SET email = [sealed pii.email]',
+      parameters: ['[sealed pii.email]'],
+    }
+    const { ticket } = await held('support-agent', { shown, parameters: ['"gold"'] })
+    const plain = { text: "UPDATE customers SET plan = 'gold'", parameters: ['"gold"'] }
+    const path = `/v1/approvals/${ticket}`
+    expect((await api.person('GET', path, { token: ada })).body).toMatchObject(plain)
+    expect((await api.operator('GET', path)).body).toMatchObject(shown)
+    const { body } = await api.operator('GET', '/v1/approvals')
+    expect(body.approvals).toContainEqual(expect.objectContaining({ ticket, ...shown }))
+    const answer = { token: ada, body: { verdict: 'refuse' } }
+    expect((await api.person('POST', `${path}/answer`, answer)).body).toMatchObject(shown)
+    expect((await api.person('GET', path, { token: ada })).body).toMatchObject(shown)
+  })
+
   it('lets a person approve with a fresh login, and shows the answer', async () => {
     const { ticket } = await held()
     const token = ada

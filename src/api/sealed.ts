@@ -3,7 +3,7 @@ import { brand, type ConnectionName } from '../core/index.ts'
 import type { Caller } from './caller.ts'
 import type { ApiParts } from './parts.ts'
 
-/** What a session uses in its commands that have sealed values and have not ended, by number. */
+/** What a session uses in its commands that may have sealed values and have not ended, by number. */
 type Reading = { readonly connection: ConnectionName; readonly used: Map<number, readonly string[]> }
 
 /**
@@ -24,9 +24,11 @@ export class SealedReading {
   shown(session: string, entry: Entry): Entry {
     if (entry.kind === 'open') this.on(session, brand<ConnectionName>(entry.head.connection))
     const reading = this.#sessions.get(session)
-    if (entry.kind === 'intent' && entry.head.sealed !== undefined) {
-      const { n, reads = [], writes = [] } = entry.head
-      reading?.used.set(n, [...reads, ...writes])
+    if (entry.kind === 'intent') {
+      const { n, sealed, reads = [], writes = [] } = entry.head
+      // What comes back may be sealed where nothing of the text is. Who may see what in no relation at all, no rule says.
+      if (sealed !== undefined || reads.length + writes.length > 0)
+        reading?.used.set(n, [...reads, ...writes])
     }
     const seen = this.#parts.recording.shown(entry, (label, n) => this.#sees(reading, label, n))
     if (entry.kind === 'outcome') reading?.used.delete(entry.head.n)

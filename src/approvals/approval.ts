@@ -44,6 +44,8 @@ export type AccessAsked = {
   readonly emergency: boolean
 }
 
+export type ShownCommand = { readonly text: string; readonly parameters?: readonly (string | null)[] }
+
 /** What is asked for. Two commands with one fingerprint are the same command: see `fingerprintOf` of the session. */
 export type ApprovalInput = {
   readonly fingerprint: string
@@ -63,6 +65,8 @@ export type ApprovalInput = {
   readonly text: string
   /** Parameter values as the approver reads them, a line for each (`parameterText`); null is NULL. */
   readonly parameters?: readonly (string | null)[]
+  /** What of these everybody else may read: values of protected columns are `[sealed pii.email]`. Absent: text and parameters. */
+  readonly shown?: ShownCommand
   readonly class: CommandClass
   readonly reads: readonly string[]
   readonly writes: readonly string[]

@@ -323,7 +323,7 @@ class Desk implements Approvals {
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const approval = await store.get(ticket)
         if (approval === undefined || isOpen(approval) || approval.text === ERASED) return
-        const { parameters: _parameters, revision, ...rest } = approval
+        const { parameters: _parameters, shown: _shown, revision, ...rest } = approval
         const answers = approval.answers.map(({ reason: _reason, ...given }) => given)
         const next = { ...rest, text: ERASED, reads: [], writes: [], answers, revision: revision + 1 }
         if (!(await store.replace(next, revision))) continue

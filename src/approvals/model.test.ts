@@ -431,8 +431,9 @@ test('never used more often than was approved, never used unapproved, never stuc
   tally('commands run', used)
   tally('of them by an approval used before', reused)
   tally('superseded', stale)
-  // The game was worth it: commands did run.
-  expect(used).toBeGreaterThan(runs / 20)
-  expect(reused).toBeGreaterThan(runs / 100)
+  // The game was worth it: commands did run. Of 1,000 runs about 150 do, 20 of them by an approval used before: of few
+  // runs it says nothing that none was among them.
+  if (runs >= 200) expect(used).toBeGreaterThan(runs / 20)
+  if (runs >= 2_000) expect(reused).toBeGreaterThan(runs / 100)
   expect(stale).toBeGreaterThan(runs / 20)
 })

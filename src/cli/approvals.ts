@@ -2,9 +2,10 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { safe, safeText } from '../recording/index.ts'
 import type { Common } from './context.ts'
-import { call, print, queryText, UsageError } from './context.ts'
+import { call, personClient, print, queryText, UsageError } from './context.ts'
 import { parseDuration } from './durations.ts'
 import { freshClient } from './login.ts'
+import { ask } from './prompt.ts'
 import { facts, listing, relative } from './table.ts'
 
 const reuse = z.discriminatedUnion('kind', [
@@ -106,7 +107,7 @@ export function addApprovalCommands(program: Command): void {
     .argument('<ticket>')
     .description('show the whole command, and what is known of it')
     .action(async (ticket: string, common: Common) => {
-      const answer = await call(common, approval, 'GET', `/v1/approvals/${encodeURIComponent(ticket)}`)
+      const answer = await looked(common, `/v1/approvals/${encodeURIComponent(ticket)}`)
       print(common, answer, () => describe(answer))
     })
   answering(group, 'approve', 'let a held command run, once or as --for says', 'approve').option(
@@ -163,7 +164,14 @@ function answering(
       }
       const client = await freshClient(flags, flags.as, flags.code)
       try {
-        for (const { ticket } of asked) {
+        for (const before of asked) {
+          const { ticket } = before
+          // The operator socket shows no protected value: who answers has to see what is asked.
+          const whole = approval.parse(await client.call('GET', `/v1/approvals/${ticket}`))
+          if (process.stdin.isTTY && flags.json !== true && !isSame(before, whole)) {
+            process.stderr.write(`${describe(whole)}\n\n`)
+            if (verdict === 'approve' && (await ask(`Type yes to approve ${ticket}: `)) !== 'yes') continue
+          }
           const body = { verdict, through: 'cli', ...more }
           const answer = approval.parse(await client.call('POST', `/v1/approvals/${ticket}/answer`, body))
           print(flags, answer, () => told(answer))
@@ -172,6 +180,22 @@ function answering(
         await client.close()
       }
     })
+}
+
+/** By a person's login, if there is one: it may show what the operator socket does not. */
+async function looked(common: Common, path: string): Promise<Approval> {
+  const token = process.env.SLUICE_LOGIN
+  if (token === undefined) return await call(common, approval, 'GET', path)
+  const client = await personClient(common, token)
+  try {
+    return approval.parse(await client.call('GET', path))
+  } finally {
+    await client.close()
+  }
+}
+
+function isSame(a: Approval, b: Approval): boolean {
+  return a.text === b.text && JSON.stringify(a.parameters) === JSON.stringify(b.parameters)
 }
 
 type AccessFlags = Common & {

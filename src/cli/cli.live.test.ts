@@ -124,7 +124,7 @@ describe('config', () => {
     expect(done.code).toBe(1)
     expect(done.stderr).toMatch(/broken\.yaml:2:15 listen\.postgres\.prot: .*write "port"/)
     const good = await sluice(['config', 'check', join(api.place, 'sluice.yaml'), '--json'])
-    expect(JSON.parse(good.stdout)).toMatchObject({ ok: true, connections: 2, rules: 2 })
+    expect(JSON.parse(good.stdout)).toMatchObject({ ok: true, connections: 2, rules: 3 })
     expect((await sluice(['config', 'diff', join(api.place, 'sluice.yaml')])).stdout).toBe(
       'Nothing differs.\n',
     )

@@ -17,6 +17,10 @@ const APPROVAL: Approval = {
   connection: brand('crm'),
   text: "UPDATE customers SET email = 'marker@x.org'",
   parameters: ['"marker"', null],
+  shown: {
+    text: 'UPDATE customers SET email = [sealed pii.email]',
+    parameters: ['[sealed pii.email]', null],
+  },
   class: 'write',
   reads: [],
   writes: ['public.customers'],
@@ -47,7 +51,7 @@ it('come back as they were, after a rotation as well, and say nothing on the dis
   expect(await rotated.get(APPROVAL.ticket)).toEqual(APPROVAL)
   expect(await rotated.findOpen('f')).toEqual(APPROVAL)
   expect(JSON.stringify(await inner.load(10, 0))).not.toMatch(/marker|UPDATE/)
-  const { parameters: _, ...rest } = APPROVAL
+  const { parameters: _, shown: _shown, ...rest } = APPROVAL
   expect(await rotated.replace({ ...rest, revision: 2 }, 1)).toBe(true)
   expect(await rotated.get(APPROVAL.ticket)).toEqual({ ...rest, revision: 2 })
   const without = new SealedApprovals(inner, testKeys, random)

@@ -1,4 +1,5 @@
 import { createSecretKey, hkdfSync } from 'node:crypto'
+import { z } from 'zod'
 import type { Approval, ApprovalStore } from '../approvals/index.ts'
 import type { RandomBytes, RecordingKey, RecordingKeys, Ticket } from '../core/index.ts'
 import { LabelKeys } from '../recording/fields/label-keys.ts'
@@ -46,8 +47,8 @@ export class SealedApprovals implements ApprovalStore {
     return found === undefined ? undefined : this.#opened(found)
   }
 
-  #sealed({ parameters, ...approval }: Approval): Approval {
-    const values = [approval.text, ...(parameters === undefined ? [] : [JSON.stringify(parameters)])]
+  #sealed({ parameters, shown, ...approval }: Approval): Approval {
+    const values = [approval.text, JSON.stringify(parameters ?? null), JSON.stringify(shown ?? null)]
     const bytes = sealValues(this.#current, LABELS, values, this.#random)
     return { ...approval, text: PREFIX + Buffer.from(bytes).toString('base64') }
   }
@@ -57,17 +58,19 @@ export class SealedApprovals implements ApprovalStore {
     const bytes = Buffer.from(approval.text.slice(PREFIX.length), 'base64')
     const id = keyIdOf(bytes) ?? ''
     const keys = this.#keys.get(id)
-    const [text, parameters] = (keys === undefined ? undefined : openValues(keys.of(LABELS), bytes)) ?? []
+    const [text, parameters, shown] =
+      (keys === undefined ? undefined : openValues(keys.of(LABELS), bytes)) ?? []
     // Who answers has to see what is asked; a request that nobody can read is one that nobody should approve.
     if (text === undefined)
       return { ...approval, text: `[sealed under the master key ${id}, which is not given]` }
-    return {
-      ...approval,
-      text,
-      ...(parameters === undefined ? {} : { parameters: parametersOf(parameters) }),
-    }
+    return { ...approval, text, ...parametersOf(parameters), ...shownOf(shown) }
   }
 }
+
+const listSchema = z.array(z.string().nullable()).nullable()
+const shownSchema = z
+  .strictObject({ text: z.string(), parameters: listSchema.unwrap().exactOptional() })
+  .nullable()
 
 /** Of a key of its own, so that nothing here opens a recording. */
 function keysOf({ id, key }: RecordingKey): LabelKeys {
@@ -75,8 +78,12 @@ function keysOf({ id, key }: RecordingKey): LabelKeys {
   return new LabelKeys({ id, key: createSecretKey(own) })
 }
 
-function parametersOf(json: string): (string | null)[] {
-  const list: unknown = JSON.parse(json)
-  if (!Array.isArray(list)) return []
-  return list.map((each: unknown) => (typeof each === 'string' ? each : null))
+function parametersOf(json = 'null'): Pick<Approval, 'parameters'> {
+  const parameters = listSchema.parse(JSON.parse(json))
+  return parameters === null ? {} : { parameters }
+}
+
+function shownOf(json = 'null'): Pick<Approval, 'shown'> {
+  const shown = shownSchema.parse(JSON.parse(json))
+  return shown === null ? {} : { shown }
 }

@@ -146,17 +146,18 @@ export type SealedCommand = {
   /** base64 each, null for NULL, or the mark of a sealed one. */
   readonly parameters: readonly (string | null)[] | undefined
   readonly sealed: readonly SealedValues[]
-  /**
-   * What its result may give back of these values: a result that holds one is sealed as well. `unknown`: any result that is
-   * more than columns as they are.
-   */
-  readonly echoes: readonly string[] | 'unknown'
+  /** Of all its values, and of those of what it runs by name: under these is sealed what may give one of them back. Sorted. */
+  readonly labels: readonly LabelName[]
+  /** Nothing that it returns depends on a value that is sealed: rows are recorded as they are. What is said in words never is. */
+  readonly open: boolean
+  /** Names in its text in which such a value stands: later commands may say them. Absent: none. */
+  readonly names?: readonly string[]
 }
 
 /** A text that is sealed as a whole. */
 export function sealedWhole(text: string, labels: readonly LabelName[]): SealedCommand {
   const sealed = [{ labels, numbers: [1], values: [text] }]
-  return { text: '[sealed 1]', parameters: undefined, sealed, echoes: 'unknown' }
+  return { text: '[sealed 1]', parameters: undefined, sealed, labels, open: false }
 }
 
 /** A command as the adapter hands it to the session: what was asked, for the recording; and what is known of it. */

@@ -157,4 +157,9 @@ export interface Journal {
   sync(): void
   /** Values under the keys of all of these labels, as `SealedField.data` has them. */
   seal(labels: readonly LabelName[], values: readonly string[]): Uint8Array
+  /**
+   * A fingerprint of what values stand in: HMAC-SHA-256 in hexadecimal, the same for the same text as long as the recording key
+   * is. Nobody who has it and not the key can try a guess.
+   */
+  fingerprint(text: string): string
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Command, ConnectionName, IdentityChain, RuleRef, SessionId } from '../core/index.ts'
-import { parameterText, requestIdOf } from '../core/index.ts'
+import type { Command, ConnectionName, IdentityChain, Journal, RuleRef, SessionId } from '../core/index.ts'
+import { identityKey, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
-import type { ApprovalInput } from './ports.ts'
+import type { ApprovalDesk, ApprovalInput, WaitOutcome } from './ports.ts'
 
 /** Who asks people about a command: a session. */
 type Asker = {
@@ -19,10 +19,13 @@ export function approvalInput(
   { n, command, judgement }: CommandInFlight,
   rules: readonly RuleRef[],
   rest: string | undefined,
+  journal: Pick<Journal, 'fingerprint'>,
 ): ApprovalInput {
   const { facts, text } = command
   const { decision } = judgement
+  const before = rest === undefined ? '' : `The rest of the result, beyond ${rest}: `
   const parameters = parameterTexts(command)
+  const shown = shownTexts(command, before)
   const definitions = judgement.scope.basis?.catalogue
   const review = decision.kind === 'deny' ? undefined : decision.review
   const bound = {
@@ -34,16 +37,15 @@ export function approvalInput(
     ...(rest === undefined ? {} : { rest }),
   }
   return {
-    fingerprint: fingerprintOf(bound),
-    shape: shapeOf(bound),
-    kin: kinOf(bound),
+    ...boundTo(bound, journal),
     ...(definitions === undefined ? {} : { definitions }),
     requestId: requestIdOf(id, n),
     session: id,
     chain,
     connection,
-    text: rest === undefined ? text : `The rest of the result, beyond ${rest}: ${text}`,
+    text: before + text,
     ...(parameters === undefined ? {} : { parameters }),
+    ...(shown === undefined ? {} : { shown }),
     class: facts.class,
     reads: facts.reads,
     writes: facts.writes,
@@ -51,6 +53,16 @@ export function approvalInput(
     ...(review === undefined ? {} : { review }),
     policyVersion,
   }
+}
+
+/** Who said yes or no, for the entry that says what came of asking. */
+export function answeredBy(
+  request: ReturnType<ApprovalDesk['get']>,
+  outcome: WaitOutcome,
+): { readonly by?: string } {
+  if (outcome !== 'approved' && outcome !== 'refused') return {}
+  const people = request?.answers.map(({ by }) => identityKey(by)) ?? []
+  return people.length === 0 ? {} : { by: people.join(', ') }
 }
 
 /** What is bound together in an approval: a command, and under what it was asked for. */
@@ -62,6 +74,38 @@ type Bound = {
   readonly command: Command
   /** Where the rest of its result begins, when that alone is asked about. */
   readonly rest?: string
+}
+
+/** What of a request is compared, under a key: values stand in it, and nobody without the key can try guesses of them. */
+export function boundTo(
+  bound: Bound,
+  journal: Pick<Journal, 'fingerprint'>,
+): Pick<ApprovalInput, 'fingerprint' | 'shape' | 'kin'> {
+  return {
+    fingerprint: journal.fingerprint(fingerprintOf(bound)),
+    shape: journal.fingerprint(shapeOf(bound)),
+    kin: journal.fingerprint(kinOf(bound)),
+  }
+}
+
+const MARKS = /\[sealed (\d+)\]/g
+
+/** What of a command people may read who do not answer for it; undefined: all of it. */
+function shownTexts({ parameters, readings, recorded }: Command, before: string): ApprovalInput['shown'] {
+  if (recorded === undefined || recorded.sealed.length === 0) return undefined
+  const labels = new Map(
+    recorded.sealed.flatMap((each) => each.numbers.map((number) => [String(number), each.labels.join(', ')])),
+  )
+  const filled = (text: string): string =>
+    text.replace(MARKS, (mark, number: string) =>
+      labels.has(number) ? `[sealed ${labels.get(number)}]` : mark,
+    )
+  const given = recorded.parameters?.map((value, index) => {
+    const bytes = parameters?.[index]
+    if (value === null || bytes === null || bytes === undefined) return null
+    return value.startsWith('[') ? filled(value) : parameterText(bytes, readings?.[index])
+  })
+  return { text: before + filled(recorded.text), ...(given === undefined ? {} : { parameters: given }) }
 }
 
 /**

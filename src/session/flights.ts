@@ -1,4 +1,4 @@
-import type { Command, Hold } from '../core/index.ts'
+import type { Command, Hold, LabelName } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /** One command on its way: its number, when it began, what was kept of its result. */
@@ -12,6 +12,8 @@ export class CommandInFlight {
   keptBytes = 0
   /** Where in the client's outbox this turn's part of the result begins; -1 while there is none. */
   from = -1
+  /** The labels of values that may be quoted in it. */
+  quoted: readonly LabelName[] = []
   done = false
 
   constructor(n: number, command: Command, judgement: Judgement, began: number) {
@@ -19,6 +21,12 @@ export class CommandInFlight {
     this.command = command
     this.judgement = judgement
     this.began = began
+  }
+
+  /** Values of these labels may be quoted in this turn's part of the result. */
+  quotes(labels: readonly LabelName[]): void {
+    if (labels.every((each) => this.quoted.includes(each))) return
+    this.quoted = [...new Set([...this.quoted, ...labels])].sort()
   }
 }
 

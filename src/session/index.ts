@@ -16,6 +16,7 @@ export type {
 export type { Held, Housekeeping, Permitted } from './flights.ts'
 export { housekeeping, isHeld } from './flights.ts'
 export { ownJudgement } from './own.ts'
+export { afterFailing, afterGoingOn } from './refusals.ts'
 export type { HoldObserver, Opening, Session } from './session.ts'
 export type { Ground } from './session-scope.ts'
 export type {

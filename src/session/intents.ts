@@ -1,13 +1,14 @@
 import type {
   Basis,
   Command,
-  Facts,
+  Entry,
   IntentHead,
   Journal,
   LabelName,
   RuleRef,
   SealedCommand,
 } from '../core/index.ts'
+import { OUTSIDE_COMMANDS } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /**
@@ -65,29 +66,33 @@ export function sealedFields(
   }
 }
 
-/** The bytes of a result as they are recorded: encrypted, if they give back values that are sealed in the command. */
+/**
+ * The bytes of a result as they are recorded: encrypted whole, if they may give back values that are sealed in the command.
+ * They are not searched for them: a server writes a value in other ways than it was sent. `quoted`: the labels of values that
+ * may stand in what was said in words among them.
+ */
 export function sealedBody(
-  { recorded, facts }: Command,
+  { recorded }: Command,
   body: Uint8Array,
   journal: Pick<Journal, 'seal'>,
+  quoted: readonly LabelName[] = [],
 ): { readonly body: Uint8Array; readonly sealed?: readonly LabelName[] } {
-  if (recorded === undefined || recorded.sealed.length === 0) return { body }
-  const { echoes } = recorded
-  if (echoes === 'unknown' ? givesColumnsOnly(facts) : !holdsAny(body, echoes)) return { body }
-  const sealed = [...new Set(recorded.sealed.flatMap(({ labels }) => labels))].sort()
+  const given = recorded === undefined || recorded.open ? [] : recorded.labels
+  if (given.length === 0 && quoted.length === 0) return { body }
+  const sealed = [...new Set([...given, ...quoted])].sort()
   return { body: journal.seal(sealed, [base64(body)]), sealed }
 }
 
-/** Each value is that of a column, as it is or masked: nothing that the client has sent comes back. */
-function givesColumnsOnly({ statements }: Facts): boolean {
-  return statements.every(({ outputs }) => outputs?.every(({ source }) => source !== undefined) === true)
-}
-
-/** Byte by byte, whatever the encoding; capitals of ASCII are as good as small letters. */
-function holdsAny(body: Uint8Array, values: readonly string[]): boolean {
-  if (values.length === 0) return false
-  const text = (Buffer.isBuffer(body) ? body : Buffer.from(body)).toString('latin1').toLowerCase()
-  return values.some((each) => text.includes(Buffer.from(each).toString('latin1').toLowerCase()))
+/** What the client was told outside of commands; `quoted`: the labels of values that may stand in it, sorted. */
+export function toldEntry(
+  body: Uint8Array,
+  quoted: readonly LabelName[],
+  journal: Pick<Journal, 'seal'>,
+): Entry {
+  const n = OUTSIDE_COMMANDS
+  return quoted.length === 0
+    ? { kind: 'result', head: { n }, body }
+    : { kind: 'result', head: { n, sealed: quoted }, body: journal.seal(quoted, [base64(body)]) }
 }
 
 function base64(value: Uint8Array): string {

@@ -3,6 +3,7 @@ import type {
   Credential,
   ConnectionName,
   Facts,
+  Identity,
   IdentityChain,
   LabelName,
   Reason,
@@ -30,6 +31,8 @@ export type ApprovalInput = {
   readonly text: string
   /** Parameter values as an approver reads them, a line for each (`parameterText`); null is NULL. */
   readonly parameters?: readonly (string | null)[]
+  /** What of these is shown to who does not answer. Absent: text and parameters. */
+  readonly shown?: { readonly text: string; readonly parameters?: readonly (string | null)[] }
   readonly class: CommandClass
   readonly reads: readonly string[]
   readonly writes: readonly string[]
@@ -67,6 +70,8 @@ export interface ApprovalDesk {
     ticket: Ticket,
     use: Pick<ApprovalInput, 'requestId' | 'session' | 'fingerprint' | 'shape'>,
   ): Promise<boolean>
+  /** A request that is open or ended lately. */
+  get(ticket: Ticket): { readonly answers: readonly { readonly by: Identity }[] } | undefined
   /** Requests of this very chain on this connection that are open or ended lately, newest first. */
   of(chain: IdentityChain, connection: ConnectionName): readonly OwnRequest[]
   /** What was approved for this session is over with it. */

@@ -7,7 +7,8 @@ import { pipePair, turns } from '../testing/pipe-pair.ts'
 import { AGENT, ANY_CONNECTION, configurationOf, World } from '../testing/world.ts'
 import type { Permitted } from './flights.ts'
 import { housekeeping, isHeld } from './flights.ts'
-import { fingerprintOf, kinOf, shapeOf } from './asking.ts'
+import { MemoryJournal } from '../testing/memory-journal.ts'
+import { boundTo, fingerprintOf, kinOf, shapeOf } from './asking.ts'
 import type { Session } from './session.ts'
 
 const worlds: World[] = []
@@ -265,6 +266,14 @@ describe('what an approval is bound to', () => {
     ['another meaning of its names', { command: { ...base.command, meaning: 'other path' } }],
   ])('%s makes it another command (P-05)', (_name, change) => {
     expect(fingerprintOf({ ...base, ...change })).not.toBe(fingerprintOf(base))
+  })
+
+  it('is told under a key, so that nobody can try a guess of a value', () => {
+    const told = boundTo(base, new MemoryJournal())
+    expect(told.fingerprint).not.toBe(fingerprintOf(base))
+    expect(told.shape).not.toBe(shapeOf(base))
+    expect(told.kin).not.toBe(kinOf(base))
+    expect(told).toEqual(boundTo(base, new MemoryJournal()))
   })
 })
 

@@ -16,32 +16,17 @@ import type {
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import {
-  asGatewayError,
-  assertNever,
-  GatewayError,
-  OUTSIDE_COMMANDS,
-  requestIdOf,
-  sealedWhole,
-} from '../core/index.ts'
+import { asGatewayError, assertNever, GatewayError, requestIdOf, sealedWhole } from '../core/index.ts'
 import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { approvalInput } from './asking.ts'
-import { intentHead, sealedBody, sealedFields } from './intents.ts'
+import { answeredBy, approvalInput } from './asking.ts'
+import { intentHead, sealedBody, sealedFields, toldEntry } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
 import type { AccessDesk, ApprovalDesk, BudgetDesk, OwnRequest, Spending, WaitOutcome } from './ports.ts'
-import {
-  afterFailing,
-  afterGoingOn,
-  afterRunning,
-  approvalError,
-  budgetError,
-  deniedError,
-  restError,
-} from './refusals.ts'
+import { afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
 import { type Ground, SessionScope } from './session-scope.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
@@ -366,7 +351,7 @@ export class Session implements TurnMember {
   ): Promise<{ outcome: WaitOutcome; ticket: Ticket }> {
     const { approvals, journal } = this.#gateway
     const { policy } = this.#scope
-    const asked = approvalInput(this, policy.version, flight, rules, rest)
+    const asked = approvalInput(this, policy.version, flight, rules, rest, journal)
     const approval = await approvals.open(asked)
     const { ticket } = approval
     journal.append(this.id, { kind: 'hold', head: { n: flight.n, ticket, expiresAt: approval.expiresAt } })
@@ -382,7 +367,8 @@ export class Session implements TurnMember {
     // What changed while the approval was being taken counts as well: the approval is spent, and nothing runs.
     if (outcome === 'approved' && isGone()) outcome = 'abandoned'
     if (outcome === 'approved' && isOld()) outcome = 'superseded'
-    journal.append(this.id, { kind: 'answer', head: { n: flight.n, ticket, answer: outcome } })
+    const by = answeredBy(approvals.get(ticket), outcome)
+    journal.append(this.id, { kind: 'answer', head: { n: flight.n, ticket, answer: outcome, ...by } })
     this.#queue()
     return { outcome, ticket }
   }
@@ -413,11 +399,14 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** The same for what the client is to see though it is no command's result: an error, a notice. Recorded in its place. */
-  tell(bytes: Uint8Array, start = 0, end = bytes.length): void {
+  /**
+   * The same for what the client is to see though it is no command's result: an error, a notice. Recorded in its place, sealed
+   * under the labels of values that may be `quoted` in it.
+   */
+  tell(bytes: Uint8Array, start = 0, end = bytes.length, quoted: readonly LabelName[] = []): void {
     this.#takeFlow()
     const body = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
-    this.#gateway.journal.append(this.id, { kind: 'result', head: { n: OUTSIDE_COMMANDS }, body })
+    this.#gateway.journal.append(this.id, toldEntry(body, quoted, this.#gateway.journal))
     this.reply(bytes, start, end)
   }
 
@@ -434,10 +423,18 @@ export class Session implements TurnMember {
 
   /**
    * Queues bytes of a result, exactly as the client gets them, and keeps them for the recording up to the connection's
-   * limit. Bytes of one command are appended without those of another in between.
+   * limit. Bytes of one command are appended without those of another in between. `quoted`: they say something in words, in which
+   * values of these labels may stand.
    */
-  result(flight: Permitted, bytes: Uint8Array, start = 0, end = bytes.length): void {
+  result(
+    flight: Permitted,
+    bytes: Uint8Array,
+    start = 0,
+    end = bytes.length,
+    quoted?: readonly LabelName[],
+  ): void {
     flight.bytes += end - start
+    if (quoted !== undefined) flight.quotes(quoted)
     if (this.#flowing !== flight) {
       this.#takeFlow()
       this.#flowing = flight
@@ -460,7 +457,8 @@ export class Session implements TurnMember {
 
   #recordResult(flight: CommandInFlight, bytes: Uint8Array): void {
     const { journal } = this.#gateway
-    const { body, sealed } = sealedBody(flight.command, bytes, journal)
+    const { body, sealed } = sealedBody(flight.command, bytes, journal, flight.quoted)
+    flight.quoted = []
     const head = sealed === undefined ? { n: flight.n } : { n: flight.n, sealed }
     journal.append(this.id, { kind: 'result', head, body })
   }
@@ -470,7 +468,8 @@ export class Session implements TurnMember {
     if (flight.done) return
     flight.done = true
     const kept = this.#flowing === flight ? this.#keep(flight) : undefined
-    const { body, sealed } = kept === undefined ? {} : sealedBody(flight.command, kept, this.#gateway.journal)
+    const { body, sealed } =
+      kept === undefined ? {} : sealedBody(flight.command, kept, this.#gateway.journal, flight.quoted)
     const head: OutcomeHead = {
       n: flight.n,
       outcome,
@@ -518,16 +517,6 @@ export class Session implements TurnMember {
       requestId: requestIdOf(this.id, flight.n),
     })
     return afterRunning(error, flight.command.facts)
-  }
-
-  /** What a client is told instead of `cut` when the server says that the command failed. */
-  cutAndFailed(cut: GatewayError, flight: Permitted): GatewayError {
-    return afterFailing(cut, flight.command.facts)
-  }
-
-  /** What is told of a result that was cut off among commands that were sent as one, and that the server went on with. */
-  cutAndWentOn(cut: GatewayError): GatewayError {
-    return afterGoingOn(cut)
   }
 
   requestId(n: number): RequestId {

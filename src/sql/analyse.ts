@@ -17,7 +17,8 @@ import type { LineageMeans, SessionNames } from './lineage/protect.ts'
 import type { Protection } from './lineage/protect.ts'
 import { protect } from './lineage/protect.ts'
 import { seenColumns } from './lineage/seen-columns.ts'
-import { Places, placesFor } from './sealing/places.ts'
+import type { Gives } from './sealing/places.ts'
+import { Places, placesFor, placesOf } from './sealing/places.ts'
 import { isClientValue } from './lineage/touch.ts'
 import type { Survey } from './statement/survey.ts'
 import { survey } from './statement/survey.ts'
@@ -177,6 +178,16 @@ class BatchNames implements SessionNames {
   }
 }
 
+/** What has to be known of a statement beside its lineage to say where its values go. */
+type Placing = {
+  /** What it runs by name; undefined: nothing, or it is not known what. */
+  readonly runs: Facts | undefined
+  readonly byName: boolean
+  /** Its values may go into columns of which it is not known yet which labels they will have. */
+  readonly anywhere: boolean
+  readonly gives: Gives
+}
+
 /** Adds up the statements of one batch. */
 class Gathered {
   readonly #context: AnalysisContext
@@ -230,7 +241,14 @@ class Gathered {
     this.#redefines ||= (found.into || redefines(kindOf(node))) && !makesTemporary(node)
     const runs = this.#session.runs(node)
     const followed = this.#protect(node, found)
-    if (followed !== undefined) this.#place(node, followed, runs ?? inside)
+    const makes = !makesTemporary(node) && (found.into || MAKES_COLUMNS.has(kindOf(node)))
+    if (followed !== undefined)
+      this.#place(node, followed, {
+        runs: runs ?? inside,
+        byName: 'FetchStmt' in node || 'ExecuteStmt' in node || found.nested.has('ExecuteStmt'),
+        anywhere: makes || found.relations.some((each) => this.#names?.isNew(each)),
+        gives: givesOf(node, commandClass, followed),
+      })
     const outputs = followed?.outputs ?? this.#addNamed(node, runs)
     const { copy, copyIn } = followed ?? {}
     const own = found.relations.some((each) => this.#names?.relation(each).kind === 'own')
@@ -267,15 +285,17 @@ class Gathered {
   }
 
   /** Under which labels the recording keeps what the client gives in this statement. */
-  #place(node: Node, protection: Protection, runs: Facts | undefined): void {
+  #place(node: Node, protection: Protection, { runs, byName, anywhere, gives }: Placing): void {
     const { filters, touches, stores, escape, reach } = protection
     const used = new Set([...filters, ...touches, ...stores, ...(escape?.labels ?? [])])
-    for (const label of runs === undefined ? [] : labelsUsed(runs)) used.add(label)
-    // Definitions are not followed value by value.
-    const defines = reach && !FOLLOWED.has(kindOf(node))
+    if (runs !== undefined)
+      for (const label of [...labelsUsed(runs), ...(placesOf(runs)?.labels ?? [])]) used.add(label)
+    if (byName) this.#places.runs(runs && placesOf(runs), [...used])
+    // Definitions are not followed value by value, and which labels a new column will have is not known before it is there.
+    const defines = anywhere || (reach && !FOLLOWED.has(kindOf(node)))
     if (defines) for (const label of this.#catalogue?.labels ?? []) used.add(label)
     const followed = escape === undefined && runs === undefined && !defines
-    this.#places.add(node, [...used], followed ? protection.placeOf : () => undefined)
+    this.#places.add(node, [...used], gives, followed ? protection.placeOf : () => undefined)
   }
 
   /** EXECUTE and FETCH are what they run. */
@@ -346,6 +366,45 @@ class Gathered {
     placesFor(facts, this.#places)
     return facts
   }
+}
+
+/** Those after which columns are there, or called or described so, that were not before: labels may be meant for them. */
+const MAKES_COLUMNS: ReadonlySet<string> = new Set([
+  'CreateStmt',
+  'CreateForeignTableStmt',
+  'CreateTableAsStmt',
+  'CreateSchemaStmt',
+  'AlterTableStmt',
+  'CompositeTypeStmt',
+  'CommentStmt',
+  'SecLabelStmt',
+  'ViewStmt',
+])
+
+/** Utility statements that return rows; https://www.postgresql.org/docs/current/protocol-flow.html */
+const RETURNS_ROWS: ReadonlySet<string> = new Set([
+  'CallStmt',
+  'ExecuteStmt',
+  'ExplainStmt',
+  'FetchStmt',
+  'VariableShowStmt',
+])
+
+/** Relations below this number are the server's own: statements and settings stand in some of them. */
+const FIRST_USER_OID = 16_384
+
+function givesOf(node: Node, commandClass: CommandClass, { outputs, links }: Protection): Gives {
+  if ('CopyStmt' in node && node.CopyStmt.is_from === true) return 'nothing'
+  if (RETURNS_ROWS.has(kindOf(node))) return 'values'
+  if ('InsertStmt' in node) return node.InsertStmt.returningClause === undefined ? 'nothing' : 'values'
+  if ('UpdateStmt' in node) return node.UpdateStmt.returningClause === undefined ? 'nothing' : 'values'
+  if ('DeleteStmt' in node) return node.DeleteStmt.returningClause === undefined ? 'nothing' : 'values'
+  if ('MergeStmt' in node) return node.MergeStmt.returningClause === undefined ? 'nothing' : 'values'
+  if (!('SelectStmt' in node || 'CopyStmt' in node)) return 'nothing'
+  if (commandClass !== 'read' || links || outputs === undefined) return 'values'
+  const isColumn = ({ source, labels }: Output): boolean =>
+    source !== undefined && source.relation >= FIRST_USER_OID && labels === undefined
+  return outputs.every(isColumn) ? 'columns' : 'values'
 }
 
 /** Kinds of statements whose values are followed to the columns that they meet. */

@@ -70,6 +70,9 @@ const approvalSchema = z.strictObject({
   connection: z.string().transform((text) => brand<ConnectionName>(text)),
   text: z.string(),
   parameters: z.array(z.string().nullable()).exactOptional(),
+  shown: z
+    .strictObject({ text: z.string(), parameters: z.array(z.string().nullable()).exactOptional() })
+    .exactOptional(),
   class: z.enum(COMMAND_CLASSES),
   reads: z.array(z.string()),
   writes: z.array(z.string()),

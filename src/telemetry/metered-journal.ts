@@ -21,5 +21,6 @@ export function meteredJournal(journal: Journal, metrics: Metrics): Journal {
     flush: () => timed(() => journal.flush()),
     sync: () => timed(() => journal.sync()),
     seal: (labels, values) => journal.seal(labels, values),
+    fingerprint: (text) => journal.fingerprint(text),
   }
 }

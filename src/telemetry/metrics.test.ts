@@ -39,6 +39,7 @@ function collecting(): Journal & { readonly entries: Entry[] } {
     flush: () => {},
     sync: () => {},
     seal: () => Buffer.alloc(0),
+    fingerprint: () => '',
   }
 }
 
@@ -124,6 +125,7 @@ describe('metrics', () => {
       },
       sync: () => {},
       seal: () => Buffer.alloc(0),
+      fingerprint: () => '',
     }
     expect(() => meteredJournal(broken, metrics).flush()).toThrow('The disk is full.')
     const text = await metrics.text()

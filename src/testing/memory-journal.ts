@@ -1,6 +1,6 @@
 import type { Entry, Journal, LabelName, SessionId } from '../core/index.ts'
 import { GatewayError } from '../core/index.ts'
-import { LabelKeys } from '../recording/fields/label-keys.ts'
+import { fingerprintUnder, LabelKeys } from '../recording/fields/label-keys.ts'
 import { sealValues } from '../recording/fields/sealed-values.ts'
 import { random, testKeys } from './recording-keys.ts'
 
@@ -50,6 +50,10 @@ export class MemoryJournal implements Journal {
   /** Under the recording key of tests. */
   seal(labels: readonly LabelName[], values: readonly string[]): Uint8Array {
     return sealValues(this.#labelKeys, labels, values, random)
+  }
+
+  fingerprint(text: string): string {
+    return fingerprintUnder(testKeys[0], text)
   }
 
   /** Bytes are on their way to an upstream. */

@@ -41,7 +41,7 @@ export function accessRoutes(parts: ApiParts): readonly AnyRoute[] {
       records: ({ body }) => ({ action: 'access.request', target: body.access }),
       async handle({ body, caller }) {
         const chain = whose(parts, caller, body)
-        return shown(await parts.approvals.open(inputFor(parts, body, chain, false)))
+        return shown(await parts.approvals.open(inputFor(parts, body, chain, false)), caller)
       },
     }),
     route({
@@ -59,7 +59,7 @@ export function accessRoutes(parts: ApiParts): readonly AnyRoute[] {
         const chain = whose(parts, caller, {})
         const input = inputFor(parts, body, chain, true)
         const { proof } = caller
-        return shown(await parts.approvals.breakGlass(input, { proof, reason: body.reason }))
+        return shown(await parts.approvals.breakGlass(input, { proof, reason: body.reason }), caller)
       },
     }),
   ]

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Approval } from '../../approvals/index.ts'
-import { APPROVAL_STATES, peopleNeeded } from '../../approvals/index.ts'
+import { APPROVAL_STATES, isOpen, peopleNeeded } from '../../approvals/index.ts'
 import type { Ticket } from '../../core/index.ts'
 import { brand, COMMAND_CLASSES, GatewayError, identityKey, LIMITS } from '../../core/index.ts'
+import type { Caller } from '../caller.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { given, none, route } from '../route.ts'
@@ -25,7 +26,10 @@ export const approval = z.object({
   /** Who acts first. */
   chain: z.array(z.string()),
   class: z.enum(COMMAND_CLASSES),
-  /** The whole statement or request: what is approved is what will run. */
+  /**
+   * The whole statement or request for who may answer while it is open: what is approved is what will run. For others values of
+   * protected columns are `[sealed LABELS]`.
+   */
   text: z.string(),
   parameters: z.array(z.string().nullable()).optional(),
   reads: z.array(z.string()),
@@ -102,14 +106,14 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
       }),
       body: none,
       answer: z.object({ approvals: z.array(approval) }),
-      handle: ({ query }) => ({
+      handle: ({ query, caller }) => ({
         approvals: parts.approvals
           .list({
             ...(query.state === undefined ? {} : { states: [query.state] }),
             ...(query.connection === undefined ? {} : { connection: query.connection }),
             ...(query.identity === undefined ? {} : { identity: query.identity }),
           })
-          .map(shown),
+          .map((each) => shown(each, caller)),
       }),
     }),
     route({
@@ -121,7 +125,7 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
       query: none,
       body: none,
       answer: approval,
-      handle: async ({ params }) => shown(await found(parts, params.ticket)),
+      handle: async ({ params, caller }) => shown(await found(parts, params.ticket), caller),
     }),
     route({
       method: 'POST',
@@ -159,6 +163,7 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
             through: body.through,
             ...given({ reason: body.reason, reuse: body.reuse, muteMs: body.muteMs }),
           }),
+          caller,
         )
       },
     }),
@@ -174,7 +179,7 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
       records: ({ params }) => ({ action: 'approval.revoke', target: ticketOf(params.ticket) }),
       async handle({ params, caller }) {
         const { ticket } = await found(parts, params.ticket)
-        return shown(await parts.approvals.revoke(ticket, caller.name))
+        return shown(await parts.approvals.revoke(ticket, caller.name), caller)
       },
     }),
   ]
@@ -194,15 +199,17 @@ async function found(parts: ApiParts, written: string): Promise<Approval> {
   })
 }
 
-export function shown(of: Approval): z.output<typeof approval> {
+/** Who answers sees all that is asked while there is something to answer; everybody else, and later, what is shown to all. */
+export function shown(of: Approval, { roles }: Caller): z.output<typeof approval> {
+  const { text, parameters } = roles.has('approver') && isOpen(of) ? of : (of.shown ?? of)
   return {
     ticket: of.ticket,
     state: of.state,
     connection: of.connection,
     chain: of.chain.map(identityKey),
     class: of.class,
-    text: of.text,
-    ...(of.parameters === undefined ? {} : { parameters: [...of.parameters] }),
+    text,
+    ...(parameters === undefined ? {} : { parameters: [...parameters] }),
     reads: [...of.reads],
     writes: [...of.writes],
     rules: of.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`),

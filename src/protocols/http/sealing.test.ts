@@ -11,18 +11,14 @@ test('the body of a request on a route with labels is sealed under all of them, 
     text: PUT,
     parameters: ['[sealed 1]'],
     sealed: [{ labels: ['pii.email', 'pii.phone'], numbers: [1], values: [body.toString('base64')] }],
-    echoes: ['4711', 'é"x', 'é\\"x', 'ada@x.org'],
+    labels: ['pii.email', 'pii.phone'],
+    open: false,
   })
 })
 
 test('nothing is sealed without a body, or without labels', () => {
   expect(sealedRequest(PUT, Buffer.alloc(0), labels)).toBeUndefined()
   expect(sealedRequest(PUT, Buffer.from('x'), [])).toBeUndefined()
-})
-
-test('what cannot be read value by value may come back anywhere', () => {
-  for (const body of ['name=ada', JSON.stringify(Array.from({ length: 2_000 }, (_, i) => `value ${i}`))])
-    expect(sealedRequest(PUT, Buffer.from(body), labels)?.echoes).toBe('unknown')
 })
 
 test('a mark in the target is not taken for the body', () => {

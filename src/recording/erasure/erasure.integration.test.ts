@@ -83,6 +83,7 @@ function journalMethods() {
     append: (session: SessionId | undefined, entry: Entry) => journal.append(session, entry),
     flush: () => journal.flush(),
     sync: () => journal.sync(),
+    fingerprint: (digest: string) => journal.fingerprint(digest),
     seal: (...given: Parameters<FileJournal['seal']>) => journal.seal(...given),
   }
 }

@@ -132,10 +132,10 @@ describe('an entry with sealed values', () => {
     }
   })
 
-  it('says which were removed', () => {
+  it('says which were erased', () => {
     const sealedFields = (HEAD.sealed ?? []).map((each) => ({ ...each, data: Buffer.alloc(0) }))
     expect(shown(['secret'], testKeys, intentEntry(1, { ...HEAD, sealed: sealedFields })).text).toContain(
-      'email = [removed pii.email] AND ssn = [removed secret]',
+      'email = [erased pii.email] AND ssn = [erased secret]',
     )
   })
 

@@ -1,10 +1,16 @@
-import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { RandomBytes, RecordingKey } from '../../core/index.ts'
 import { FieldStream } from './field-stream.ts'
 
 const KEY_BYTES = 32
 /** Sets of labels whose keys are kept at hand; there are hardly more than labels. */
 const KEPT_MAX = 1_000
+
+/** HMAC-SHA-256 in hexadecimal, under a key of its own: HKDF-SHA-256 of the recording key with `sluice fingerprints` as info. */
+export function fingerprintUnder({ key }: RecordingKey, text: string): string {
+  const own = createSecretKey(new Uint8Array(hkdfSync('sha256', key, '', 'sluice fingerprints', KEY_BYTES)))
+  return createHmac('sha256', own).update(text).digest('hex')
+}
 
 /** What the values of one set of labels are encrypted and authenticated with. */
 export type FieldKeys = { readonly cipher: KeyObject; readonly mac: KeyObject }

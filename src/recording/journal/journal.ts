@@ -6,6 +6,7 @@ import type {
   Journal,
   LabelName,
   RandomBytes,
+  RecordingKey,
   RecordingKeys,
   SessionId,
   Timer,
@@ -22,7 +23,7 @@ import { journalDirectory, journalFileName } from '../files/names.ts'
 import type { FileHead, LogMark } from '../frames/own-frames.ts'
 import { type Cut, recover, type Recovered, type Unauthenticated } from './repair.ts'
 import { BlockSealer } from './sealing.ts'
-import { LabelKeys } from '../fields/label-keys.ts'
+import { fingerprintUnder, LabelKeys } from '../fields/label-keys.ts'
 import { sealValues } from '../fields/sealed-values.ts'
 import { type Gathering, gathering, SessionFacts } from '../list/session-facts.ts'
 
@@ -84,6 +85,7 @@ export class FileJournal implements Journal {
   readonly #directory: string
   readonly #keys: RecordingKeys
   readonly #labelKeys: LabelKeys
+  readonly #recordingKey: RecordingKey
   readonly #random: RandomBytes
   readonly #clock: Clock
   readonly #fileBytesMax: number
@@ -114,6 +116,7 @@ export class FileJournal implements Journal {
     this.#directory = journalDirectory(options.directory)
     this.#keys = options.keys
     this.#labelKeys = new LabelKeys(options.keys[0])
+    this.#recordingKey = options.keys[0]
     this.#random = options.random
     this.#clock = options.clock
     this.#fileBytesMax = options.fileBytesMax ?? LIMITS.journalFileBytesMax
@@ -171,6 +174,10 @@ export class FileJournal implements Journal {
 
   seal(labels: readonly LabelName[], values: readonly string[]): Uint8Array {
     return sealValues(this.#labelKeys, labels, values, this.#random)
+  }
+
+  fingerprint(text: string): string {
+    return fingerprintUnder(this.#recordingKey, text)
   }
 
   flush(): void {

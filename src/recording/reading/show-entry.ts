@@ -95,7 +95,9 @@ function describe(entry: Entry, erased: readonly string[] = []): string[] {
     }
     case 'result':
       return entry.head.n === OUTSIDE_COMMANDS
-        ? [`told     ${count(entry.body.length, 'byte')}, outside of commands${bodyNote}`]
+        ? [
+            `told     ${count(entry.body.length, 'byte')}, outside of commands${sealedNote(entry.head.sealed)}${bodyNote}`,
+          ]
         : [
             safe(
               `#${entry.head.n} result, ${count(entry.body.length, 'byte')}${sealedNote(entry.head.sealed)}${bodyNote}`,

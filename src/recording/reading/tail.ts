@@ -37,6 +37,7 @@ export class Tail {
         if (this.#waiting.length > 0) this.#tell()
       },
       seal: (labels, values) => inner.seal(labels, values),
+      fingerprint: (text) => inner.fingerprint(text),
     }
   }
 

@@ -8,6 +8,7 @@ import type {
   UpdateStmt,
 } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
+import { columnsIn } from '../sealing/given.ts'
 import type { Lineage, OutputColumn } from './lineage.ts'
 import { CLEAR, computedFrom, hasLabels, samePaths, unionOf } from './lineage.ts'
 import type { Item, Scope } from './scope.ts'
@@ -68,9 +69,16 @@ export class ChangeWalk {
         if (value.labels.length > 0) this.#lost(computedFrom(value.labels))
     }
     this.#placed(insert, names, target)
+    this.#selected(insert, names, target)
     this.#lookedFor(insert, names, target)
     this.#conflict(insert, target, proposed, ctes)
     return this.#returning(insert.returningClause, target, NONE, [], ctes)
+  }
+
+  /** A column without labels that goes into one with labels has its values: what is compared with the one meets the other. */
+  #linked(value: Node | undefined, target: Item, name: string): void {
+    const into = unionOf(target.columns.filter((column) => column.name === name))
+    if (into.length > 0 && columnsIn(value) > 0) this.#query.findings.link(into)
   }
 
   /** Values that are given go into their own columns only. */
@@ -81,6 +89,20 @@ export class ChangeWalk {
         if (columns.length > 0 && isClientValue(value, this.#query.names))
           this.#query.findings.place(value, unionOf(columns))
       }
+  }
+
+  /** What comes out of a query may be columns of others. */
+  #selected({ selectStmt }: InsertStmt, names: readonly string[], target: Item): void {
+    if (selectStmt === undefined || !('SelectStmt' in selectStmt)) return
+    if (valuesOf(selectStmt) !== undefined) return
+    const { targetList, op } = selectStmt.SelectStmt
+    const simple = op === undefined || op === 'SETOP_NONE'
+    const values = simple
+      ? (targetList ?? []).map((each) => ('ResTarget' in each ? each.ResTarget.val : each))
+      : []
+    // Which column a star goes to is not counted here.
+    const isCounted = values.length > 0 && !values.some(isStar)
+    for (const [i, name] of names.entries()) this.#linked(isCounted ? values[i] : selectStmt, target, name)
   }
 
   /** By the name of the column it goes to. */
@@ -242,6 +264,7 @@ export class ChangeWalk {
         const { mark } = query.findings
         this.#flow(query.expressions.value(value, scope, ctes), target, names[i] ?? '')
         this.#put(value, target, names[i] ?? '', names)
+        this.#linked(value, target, names[i] ?? '')
         if (target.columns.some(({ name }) => name === names[i]))
           query.findings.place(value, query.findings.since(mark))
       }
@@ -292,10 +315,11 @@ export class ChangeWalk {
       const { mark } = findings
       const value = this.#assigned(assigned.val, scope, ctes)
       if (this.#query.holds('update')) this.#flow(value, target, assigned.name ?? '')
+      const isProposed = excluded !== undefined && isOf(excluded, assigned.val, assigned.name)
+      if (!hasLabels(value) && !isProposed) this.#linked(partOf(assigned.val), target, assigned.name ?? '')
       if (target.columns.some(({ name }) => name === assigned.name))
         findings.place(partOf(assigned.val), findings.since(mark))
-      if (excluded === undefined || !isOf(excluded, assigned.val, assigned.name))
-        this.#put(partOf(assigned.val), target, assigned.name ?? '')
+      if (!isProposed) this.#put(partOf(assigned.val), target, assigned.name ?? '')
     }
   }
 
@@ -380,6 +404,12 @@ export class ChangeWalk {
 }
 
 /** What one column gets of `SET (a, b) = (x, y)`. */
+function isStar(value: Node | undefined): boolean {
+  const fields = value !== undefined && 'ColumnRef' in value ? value.ColumnRef.fields : undefined
+  const last = fields?.at(-1)
+  return last !== undefined && 'A_Star' in last
+}
+
 function partOf(value: Node | undefined): Node | undefined {
   if (value === undefined || !('MultiAssignRef' in value)) return value
   const { source, colno = 1 } = value.MultiAssignRef

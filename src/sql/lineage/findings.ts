@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query'
 import type { LabelName } from '../../core/ids.ts'
-import { givenIn } from '../sealing/given.ts'
+import { columnsIn, givenIn } from '../sealing/given.ts'
 import type { Given } from '../sealing/given.ts'
 import type { Lineage } from './lineage.ts'
 
@@ -15,6 +15,7 @@ export class Findings {
   /** Every label that was found in any way, in that order. */
   readonly #found: LabelName[] = []
   readonly #placed = new WeakMap<Given, Set<LabelName>>()
+  readonly #linked = new Set<LabelName>()
   #reason: string | undefined
 
   constructor(all: readonly LabelName[]) {
@@ -83,9 +84,10 @@ export class Findings {
 
   /**
    * The constants and parameters under this node meet columns with these labels, and no others; none: no labelled one.
-   * What is said of one more than once adds up.
+   * What is said of one more than once adds up. Two columns that stand there together may be equal.
    */
   place(node: Node | undefined, labels: readonly LabelName[]): void {
+    if (labels.length > 0 && columnsIn(node) > 1) this.link(labels)
     for (const given of givenIn(node)) {
       const before = this.#placed.get(given)
       if (before === undefined) this.#placed.set(given, new Set(labels))
@@ -93,9 +95,23 @@ export class Findings {
     }
   }
 
+  /**
+   * Columns with these labels may have the values of others: what meets those others meets them, wherever it stands in the
+   * statement (`p.email = c.email AND p.email = 'ada@example.com'`).
+   */
+  link(labels: readonly LabelName[]): void {
+    for (const label of labels) this.#linked.add(label)
+  }
+
+  /** Whether the value of a column without labels may be that of one with labels, and so one that was given for it. */
+  get links(): boolean {
+    return this.#linked.size > 0
+  }
+
   /** What `place` has said of it; undefined: nothing, so that it may meet any column of the statement. */
   placeOf(given: Given): ReadonlySet<LabelName> | undefined {
-    return this.#placed.get(given)
+    const placed = this.#placed.get(given)
+    return placed === undefined || this.#linked.size === 0 ? placed : new Set([...placed, ...this.#linked])
   }
 
   get escapes(): boolean {

@@ -274,6 +274,7 @@ export class FromWalk implements Sources {
     if (join.isNatural === true && !(left.starCounted && right.starCounted)) {
       const all = unionOf([...both.star, { labels: both.starRest }])
       if (this.#query.holds('natural join')) this.#query.findings.filter(all)
+      this.#query.findings.link(all)
       return { ...both, starCounted: false, starRest: all }
     }
     const names = join.isNatural === true ? namesInBoth(left, right) : (stringsOf(join.usingClause) ?? [])
@@ -283,6 +284,7 @@ export class FromWalk implements Sources {
       const first = named(left, name)
       const second = named(right, name)
       if (this.#query.holds(rule)) this.#query.findings.filter(unionOf([first, second]))
+      this.#query.findings.link(unionOf([first, second]))
       if (join.jointype === 'JOIN_FULL') {
         const { labels } = eitherOf([first, second])
         return { ...computedFrom(labels), name }

@@ -43,6 +43,8 @@ export type Protection = {
   readonly escape?: { readonly labels: readonly LabelName[]; readonly reason: string }
   /** The labels of the columns that a value of the client meets; undefined: any that the statement uses. */
   placeOf(given: Given): ReadonlySet<LabelName> | undefined
+  /** A column without labels may have the values of one with labels. */
+  readonly links: boolean
   /** A relation in labelled reach is named, or one whose triggers or rules may reach any: errors may quote values. */
   readonly reach: boolean
   /** Types with code of users are in play: it may run, and say what it likes, while the text itself is read. */
@@ -98,6 +100,7 @@ export function protect(
     stores: findings.stores,
     ...(escaped === undefined ? {} : { escape: escaped }),
     placeOf: (given) => findings.placeOf(given),
+    links: findings.links,
     reach:
       reach ||
       ownTypes ||

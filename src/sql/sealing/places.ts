@@ -8,18 +8,32 @@ import { givenIn } from './given.ts'
 type Labels = readonly LabelName[]
 type PlaceOf = (given: Given) => ReadonlySet<LabelName> | undefined
 
+/**
+ * What comes back of a statement, rows apart that are counted: `nothing`; `columns` without labels as they are, whose names stand in
+ * the text; or `values`, which may be, or may depend on, what the client has given.
+ */
+export type Gives = 'nothing' | 'columns' | 'values'
+
+const MORE = { nothing: 0, columns: 1, values: 2 } as const satisfies Record<Gives, number>
+
 /** Which labelled columns the values meet that a client gives in a command: constants by where they stand, parameters by number. */
 export class Places {
   readonly #labels = new Set<LabelName>()
   readonly #constants = new Map<number, { readonly labels: Labels; readonly text: string | undefined }>()
   readonly #parameters = new Map<number, Set<LabelName>>()
 
+  /** Values that meet labelled columns stand in it, or in what it runs by name. */
+  #holds = false
+  #gives: Gives = 'nothing'
+
   /** One statement, which uses columns with these labels. What `placeOf` does not know may meet each of them. */
-  add(node: Node, labels: Labels, placeOf: PlaceOf): void {
+  add(node: Node, labels: Labels, gives: Gives, placeOf: PlaceOf): void {
     for (const label of labels) this.#labels.add(label)
+    if (MORE[gives] > MORE[this.#gives]) this.#gives = gives
     for (const copies of byLocation(givenIn(node))) {
       const known = labels.length === 0 ? [] : copies.flatMap((each) => placeOf(each) ?? [])
       const meets = known.length === 0 ? labels : union(known)
+      if (meets.length > 0) this.#holds = true
       for (const given of copies) {
         if ('number' in given) addTo(this.#parameters, given.number ?? 0, meets)
         // Where a constant has no place of its own, the text is not taken apart.
@@ -27,6 +41,20 @@ export class Places {
           this.#constants.set(given.location, { labels: meets, text: constantText({ A_Const: given }) })
       }
     }
+  }
+
+  /** A statement with these labels runs another by its name; undefined: the places of that one are not known. */
+  runs(places: Places | undefined, labels: Labels): void {
+    if (places?.holds ?? labels.length > 0) this.#holds = true
+  }
+
+  get holds(): boolean {
+    return this.#holds
+  }
+
+  /** What may give back a value that meets a labelled column, of all statements. */
+  get gives(): Gives {
+    return this.#holds ? this.#gives : 'nothing'
   }
 
   /** Of the whole command. */

@@ -281,15 +281,86 @@ describe('what cannot be told apart is sealed as a whole', () => {
   })
 })
 
-describe('what a result may give back', () => {
-  it('is what the values stand for', async () => {
-    const escaped = `SELECT id FROM customers WHERE email IN (E'ada\\x40x.org', U&'\\00e4da', 'x', 'it''s')`
-    expect((await sealed(escaped))?.echoes).toEqual(['ada@x.org', 'äda', "it's"])
-    expect((await sealed('SELECT id FROM customers WHERE email = $1', ['Ada']))?.echoes).toEqual(['Ada'])
+describe('what comes back of a command with sealed values', () => {
+  it.each([
+    `SELECT id, name FROM customers WHERE email = '${EMAIL}'`,
+    `SELECT c.id AS customer, o.note FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.email = '${EMAIL}'`,
+    `SELECT x.id FROM (SELECT id FROM customers WHERE email = '${EMAIL}') x ORDER BY 1 LIMIT 5`,
+    `INSERT INTO customers (id, email) VALUES (7, '${EMAIL}')`,
+    `UPDATE customers SET email = '${EMAIL}' WHERE id = 7`,
+    `DELETE FROM customers WHERE email = '${EMAIL}'`,
+    `BEGIN; SELECT id FROM customers WHERE email = '${EMAIL}'; COMMIT`,
+    `COPY (SELECT id FROM customers WHERE email = '${EMAIL}') TO STDOUT`,
+    `DECLARE c CURSOR FOR SELECT '${EMAIL}' FROM customers WHERE email = '${EMAIL}'`,
+  ])('is open where nothing in it can be one of them: %s', async (text) => {
+    expect(await sealed(text)).toMatchObject({ labels: ['pii.email'], open: true })
   })
 
-  it('is not known of a text that was not taken apart', async () => {
-    expect((await sealed(`SELECT id FROM customers WHERE email = '[sealed 1]'`))?.echoes).toBe('unknown')
+  it.each([
+    `EXPLAIN SELECT id FROM customers WHERE email = 'o''Brien'`,
+    `EXPLAIN (FORMAT XML) SELECT id FROM customers WHERE email = 'Al'`,
+    `SELECT upper('${EMAIL}'), id FROM customers WHERE email = '${EMAIL}'`,
+    `SELECT id, CASE WHEN id > 5 THEN 'a' END FROM customers WHERE email = '${EMAIL}'`,
+    `SELECT 'x'; SELECT id FROM customers WHERE email = '${EMAIL}'`,
+    `SELECT note FROM orders UNION ALL SELECT name FROM customers WHERE email = '${EMAIL}'`,
+    `SELECT id, email FROM customers WHERE email = '${EMAIL}'`,
+    `INSERT INTO customers (id, email) VALUES (7, '${EMAIL}') RETURNING id`,
+    `WITH w AS (UPDATE customers SET email = '${EMAIL}' RETURNING name) SELECT name FROM w`,
+    `SELECT id AS "x""ada" FROM customers WHERE email = 'x"ada'`,
+    `SELECT id AS U&"\\0061da" FROM customers WHERE email = 'ada'`,
+    `SELECT name FROM customers WHERE name = 'of ${EMAIL}' AND email = '${EMAIL}'`,
+    `SELECT o.note FROM orders o JOIN customers c ON c.email = o.note WHERE c.email = '${EMAIL}'`,
+    `SELECT current_database, oid FROM pg_class, customers WHERE email = '${EMAIL}'`,
+    `SELECT id FROM customers WHERE email = '[sealed 1]'`,
+    `SELECT id FROM customers WHERE email = '${EMAIL}' AND name = '${'x'.repeat(3_000)}'`,
+    `DECLARE c CURSOR FOR SELECT '${EMAIL}' FROM customers WHERE email = '${EMAIL}'; FETCH c`,
+    `PREPARE p AS SELECT '${EMAIL}' FROM customers WHERE email = '${EMAIL}'; EXECUTE p`,
+    `PREPARE p AS SELECT 'a' FROM customers WHERE email = '${EMAIL}'; EXPLAIN EXECUTE p`,
+  ])('is sealed as a whole anywhere else: %s', async (text) => {
+    expect(await sealed(text)).toMatchObject({ open: false })
+  })
+
+  it('is sealed where a parameter stands in it', async () => {
+    expect(await sealed('EXPLAIN SELECT id FROM customers WHERE email = $1', ['Al'])).toMatchObject({
+      open: false,
+    })
+    expect(await sealed('SELECT id FROM customers WHERE email = $1', ['Al'])).toMatchObject({ open: true })
+  })
+})
+
+describe('a value that meets a labelled column through another one is sealed', () => {
+  it.each([
+    `SELECT 1 FROM orders o JOIN customers c ON o.note = c.email WHERE o.note = '${EMAIL}'`,
+    `SELECT 1 FROM orders o, customers c WHERE o.note = '${EMAIL}' AND o.note = lower(c.email)`,
+    `SELECT 1 FROM (SELECT note AS email FROM orders WHERE note = '${EMAIL}') o JOIN customers USING (email)`,
+    `SELECT 1 FROM (SELECT note AS email FROM orders WHERE note = '${EMAIL}') o NATURAL JOIN customers`,
+    `WITH v AS (SELECT note AS e FROM orders WHERE note = '${EMAIL}') SELECT c.id FROM customers c JOIN v ON v.e = c.email`,
+    `UPDATE customers SET email = o.note FROM orders o WHERE o.note = '${EMAIL}'`,
+    `INSERT INTO customers (id, email) SELECT o.id, o.note FROM orders o WHERE o.note = '${EMAIL}'`,
+    `INSERT INTO customers (id, email) SELECT * FROM (SELECT id, note FROM orders WHERE note = '${EMAIL}') o`,
+    `MERGE INTO customers c USING orders o ON c.id = o.id AND o.note = '${EMAIL}' WHEN NOT MATCHED THEN INSERT (id, email) VALUES (o.id, o.note)`,
+  ])('%s', async (text) => {
+    expect(await shown(text)).not.toContain('example')
+  })
+})
+
+describe('a value that goes into a column whose labels nobody knows yet is sealed', () => {
+  it.each([
+    `CREATE TABLE later (email text DEFAULT '${EMAIL}')`,
+    `CREATE TABLE later AS SELECT '${EMAIL}'::text AS email`,
+    `SELECT '${EMAIL}'::text AS email INTO later`,
+    `CREATE VIEW later AS SELECT '${EMAIL}'::text AS email`,
+    `ALTER TABLE orders ADD COLUMN email text DEFAULT '${EMAIL}'`,
+    `COMMENT ON COLUMN customers.email IS 'such as ${EMAIL}'`,
+    `CREATE TABLE later (email text); INSERT INTO later VALUES ('${EMAIL}')`,
+    `CREATE TABLE later (email text); SELECT * FROM later WHERE email = '${EMAIL}'`,
+  ])('%s', async (text) => {
+    expect(await shown(text)).not.toContain('example')
+  })
+
+  it('but for temporary ones, which have none', async () => {
+    expect(await shown("CREATE TEMP TABLE t AS SELECT id FROM orders WHERE note = 'late'")).toBeUndefined()
+    expect(await shown("CREATE TEMP TABLE t (n text); INSERT INTO t VALUES ('late')")).toBeUndefined()
   })
 })
 
@@ -316,7 +387,8 @@ describe('a decision that is found again', () => {
       text: "SELECT id FROM customers WHERE country = 'Germany' AND email = [sealed 1] AND id > -77",
       parameters: undefined,
       sealed: [{ labels: ['pii.email'], numbers: [1], values: [`'${EMAIL}'`] }],
-      echoes: [EMAIL],
+      labels: ['pii.email'],
+      open: true,
     })
   })
 })

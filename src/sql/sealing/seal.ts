@@ -5,6 +5,7 @@ import { LIMITS } from '../../core/limits.ts'
 import type { Parser } from '../parse/parser.ts'
 import { shapeOf } from '../parse/shape.ts'
 import type { Token } from '../parse/tokens.ts'
+import type { Gives } from './places.ts'
 import { placesOf } from './places.ts'
 
 /**
@@ -24,12 +25,22 @@ export type Sealing = {
   }
   /** By number, from 1; those of others are `labels`. */
   readonly parameters?: ReadonlyMap<number, Labels>
+  /** Absent: anything. */
+  readonly gives?: Gives
 }
 
 type Labels = readonly LabelName[]
 
 /** A part of a text that is sealed, `[start, end)` in bytes. */
-type Piece = { readonly start: number; readonly end: number; readonly labels: Labels }
+type Piece = {
+  readonly start: number
+  readonly end: number
+  readonly labels: Labels
+  /** It is sealed for a value that has its place elsewhere. */
+  readonly repeats: boolean
+  /** The name that it is. */
+  readonly name?: string
+}
 
 /** From this length on a value is also looked for in names and inside of other values. */
 const SOUGHT_CHARACTERS_MIN = 3
@@ -46,13 +57,14 @@ export function sealingOf(text: string, facts: Facts, parser: Pick<Parser, 'scan
   const labels = places?.labels ?? labelsUsed(facts)
   if (labels.length === 0) return undefined
   // Long statements are parsed without places.
-  if (places === undefined || text.length > LIMITS.statementInlineBytesMax) return { labels }
+  const { gives = 'values' } = places ?? {}
+  if (places === undefined || text.length > LIMITS.statementInlineBytesMax) return { labels, gives }
   const parameters = places.parameters()
   const source = Buffer.from(text)
   const shape = shapeOf(source, 0, source.length)
   const tokens = shape === undefined ? parser.scan(text) : undefined
   const literals = shape === undefined ? tokens?.filter(isLiteral) : pairsOf(shape.literals)
-  if (literals === undefined) return { labels, parameters }
+  if (literals === undefined) return { labels, parameters, gives }
   const constants = literals.map(({ start }) => places.constantAt(placesAt(source, start)))
   const contents = constants.map((each) => each?.text)
   return {
@@ -60,6 +72,7 @@ export function sealingOf(text: string, facts: Facts, parser: Pick<Parser, 'scan
     literals: constants.map((each) => each?.labels ?? labels),
     ...(tokens === undefined ? {} : { exact: { text, tokens, contents } }),
     parameters,
+    gives,
   }
 }
 
@@ -81,18 +94,25 @@ export function seal(
   })
   const pieces = text.includes(MARK) ? undefined : piecesOf(text, source, sealing, sought, parser)
   const written = pieces === undefined ? fields.mark(sealing.labels, text) : withMarks(source, pieces, fields)
+  let repeated = pieces?.some((each) => each.repeats) ?? true
+  const recorded = parameters?.map((value, index) => {
+    if (value === null) return null
+    const base64 = Buffer.from(value).toString('base64')
+    const own = given[index] ?? []
+    const labels = sought.isMany ? sealing.labels : union(own, sought.in(Buffer.from(value).toString('utf8')))
+    repeated ||= labels.length > own.length
+    return labels.length === 0 ? base64 : fields.mark(labels, base64)
+  })
+  const { gives = 'values' } = sealing
+  const names = pieces?.flatMap(({ name }) => name ?? []) ?? []
   return {
     text: written,
-    parameters: parameters?.map((value, index) => {
-      if (value === null) return null
-      const base64 = Buffer.from(value).toString('base64')
-      const labels = sought.isMany
-        ? sealing.labels
-        : union(given[index] ?? [], sought.in(Buffer.from(value).toString('utf8')))
-      return labels.length === 0 ? base64 : fields.mark(labels, base64)
-    }),
+    parameters: recorded,
     sealed: fields.all(),
-    echoes: pieces === undefined ? 'unknown' : sought.long(),
+    labels: sealing.labels,
+    // What stands in a second place may be the name of a column, or what one that is shown was compared with.
+    open: gives === 'nothing' || (gives === 'columns' && !repeated),
+    ...(names.length === 0 ? {} : { names }),
   }
 }
 
@@ -117,20 +137,20 @@ function piecesOf(
     ({ start, end }, index) => exact?.contents[index] ?? contentOf(source.toString('utf8', start, end)),
   )
   for (const [index, value] of values.entries()) sought.add(value, literals[index] ?? [])
-  const pieces = found.map(
-    ({ start, end }, index): Piece => ({
-      start,
-      end,
-      labels: sought.isMany ? labels : union(literals[index] ?? [], sought.in(values[index] ?? '')),
-    }),
-  )
+  const pieces = found.map(({ start, end }, index): Piece => {
+    const own = literals[index] ?? []
+    const all = sought.isMany ? labels : union(own, sought.in(values[index] ?? ''))
+    return { start, end, labels: all, repeats: all.length > own.length }
+  })
   if (shape !== undefined && !sought.isIn(shape.text)) return pieces.filter(isSealed)
   const all = tokens ?? parser.scan(text)
   if (all === undefined || sought.isMany) return undefined
   for (const { kind, start, end } of all) {
-    if (kind === 'comment') pieces.push({ start, end, labels })
-    else if (kind === 'word')
-      pieces.push({ start, end, labels: sought.inName(source.toString('utf8', start, end)) })
+    if (kind === 'comment') pieces.push({ start, end, labels, repeats: false })
+    if (kind !== 'word') continue
+    const name = nameOf(source.toString('utf8', start, end))
+    if (name === undefined) pieces.push({ start, end, labels, repeats: true })
+    else pieces.push({ start, end, labels: sought.inName(name), repeats: true, name })
   }
   return pieces.filter(isSealed).sort((a, b) => a.start - b.start)
 }
@@ -176,18 +196,11 @@ class Fields {
 class Sought {
   /** In lower case. */
   readonly #values = new Map<string, Labels>()
-  readonly #given = new Set<string>()
 
   add(value: string, labels: Labels): void {
     if (labels.length === 0 || value === '') return
     const plain = value.toLowerCase()
-    this.#given.add(value)
     this.#values.set(plain, union(labels, this.#values.get(plain) ?? []))
-  }
-
-  /** Those that are long enough to be looked for. */
-  long(): readonly string[] {
-    return [...this.#given].filter((value) => value.length >= SOUGHT_CHARACTERS_MIN)
   }
 
   get isMany(): boolean {
@@ -196,7 +209,8 @@ class Sought {
 
   /** Whether one of them stands in this text. Only long ones count: short ones stand everywhere. */
   isIn(text: string): boolean {
-    const plain = text.toLowerCase()
+    const plain = text.toLowerCase().replaceAll('""', '"')
+    if (plain.includes('u&"')) return true
     for (const value of this.#values.keys())
       if (value.length >= SOUGHT_CHARACTERS_MIN && plain.includes(value)) return true
     return false
@@ -219,6 +233,12 @@ class Sought {
       if (value.length >= SOUGHT_CHARACTERS_MIN && plain.includes(value)) labels = union(labels, of)
     return labels
   }
+}
+
+/** A name as it is meant; undefined: one that is written with escapes. */
+function nameOf(word: string): string | undefined {
+  if (/^u&"/i.test(word)) return undefined
+  return word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word
 }
 
 /** What stands between the quotes of a literal; escapes stay as they are written. */

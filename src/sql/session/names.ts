@@ -102,6 +102,11 @@ export class Names {
     return this.#overlay.now.made.get(name)
   }
 
+  /** Whether a relation was made by this session and others do not see it yet: which labels its columns will have is not known. */
+  isNew(name: QualifiedName): boolean {
+    return this.relation(name).kind === 'own' && this.own(name.name)?.temporary === false
+  }
+
   /** A statement of this batch makes a relation or a type of this name. */
   create(name: string): void {
     if (this.own(name) !== undefined) return

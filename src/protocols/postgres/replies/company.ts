@@ -1,3 +1,5 @@
+import type { GatewayError } from '../../../core/index.ts'
+import { afterFailing, afterGoingOn } from '../../../session/index.ts'
 import { asksForReady, type PendingQueue, type Portal } from '../pending.ts'
 
 /** Which commands of one group (up to Sync) are executed together: a client takes an error for the failure of all of them. */
@@ -23,8 +25,17 @@ export class Company {
     this.#hasOthers = false
   }
 
+  /** What the client is told of a result that was cut off: whether its command `failed`, or the server went on. */
+  told(cut: GatewayError, failed: boolean): GatewayError {
+    const head = this.#pending.first()
+    if (!failed) return this.#isThere ? afterGoingOn(cut) : cut
+    return head?.kind === 'query' || head?.kind === 'execute'
+      ? afterFailing(cut, head.flight.command.facts)
+      : cut
+  }
+
   /** Whether the command at the head, if it is an Execute, stands among others. */
-  get isThere(): boolean {
+  get #isThere(): boolean {
     const [head, ...behind] = this.#pending.all()
     if (head?.kind !== 'execute') return false
     if (this.#hasOthers || (this.#first !== undefined && this.#first.portal !== head.portal)) return true

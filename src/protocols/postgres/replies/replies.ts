@@ -1,7 +1,5 @@
-import type { Facts, GatewayError, OutcomeHead } from '../../../core/index.ts'
-import { LIMITS } from '../../../core/index.ts'
-import type { Permitted, Session } from '../../../session/index.ts'
-import { housekeeping } from '../../../session/index.ts'
+import { type Facts, type GatewayError, LIMITS, type OutcomeHead } from '../../../core/index.ts'
+import { housekeeping, type Permitted, type Session } from '../../../session/index.ts'
 import type { FrameMode, FrameSink } from '../../../wire/postgres/index.ts'
 import {
   decodeServer,
@@ -14,11 +12,11 @@ import {
 import { errorBytes, positionOf, sqlstateOf } from '../errors.ts'
 import { isKnown, keepDescription } from './described.ts'
 import { Meter } from './meter.ts'
-import type { Pending, Portal, Statement } from '../pending.ts'
-import { asksForReady } from '../pending.ts'
+import { asksForReady, type Pending, type Portal, type Statement } from '../pending.ts'
 import { Company } from './company.ts'
 import type { ResultPlan } from '../results/results.ts'
 import type { CopyRows } from '../results/copy-rows.ts'
+import { Quotable } from './quotable.ts'
 import type { ReplySurroundings } from './reply-surroundings.ts'
 import { Texts } from './texts.ts'
 import {
@@ -66,13 +64,14 @@ export class Replies implements FrameSink {
   #shown = 0
   readonly #meter: Meter
   readonly #texts: Texts
+  readonly #quotable = new Quotable()
 
   constructor(around: ReplySurroundings) {
     this.#around = around
     this.#session = around.session
     this.#state = around.state
     this.#company = new Company(around.state.pending)
-    this.#texts = new Texts(around, this)
+    this.#texts = new Texts(around, (...said) => this.#say(...said))
     this.#meter = new Meter({
       session: around.session,
       wait: (work, then) => around.wait(work, then),
@@ -109,6 +108,7 @@ export class Replies implements FrameSink {
     this.#takeRows()
     this.#flight = flight
     if (flight !== undefined) this.#texts.follow(flight.command.text)
+    this.#quotable.follow(flight?.command)
     this.#copy = undefined
     this.#plan = head?.kind === 'query' || head?.kind === 'execute' ? head.plan : undefined
     const portal = head?.kind === 'execute' ? head.portal : undefined
@@ -145,7 +145,7 @@ export class Replies implements FrameSink {
         return 'whole'
       case SERVER_TYPES.noticeResponse:
         // What belongs to no command is recorded by itself.
-        return this.#around.inReach() === undefined && this.#flight !== undefined ? 'pass' : 'whole'
+        return this.#saysNothing && this.#flight !== undefined ? 'pass' : 'whole'
       case SERVER_TYPES.parameterStatus:
         return 'whole'
       case SERVER_TYPES.copyOutResponse:
@@ -155,7 +155,7 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.parameterDescription:
         return this.#muted || this.#cut !== undefined ? 'drop' : 'pass'
       case SERVER_TYPES.notificationResponse:
-        return this.#around.inReach() === undefined ? 'pass' : 'whole'
+        return this.#saysNothing ? 'pass' : 'whole'
       default:
         throw new TypeError(`the upstream sent a message of type ${type}, which nobody asked for`)
     }
@@ -242,7 +242,21 @@ export class Replies implements FrameSink {
     this.#send(buffer, start, end)
   }
 
-  /** The same for what is said in words: it is recorded where there is no command, too. */
+  /** Words of the server, which may quote any value that it was given. `always`: recorded where there is no command, too. */
+  #say(buffer: Buffer, start: number, end: number, always: boolean): void {
+    this.#takeRows()
+    const quoted = this.#quotable.with(this.#state.pending.first())
+    if (this.#flight !== undefined) this.#session.result(this.#flight, buffer, start, end, quoted)
+    else if (always) this.#session.tell(buffer, start, end, quoted)
+    else this.#session.reply(buffer, start, end)
+  }
+
+  /** Nothing that is said in words has to be looked at. */
+  get #saysNothing(): boolean {
+    return this.#around.inReach() === undefined && this.#quotable.isEmpty
+  }
+
+  /** An error of our own: it is recorded where there is no command, too. */
   tell(buffer: Buffer, start = 0, end = buffer.length): void {
     this.#takeRows()
     if (this.#flight === undefined) this.#session.tell(buffer, start, end)
@@ -464,14 +478,7 @@ export class Replies implements FrameSink {
     this.#cut = undefined
     this.#tellMasked(this.#state.pending.first())
     const head = this.#state.pending.first()
-    const flight = head?.kind === 'query' || head?.kind === 'execute' ? head.flight : undefined
-    const told =
-      failed && flight !== undefined
-        ? this.#session.cutAndFailed(cut, flight)
-        : this.#company.isThere
-          ? this.#session.cutAndWentOn(cut)
-          : cut
-    const error = errorBytes(told, 'ERROR')
+    const error = errorBytes(this.#company.told(cut, failed), 'ERROR')
     this.pass(error, 0, error.length)
     if (head?.kind === 'query') {
       this.#end(head, 'cut', cut.code)
@@ -549,6 +556,7 @@ export class Replies implements FrameSink {
     this.#session.reply(buffer, from, end)
     state.pending.shift()
     if (state.status === STATUS_BYTES.idle) {
+      this.#quotable.clear()
       // What was bound ahead of this answer belongs to what comes after it.
       this.#dropPortals((portal) => portal.group < state.groupsEnded && (portal.hold !== true || failed))
       if (state.redefined) {

@@ -5,12 +5,8 @@ import type { Reached } from './withheld.ts'
 /** Commands of one group whose texts are remembered. */
 const SAID_MAX = 100
 
-/** Where a text goes that may be told, behind what was said before it. */
-type Target = {
-  pass(buffer: Buffer, start: number, end: number): void
-  /** Where errors and notices go. */
-  tell(buffer: Buffer, start: number, end: number): void
-}
+/** Where a text goes that may be told, behind what was said before it; `always`: recorded where there is no command, too. */
+type Say = (buffer: Buffer, start: number, end: number, always: boolean) => void
 
 /**
  * What the server says in words: errors, notices, notifications and settings. Passes on what the client may hear of
@@ -18,13 +14,13 @@ type Target = {
  */
 export class Texts {
   readonly #around: ReplySurroundings
-  readonly #target: Target
+  readonly #say: Say
   /** The texts of the commands since the last ReadyForQuery: settings are reported right before the next. */
   #said: string[] = []
 
-  constructor(around: ReplySurroundings, target: Target) {
+  constructor(around: ReplySurroundings, say: Say) {
     this.#around = around
-    this.#target = target
+    this.#say = say
   }
 
   /** A command with this text is answered now. */
@@ -46,12 +42,12 @@ export class Texts {
         if (shown === undefined) return
         if (shown !== message.fields) {
           const scrubbed = encodeServer({ kind: message.kind, fields: shown })
-          this.#target.tell(scrubbed, 0, scrubbed.length)
+          this.#say(scrubbed, 0, scrubbed.length, true)
           return
         }
       }
     }
-    this.#target.tell(buffer, from, end)
+    this.#say(buffer, from, end, true)
   }
 
   /** The command that what the server says now is about: what a commit runs belongs to all before it. */
@@ -81,10 +77,10 @@ export class Texts {
     const message = decodeServer(SERVER_TYPES.notificationResponse, buffer, start, end)
     if (message.kind === 'notificationResponse' && this.#around.withholds('anything')) {
       const empty = encodeServer({ ...message, payload: '' })
-      this.#target.pass(empty, 0, empty.length)
+      this.#say(empty, 0, empty.length, false)
       return
     }
-    this.#target.pass(buffer, from, end)
+    this.#say(buffer, from, end, false)
   }
 
   parameterStatus(buffer: Buffer, from: number, start: number, end: number): void {
@@ -101,6 +97,6 @@ export class Texts {
       this.#around.session.reply(encodeServer({ ...message, value: shown(message.value) }))
       return
     }
-    this.#target.pass(buffer, from, end)
+    this.#say(buffer, from, end, false)
   }
 }

@@ -1,10 +1,11 @@
 /** Marker values in statements and parameters, and who finds them in what is recorded. */
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { IntentHead } from '../../../core/index.ts'
-import { rows } from '../../../testing/fake-postgres-answers.ts'
+import type { Answer } from '../../../testing/fake-postgres-answers.ts'
+import { fails, rows } from '../../../testing/fake-postgres-answers.ts'
 import { FieldOpener } from '../../../recording/index.ts'
 import type { StageOptions } from '../../../testing/postgres-stage.ts'
-import { bind, execute, parse, PostgresStage, sync } from '../../../testing/postgres-stage.ts'
+import { bind, execute, FIELDS, parse, PostgresStage, sync } from '../../../testing/postgres-stage.ts'
 import { testKeys } from '../../../testing/recording-keys.ts'
 import { AGENT_RULES, until } from '../../../testing/world.ts'
 
@@ -102,6 +103,9 @@ it('held commands: the approver sees what is asked, the recording keeps it seale
   await until('it is held', () => stage.world.entries('hold').length === 1)
   const [held] = stage.world.approvals.list({ states: ['pending'] })
   expect(held?.text).toBe(text)
+  expect(held?.shown?.text).toBe(
+    "UPDATE customers SET email = [sealed pii.email], note = 'moved' WHERE id = 7",
+  )
   if (held !== undefined) await stage.world.answer(held.ticket, 'approve')
   await running
   expect(stage.ran()).toEqual([text])
@@ -111,13 +115,99 @@ it('held commands: the approver sees what is asked, the recording keeps it seale
   expect(isFree(stage, 'marker')).toBe(true)
 })
 
+describe('what the server says in words', () => {
+  const SEEING = `${FILTERING}  - { name: agents see, who: { kinds: [agent] }, on: all, permit: { see: all } }
+`
+  const quoting = (at?: 'parse'): Answer => ({
+    ...fails('22P02', 'invalid input syntax for type numeric: "MARKER"', { detail: 'Key (email)=(MARKER)' }),
+    ...(at === undefined ? {} : { at }),
+  })
+
+  /** Where each told text stands, and under which labels. */
+  function told(stage: PostgresStage): (readonly [string, number, readonly string[] | undefined])[] {
+    return [...stage.world.entries('result'), ...stage.world.entries('outcome')].flatMap(
+      ({ kind, head, ...of }) =>
+        'body' in of && of.body !== undefined ? [[kind, head.n, head.sealed] as const] : [],
+    )
+  }
+
+  it('is sealed at Parse, before there is a command', async () => {
+    const stage = await open({ rules: SEEING })
+    stage.server.answer(/secret = /, quoting('parse'))
+    const client = await stage.client()
+    const answer = await client.say([parse("SELECT id FROM customers WHERE secret = 'marker'"), sync])
+    expect(JSON.stringify(answer)).toContain('MARKER')
+    expect(told(stage)).toEqual([['result', 0, ['secret']]])
+    expect(stage.world.journal.bytes().includes('MARKER')).toBe(false)
+  })
+
+  it('is sealed in a command, beside rows that are not', async () => {
+    const stage = await open({ rules: SEEING })
+    stage.server.answer(/secret = /, rows([FIELDS.id], [['1']]), quoting())
+    const client = await stage.client()
+    await client.query("SELECT id FROM customers WHERE secret = 'marker'")
+    expect(stage.world.journal.bytes().includes('MARKER')).toBe(false)
+  })
+
+  it('is sealed at the end of a transaction, and plain in the next', async () => {
+    const stage = await open({ rules: SEEING })
+    stage.server.answer('COMMIT', quoting())
+    stage.server.answer('SELECT bad', fails('42703', 'column "bad" does not exist'))
+    const client = await stage.client()
+    await client.query('BEGIN')
+    await client.query("SELECT id FROM customers WHERE secret = 'marker'")
+    await client.query('COMMIT')
+    await client.query('ROLLBACK')
+    await client.query('SELECT bad')
+    expect(stage.world.journal.bytes().includes('MARKER')).toBe(false)
+    expect(stage.world.journal.bytes().includes('column "bad"')).toBe(true)
+  })
+})
+
+it('what FETCH and EXECUTE give back of what was declared and prepared', async () => {
+  const stage = await open()
+  stage.server.answer(/^(FETCH|EXECUTE)/, rows(['asked'], [['MARKER']]))
+  const client = await stage.client()
+  await client.query('BEGIN')
+  await client.query("DECLARE c CURSOR FOR SELECT 'marker' FROM customers WHERE email = 'marker'")
+  await client.query('FETCH c')
+  await client.query("PREPARE p AS SELECT 'marker' FROM customers WHERE email = 'marker'")
+  await client.query('EXECUTE p')
+  expect(isFree(stage, 'marker')).toBe(true)
+  expect(stage.world.journal.bytes().includes('MARKER')).toBe(false)
+  expect(recorded(stage).map(({ text }) => text)).toContain('FETCH c')
+})
+
+it('names that are values, wherever they are said again', async () => {
+  const stage = await open()
+  const client = await stage.client()
+  await client.query('BEGIN')
+  await client.query(`DECLARE "marker" CURSOR FOR SELECT id FROM customers WHERE email = 'marker'`)
+  await client.query('FETCH "marker"')
+  await client.query('CLOSE "marker"')
+  await client.query('SELECT id FROM orders')
+  expect(isFree(stage, 'marker')).toBe(true)
+  expect(recorded(stage).at(-1)?.text).toBe('SELECT id FROM orders')
+})
+
+it('plans, however a value is written in them, and long values in pieces', async () => {
+  const stage = await open()
+  stage.server.answer(/^EXPLAIN/, rows(['QUERY PLAN'], [["Filter: (email = 'o''Brien'::text)"]]))
+  stage.server.answer(/asked/, rows(['asked'], [['Brien'.repeat(60_000)]]))
+  const client = await stage.client()
+  await client.query("EXPLAIN SELECT id FROM customers WHERE email = 'o''Brien'")
+  const asked = 'SELECT $1 AS asked, count(*) FROM customers WHERE email = $1'
+  await client.say([parse(asked), bind({ values: ['Brien'.repeat(60_000)] }), execute(), sync])
+  expect(stage.world.journal.bytes().includes('Brien')).toBe(false)
+})
+
 it('results that give a value back, however far it is', async () => {
   const stage = await open()
   stage.server.answer(/AS asked/, rows(['asked'], [['MARKER-echo']]))
-  stage.server.answer(/length\(note\)/, rows(['length'], [['5']]))
+  stage.server.answer(/SELECT note/, rows([FIELDS.note], [['5']]))
   const client = await stage.client()
   await client.query("SELECT 'marker-echo' AS asked FROM customers WHERE email = 'marker-echo'")
-  await client.query("SELECT length(note) FROM customers WHERE email = 'marker-echo'")
+  await client.query("SELECT note FROM customers WHERE email = 'marker-echo'")
   expect(isFree(stage, 'marker')).toBe(true)
   expect(stage.world.journal.bytes().includes('MARKER')).toBe(false)
   const opener = new FieldOpener(testKeys)

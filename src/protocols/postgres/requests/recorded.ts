@@ -8,9 +8,23 @@ type Parameters = readonly (Uint8Array | null)[] | undefined
 /** What is sealed of commands: it belongs to a judgement, and is found again with it. */
 const SEALINGS = new WeakMap<Judgement, Sealing>()
 
+/** Names with sealed values in them that are remembered in a session; beyond this, all of its texts are sealed. */
+const NAMES_MAX = 100
+
+/** What it names is named again. */
+const NAMES_SOMETHING = /\b(?:declare|prepare|savepoint)\b/i
+const NO_LABELS: readonly LabelName[] = []
+
+/** The labels of values that may stand in what the server says of this statement. */
+export function sealedLabels(judgement: Judgement): readonly LabelName[] {
+  return SEALINGS.get(judgement)?.labels ?? labelsUsed(judgement.facts)
+}
+
 /** What is recorded of commands in which values stand that are compared with labelled columns, or go into them. */
 export class Recorded {
   readonly #analyser: Pick<SqlAnalyser, 'seal' | 'sealing'>
+  /** Cursors, prepared statements and savepoints may have sealed values as names: in lower case, with the labels of these. */
+  readonly #names = new Map<string, readonly LabelName[]>()
 
   constructor(analyser: Pick<SqlAnalyser, 'seal' | 'sealing'>) {
     this.#analyser = analyser
@@ -34,7 +48,22 @@ export class Recorded {
     parameters?: Parameters,
   ): SealedCommand | undefined {
     const sealing = SEALINGS.get(judgement) ?? unknownPlaces(judgement.facts)
-    return sealing === undefined ? undefined : this.#analyser.seal(text, parameters, sealing)
+    const named = this.#named(text)
+    if (named.length > 0)
+      return this.whole(text, parameters, [...new Set([...named, ...(sealing?.labels ?? [])])].sort())
+    if (sealing === undefined) return undefined
+    const recorded = this.#analyser.seal(text, parameters, sealing)
+    for (const name of NAMES_SOMETHING.test(text) ? (recorded.names ?? []) : [])
+      if (this.#names.size <= NAMES_MAX) this.#names.set(name.toLowerCase(), recorded.labels)
+    return recorded
+  }
+
+  /** The labels of the names in this text that are values which were sealed before. */
+  #named(text: string): readonly LabelName[] {
+    if (this.#names.size === 0) return NO_LABELS
+    const plain = text.toLowerCase().replaceAll('""', '"')
+    const found = [...this.#names].filter(([name]) => this.#names.size > NAMES_MAX || plain.includes(name))
+    return found.flatMap(([, labels]) => labels)
   }
 
   /** All of it sealed. */
