@@ -1,6 +1,6 @@
 /**
  * An archive really on disk: 200,000 sessions, 10 GB of sealed files, made by the recording itself. Lists and filters
- * them through the store, and verifies the whole of it. Needs 12 GB in TMPDIR.
+ * them through the store, and verifies the whole of it. All of it lies in TMPDIR.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -22,7 +22,7 @@ import { addSecretCommands } from './secrets.ts'
 import { addSessionCommands } from './sessions/index.ts'
 import { SqlError } from './sql-error.ts'
 import { addStartCommand } from './start.ts'
-import { programVersion } from './version.ts'
+import { programVersion } from '../composition/version.ts'
 import { addWitnessCommands } from './witness.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, later: 75 } as const

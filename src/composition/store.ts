@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import type { Approvals } from '../approvals/index.ts'
-import { programVersion } from '../cli/version.ts'
+import { programVersion } from './version.ts'
 import type { SealedSecrets } from '../connections/index.ts'
 import { SecretResolver } from '../connections/index.ts'
 import type { Clock, RandomBytes, Ticket } from '../core/index.ts'

@@ -68,6 +68,7 @@ const LAYERS: readonly Row[] = [
       'composition/configuration.ts',
       'composition/audit-keys.ts',
       'composition/simulation.ts',
+      'composition/version.ts',
       'simulation',
     ],
     note: '`main.ts` only to start it; `configuration.ts` to check one offline; `audit-keys.ts` and `simulation.ts` to read a recording offline',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { commandEvent, type OcsfEvent, type OpenCommand } from '../../recording/index.ts'
-import { programVersion } from '../version.ts'
+import { programVersion } from '../../composition/version.ts'
 import type { ShownEntry } from './entries.ts'
 
 const texts = z.array(z.string())

@@ -94,6 +94,40 @@ group('a group that fails while the next one is on its way', () => {
   )
 })
 
+group('a message that waits to be read', () => {
+  it.each([
+    [
+      'a long statement',
+      `SELECT n FROM numbers WHERE n NOT IN (${Array.from({ length: 30_000 }, (_, i) => i).join()})`,
+    ],
+    ['one that is refused', `DROP TABLE customers /* ${'x'.repeat(200_000)} */`],
+  ])('is skipped when its group fails meanwhile, as the server skips it: %s', async (_what, long) => {
+    const stage = await open()
+    stage.server.answer(/^SELECT n AS broken/, NO_COLUMN)
+    const client = await stage.client()
+    const heard = script(
+      await client.say(
+        [
+          parse('SELECT n AS broken FROM numbers'),
+          parse(long, 'long'),
+          bind({ statement: 'long' }),
+          execute(),
+          sync,
+          parse('SELECT email FROM customers'),
+          bind(),
+          execute(),
+          sync,
+        ],
+        2,
+      ),
+    )
+    expect(heard.slice(0, 2)).toEqual(['error 42703 no such column', 'ready idle'])
+    expect(heard.filter((each) => each.startsWith('row'))).toHaveLength(2)
+    expect(heard.at(-1)).toBe('ready idle')
+    expect(client.received().toString()).not.toContain(CANARIES[0])
+  })
+})
+
 group('a portal that runs what has a name', () => {
   const plain = 'SELECT n FROM numbers'
   const emails = 'SELECT email FROM customers'

@@ -120,8 +120,9 @@ export class Refusing {
     const same =
       !judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)
     if (this.#around.over()) throw gone()
+    if (!same || this.#around.state.skipping) session.finish(permit, 'skipped', '')
+    this.#stillWanted()
     if (same) return permit
-    session.finish(permit, 'skipped', '')
     throw new GatewayError('conflict', 'Run it again: definitions changed while it waited.', {
       remedy: 'It has not run: what was approved may mean something else now, and is asked about anew.',
       retry: 'later',
@@ -132,15 +133,21 @@ export class Refusing {
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
   async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
-    if (this.#around.over()) throw gone()
+    this.#stillWanted()
     return judged
   }
 
   /** The same for what was judged before, under what is known now. */
   async readAgain(statement: Statement, estimating: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.anewLater(statement, estimating)
-    if (this.#around.over()) throw gone()
+    this.#stillWanted()
     return judged
+  }
+
+  /** Throws when the message in hand is not to be forwarded any more, by what has happened while it waited. */
+  #stillWanted(): void {
+    if (this.#around.over()) throw gone()
+    if (this.#around.state.skipping) throw new Skipped()
   }
 
   /** Goes on with this message later; nothing behind it is looked at meanwhile. */
@@ -148,6 +155,8 @@ export class Refusing {
     this.#stop()
     this.#around.stall(
       work().catch((error: unknown) => {
+        // What failed before it has been answered, and the server discards all that follows to Sync: this as well.
+        if (error instanceof Skipped || (isGatewayError(error) && this.#around.state.skipping)) return
         if (!isGatewayError(error) || error.code === 'protocol_violation') throw error
         // Its client has been told something else by then, or has gone.
         if (this.#around.over()) return
@@ -192,6 +201,9 @@ function standsOnCursor(): GatewayError {
     retry: 'only-if-changed',
   })
 }
+
+/** The group of a message has failed while it waited. */
+class Skipped extends Error {}
 
 function gone(): GatewayError {
   return new GatewayError('canceled', 'The client went away.')
