@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { decisions } from './decisions.ts'
+import { held } from './held/index.ts'
 import { postgres } from './postgres/index.ts'
 import { recording } from './recording.ts'
 import { sessions } from './sessions.ts'
@@ -13,6 +14,7 @@ import { endAll } from './support/processes.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   decisions,
+  held,
   postgres,
   recording,
   sessions,

@@ -12,6 +12,7 @@ import { AccessGrants, createApprovals, isOpen } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
 import type { Ready } from './composition/configuration.ts'
 import { Configurations } from './composition/configuration.ts'
+import { GroupCommit } from './composition/group-commit.ts'
 import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
 import { programVersion } from './composition/version.ts'
@@ -149,16 +150,14 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     isBlocked: (identity) => blocks.isBlocked(identity),
   })
   undo.push(() => credentials.close())
+  const committed = new GroupCommit(journal)
   const approvals: Approvals = await createApprovals({
     store: new SealedApprovals(store.approvals, recordingKeys(keys), random),
     clock,
     random,
     routes: () => config().approvals,
     mayAnswer: (person) => rolesOf([person], config()).has('approver'),
-    record: (head) => {
-      journal.append(undefined, { kind: 'admin', head })
-      journal.sync()
-    },
+    record: (head) => committed.record(head),
     onFault: report,
   })
   undo.push(() => approvals.stop())

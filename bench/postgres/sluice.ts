@@ -26,20 +26,22 @@ export type RunningSluice = {
 }
 
 export type SluiceOptions = {
+  /** The text of sluice.yaml; that of bench/sluice.yaml unless said otherwise. */
+  readonly config?: string
   /** The ports that stand in bench/sluice.yaml, and where those upstreams really listen. */
   readonly ports: Readonly<Record<number, number>>
   /** For the process that runs it. */
   readonly nodeArguments?: readonly string[]
 }
 
-/** What the configuration says where the benchmark has to put a port. */
+/** What a configuration says where the benchmark has to put a port. */
 export const PORTS = { database: 54_321, fake: 54_322 } as const
 
 export async function runSluice(options: SluiceOptions): Promise<RunningSluice> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   const config = join(directory, 'sluice.yaml')
   const data = join(directory, 'data')
-  let text = await readFile(join(BENCH, 'sluice.yaml'), 'utf8')
+  let text = options.config ?? (await readFile(join(BENCH, 'sluice.yaml'), 'utf8'))
   for (const [written, real] of Object.entries(options.ports)) {
     text = text.replaceAll(`port: ${written}`, `port: ${real}`)
   }

@@ -39,7 +39,7 @@ async function start(rest: Partial<ApprovalsOptions> = {}): Promise<Approvals> {
     random: (length) => randomBytes(length),
     routes: () => ({ routes, default: undefined }),
     mayAnswer: (who) => who.groups.includes('approvers'),
-    record: (head) => recorded.push(head),
+    record: async (head) => void recorded.push(head),
     onFault: (error) => faults.push(error),
     ...rest,
   })
@@ -163,7 +163,7 @@ describe('asking', () => {
     await expect(desk.open(command())).rejects.toThrow('disk')
     expect(desk.list()).toEqual([])
     desk = await start({
-      record: () => {
+      record: async () => {
         throw new Error('recording')
       },
     })
@@ -341,7 +341,7 @@ describe('answering', () => {
   test('an answer that could not be recorded or stored does not count', async () => {
     const { ticket } = await desk.open(command())
     const broken = await start({
-      record: () => {
+      record: async () => {
         throw new Error('recording')
       },
     })

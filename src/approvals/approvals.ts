@@ -40,8 +40,8 @@ export type ApprovalsOptions = {
   readonly routes: () => Routes
   /** Whether this person holds the approver role for this request. */
   readonly mayAnswer: MayAnswer
-  /** Puts every change into the recording, durably, before it takes effect; when it throws there is no change. */
-  readonly record: (head: AdminHead) => void
+  /** Puts every change into the recording, durably, before it takes effect; when it rejects there is no change. */
+  readonly record: (head: AdminHead) => Promise<void>
   /** Told of faults that no caller can be told of: a listener that threw, an expiry that could not be stored. */
   readonly onFault: (error: unknown) => void
   /** How long a request waits for an answer, and how long an approval for one use can be used. */
@@ -178,7 +178,7 @@ class Desk implements Approvals {
       const subject = subjectOf(made.chain)
       this.#shelf.reserve(subject, made.ticket)
       try {
-        this.#record(change)
+        await this.#record(change)
         if (await this.#options.store.insert(made)) {
           this.#changed(made)
           return made
@@ -398,7 +398,7 @@ class Desk implements Approvals {
         const change = decide(known(approval, ticket), clock.now())
         if (change === undefined) return undefined
         const { next } = change
-        this.#record(change)
+        await this.#record(change)
         if (await store.replace(next, next.revision - 1)) {
           this.#changed(next)
           return next
@@ -421,10 +421,10 @@ class Desk implements Approvals {
     })
   }
 
-  #record({ next, by, event, given, use, reason = given?.reason }: Change): void {
+  async #record({ next, by, event, given, use, reason = given?.reason }: Change): Promise<void> {
     const { ticket, state, fingerprint, revision, reuse, access } = next
     const requestId = use?.requestId ?? next.requestId
-    this.#options.record({
+    await this.#options.record({
       action: `approval.${event ?? state}`,
       by,
       target: ticket,
@@ -460,7 +460,7 @@ class Desk implements Approvals {
     // Another node may have been faster, and that it was may be known already.
     if (approval.revision < (this.#shelf.get(approval.ticket)?.revision ?? 0)) return
     this.#shelf.keep(approval)
-    this.#watchDeadlines()
+    if (isOpen(approval)) this.#deadlines.noLaterThan(dueAt(approval))
     this.#waiters.wake(approval.ticket)
     for (const listener of this.#listeners) {
       try {
@@ -471,11 +471,10 @@ class Desk implements Approvals {
     }
   }
 
+  /** Looks at all that is open: asked for when something is due, not at every change. */
   #watchDeadlines(notBefore = 0): void {
     let earliest = Number.POSITIVE_INFINITY
-    for (const approval of this.#shelf.open()) {
-      earliest = Math.min(earliest, approval.expiresAt, escalationAt(approval) ?? earliest)
-    }
+    for (const approval of this.#shelf.open()) earliest = Math.min(earliest, dueAt(approval))
     this.#deadlines.set(Math.max(earliest, notBefore))
   }
 
@@ -494,6 +493,11 @@ class Desk implements Approvals {
     }
     this.#watchDeadlines(notBefore)
   }
+}
+
+/** When something happens to it by itself. */
+function dueAt(approval: Approval): number {
+  return Math.min(approval.expiresAt, escalationAt(approval) ?? approval.expiresAt)
 }
 
 function known(approval: Approval | undefined, ticket: Ticket): Approval {

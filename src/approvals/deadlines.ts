@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../core/index.ts'
 
-/** One timer for what is due earliest. */
+/** One timer for what is due earliest. It may go off when that has been settled already. */
 export class Deadlines {
   readonly #clock: Clock
   readonly #due: () => Promise<void>
@@ -24,6 +24,11 @@ export class Deadlines {
       this.#at = Number.POSITIVE_INFINITY
       void this.#due()
     })
+  }
+
+  /** Calls `due` at this time, or earlier if that was asked for. */
+  noLaterThan(at: number): void {
+    if (at < this.#at) this.set(at)
   }
 
   stop(): void {

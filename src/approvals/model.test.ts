@@ -256,7 +256,7 @@ test('never used more often than was approved, never used unapproved, never stuc
           random: (length) => randomBytes(length),
           routes: () => ({ routes: ROUTES, default: undefined }),
           mayAnswer: () => true,
-          record: () => {},
+          record: async () => undefined,
           onFault: (error) => expect(error).toEqual(new Error('disk')),
           pendingMs: PENDING_MS,
           usableMs: USABLE_MS,

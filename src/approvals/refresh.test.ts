@@ -40,7 +40,7 @@ function node(): Promise<Approvals> {
     random: (length) => randomBytes(length),
     routes: () => ({ routes: new Map(), default: undefined }),
     mayAnswer: () => true,
-    record: () => undefined,
+    record: async () => undefined,
     onFault: (error) => expect.fail(String(error)),
   })
 }

@@ -57,7 +57,7 @@ export class ApprovalStage {
       random: (length) => randomBytes(length),
       routes: () => ({ routes: this.routes, default: this.usual }),
       mayAnswer: (who) => who.groups.includes('approvers'),
-      record: (head) => this.recorded.push(head),
+      record: async (head) => void this.recorded.push(head),
       onFault: (error) => this.faults.push(error),
     })
   }

@@ -145,7 +145,7 @@ export class World {
       clock,
       random: randomBytes,
       mayAnswer: (person) => person.name === APPROVER.name,
-      record: (head) => {
+      record: async (head) => {
         journal.append(undefined, { kind: 'admin', head })
         journal.sync()
       },
