@@ -112,6 +112,8 @@ export type Approval = Omit<ApprovalInput, 'review'> & {
   readonly uses: number
   /** Of a refusal: until when who asked may not ask for anything more on the connection. */
   readonly mutedUntil?: number
+  /** Its command was erased from the recording: what it says of it goes when it ends. */
+  readonly erasing?: true
   /** When it reached a state that is not open. */
   readonly endedAt?: number
 }

@@ -12,6 +12,7 @@ import type { MayAnswer } from './answering.ts'
 import type { Answer, Approval, ApprovalInput, ApprovalState, GivenAnswer } from './approval.ts'
 import { isOpen } from './approval.ts'
 import { Deadlines } from './deadlines.ts'
+import { emptiedAtEnd, erased } from './erased.ts'
 import type { ApprovalStore } from './port.ts'
 import { offerOf, type Use } from './reuse.ts'
 import { routeFor, type Routes } from './route.ts'
@@ -80,7 +81,7 @@ export interface Approvals {
   answer(ticket: Ticket, answer: Answer): Promise<Approval>
   /** Who asked takes the request back. Throws `denied`, `conflict`, `not_found`. */
   withdraw(ticket: Ticket, by: IdentityChain): Promise<Approval>
-  /** Lets go of what a request that has ended says of its command, which was erased from the recording. */
+  /** Lets go of what a request says of its command, which was erased from the recording: one that is open does when it ends. */
   forget(ticket: Ticket): Promise<void>
   /** Takes an approval back; whether `by` may is for the caller to know. Throws `conflict`, `not_found`. */
   revoke(ticket: Ticket, by: string): Promise<Approval>
@@ -116,8 +117,6 @@ type Change = {
 
 /** Attempts at a change that another process keeps getting ahead of, and at a ticket that is taken. */
 const ATTEMPTS_MAX = 8
-/** In the place of a text that was erased. */
-const ERASED = '[erased]'
 /** After an expiry could not be stored. */
 const EXPIRY_RETRY_MS = 1000
 
@@ -322,11 +321,9 @@ class Desk implements Approvals {
     return this.#serial.run(`ticket ${ticket}`, async () => {
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const approval = await store.get(ticket)
-        if (approval === undefined || isOpen(approval) || approval.text === ERASED) return
-        const { parameters: _parameters, shown: _shown, revision, ...rest } = approval
-        const answers = approval.answers.map(({ reason: _reason, ...given }) => given)
-        const next = { ...rest, text: ERASED, reads: [], writes: [], answers, revision: revision + 1 }
-        if (!(await store.replace(next, revision))) continue
+        const next = approval && erased(approval)
+        if (approval === undefined || next === undefined) return
+        if (!(await store.replace(next, approval.revision))) continue
         if (this.#shelf.get(ticket) !== undefined) this.#shelf.keep(next)
         return
       }
@@ -397,7 +394,7 @@ class Desk implements Approvals {
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const change = decide(known(approval, ticket), clock.now())
         if (change === undefined) return undefined
-        const { next } = change
+        const next = emptiedAtEnd(change.next)
         await this.#record(change)
         if (await store.replace(next, next.revision - 1)) {
           this.#changed(next)

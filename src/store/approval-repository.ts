@@ -95,6 +95,7 @@ const approvalSchema = z.strictObject({
   reuse: reuseSchema.exactOptional(),
   uses: z.number().default(0),
   mutedUntil: z.number().exactOptional(),
+  erasing: z.literal(true).exactOptional(),
   endedAt: z.number().exactOptional(),
 }) satisfies z.ZodType<Approval>
 

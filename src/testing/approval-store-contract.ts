@@ -69,6 +69,7 @@ function answered(approval: Approval): Approval {
     ],
     escalatedAt: 4,
     mutedUntil: 60,
+    erasing: true,
     endedAt: 6,
   }
 }

@@ -78,6 +78,8 @@ export class LocalAnswers {
 export class LocalQuestion {
   readonly text: string
   readonly judgement: Judgement
+  /** See VirtualTable: recorded under the labels that may stand in what is told. */
+  readonly retells: boolean
   readonly #query: VirtualQuery
   readonly #table: VirtualTable
   readonly #source: VirtualSource
@@ -86,6 +88,7 @@ export class LocalQuestion {
   constructor(text: string, query: VirtualQuery, table: VirtualTable, schema: string, source: VirtualSource) {
     this.text = text
     this.judgement = ownJudgement(`${schema}.${query.table}`)
+    this.retells = table.retells === true
     this.#query = query
     this.#table = table
     this.#source = source

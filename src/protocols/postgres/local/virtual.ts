@@ -26,6 +26,8 @@ export type Denial = {
 }
 
 export type VirtualTable = {
+  /** Its rows repeat texts of commands, and values of labelled columns may stand in those. */
+  readonly retells?: true
   readonly columns: readonly string[]
   rows(source: VirtualSource): readonly (readonly string[])[]
 }
@@ -34,7 +36,7 @@ export type VirtualTable = {
 const TEXT_SHOWN = 200
 
 /** In words that a person or a model can read; every column is text. */
-export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
+export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map<string, VirtualTable>([
   [
     'whoami',
     {
@@ -82,6 +84,7 @@ export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
   [
     'recent_denials',
     {
+      retells: true,
       columns: ['time', 'request', 'message', 'remedy', 'statement'],
       rows: ({ denials }: VirtualSource) =>
         denials.map((each) => [
@@ -96,6 +99,7 @@ export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map([
   [
     'tickets',
     {
+      retells: true,
       columns: ['ticket', 'state', 'asked', 'until', 'uses', 'answer', 'statement'],
       rows: ({ session }: VirtualSource) =>
         session.requests.map(({ ticket, state, createdAt, expiresAt, uses, answers, text }) => [

@@ -87,6 +87,7 @@ export class Extended {
     const question = this.#around.local.questionIn(sql, 0, sql.length)
     if (question !== undefined) {
       const { text, judgement } = question
+      if (question.retells) this.#judge.recorded.noteAnywhere(judgement, this.#judge.labels)
       const placeholder = question.placeholder(message.statement)
       this.#forwardExtended(placeholder, 0, placeholder.length)
       const undo = this.#state.statements.set(message.statement, {

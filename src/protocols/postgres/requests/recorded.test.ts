@@ -231,3 +231,19 @@ it('nothing is sealed on a connection without labels, nor where no labelled colu
     expect(recorded(stage)[0]?.text).toContain("'plain'")
   }
 })
+
+it('what the gateway itself tells of earlier commands, in both protocols', async () => {
+  const stage = await open()
+  const client = await stage.client()
+  await client.query("DO $$ BEGIN PERFORM 'marker-denied'; END $$")
+  const told = await client.query('SELECT statement FROM sluice.recent_denials')
+  const cells = told.flatMap((each) => (each.kind === 'dataRow' ? each.cells : []))
+  expect(cells.map(String)).toEqual([expect.stringContaining('marker-denied')])
+  await client.say([parse('SELECT statement FROM sluice.recent_denials'), bind(), execute(), sync])
+  await client.query("SELECT * FROM sluice.recent_denials WHERE statement = 'marker-asked'")
+  const sealed = stage.world.entries('outcome').map(({ head }) => 'sealed' in head && head.sealed)
+  expect(sealed.filter((labels) => labels !== false)).toHaveLength(3)
+  const { journal } = stage.world
+  expect(journal.bytes().includes('marker')).toBe(false)
+  expect(isFree(stage, 'marker')).toBe(true)
+})

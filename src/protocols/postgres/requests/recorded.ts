@@ -36,6 +36,11 @@ export class Recorded {
     if (sealing !== undefined) SEALINGS.set(judgement, sealing)
   }
 
+  /** Values with any of these labels may stand anywhere in it and in its result. */
+  noteAnywhere(judgement: Judgement, labels: readonly LabelName[]): void {
+    if (labels.length > 0) SEALINGS.set(judgement, { labels })
+  }
+
   /** Another judgement of the same command. */
   copy(from: Judgement, to: Judgement): void {
     const sealing = SEALINGS.get(from)

@@ -203,7 +203,9 @@ export class Requests implements FrameSink {
   /** The server gets an empty query in its place; what it says to that is replaced. */
   #answer(question: LocalQuestion): void {
     const { text, judgement } = question
-    const step = this.#session.step({ form: 'query', text, facts: judgement.facts }, judgement)
+    if (question.retells) this.#judge.recorded.noteAnywhere(judgement, this.#judge.labels)
+    const command = this.#refusing.recorded({ form: 'query', text, facts: judgement.facts }, question)
+    const step = this.#session.step(command, judgement)
     if (isHeld(step)) throw new Error('what is answered here is never held')
     this.#session.forward(housekeeping, EMPTY_QUERY)
     this.#state.pending.push({
