@@ -325,6 +325,7 @@ class Desk implements Approvals {
         if (approval === undefined || next === undefined) return
         if (!(await store.replace(next, approval.revision))) continue
         if (this.#shelf.get(ticket) !== undefined) this.#shelf.keep(next)
+        if (!isOpen(next)) await store.scrub()
         return
       }
       throw new GatewayError('conflict', `${ticket} is being changed by others.`, { ticket, retry: 'later' })
@@ -397,6 +398,7 @@ class Desk implements Approvals {
         const next = emptiedAtEnd(change.next)
         await this.#record(change)
         if (await store.replace(next, next.revision - 1)) {
+          if (next !== change.next) store.scrub().catch(this.#options.onFault)
           this.#changed(next)
           return next
         }

@@ -211,6 +211,10 @@ class Way implements ApprovalStore {
     return this.#go('findOpen', () => this.#disk.findOpen(key))
   }
 
+  scrub(): Promise<void> {
+    return this.#go('scrub', () => this.#disk.scrub())
+  }
+
   async #go<T>(name: string, work: () => Promise<T>): Promise<T> {
     await this.#scheduler.schedule(Promise.resolve(), name)
     if (this.dead) throw new Error('disk')

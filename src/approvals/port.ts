@@ -18,4 +18,6 @@ export interface ApprovalStore {
   get(ticket: Ticket): Promise<Approval | undefined>
   /** The open request with this key. */
   findOpen(key: string): Promise<Approval | undefined>
+  /** Takes what was replaced out of the store's own files, as far as it can. */
+  scrub(): Promise<void>
 }

@@ -47,6 +47,10 @@ export class SealedApprovals implements ApprovalStore {
     return found === undefined ? undefined : this.#opened(found)
   }
 
+  async scrub(): Promise<void> {
+    await this.#inner.scrub()
+  }
+
   #sealed({ parameters, shown, ...approval }: Approval): Approval {
     const values = [approval.text, JSON.stringify(parameters ?? null), JSON.stringify(shown ?? null)]
     const bytes = sealValues(this.#current, LABELS, values, this.#random)

@@ -101,9 +101,15 @@ const approvalSchema = z.strictObject({
 
 export class ApprovalRepository implements ApprovalStore {
   readonly #db: Kysely<Tables>
+  readonly #scrub: () => Promise<void>
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, scrub: () => Promise<void>) {
     this.#db = db
+    this.#scrub = scrub
+  }
+
+  async scrub(): Promise<void> {
+    await this.#scrub()
   }
 
   async load(endedMax: number, now: number): Promise<readonly Approval[]> {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Kysely } from 'kysely'
+import { Kysely, sql } from 'kysely'
 import { GatewayError } from '../core/index.ts'
 import { ApprovalRepository } from './approval-repository.ts'
 import { BlockRepository } from './block-repository.ts'
@@ -41,12 +41,17 @@ export class Store {
   readonly shared: SharedStore | undefined
   readonly #close: () => Promise<unknown>
 
-  private constructor(db: Kysely<Tables>, close: () => Promise<unknown>, shared?: SharedStore) {
+  private constructor(
+    db: Kysely<Tables>,
+    scrub: () => Promise<void>,
+    close: () => Promise<unknown>,
+    shared?: SharedStore,
+  ) {
     this.#close = close
     this.shared = shared
     this.credentials = new CredentialRepository(db)
     this.sealedSecrets = new SealedSecretRepository(db)
-    this.approvals = new ApprovalRepository(db)
+    this.approvals = new ApprovalRepository(db, scrub)
     this.sessions = new SessionIndexRepository(db, shared?.node)
     this.configurations = new ConfigurationRepository(db)
     this.people = new PeopleRepository(db)
@@ -74,7 +79,16 @@ export class Store {
       throw fault === undefined ? error : cannotOpen(path, fault.cause)
     }
     opening = false
-    return new Store(db, async () => {
+    const scrub = async (): Promise<void> => {
+      const own = await port.exclusive()
+      try {
+        // What the pages were before stands in the log until then.
+        await own.run('PRAGMA wal_checkpoint(TRUNCATE)')
+      } finally {
+        own.release()
+      }
+    }
+    return new Store(db, scrub, async () => {
       await db.destroy()
       await port.close()
     })
@@ -89,7 +103,9 @@ export class Store {
     // Loaded here, because a gateway that is alone starts faster without the driver.
     const { joinStore } = await import('./join.ts')
     const { db, close, shared } = await joinStore(options)
-    return new Store(db, close, shared)
+    // Of the table; what archives and replicas keep is theirs.
+    const scrub = async (): Promise<void> => void (await sql`VACUUM approvals`.execute(db))
+    return new Store(db, scrub, close, shared)
   }
 
   /** Finishes what was asked for and closes the file, or the connections. */

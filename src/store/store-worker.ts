@@ -25,6 +25,8 @@ database.exec('PRAGMA journal_mode = WAL')
 // NORMAL loses commits at a power cut: measured. FULL syncs the log at every commit.
 database.exec('PRAGMA synchronous = FULL')
 database.exec('PRAGMA trusted_schema = OFF')
+// What is deleted or replaced is overwritten: texts that were erased would stay in free pages.
+database.exec('PRAGMA secure_delete = ON')
 
 const prepared = new Map<string, StatementSync>()
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SealedSecret } from '../connections/index.ts'
 import type { ConfigVersion, GatewayError } from '../core/index.ts'
 import { brand } from '../core/index.ts'
+import { request } from '../testing/approval-store-contract.ts'
 import { claimDataDirectory, Store } from './index.ts'
 import { SqlitePort } from './sqlite-port.ts'
 
@@ -91,6 +92,27 @@ describe('the store', () => {
     expect(await value('synchronous')).toBe(2)
     expect(await value('foreign_keys')).toBe(1)
     expect(await value('busy_timeout')).toBe(5_000)
+    expect(await value('secure_delete')).toBe(1)
+  })
+
+  it('has nothing in its files of an approval request that was replaced, once that was scrubbed', async () => {
+    const store = await open()
+    const files = async () =>
+      Buffer.concat(
+        await Promise.all(
+          (await readdir(folder))
+            .filter((each) => each.startsWith('store.sqlite'))
+            .map((each) => readFile(join(folder, each))),
+        ),
+      )
+    const long = `marker ${'long '.repeat(5_000)} end`
+    const asked = { ...request('T-1'), text: long }
+    await store.approvals.insert(asked)
+    expect((await files()).includes('marker')).toBe(true)
+    await store.approvals.replace({ ...asked, text: '[erased]', revision: 2 }, 1)
+    await store.approvals.scrub()
+    expect((await files()).includes('marker')).toBe(false)
+    expect((await files()).includes('long long')).toBe(false)
   })
 })
 

@@ -34,6 +34,10 @@ export class MemoryApprovalStore implements ApprovalStore {
     return Promise.resolve(this.#open(key))
   }
 
+  scrub(): Promise<void> {
+    return Promise.resolve()
+  }
+
   #open(key: string): Approval | undefined {
     return [...this.#approvals.values()].find((each) => openKeyOf(each) === key)
   }
