@@ -30,7 +30,7 @@ import {
   SecretResolver,
 } from './connections/index.ts'
 import type { Clock, Identity, RandomBytes, SecretRef, Ticket } from './core/index.ts'
-import { brand, describeChain, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
+import { brand, chainKey, GatewayError, identityKey, LIMITS, systemClock } from './core/index.ts'
 import { Credentials, IdentityBlocks } from './identity/index.ts'
 import { network } from './net/index.ts'
 import { PROTOCOLS } from './protocols/index.ts'
@@ -170,6 +170,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   await supersede(configurations.current)
   configurations.onChange((ready) => void supersede(ready))
   const access = new AccessGrants(approvals, clock)
+  undo.push(() => access.stop())
   const budgets = await Budgets.open({
     store: store.budgets,
     clock,
@@ -195,19 +196,14 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   })
   configurations.onChange((ready) => budgets.adopt(ready.config.budgets))
   followEndings(gateway, credentials, configurations, report)
-  approvals.onChange((approval) => {
-    const { access: asked, connection, chain } = approval
-    if (asked === undefined || isOpen(approval)) return
-    if (access.of(chain, connection).names.includes(asked.name)) return
-    const whose = describeChain(chain)
+  access.onEnd(({ ticket, name, connection, chain }) => {
+    const whose = chainKey(chain)
     gateway.terminate(
       ({ opening, accessUsed }) =>
-        accessUsed.has(asked.name) &&
-        opening.connection.name === connection &&
-        describeChain(opening.chain) === whose,
-      new GatewayError('denied', `Your access ${asked.name} has ended, and this session with it.`, {
+        accessUsed.has(name) && opening.connection.name === connection && chainKey(opening.chain) === whose,
+      new GatewayError('denied', `Your access ${name} has ended, and this session with it.`, {
         remedy: 'Connect again for what you may do without it, or ask for it anew: sluice approvals request',
-        ticket: approval.ticket,
+        ticket,
         retry: 'only-if-changed',
       }),
     )

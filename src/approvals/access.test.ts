@@ -68,6 +68,35 @@ describe('a grant', () => {
     expect(names()).toEqual([])
   })
 
+  it('tells once that it has ended: at its time, stored or not, and when it is taken back', async () => {
+    const ended: unknown[] = []
+    grants.onEnd(({ ticket, name }) => ended.push([ticket, name]))
+    const first = await granted()
+    const { replace } = stage.store
+    stage.store.replace = () => Promise.reject(new Error('disk'))
+    stage.clock.advance(HALF_HOUR - 1)
+    expect(ended).toEqual([])
+    stage.clock.advance(1)
+    expect(ended).toEqual([[first, 'repair']])
+    stage.store.replace = replace
+    stage.clock.advance(60_000)
+    await stage.settled()
+    expect(stage.desk.get(first)?.state).toBe('expired')
+    const second = await granted()
+    await stage.desk.revoke(second, 'person:ada')
+    stage.clock.advance(HALF_HOUR)
+    expect(ended).toEqual([
+      [first, 'repair'],
+      [second, 'repair'],
+    ])
+  })
+
+  it('is not for a chain whose names only look the same', async () => {
+    await granted()
+    const [look, issuer] = [`${AGENT.name} for person:grace`, 'local']
+    expect(names([{ ...AGENT, name: look, issuer }])).toEqual([])
+  })
+
   it('is of the very chain, on the connection', async () => {
     await granted()
     expect(names([grace])).toEqual([])

@@ -1,13 +1,22 @@
-import type { Clock, ConnectionName, IdentityChain, Review, RuleRef } from '../core/index.ts'
-import { type CommandClass, describeChain } from '../core/index.ts'
+import type { Clock, ConnectionName, IdentityChain, Review, RuleRef, Ticket } from '../core/index.ts'
+import { chainKey, type CommandClass } from '../core/index.ts'
 import type { AccessAsked, Approval, ApprovalInput } from './approval.ts'
 import type { Approvals } from './approvals.ts'
+import { Deadlines } from './deadlines.ts'
 
 /** What a chain has been granted on a connection: the same object as long as it is the same. */
 export type Access = {
   readonly names: readonly string[]
   /** When that changes at the latest. */
   readonly until: number
+}
+
+/** That a chain does not hold an access on a connection any more. */
+export type EndedAccess = {
+  readonly ticket: Ticket
+  readonly name: string
+  readonly chain: IdentityChain
+  readonly connection: ConnectionName
 }
 
 const NONE: Access = { names: [], until: Number.POSITIVE_INFINITY }
@@ -20,13 +29,31 @@ export class AccessGrants {
   readonly #clock: Clock
   readonly #approvals: Approvals
   readonly #held = new Map<string, Access>()
+  /** Grants whose end has not been told. */
+  readonly #running = new Map<Ticket, Approval>()
+  readonly #ends: Deadlines
+  readonly #listeners = new Set<(ended: EndedAccess) => void>()
   #changes = 0
 
   constructor(approvals: Approvals, clock: Clock) {
     this.#clock = clock
     this.#approvals = approvals
+    this.#ends = new Deadlines(clock, async () => this.#meetEnds())
     for (const approval of approvals.list({ states: ['approved'] })) this.#note(approval)
     approvals.onChange((approval) => this.#note(approval))
+  }
+
+  /**
+   * Calls the listener when somebody does not hold an access any more: at its time, whether or not the store is there to keep
+   * that, and when it was taken back.
+   */
+  onEnd(listener: (ended: EndedAccess) => void): void {
+    this.#listeners.add(listener)
+  }
+
+  /** Ends the timer. */
+  stop(): void {
+    this.#ends.stop()
   }
 
   /** Goes up whenever somebody may hold something else. */
@@ -44,6 +71,25 @@ export class AccessGrants {
     if (approval.access === undefined) return
     this.#changes++
     this.#rebuild(holderOf(approval))
+    if (approval.state === 'approved') {
+      this.#running.set(approval.ticket, approval)
+      this.#ends.noLaterThan(approval.expiresAt)
+    } else if (this.#running.has(approval.ticket)) {
+      this.#tellEnd(approval)
+    }
+  }
+
+  #meetEnds(): void {
+    const now = this.#clock.now()
+    for (const approval of this.#running.values()) if (approval.expiresAt <= now) this.#tellEnd(approval)
+    this.#ends.set(Math.min(...[...this.#running.values()].map(({ expiresAt }) => expiresAt)))
+  }
+
+  #tellEnd({ ticket, access, chain, connection }: Approval): void {
+    this.#running.delete(ticket)
+    // Another grant may let it go on.
+    if (access === undefined || this.of(chain, connection).names.includes(access.name)) return
+    for (const listener of this.#listeners) listener({ ticket, name: access.name, chain, connection })
   }
 
   #rebuild(holder: string): Access {
@@ -62,7 +108,7 @@ export class AccessGrants {
 }
 
 function holderOf({ chain, connection }: Pick<Approval, 'chain' | 'connection'>): string {
-  return `${connection} ${describeChain(chain)}`
+  return `${connection} ${chainKey(chain)}`
 }
 
 /** What is asked when somebody asks for access. */
@@ -81,7 +127,7 @@ export function accessInput(asked: {
 }): ApprovalInput {
   const { access, chain, connection, reason, rules, review, digest } = asked
   const kind = access.emergency ? 'emergency' : 'access'
-  const fingerprint = JSON.stringify([kind, access.name, connection, digest, describeChain(chain)])
+  const fingerprint = JSON.stringify([kind, access.name, connection, digest, chainKey(chain)])
   return {
     fingerprint,
     shape: fingerprint,

@@ -7,7 +7,7 @@ import type {
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import { describeChain, GatewayError, identityKey, LIMITS, newTicket } from '../core/index.ts'
+import { chainKey, describeChain, GatewayError, identityKey, LIMITS, newTicket } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
 import type { Answer, Approval, ApprovalInput, ApprovalState, GivenAnswer } from './approval.ts'
 import { isOpen } from './approval.ts'
@@ -269,8 +269,8 @@ class Desk implements Approvals {
   }
 
   of(chain: IdentityChain, connection: ConnectionName): readonly Approval[] {
-    const whose = describeChain(chain)
-    return this.list({ connection }).filter((approval) => describeChain(approval.chain) === whose)
+    const whose = chainKey(chain)
+    return this.list({ connection }).filter((approval) => chainKey(approval.chain) === whose)
   }
 
   onChange(listener: (approval: Approval) => void): () => void {

@@ -24,6 +24,11 @@ export function describeChain(chain: IdentityChain): string {
   return chain.map(identityKey).join(' for ')
 }
 
+/** The same text for the same identities, and for no others whatever names they were given: for comparing, not for reading. */
+export function chainKey(chain: IdentityChain): string {
+  return JSON.stringify(chain.map(({ kind, name, issuer }) => [kind, name, issuer]))
+}
+
 /** `person:ada@example.com`, unique within one gateway when issuers do not clash; with the issuer when not local. */
 export function identityKey(identity: Identity): string {
   const at = identity.issuer === 'local' ? '' : ` (${identity.issuer})`

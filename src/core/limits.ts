@@ -148,6 +148,8 @@ export const LIMITS = {
   answerReasonMax: 1_000,
   /** Answered requests kept at hand for listings; older ones are in the recording. */
   ticketsAnsweredKept: 1_000,
+  /** Bytes of a command's text and parameters that people are asked about: more than a book is read by nobody. */
+  askedBytesMax: 1024 * 1024,
   /** Open approval requests of one identity: more is a flood. */
   ticketsOpenMax: 50,
   /** Steps of one route, and people of one step: more are a committee. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Command, ConnectionName, IdentityChain, Journal, RuleRef, SessionId } from '../core/index.ts'
-import { identityKey, parameterText, requestIdOf } from '../core/index.ts'
+import { GatewayError, identityKey, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
 import type { ApprovalDesk, ApprovalInput, WaitOutcome } from './ports.ts'
 
@@ -23,6 +23,7 @@ export function approvalInput(
 ): ApprovalInput {
   const { facts, text } = command
   const { decision } = judgement
+  refuseUnreadable(command)
   const before = rest === undefined ? '' : `The rest of the result, beyond ${rest}: `
   const parameters = parameterTexts(command)
   const shown = shownTexts(command, before)
@@ -53,6 +54,21 @@ export function approvalInput(
     ...(review === undefined ? {} : { review }),
     policyVersion,
   }
+}
+
+/** What is too long for anybody to read is not asked about: a yes to it would mean nothing. */
+function refuseUnreadable({ text, parameters = [] }: Command): void {
+  const bytes = parameters.reduce((sum, value) => sum + (value?.length ?? 0), Buffer.byteLength(text))
+  if (bytes <= LIMITS.askedBytesMax) return
+  throw new GatewayError(
+    'limit_exceeded',
+    'Send less at once: this needs approval, and is too long to be read.',
+    {
+      remedy: `Ask for approval of parts of at most ${LIMITS.askedBytesMax} bytes, parameters included.`,
+      retry: 'only-if-changed',
+      facts: { bytes, bytesMax: LIMITS.askedBytesMax },
+    },
+  )
 }
 
 /** Who said yes or no, for the entry that says what came of asking. */

@@ -1,5 +1,5 @@
 import type { Clock, ConfigVersion, Journal, Network, RandomBytes, SessionId } from '../core/index.ts'
-import { describeChain, GatewayError, LIMITS, newSessionId } from '../core/index.ts'
+import { chainKey, GatewayError, LIMITS, newSessionId } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { JudgementCache } from './judgements.ts'
 import type { AccessDesk, ApprovalDesk, BudgetDesk } from './ports.ts'
@@ -194,7 +194,7 @@ export class Gateway {
 }
 
 function placeOf({ chain, connection }: Opening): string {
-  return `${connection.name} ${describeChain(chain)}`
+  return `${connection.name} ${chainKey(chain)}`
 }
 
 function shown({ id, opening, commands, accessUsed }: Session, openedAt: number): LiveSession {

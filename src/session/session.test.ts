@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Command, Facts } from '../core/index.ts'
-import { GatewayError } from '../core/index.ts'
+import { GatewayError, LIMITS } from '../core/index.ts'
 import { FakeNetwork } from '../testing/fake-network.ts'
 import type { MemoryPipe } from '../testing/pipe-pair.ts'
 import { pipePair, turns } from '../testing/pipe-pair.ts'
@@ -317,6 +317,24 @@ describe('what commands share', () => {
     expect(kinOf({ ...base, policyVersion: 'v2', command: elsewhere })).toBe(kinOf(base))
     expect(kinOf(other)).not.toBe(kinOf(base))
     expect(kinOf({ ...base, rest: '10 rows' })).not.toBe(kinOf(base))
+  })
+})
+
+describe('what people are asked about', () => {
+  it.each([
+    ['in its text', { text: `DELETE /* ${'x'.repeat(LIMITS.askedBytesMax)} */` }],
+    ['in a parameter', { text: 'DELETE $1', parameters: [Buffer.alloc(LIMITS.askedBytesMax)] }],
+  ])('is not longer than anybody reads, %s', async (_, asked) => {
+    const { world, session } = await open()
+    const facts: Facts = { ...FACTS, class: 'write', statements: [{ class: 'write' }] }
+    const step = session.step({ form: 'query', ...asked, facts }, session.judge('', undefined, facts))
+    if (!isHeld(step)) throw new Error('it is not held')
+    const observer = { patienceMs: 1, signal: AbortSignal.timeout(1_000), told: () => undefined }
+    await expect(session.hold(step, observer)).rejects.toMatchObject({
+      code: 'limit_exceeded',
+      retry: 'only-if-changed',
+    })
+    expect(world.approvals.list()).toEqual([])
   })
 })
 
