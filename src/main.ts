@@ -8,7 +8,7 @@ import type { ApiParts } from './api/index.ts'
 import { FreshLogins, stillOpens } from './api/index.ts'
 import { Budgets } from './budgets/index.ts'
 import type { Approvals } from './approvals/index.ts'
-import { AccessGrants, createApprovals, isOpen } from './approvals/index.ts'
+import { AccessGrants, createApprovals, isOpen, Previews } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
 import type { Ready } from './composition/configuration.ts'
 import { Configurations } from './composition/configuration.ts'
@@ -169,6 +169,16 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     )
   await supersede(configurations.current)
   configurations.onChange((ready) => void supersede(ready))
+  const previews = new Previews({
+    clock,
+    record: (head) => {
+      journal.append(undefined, { kind: 'admin', head })
+      journal.sync()
+    },
+  })
+  approvals.onChange((approval) => {
+    if (approval.state !== 'pending') previews.forget(approval.ticket)
+  })
   const access = new AccessGrants(approvals, clock)
   undo.push(() => access.stop())
   const budgets = await Budgets.open({
@@ -213,7 +223,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
       followStore(shared, { approvals, blocks, configurations, credentials, sealed }, { gateway, clock }),
     )
   const listeners = await openListeners(
-    { gateway, credentials, random, secrets, clock, config, snapshots, report },
+    { gateway, credentials, random, secrets, clock, config, snapshots, previews, report },
     undo,
   )
   const endpoints: Record<string, { address: string; port: number }> = { ...listeners.endpoints }
@@ -223,6 +233,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     gateway,
     credentials,
     approvals,
+    previews,
     sealed,
     recording,
     tail,

@@ -1,4 +1,4 @@
-import type { Approvals } from '../approvals/index.ts'
+import type { Approvals, Previews } from '../approvals/index.ts'
 import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
 import type { Clock, ConfigVersion, Connection, Identity, IdentityChain, Journal } from '../core/index.ts'
@@ -15,6 +15,7 @@ export type ApiParts = {
   readonly gateway: Gateway
   readonly credentials: Credentials
   readonly approvals: Approvals
+  readonly previews: Previews
   readonly sealed: SealedSecrets
   readonly recording: Recording
   readonly tail: Tail

@@ -88,6 +88,7 @@ describe('every route', () => {
   it('turns the operator socket down where it takes a person, in a sentence that says so', async () => {
     const closed = routes.filter(({ access }) => access !== 'public' && !access.includes('operator socket'))
     expect(closed.map((route) => `${route.method} ${route.path}`)).toEqual([
+      'POST /v1/approvals/{ticket}/preview',
       'POST /v1/approvals/{ticket}/answer',
       'POST /v1/access/emergency',
     ])

@@ -1,6 +1,7 @@
 import type { Identity } from '../core/index.ts'
 import { GatewayError, LIMITS } from '../core/index.ts'
 import type { Answer, Approval, LoginProof } from './approval.ts'
+import { checkEffect } from './bound.ts'
 import { checkReuse } from './reuse.ts'
 import { isInStep, isWithin, stepWaiting } from './route.ts'
 
@@ -99,6 +100,8 @@ export function checkAnswer(approval: Approval, answer: Answer, now: number): vo
       ticket,
     })
   }
+  if (verdict === 'refuse' && answer.effect !== undefined)
+    throw new GatewayError('invalid', 'Only an approval is for a number of rows.', { ticket })
   if (muteMs !== undefined && (verdict !== 'refuse' || !(muteMs >= 1 && muteMs <= LIMITS.muteMsMax))) {
     throw new GatewayError('invalid', 'Only a refusal mutes, for a day at most.', { ticket })
   }
@@ -116,6 +119,7 @@ export function checkAnswer(approval: Approval, answer: Answer, now: number): vo
     })
   }
   if (reuse !== undefined) checkReuse(reuse, offer)
+  checkEffect(approval, answer.effect)
 }
 
 export function approvalsOf({ answers }: Pick<Approval, 'answers'>): Approval['answers'] {

@@ -1,6 +1,9 @@
 import type {
+  ChosenEffect,
   CommandClass,
   ConnectionName,
+  Countable,
+  EffectBound,
   Identity,
   IdentityChain,
   RequestId,
@@ -73,6 +76,11 @@ export type ApprovalInput = {
   readonly rules: readonly RuleRef[]
   /** What rules say of how people look at it. */
   readonly review?: readonly Review[]
+  /** What is worth a second look, and how many rows the planner expects, where it was asked. */
+  readonly warnings?: readonly string[]
+  readonly estimatedRows?: number
+  /** Whether what it changes can be counted before it takes effect. Absent: it cannot. */
+  readonly countable?: Countable
   readonly policyVersion: string
 }
 
@@ -89,6 +97,8 @@ export type GivenAnswer = {
   readonly step: number
   /** More than one use, as this person chose it. */
   readonly reuse?: Reuse
+  /** How many rows it may change, as this person said. */
+  readonly effect?: ChosenEffect
   readonly reason?: string
 }
 
@@ -98,6 +108,8 @@ export type Approval = Omit<ApprovalInput, 'review'> & {
   readonly route: Route
   /** What an approver may choose beyond one use. */
   readonly offer: ReuseOffer
+  /** Whoever approves has to say how many rows it may change. */
+  readonly effectRequired?: true
   readonly state: ApprovalState
   /** Goes up by one with every change; a change is made only to the revision it was decided on. */
   readonly revision: number
@@ -109,6 +121,8 @@ export type Approval = Omit<ApprovalInput, 'review'> & {
   readonly escalatedAt?: number
   /** Of an approval: what was chosen beyond one use. */
   readonly reuse?: Reuse
+  /** Of an approval: it takes effect only when it changes so many rows. */
+  readonly effect?: EffectBound
   readonly uses: number
   /** Of a refusal: until when who asked may not ask for anything more on the connection. */
   readonly mutedUntil?: number
@@ -140,6 +154,8 @@ export type Answer = {
   readonly reason?: string
   /** Of an approval: more than one use. */
   readonly reuse?: Reuse
+  /** Of an approval: how many rows it may change. */
+  readonly effect?: ChosenEffect
   /** Of a refusal: for how many milliseconds who asked may not ask for anything more on the connection. */
   readonly muteMs?: number
 }

@@ -22,6 +22,7 @@ import {
   answered,
   escalated,
   escalationAt,
+  examined,
   lapsed,
   outlived,
   revoked,
@@ -79,6 +80,11 @@ export interface Approvals {
    * `invalid`, `conflict` when it is answered already or another step comes first, `not_found`.
    */
   answer(ticket: Ticket, answer: Answer): Promise<Approval>
+  /**
+   * Whether this person may answer a request that waits, in any step and at any hour: only who may is shown what it would do. Throws
+   * as `answer` does.
+   */
+  examine(ticket: Ticket, answer: Pick<Answer, 'proof' | 'through'>): Promise<Approval>
   /** Who asked takes the request back. Throws `denied`, `conflict`, `not_found`. */
   withdraw(ticket: Ticket, by: IdentityChain): Promise<Approval>
   /** Lets go of what a request says of its command, which was erased from the recording: one that is open does when it ends. */
@@ -217,6 +223,13 @@ class Desk implements Approvals {
       return next.state === 'pending' ? { next, by, given, event: 'answered' } : { next, by, given }
     })
     return known(changed, ticket)
+  }
+
+  async examine(ticket: Ticket, answer: Pick<Answer, 'proof' | 'through'>): Promise<Approval> {
+    const { mayAnswer, clock } = this.#options
+    const approval = known(await this.find(ticket), ticket)
+    examined(approval, answer, clock.now(), mayAnswer)
+    return approval
   }
 
   async withdraw(ticket: Ticket, by: IdentityChain): Promise<Approval> {
@@ -371,6 +384,7 @@ class Desk implements Approvals {
       ...asked,
       route: routeFor(review, this.#options.routes()),
       offer: offerOf(review),
+      ...(review.some(({ effectRequired }) => effectRequired) ? { effectRequired: true } : {}),
       ticket: newTicket(this.#options.random),
       state: 'pending',
       revision: 1,
@@ -421,7 +435,7 @@ class Desk implements Approvals {
   }
 
   async #record({ next, by, event, given, use, reason = given?.reason }: Change): Promise<void> {
-    const { ticket, state, fingerprint, revision, reuse, access } = next
+    const { ticket, state, fingerprint, revision, reuse, effect, access } = next
     const requestId = use?.requestId ?? next.requestId
     await this.#options.record({
       action: `approval.${event ?? state}`,
@@ -440,6 +454,7 @@ class Desk implements Approvals {
         }),
         ...(reason !== undefined && { reason }),
         ...(state === 'approved' && reuse !== undefined && { reuse: reuse.kind }),
+        ...(effect !== undefined && { leastRows: effect.least, mostRows: effect.most }),
         ...(use !== undefined && { use: next.uses, command: use.fingerprint }),
         ...(next.mutedUntil !== undefined && { mutedUntil: next.mutedUntil }),
       },

@@ -3,6 +3,7 @@ import { GatewayError, identityKey, LIMITS } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
 import { approvalsOf, checkAnswer, checkPerson, checkProof, samePerson, stepOf } from './answering.ts'
 import { type Answer, type Approval, type ApprovalState, type GivenAnswer, isOpen } from './approval.ts'
+import { agreedEffect } from './bound.ts'
 import { chosen, covers, type Use, usableFor, usesMax } from './reuse.ts'
 import { escalatesAfter, stepWaiting } from './route.ts'
 
@@ -70,6 +71,25 @@ export function standsFor(approval: Approval, use: Use, now: number): boolean {
   return isOne && now < approval.expiresAt && covers(approval, use)
 }
 
+/** Whether a person may answer a request, whatever the answer. Throws `unauthenticated`, `denied`, `conflict`. */
+export function examined(
+  approval: Approval,
+  answer: Pick<Answer, 'proof' | 'through'>,
+  now: number,
+  mayAnswer: MayAnswer,
+): ReturnType<typeof checkProof> {
+  const { ticket } = approval
+  const checked = checkProof(answer.proof, now)
+  checkPerson(approval, checked.person, checked.proof, answer.through, mayAnswer)
+  if (approval.state !== 'pending' || now >= approval.expiresAt) {
+    const state = stateAt(approval, now)
+    throw new GatewayError('conflict', `${ticket} is not waiting for an answer: it is ${state}.`, { ticket })
+  }
+  // A no may come from anybody of any step.
+  stepOf(approval, checked.person, { ...answer, verdict: 'refuse' }, now)
+  return checked
+}
+
 export function answered(
   approval: Approval,
   answer: Answer,
@@ -78,12 +98,7 @@ export function answered(
   usableMs: number,
 ): Approval {
   const { ticket } = approval
-  const { person, proof } = checkProof(answer.proof, now)
-  checkPerson(approval, person, proof, answer.through, mayAnswer)
-  if (approval.state !== 'pending' || now >= approval.expiresAt) {
-    const state = stateAt(approval, now)
-    throw new GatewayError('conflict', `${ticket} is not waiting for an answer: it is ${state}.`, { ticket })
-  }
+  const { person, proof } = examined(approval, answer, now, mayAnswer)
   if (approval.answers.some((given) => samePerson(given.by, person))) {
     throw new GatewayError('conflict', `You have answered ${ticket} already; another person must.`, {
       ticket,
@@ -91,7 +106,7 @@ export function answered(
   }
   const step = stepOf(approval, person, answer, now)
   checkAnswer(approval, answer, now)
-  const { verdict, reason, reuse, muteMs } = answer
+  const { verdict, reason, reuse, effect, muteMs } = answer
   const given: GivenAnswer = {
     verdict,
     by: person,
@@ -100,6 +115,7 @@ export function answered(
     through: answer.through,
     step,
     ...(verdict === 'refuse' || reuse === undefined ? {} : { reuse }),
+    ...(verdict === 'refuse' || effect === undefined ? {} : { effect }),
     ...(reason === undefined ? {} : { reason }),
   }
   const next = { ...approval, answers: [...approval.answers, given] }
@@ -110,6 +126,7 @@ export function answered(
   // At least that many distinct people in each step: never exactly, so that one answer too many cannot leave it pending.
   const approvals = approvalsOf(next)
   const revision = approval.revision + 1
+  const bound = agreedEffect(next)
   if (stepWaiting(approval.route, approvals) !== undefined) return { ...next, revision }
   const agreed = chosen(approvals.map((each) => each.reuse))
   return {
@@ -118,6 +135,7 @@ export function answered(
     state: 'approved',
     expiresAt: now + (approval.access?.ms ?? usableFor(agreed, usableMs)),
     ...(agreed === undefined ? {} : { reuse: agreed }),
+    ...(bound === undefined ? {} : { effect: bound }),
   }
 }
 

@@ -1,61 +1,14 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { safe, safeText } from '../recording/index.ts'
+import type { Approval, ApprovalShown, reuse } from './approval-schema.ts'
+import { approval, approvalShown, preview } from './approval-schema.ts'
+import { describe, previewText, shorten, told } from './approval-text.ts'
 import type { Common } from './context.ts'
 import { call, personClient, print, queryText, UsageError } from './context.ts'
 import { parseDuration } from './durations.ts'
 import { freshClient } from './login.ts'
 import { ask } from './prompt.ts'
-import { facts, listing, relative } from './table.ts'
-
-const reuse = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('times'), times: z.number() }),
-  z.object({ kind: z.literal('shape'), ms: z.number() }),
-  z.object({ kind: z.literal('session') }),
-])
-
-const holders = { groups: z.array(z.string()), identities: z.array(z.string()) }
-
-const approval = z.object({
-  ticket: z.string(),
-  state: z.string(),
-  connection: z.string(),
-  chain: z.array(z.string()),
-  class: z.string(),
-  text: z.string(),
-  parameters: z.array(z.string().nullable()).optional(),
-  reads: z.array(z.string()),
-  writes: z.array(z.string()),
-  rules: z.array(z.string()),
-  request: z.string().optional(),
-  access: z.object({ name: z.string(), ms: z.number(), emergency: z.boolean() }).optional(),
-  peopleNeeded: z.number(),
-  steps: z.array(
-    z.object({
-      ...holders,
-      anyone: z.boolean(),
-      people: z.number(),
-      approved: z.number(),
-      escalation: z.object({ ...holders, at: z.number() }).optional(),
-    }),
-  ),
-  reasonNeeded: z.boolean(),
-  offer: z.object({
-    times: z.number().optional(),
-    shapeMs: z.number().optional(),
-    session: z.boolean().optional(),
-  }),
-  reuse: reuse.optional(),
-  uses: z.number(),
-  mutedUntil: z.number().optional(),
-  createdAt: z.number(),
-  expiresAt: z.number(),
-  answers: z.array(
-    z.object({ verdict: z.string(), by: z.string(), at: z.number(), reason: z.string().optional() }),
-  ),
-})
-
-type Approval = z.output<typeof approval>
+import { listing, relative } from './table.ts'
 
 type AnswerFlags = Common & {
   readonly as?: string
@@ -63,6 +16,8 @@ type AnswerFlags = Common & {
   readonly reason?: string
   readonly for?: string
   readonly mute?: string
+  readonly rows?: string
+  readonly tolerance?: string
 }
 
 export function addApprovalCommands(program: Command): void {
@@ -110,10 +65,13 @@ export function addApprovalCommands(program: Command): void {
       const answer = await looked(common, `/v1/approvals/${encodeURIComponent(ticket)}`)
       print(common, answer, () => describe(answer))
     })
-  answering(group, 'approve', 'let a held command run, once or as --for says', 'approve').option(
-    '--for <what>',
-    'more than one use, if the rules offer it: times=3, shape=1h (commands of one shape), session (the same, until it ends)',
-  )
+  answering(group, 'approve', 'let a held command run, once or as --for says', 'approve')
+    .option(
+      '--for <what>',
+      'more than one use, if the rules offer it: times=3, shape=1h (commands of one shape), session (the same, until it ends)',
+    )
+    .option('--rows <number>', 'it takes effect only when it changes so many rows, in all tables together')
+    .option('--tolerance <number>', 'with --rows: or so many more or fewer')
   answering(group, 'deny', 'refuse a held command', 'refuse').option(
     '--mute <duration>',
     'and everything more that who asks would ask for on this connection, for so long (15m, 2h)',
@@ -127,6 +85,29 @@ export function addApprovalCommands(program: Command): void {
         const path = `/v1/approvals/${encodeURIComponent(ticket)}/revoke`
         const answer = await call(common, approval, 'POST', path)
         print(common, answer, () => `${answer.ticket} is revoked; nothing more runs by it.`)
+      }
+    })
+  group
+    .command('preview')
+    .argument('<ticket>')
+    .description('try a held command out and roll it back, as a person with a fresh login who may answer it')
+    .option('--as <person>', 'who looks')
+    .option(
+      '--code <digits>',
+      'the code of the device; asked for when not given, - reads it from standard input',
+    )
+    .action(async (ticket: string, flags: AnswerFlags) => {
+      const client = await freshClient(flags, flags.as, flags.code)
+      try {
+        const path = `/v1/approvals/${encodeURIComponent(ticket)}`
+        const seen = preview.parse(await client.call('POST', `${path}/preview`, { through: 'cli' }))
+        if (flags.json === true) print(flags, seen, () => previewText(seen))
+        else {
+          const whole = approvalShown.parse(await client.call('GET', path))
+          print(flags, whole, () => describe(whole))
+        }
+      } finally {
+        await client.close()
       }
     })
   addAccess(group)
@@ -153,11 +134,12 @@ function answering(
         ...(flags.reason === undefined ? {} : { reason: flags.reason }),
         ...(flags.for === undefined ? {} : { reuse: reuseOf(flags.for) }),
         ...(flags.mute === undefined ? {} : { muteMs: parseDuration(flags.mute) }),
+        ...effectOf(flags),
       }
       // Looked up first: a code counts once, and nobody should spend one on a ticket that was mistyped, or unread.
-      const asked: Approval[] = []
+      const asked: ApprovalShown[] = []
       for (const ticket of tickets) {
-        asked.push(await call(flags, approval, 'GET', `/v1/approvals/${encodeURIComponent(ticket)}`))
+        asked.push(await call(flags, approvalShown, 'GET', `/v1/approvals/${encodeURIComponent(ticket)}`))
       }
       if (process.stdin.isTTY && flags.json !== true) {
         process.stderr.write(`${asked.map(describe).join('\n\n')}\n\n`)
@@ -167,7 +149,7 @@ function answering(
         for (const before of asked) {
           const { ticket } = before
           // The operator socket shows no protected value: who answers has to see what is asked.
-          const whole = approval.parse(await client.call('GET', `/v1/approvals/${ticket}`))
+          const whole = approvalShown.parse(await client.call('GET', `/v1/approvals/${ticket}`))
           if (process.stdin.isTTY && flags.json !== true && !isSame(before, whole)) {
             process.stderr.write(`${describe(whole)}\n\n`)
             if (verdict === 'approve' && (await ask(`Type yes to approve ${ticket}: `)) !== 'yes') continue
@@ -183,12 +165,12 @@ function answering(
 }
 
 /** By a person's login, if there is one: it may show what the operator socket does not. */
-async function looked(common: Common, path: string): Promise<Approval> {
+async function looked(common: Common, path: string): Promise<ApprovalShown> {
   const token = process.env.SLUICE_LOGIN
-  if (token === undefined) return await call(common, approval, 'GET', path)
+  if (token === undefined) return await call(common, approvalShown, 'GET', path)
   const client = await personClient(common, token)
   try {
-    return approval.parse(await client.call('GET', path))
+    return approvalShown.parse(await client.call('GET', path))
   } finally {
     await client.close()
   }
@@ -258,6 +240,24 @@ function addAccess(group: Command): void {
     })
 }
 
+/** `--rows 12 --tolerance 2`. Throws UsageError. */
+export function effectOf({ rows, tolerance }: Pick<AnswerFlags, 'rows' | 'tolerance'>): {
+  readonly effect?: { readonly rows: number; readonly tolerance: number }
+} {
+  if (rows === undefined) {
+    if (tolerance === undefined) return {}
+    throw new UsageError('--tolerance goes with --rows.')
+  }
+  return {
+    effect: { rows: wholeNumber('--rows', rows), tolerance: wholeNumber('--tolerance', tolerance ?? '0') },
+  }
+}
+
+function wholeNumber(flag: string, text: string): number {
+  if (/^(?:0|[1-9][0-9]{0,8})$/.test(text)) return Number(text)
+  throw new UsageError(`${flag} takes a whole number from 0 on, not ${JSON.stringify(text)}.`)
+}
+
 /** `times=3`, `shape=1h`, `session`. Throws UsageError. */
 export function reuseOf(text: string): z.output<typeof reuse> {
   const [, kind, value] = /^(times|shape|session)(?:=(.+))?$/.exec(text) ?? []
@@ -267,101 +267,4 @@ export function reuseOf(text: string): z.output<typeof reuse> {
     return { kind, times: Number(value) }
   }
   throw new UsageError(`--for takes times=3, shape=1h or session, not ${JSON.stringify(text)}.`)
-}
-
-function told(answer: Approval): string {
-  const { ticket, state } = answer
-  if (state === 'pending') {
-    const missing = answer.peopleNeeded - answer.answers.length
-    return `${ticket}: your answer is kept; ${missing} more must approve.`
-  }
-  if (state === 'refused') {
-    const { mutedUntil } = answer
-    const muted =
-      mutedUntil === undefined ? '' : ` Who asked can ask for nothing more ${relative(mutedUntil)}.`
-    return `${ticket} is refused; it will not run.${muted}`
-  }
-  const until = relative(answer.expiresAt).replace('in ', '')
-  if (answer.access !== undefined) {
-    return `${ticket}: ${answer.access.name} on ${answer.connection} is open for ${until} from now.`
-  }
-  return `${ticket} is ${state}; it can run ${oftenText(answer.reuse)}, until ${until} from now.`
-}
-
-function oftenText(chosen: Approval['reuse']): string {
-  switch (chosen?.kind) {
-    case 'times':
-      return `${chosen.times} times`
-    case 'shape':
-      return 'with other values as well'
-    case 'session':
-      return 'with other values as well, in its session'
-    case undefined:
-      return 'once'
-  }
-}
-
-/** `1 of 2 of the group dbas, or from 12:00 on of the group leads`. */
-function stepText(step: Approval['steps'][number]): string {
-  const { escalation } = step
-  const others =
-    escalation === undefined ? '' : `; ${relative(escalation.at)} also ${holdersText(escalation)}`
-  return `${step.approved} of ${step.people}: ${step.anyone ? 'anyone with the role approver' : holdersText(step)}${others}`
-}
-
-function holdersText({
-  groups,
-  identities,
-}: {
-  groups: readonly string[]
-  identities: readonly string[]
-}): string {
-  return [...groups.map((group) => `group ${group}`), ...identities].join(', ')
-}
-
-/** What may be chosen beyond one use, as `--for` takes it. */
-function offerText({ times, shapeMs, session }: Approval['offer']): string {
-  return [
-    ...(times === undefined ? [] : [`--for times=${times}`]),
-    ...(shapeMs === undefined ? [] : [`--for shape=${Math.floor(shapeMs / 1000)}s`]),
-    ...(session === true ? ['--for session'] : []),
-  ].join(' or ')
-}
-
-function describe(of: Approval): string {
-  const lines = facts([
-    ['ticket', of.ticket],
-    ['state', `${of.state} (${of.state === 'pending' ? 'lapses ' : 'until '}${relative(of.expiresAt)})`],
-    ['who', of.chain.join(' for ')],
-    ['connection', of.connection],
-    ['class', of.class],
-    ...(of.reads.length === 0 ? [] : [['reads', of.reads.join(', ')] as const]),
-    ...(of.writes.length === 0 ? [] : [['writes', of.writes.join(', ')] as const]),
-    ['asked by', of.rules.join(', ') || 'no rule lets it run unreviewed'],
-    ['asked', relative(of.createdAt)],
-    ...(of.access?.emergency === true
-      ? [['emergency', 'taken by who asked, granted by nobody'] as const]
-      : []),
-    ...(of.request === undefined ? [] : [['request', of.request] as const]),
-    ...of.steps.map((step, index) => [`step ${index + 1}`, stepText(step)] as const),
-    ...(of.reasonNeeded ? [['reason', 'who approves has to say why'] as const] : []),
-    ...(offerText(of.offer) === '' ? [] : [['or approve', offerText(of.offer)] as const]),
-    ...(of.uses === 0 ? [] : [['used', `${of.uses} times`] as const]),
-    ...of.answers.map(
-      (each) =>
-        [
-          'answer',
-          `${each.verdict} by ${each.by}${each.reason === undefined ? '' : `: ${each.reason}`}`,
-        ] as const,
-    ),
-  ])
-  const parameters = (of.parameters ?? []).map(
-    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : safe(value)}`,
-  )
-  return [lines, '', safeText(of.text), ...parameters].join('\n')
-}
-
-function shorten(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim()
-  return line.length <= 60 ? line : `${line.slice(0, 57)}...`
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Previews } from '../approvals/index.ts'
 import type { Config, Listener as ListenerConfig } from '../config/index.ts'
 import type { SecretResolver } from '../connections/index.ts'
 import type { Clock, RandomBytes, ServerTls } from '../core/index.ts'
@@ -17,6 +18,7 @@ type ListenerParts = {
   readonly secrets: SecretResolver
   readonly clock: Clock
   readonly snapshots: Snapshots
+  readonly previews: Pick<Previews, 'offer'>
   config(): Config
   report(error: unknown): void
 }
@@ -48,6 +50,7 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
         return connection?.protocol === protocol.name ? connection : undefined
       },
       snapshots: parts.snapshots,
+      offerPreview: (ticket, run) => parts.previews.offer(ticket, run),
       report,
     })
     undo.push(() => server.close())

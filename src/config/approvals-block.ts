@@ -105,7 +105,7 @@ function accessOf(
 }
 
 /** What a rule says of reviews. */
-export function reviewOf({ route, reuse }: ReviewBlock, path: Path, references: References): Review {
+export function reviewOf({ route, reuse, effect }: ReviewBlock, path: Path, references: References): Review {
   if (route !== undefined) references.route(route, [...path, 'route'])
   const { times, shape, session } = reuse
   return {
@@ -115,6 +115,7 @@ export function reviewOf({ route, reuse }: ReviewBlock, path: Path, references: 
       ...(shape === undefined ? {} : { shapeMs: shape }),
       ...(session === undefined ? {} : { session }),
     },
+    ...(effect === 'required' ? { effectRequired: true } : {}),
   }
 }
 

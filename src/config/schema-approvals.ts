@@ -99,6 +99,10 @@ export const review = z.strictObject({
     })
     .default({})
     .describe('What an approver may choose beyond one use. Default nothing.'),
+  effect: z
+    .enum(['offered', 'required'])
+    .default('offered')
+    .describe('Whether who approves has to say how many rows may change, or only can. Default offered.'),
 })
 
 export type ApprovalsBlock = z.output<typeof approvals>

@@ -1,3 +1,4 @@
+import type { Countable } from './effect.ts'
 import type { LabelName } from './ids.ts'
 import type { ParameterReading } from './parameters.ts'
 
@@ -184,6 +185,8 @@ export type Command = {
   readonly readings?: readonly ParameterReading[]
   /** How many more values there may be in arrays that are handed over as one value: each of them is a question. */
   readonly listed?: number
+  /** Whether an approval may be bound to how many rows it changes. Absent: nobody can count them. */
+  readonly countable?: Countable
   /** What is recorded in place of text and parameters. Absent: these, as they are. */
   readonly recorded?: SealedCommand
   readonly facts: Facts

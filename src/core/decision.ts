@@ -73,6 +73,8 @@ export type Review = {
   /** The name of a route; absent: the usual one. */
   readonly route?: string
   readonly reuse: ReuseOffer
+  /** Whoever approves has to say how many rows may change. */
+  readonly effectRequired?: true
 }
 
 type Common = {

@@ -8,6 +8,7 @@ export const ERROR_CODES = [
   'approval_pending',
   'approval_refused',
   'approval_expired',
+  'effect_differs',
   'canceled',
   'connection_unknown',
   'not_found',

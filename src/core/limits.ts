@@ -157,6 +157,11 @@ export const LIMITS = {
   routePeopleMax: 20,
   /** Uses of one approval: what is approved for a time is still not without end. */
   approvalUsesMax: 1_000,
+  /** Held commands that are remembered to be tried out; and the bytes of one, its parameters included. */
+  previewsOffered: 500,
+  previewBytesMax: 256 * 1024,
+  /** Changed rows that an approval can be for: more is nothing that a person has looked at. */
+  effectRowsMax: 1_000_000_000,
   /** An approval for several uses of one command, and one for a session that does not end. */
   approvalTimesMs: 60 * 60 * 1000,
   approvalSessionMs: 8 * 60 * 60 * 1000,

@@ -7,6 +7,7 @@ const HTTP_STATUSES = {
   approval_pending: 428,
   approval_refused: 403,
   approval_expired: 403,
+  effect_differs: 409,
   canceled: 409,
   connection_unknown: 404,
   not_found: 404,

@@ -1,8 +1,24 @@
 import { createHash } from 'node:crypto'
-import type { Command, ConnectionName, IdentityChain, Journal, RuleRef, SessionId } from '../core/index.ts'
+import type {
+  Command,
+  ConnectionName,
+  Countable,
+  EffectBound,
+  Facts,
+  IdentityChain,
+  Journal,
+  RuleRef,
+  SessionId,
+  Ticket,
+} from '../core/index.ts'
 import { GatewayError, identityKey, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
 import type { ApprovalDesk, ApprovalInput, WaitOutcome } from './ports.ts'
+
+const ALREADY_RUN: Countable = {
+  can: false,
+  why: 'it has run, and only the rest of its result is asked about',
+}
 
 /** Who asks people about a command: a session. */
 type Asker = {
@@ -10,6 +26,16 @@ type Asker = {
   readonly chain: IdentityChain
   readonly connection: { readonly name: ConnectionName }
   readonly opening: { readonly database: string }
+}
+
+/** What came of asking people. */
+export type Asked = {
+  readonly outcome: WaitOutcome
+  readonly ticket: Ticket
+  /** It was approved for so many changed rows. */
+  readonly effect: EffectBound | undefined
+  /** It was, and they cannot be counted here. */
+  readonly uncounted: string | undefined
 }
 
 /** What people are asked about a command, and what their answer will be bound to. `rest`: about that part of its result. */
@@ -29,6 +55,8 @@ export function approvalInput(
   const shown = shownTexts(command, before)
   const definitions = judgement.scope.basis?.catalogue
   const review = decision.kind === 'deny' ? undefined : decision.review
+  const countable = rest === undefined ? command.countable : ALREADY_RUN
+  const warnings = warningsOf(facts)
   const bound = {
     chain,
     connection,
@@ -52,6 +80,9 @@ export function approvalInput(
     writes: facts.writes,
     rules,
     ...(review === undefined ? {} : { review }),
+    ...(countable === undefined ? {} : { countable }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+    ...(facts.estimatedRows === undefined ? {} : { estimatedRows: facts.estimatedRows }),
     policyVersion,
   }
 }
@@ -69,6 +100,23 @@ function refuseUnreadable({ text, parameters = [] }: Command): void {
       facts: { bytes, bytesMax: LIMITS.askedBytesMax },
     },
   )
+}
+
+/** What is known of a command that a person should look at twice. */
+function warningsOf(facts: Facts): string[] {
+  return [
+    ...(facts.writesEverything ? ['changes every row: it has no WHERE, or one that is always true'] : []),
+    ...(facts.class === 'opaque' ? ['runs code of which it is not known what it does'] : []),
+    ...(facts.escape === undefined
+      ? []
+      : ['protected values can get out of it in a way that masking does not follow']),
+  ]
+}
+
+/** Why a command that was approved for a number of rows does not run here; undefined: its rows are counted. */
+export function whyUncounted({ countable }: Pick<ApprovalInput, 'countable'>): string | undefined {
+  if (countable?.can === true) return undefined
+  return countable?.why ?? 'what it changes cannot be counted'
 }
 
 /** Who said yes or no, for the entry that says what came of asking. */

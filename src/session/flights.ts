@@ -1,4 +1,4 @@
-import type { Command, Hold, LabelName } from '../core/index.ts'
+import type { Command, EffectBound, Hold, LabelName, Ticket } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /** One command on its way: its number, when it began, what was kept of its result. */
@@ -33,6 +33,23 @@ export class CommandInFlight {
 /** The proof that a command may be forwarded. Only the session makes one: the door gives out the type alone. */
 export class PermittedCommand extends CommandInFlight {
   readonly #permitted = true
+  /** It was approved for so many changed rows. Nothing of it leaves before whoever forwards it has said that it counts them. */
+  readonly effect: EffectBound | undefined
+  #isCounted = false
+
+  constructor(n: number, command: Command, judgement: Judgement, began: number, effect?: EffectBound) {
+    super(n, command, judgement, began)
+    this.effect = effect
+  }
+
+  /** Whoever says this sees to it that the command takes effect only with as many changed rows as it was approved for. */
+  count(): void {
+    this.#isCounted = true
+  }
+
+  get mayLeave(): boolean {
+    return this.effect === undefined || this.#isCounted
+  }
 
   /** Whether a value really came from here, for the forwarding functions. */
   static is(value: PermittedCommand): boolean {
@@ -59,6 +76,16 @@ export class HousekeepingPermit {
   }
 }
 
+/** How a hold is told to the client while it waits. */
+export type HoldObserver = {
+  /** Called once, before waiting, unless it is answered already: the ticket is known. */
+  told(ticket: Ticket, expiresAt: number): void
+  /** Aborts when the client has gone or has cancelled. */
+  readonly signal: AbortSignal
+  /** Milliseconds to wait inline; 0: do not wait, end as pending at once unless approved already. */
+  readonly patienceMs: number
+}
+
 export type Permitted = PermittedCommand
 export type Held = HeldCommand
 export type Housekeeping = HousekeepingPermit
@@ -68,7 +95,9 @@ export function isHeld(step: Permitted | Held): step is Held {
   return step instanceof HeldCommand
 }
 
-/** Whether bytes may go upstream with it: that the value is one of ours, not that the compiler was told so. */
+/** Whether bytes may go upstream with it: that it is counted where it has to be, that the value is one of ours, not that the compiler was told so. */
 export function isPermit(permit: Permitted | Housekeeping): boolean {
-  return permit instanceof PermittedCommand ? PermittedCommand.is(permit) : HousekeepingPermit.is(permit)
+  return permit instanceof PermittedCommand
+    ? PermittedCommand.is(permit) && permit.mayLeave
+    : HousekeepingPermit.is(permit)
 }

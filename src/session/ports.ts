@@ -1,7 +1,9 @@
 import type {
   CommandClass,
+  Countable,
   Credential,
   ConnectionName,
+  EffectBound,
   Facts,
   Identity,
   IdentityChain,
@@ -39,6 +41,11 @@ export type ApprovalInput = {
   readonly rules: readonly RuleRef[]
   /** What rules say of how people look at it. */
   readonly review?: readonly Review[]
+  /** What is worth a second look, and how many rows the planner expects, where it was asked. */
+  readonly warnings?: readonly string[]
+  readonly estimatedRows?: number
+  /** Whether what it changes can be counted before it takes effect. Absent: it cannot. */
+  readonly countable?: Countable
   readonly policyVersion: string
 }
 
@@ -70,8 +77,10 @@ export interface ApprovalDesk {
     ticket: Ticket,
     use: Pick<ApprovalInput, 'requestId' | 'session' | 'fingerprint' | 'shape'>,
   ): Promise<boolean>
-  /** A request that is open or ended lately. */
-  get(ticket: Ticket): { readonly answers: readonly { readonly by: Identity }[] } | undefined
+  /** A request that is open or ended lately. `effect`: what it was approved for changes so many rows, and no others. */
+  get(
+    ticket: Ticket,
+  ): { readonly answers: readonly { readonly by: Identity }[]; readonly effect?: EffectBound } | undefined
   /** Requests of this very chain on this connection that are open or ended lately, newest first. */
   of(chain: IdentityChain, connection: ConnectionName): readonly OwnRequest[]
   /** What was approved for this session is over with it. */

@@ -13,10 +13,12 @@ import type {
   Network,
   OutcomeHead,
   Pipe,
+  PreviewRun,
   RandomBytes,
   Secret,
   SecretRef,
   ServerTls,
+  Ticket,
 } from '../core/index.ts'
 import type { Gateway } from './gateway.ts'
 import type { CredentialDesk } from './ports.ts'
@@ -132,6 +134,8 @@ export type ProtocolContext = {
   connection(name: ConnectionName): Connection | undefined
   /** Where definitions are kept that commands are judged by. Absent: nowhere. */
   readonly snapshots?: Snapshots
+  /** Told of every command that is held and could be tried out for who is to answer. Absent: nothing is tried out. */
+  offerPreview?(ticket: Ticket, run: PreviewRun): void
   /** Faults of our own and of upstreams, for the log. Never values or secrets. */
   report(error: unknown): void
 }

@@ -1,5 +1,5 @@
-import type { Deny, Facts, Reason, RequestId, Ticket } from '../core/index.ts'
-import { assertNever, GatewayError } from '../core/index.ts'
+import type { Deny, EffectBound, Facts, Reason, RequestId, Ticket } from '../core/index.ts'
+import { assertNever, effectText, GatewayError } from '../core/index.ts'
 import type { WaitOutcome } from './ports.ts'
 
 /** What a client is told that may not run a command: what, what is allowed instead, and which rule says so. */
@@ -16,6 +16,56 @@ export function deniedError({ reason, rules }: Deny, requestId: RequestId): Gate
 /** What a client is told whose budget is used up, or cannot be noted down. */
 export function budgetError({ message, remedy, retry }: Reason, requestId: RequestId): GatewayError {
   return new GatewayError('limit_exceeded', message, { remedy, retry, requestId })
+}
+
+/** A limit is reached. */
+export function limitError(limit: string, requestId: RequestId, facts: Facts): GatewayError {
+  const error = new GatewayError('limit_exceeded', `Ask for less: the result was cut off at ${limit}.`, {
+    remedy: 'Add a LIMIT or a narrower condition.',
+    retry: 'only-if-changed',
+    requestId,
+  })
+  return afterRunning(error, facts)
+}
+
+/** The same error, about this request. */
+export function ofRequest(error: GatewayError, requestId: RequestId): GatewayError {
+  return new GatewayError(error.code, error.message, {
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    retry: error.retry,
+    requestId,
+    cause: error.cause,
+    facts: error.facts,
+  })
+}
+
+/** What a client is told whose command was approved for a number of rows, and is sent where nobody can count them. */
+export function uncountedError(why: string, ticket: Ticket, requestId: RequestId): GatewayError {
+  return new GatewayError('conflict', `Send it otherwise: ${ticket} is approved for a number of rows only.`, {
+    requestId,
+    ticket,
+    remedy: `They cannot be counted here: ${why}. The approval stands meanwhile; nothing was run.`,
+    retry: 'only-if-changed',
+  })
+}
+
+/** What a client is told whose command has changed more or fewer rows than it was approved for, and was rolled back. */
+export function effectError(
+  approved: EffectBound,
+  rows: number | undefined,
+  requestId: RequestId,
+): GatewayError {
+  const changed = rows === undefined ? 'they could not be counted' : `it would have changed ${rows}`
+  return new GatewayError(
+    'effect_differs',
+    `Nothing was changed: this was approved for ${effectText(approved)}, and ${changed}.`,
+    {
+      requestId,
+      remedy:
+        'It was rolled back and its approval is used up. Send it again to ask anew, after a look at the data.',
+      retry: 'unchanged-after-approval',
+    },
+  )
 }
 
 /** What a client is told where the rest of its result would have been: `limit` is where it was held. */

@@ -14,19 +14,28 @@ import type {
   RuleRef,
   SealedCommand,
   SessionId,
-  Ticket,
 } from '../core/index.ts'
 import { asGatewayError, assertNever, GatewayError, requestIdOf, sealedWhole } from '../core/index.ts'
 import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
+import type { CommandInFlight, Held, HoldObserver, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { answeredBy, approvalInput } from './asking.ts'
+import type { Asked } from './asking.ts'
+import { answeredBy, approvalInput, whyUncounted } from './asking.ts'
 import { intentHead, sealedBody, sealedFields, toldEntry } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { AccessDesk, ApprovalDesk, BudgetDesk, OwnRequest, Spending, WaitOutcome } from './ports.ts'
-import { afterRunning, approvalError, budgetError, deniedError, restError } from './refusals.ts'
+import type { AccessDesk, ApprovalDesk, BudgetDesk, OwnRequest, Spending } from './ports.ts'
+import {
+  afterRunning,
+  approvalError,
+  budgetError,
+  deniedError,
+  limitError,
+  ofRequest,
+  restError,
+  uncountedError,
+} from './refusals.ts'
 import { type Ground, SessionScope } from './session-scope.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
@@ -60,16 +69,6 @@ export type Opening = {
   readonly isIdle: () => boolean
   /** Ends the session at once: revoked, expired, stopped. The reason is shown to the client. */
   readonly onTerminate: (reason: GatewayError) => void
-}
-
-/** How a hold is told to the client while it waits. */
-export type HoldObserver = {
-  /** Called once, before waiting, unless it is answered already: the ticket is known. */
-  told(ticket: Ticket, expiresAt: number): void
-  /** Aborts when the client has gone or has cancelled. */
-  readonly signal: AbortSignal
-  /** Milliseconds to wait inline; 0: do not wait, end as pending at once unless approved already. */
-  readonly patienceMs: number
 }
 
 /**
@@ -305,29 +304,27 @@ export class Session implements TurnMember {
     }
     this.#gateway.journal.append(this.id, { kind: 'intent', head })
     this.#recordRefusal(n, error.code)
-    return new GatewayError(error.code, error.message, {
-      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-      retry: error.retry,
-      requestId: requestIdOf(this.id, n),
-      cause: error.cause,
-      facts: error.facts,
-    })
+    return ofRequest(error, requestIdOf(this.id, n))
   }
 
   /** Waits for people. Resolves with the permission; throws `approval_*` or `canceled`, all recorded. */
   async hold(held: Held, observer: HoldObserver): Promise<Permitted> {
-    const { outcome, ticket } = await this.#askPeople(held, held.decision.rules, undefined, observer).catch(
-      (error: unknown) => {
-        // Nobody was asked: too many requests are open, or who asks is muted.
-        const { code } = asGatewayError(error)
-        if (!this.#closed) this.#recordRefusal(held.n, code)
-        throw error
-      },
-    )
+    const { outcome, ticket, effect, uncounted } = await this.#askPeople(
+      held,
+      held.decision.rules,
+      undefined,
+      observer,
+    ).catch((error: unknown) => {
+      // Nobody was asked: too many requests are open, or who asks is muted.
+      const { code } = asGatewayError(error)
+      if (!this.#closed) this.#recordRefusal(held.n, code)
+      throw error
+    })
     if (outcome === 'approved') {
-      return new PermittedCommand(held.n, held.command, held.judgement, this.#gateway.clock.now())
+      return new PermittedCommand(held.n, held.command, held.judgement, this.#gateway.clock.now(), effect)
     }
     this.#recordRefusal(held.n, `approval_${outcome}`)
+    if (uncounted !== undefined) throw uncountedError(uncounted, ticket, requestIdOf(this.id, held.n))
     throw approvalError(outcome, ticket, requestIdOf(this.id, held.n))
   }
 
@@ -348,7 +345,7 @@ export class Session implements TurnMember {
     rules: readonly RuleRef[],
     rest: string | undefined,
     observer: HoldObserver,
-  ): Promise<{ outcome: WaitOutcome; ticket: Ticket }> {
+  ): Promise<Asked> {
     const { approvals, journal } = this.#gateway
     const { policy } = this.#scope
     const asked = approvalInput(this, policy.version, flight, rules, rest, journal)
@@ -363,6 +360,10 @@ export class Session implements TurnMember {
     let outcome = await approvals.wait(ticket, observer.patienceMs, observer.signal)
     if (isGone()) outcome = 'abandoned'
     if (outcome === 'approved' && isOld()) outcome = 'superseded'
+    const effect = approvals.get(ticket)?.effect
+    const uncounted = outcome === 'approved' && effect !== undefined ? whyUncounted(asked) : undefined
+    // It stays approved, for when it can be counted what it changes.
+    if (uncounted !== undefined) outcome = 'pending'
     if (outcome === 'approved' && !(await approvals.consume(ticket, asked))) outcome = 'expired'
     // What changed while the approval was being taken counts as well: the approval is spent, and nothing runs.
     if (outcome === 'approved' && isGone()) outcome = 'abandoned'
@@ -370,7 +371,7 @@ export class Session implements TurnMember {
     const by = answeredBy(approvals.get(ticket), outcome)
     journal.append(this.id, { kind: 'answer', head: { n: flight.n, ticket, answer: outcome, ...by } })
     this.#queue()
-    return { outcome, ticket }
+    return { outcome, ticket, effect, uncounted }
   }
 
   /**
@@ -511,12 +512,7 @@ export class Session implements TurnMember {
 
   /** The connection's limit is reached: what the client is told where the rest of the result would have been. */
   limitReached(flight: Permitted, limit: string): GatewayError {
-    const error = new GatewayError('limit_exceeded', `Ask for less: the result was cut off at ${limit}.`, {
-      remedy: 'Add a LIMIT or a narrower condition.',
-      retry: 'only-if-changed',
-      requestId: requestIdOf(this.id, flight.n),
-    })
-    return afterRunning(error, flight.command.facts)
+    return limitError(limit, requestIdOf(this.id, flight.n), flight.command.facts)
   }
 
   requestId(n: number): RequestId {

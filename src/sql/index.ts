@@ -35,6 +35,10 @@ export { isPlainTable, labelledReach, labelsOfColumn } from './catalogue/catalog
 export type { SettingChange } from './builtins/settings.ts'
 export { matches, readPattern } from './catalogue/patterns.ts'
 export { changeOf } from './builtins/settings.ts'
+export { builtinClass } from './builtins/functions.ts'
+export { countableOf } from './statement/countable.ts'
+export type { NamedInStatement } from './statement/named.ts'
+export { isSameButReturning, namedIn, returningOf } from './statement/named.ts'
 export type { Virtual, VirtualQuery } from './statement/virtual.ts'
 export { virtualQuery } from './statement/virtual.ts'
 export type {

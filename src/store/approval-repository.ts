@@ -48,6 +48,7 @@ const answerSchema = z.strictObject({
   through: z.string(),
   step: z.number().default(0),
   reuse: reuseSchema.exactOptional(),
+  effect: z.strictObject({ rows: z.number(), tolerance: z.number() }).exactOptional(),
   reason: z.string().exactOptional(),
 })
 
@@ -77,6 +78,14 @@ const approvalSchema = z.strictObject({
   reads: z.array(z.string()),
   writes: z.array(z.string()),
   rules: z.array(z.strictObject({ name: z.string(), file: z.string(), line: z.number() })),
+  warnings: z.array(z.string()).exactOptional(),
+  estimatedRows: z.number().exactOptional(),
+  countable: z
+    .discriminatedUnion('can', [
+      z.strictObject({ can: z.literal(true) }),
+      z.strictObject({ can: z.literal(false), why: z.string() }),
+    ])
+    .exactOptional(),
   policyVersion: z.string(),
   route: z.union([routeSchema, earlierRouteSchema]),
   offer: z
@@ -86,6 +95,7 @@ const approvalSchema = z.strictObject({
       session: z.literal(true).exactOptional(),
     })
     .default({}),
+  effectRequired: z.literal(true).exactOptional(),
   state: z.enum(APPROVAL_STATES),
   revision: z.number(),
   createdAt: z.number(),
@@ -93,6 +103,7 @@ const approvalSchema = z.strictObject({
   answers: z.array(answerSchema),
   escalatedAt: z.number().exactOptional(),
   reuse: reuseSchema.exactOptional(),
+  effect: z.strictObject({ least: z.number(), most: z.number() }).exactOptional(),
   uses: z.number().default(0),
   mutedUntil: z.number().exactOptional(),
   erasing: z.literal(true).exactOptional(),

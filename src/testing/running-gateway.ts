@@ -89,11 +89,11 @@ export type TestApi = {
 
 const PERIOD_MS = 30_000
 
-export async function startTestApi(): Promise<TestApi> {
+export async function startTestApi(config = CONFIG): Promise<TestApi> {
   const place = mkdtempSync(join(tmpdir(), 'sluice-api-'))
   const configFile = join(place, 'sluice.yaml')
   const dataDirectory = join(place, 'data')
-  writeFileSync(configFile, CONFIG)
+  writeFileSync(configFile, config)
   const faults: unknown[] = []
   const SLUICE_KEY = randomBytes(32).toString('base64')
   const gateway = await startGateway({
@@ -133,7 +133,7 @@ export async function startTestApi(): Promise<TestApi> {
     dataDirectory,
     masterKey: SLUICE_KEY,
     recordingKeys: keysOf(SLUICE_KEY),
-    configText: CONFIG,
+    configText: config,
     faults,
     operator: (method, path, call = {}) => send('http://localhost', socket, method, path, call),
     person: (method, path, call = {}) => send(url, tls, method, path, call),

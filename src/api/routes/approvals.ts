@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Approval } from '../../approvals/index.ts'
 import { APPROVAL_STATES, isOpen, peopleNeeded } from '../../approvals/index.ts'
-import type { Ticket } from '../../core/index.ts'
+import type { LabelName, MaskingRule, Preview, PreviewViewer, Ticket } from '../../core/index.ts'
 import { brand, COMMAND_CLASSES, GatewayError, identityKey, LIMITS } from '../../core/index.ts'
 import type { Caller } from '../caller.ts'
 import type { ApiParts } from '../parts.ts'
@@ -16,6 +16,12 @@ const reuse = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('shape'), ms: z.int().min(1).max(LIMITS.muteMsMax) }),
   z.strictObject({ kind: z.literal('session') }),
 ])
+
+/** How many rows may be changed, and how many more or fewer. */
+const effect = z.strictObject({
+  rows: z.int().min(0).max(LIMITS.effectRowsMax),
+  tolerance: z.int().min(0).max(LIMITS.effectRowsMax).default(0),
+})
 
 const holders = { groups: z.array(z.string()), identities: z.array(z.string()) }
 
@@ -65,8 +71,18 @@ export const approval = z.object({
     shapeMs: z.int().optional(),
     session: z.literal(true).optional(),
   }),
+  /** What is worth a second look. */
+  warnings: z.array(z.string()),
+  /** Rows that the planner expects, where a rule asked for that. */
+  estimatedRows: z.number().optional(),
   /** What was approved beyond one use. */
   reuse: reuse.optional(),
+  /** Whether it can be approved for a number of changed rows; `why` not. */
+  countable: z.object({ can: z.boolean(), why: z.string().optional() }),
+  /** Whether who approves has to say how many. */
+  effectRequired: z.boolean(),
+  /** It was approved for so many changed rows: with more or fewer it is rolled back. */
+  effect: z.object({ least: z.int(), most: z.int() }).optional(),
   uses: z.int(),
   mutedUntil: z.int().optional(),
   createdAt: z.int(),
@@ -83,6 +99,46 @@ export const approval = z.object({
       /** From 1. */
       step: z.int(),
       reuse: reuse.optional(),
+      effect: effect.optional(),
+      reason: z.string().optional(),
+    }),
+  ),
+})
+
+/** What a held command did when it was tried out and rolled back, as who asks may see it. */
+const preview = z.object({
+  at: z.int(),
+  ms: z.int(),
+  /** Changed rows in all tables together; absent: it failed, or they could not be counted. */
+  rows: z.int().optional(),
+  tables: z.array(z.object({ name: z.string(), inserted: z.int(), updated: z.int(), deleted: z.int() })),
+  failure: z.string().optional(),
+  sample: z
+    .object({
+      columns: z.array(z.string()),
+      rows: z.array(z.array(z.string().nullable())),
+      more: z.boolean(),
+      /** Labels that are masked in it. */
+      masked: z.array(z.string()),
+    })
+    .optional(),
+  notes: z.array(z.string()),
+})
+
+/** One request, with what helps to answer it. */
+const approvalShown = approval.extend({
+  /** Whether it can be tried out here. */
+  previewable: z.boolean(),
+  /** What whoever asks has had tried out. */
+  preview: preview.optional(),
+  /** How commands of the same shape were answered, newest first: of those that are remembered. */
+  earlier: z.array(
+    z.object({
+      ticket: z.string(),
+      at: z.int(),
+      verdict: z.enum(['approve', 'refuse']),
+      by: z.string(),
+      effect: effect.optional(),
       reason: z.string().optional(),
     }),
   ),
@@ -124,8 +180,34 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
       params: ticketParam,
       query: none,
       body: none,
-      answer: approval,
-      handle: async ({ params, caller }) => shown(await found(parts, params.ticket), caller),
+      answer: approvalShown,
+      async handle({ params, caller }) {
+        const of = await found(parts, params.ticket)
+        const seen = parts.previews.of(of.ticket, caller.name)
+        return {
+          ...shown(of, caller),
+          previewable: of.state === 'pending' && parts.previews.has(of.ticket),
+          ...(seen === undefined ? {} : { preview: previewOf(seen) }),
+          earlier: earlierOf(parts, of),
+        }
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/approvals/{ticket}/preview',
+      summary: 'Try a held command out in a transaction that is rolled back, as a person who may answer it.',
+      access: ['approver'],
+      params: ticketParam,
+      query: none,
+      body: z.strictObject({ through: z.enum(['api', 'cli', 'web']).default('api') }).prefault({}),
+      answer: preview,
+      records: ({ params }) => ({ action: 'approval.preview', target: ticketOf(params.ticket) }),
+      async handle({ params, body, caller }) {
+        const { proof } = caller
+        const { ticket } = await found(parts, params.ticket)
+        const of = await parts.approvals.examine(ticket, { proof, through: body.through })
+        return previewOf(await parts.previews.run(ticket, caller.name, viewerOf(parts, of, caller)))
+      },
     }),
     route({
       method: 'POST',
@@ -141,6 +223,8 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
         through: z.enum(['api', 'cli', 'web']).default('api'),
         /** With an approval: more than one use. */
         reuse: reuse.optional(),
+        /** With an approval: it takes effect only when it changes so many rows, in all tables together. */
+        effect: effect.optional(),
         /** With a refusal: how long who asked may not ask for anything more on the connection, in milliseconds. */
         muteMs: z.int().min(1).max(LIMITS.muteMsMax).optional(),
       }),
@@ -151,6 +235,7 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
         details: {
           verdict: body.verdict,
           ...(body.reuse === undefined ? {} : { reuse: body.reuse.kind }),
+          ...(body.effect === undefined ? {} : { rows: body.effect.rows, tolerance: body.effect.tolerance }),
           ...(body.muteMs === undefined ? {} : { muteMs: body.muteMs }),
         },
       }),
@@ -161,7 +246,12 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
             verdict: body.verdict,
             proof: caller.proof,
             through: body.through,
-            ...given({ reason: body.reason, reuse: body.reuse, muteMs: body.muteMs }),
+            ...given({
+              reason: body.reason,
+              reuse: body.reuse,
+              effect: body.effect,
+              muteMs: body.muteMs,
+            }),
           }),
           caller,
         )
@@ -183,6 +273,62 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
       },
     }),
   ]
+}
+
+/** Earlier answers that are shown. */
+const EARLIER_MAX = 3
+
+function earlierOf(parts: ApiParts, of: Approval): z.output<typeof approvalShown>['earlier'] {
+  if (of.access !== undefined) return []
+  return parts.approvals
+    .list({ connection: of.connection })
+    .filter((each) => each.ticket !== of.ticket && each.access === undefined && each.shape === of.shape)
+    .flatMap(({ ticket, answers }) =>
+      answers.map(({ at, verdict, by, effect: rows, reason }) => ({
+        ticket,
+        at,
+        verdict,
+        by: identityKey(by),
+        ...given({ effect: rows, reason }),
+      })),
+    )
+    .sort((a, b) => b.at - a.at)
+    .slice(0, EARLIER_MAX)
+}
+
+/** Labels are masked for who looks as they would be in a result of their own. */
+function viewerOf(parts: ApiParts, { connection }: Approval, { chain }: Caller): PreviewViewer {
+  return {
+    masks(facts) {
+      const policy = parts.policy()
+      const masks = new Map<LabelName, MaskingRule>()
+      const labels = new Set([...facts.labels, ...(facts.escape?.labels ?? [])])
+      for (const label of labels) {
+        const question = chain && { chain, connection, facts, now: parts.clock.now() }
+        if (question !== undefined && policy.sees(question, label)) continue
+        masks.set(label, policy.maskOf(connection, label)?.rule ?? { kind: 'null' })
+      }
+      return masks
+    },
+  }
+}
+
+function previewOf({ tables, sample, notes, ...rest }: Preview): z.output<typeof preview> {
+  return {
+    ...rest,
+    tables: tables.map((each) => ({ ...each })),
+    ...(sample === undefined
+      ? {}
+      : {
+          sample: {
+            ...sample,
+            columns: [...sample.columns],
+            rows: sample.rows.map((row) => [...row]),
+            masked: [...sample.masked],
+          },
+        }),
+    notes: [...notes],
+  }
 }
 
 function ticketOf(written: string): Ticket {
@@ -236,18 +382,24 @@ export function shown(of: Approval, { roles }: Caller): z.output<typeof approval
     reasonNeeded: of.route.reason,
     offer: of.offer,
     uses: of.uses,
-    ...given({ reuse: of.reuse, mutedUntil: of.mutedUntil }),
+    ...given({ reuse: of.reuse, effect: of.effect, mutedUntil: of.mutedUntil }),
+    warnings: [...(of.warnings ?? [])],
+    ...given({ estimatedRows: of.estimatedRows }),
+    countable: of.countable ?? { can: false, why: 'it is no statement that changes rows' },
+    effectRequired: of.effectRequired === true,
     createdAt: of.createdAt,
     expiresAt: of.expiresAt,
     ...(of.endedAt === undefined ? {} : { endedAt: of.endedAt }),
-    answers: of.answers.map(({ verdict, by, at, method, through, step, reuse: chosen, reason }) => ({
-      verdict,
-      by: identityKey(by),
-      at,
-      method,
-      through,
-      step: step + 1,
-      ...given({ reuse: chosen, reason }),
-    })),
+    answers: of.answers.map(
+      ({ verdict, by, at, method, through, step, reuse: chosen, effect: rows, reason }) => ({
+        verdict,
+        by: identityKey(by),
+        at,
+        method,
+        through,
+        step: step + 1,
+        ...given({ reuse: chosen, effect: rows, reason }),
+      }),
+    ),
   }
 }

@@ -1,6 +1,6 @@
 import type { InReach } from './results/results.ts'
 import type { Pipe } from '../../core/index.ts'
-import type { GatewayError } from '../../core/index.ts'
+import type { GatewayError, Ticket } from '../../core/index.ts'
 import { asGatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
 import type { Held, HoldObserver, Permitted, Session } from '../../session/index.ts'
 import { housekeeping } from '../../session/index.ts'
@@ -41,6 +41,8 @@ export type ConversationParts = {
   /** Definitions change (`begun`), or may have changed. */
   readonly onRedefine: (when: 'begun' | 'ended' | 'settled') => void
   readonly onClosed: () => void
+  /** A command is held: who is to answer may have it tried out. */
+  readonly offerPreview: (ticket: Ticket, held: Held) => void
   /** A fault of our own, for the log. */
   readonly report: (error: unknown) => void
 }
@@ -313,7 +315,12 @@ export class Conversation {
     if (this.#clientEnded || this.#ending !== undefined) abort.abort('gone')
     this.#lookForFarewell()
     try {
-      return await this.#session.hold(held, this.#observer(patienceMs, abort, 'Held'))
+      const observer = this.#observer(patienceMs, abort, 'Held')
+      const told: HoldObserver['told'] = (ticket, expiresAt) => {
+        this.#parts.offerPreview(ticket, held)
+        observer.told(ticket, expiresAt)
+      }
+      return await this.#session.hold(held, { ...observer, told })
     } finally {
       this.#held = undefined
     }

@@ -16,6 +16,7 @@ export const SQLSTATES = {
   shutting_down: 'SL007',
   internal: 'SL008',
   store_unavailable: 'SL009',
+  effect_differs: 'SL011',
   canceled: '57014',
   connection_unknown: '3D000',
   not_found: '3D000',

@@ -33,6 +33,8 @@ export type Portal = {
   readonly formats: Formats
   /** Approved at Bind, under this version of the policy: its executions need no second approval. */
   readonly approved: string | undefined
+  /** Approved for one execution that changes so many rows. */
+  readonly counted?: true
   /** What it ran by name when it was approved: another statement of that name was approved by nobody. */
   readonly behind?: readonly Statement[] | undefined
   /** The settings it was bound by. */
@@ -63,8 +65,16 @@ export type Pending =
   | { readonly kind: 'close'; readonly undo: (() => void) | undefined }
   | { readonly kind: 'bind'; readonly of: Statement | undefined; readonly undo: (() => void) | undefined }
   /** `instead`: takes the place of the server's "no data". */
-  | { readonly kind: 'describe'; readonly of: Statement | undefined; readonly instead?: Buffer | undefined }
+  | {
+      readonly kind: 'describe'
+      readonly of: Statement | undefined
+      readonly instead?: Buffer | undefined
+      /** That there are no rows is not said. */
+      readonly isQuiet?: true
+    }
   | PendingExecute
+  | PendingOwn
+  | PendingCommit
   | { readonly kind: 'sync' }
   /** A statement certain to fail was sent in place of one we refused; its error is replaced by ours. */
   | { readonly kind: 'refusal'; readonly error: GatewayError; readonly simple: boolean }
@@ -90,11 +100,55 @@ export type PendingExecute = {
   readonly local?: (() => LocalAnswer) | undefined
   /** Takes back what was assumed of its session when it was sent. */
   readonly undo: (() => void) | undefined
+  /** That it has ended is told to the client when what it has changed is counted. */
+  readonly counting?: Counting
+}
+
+/** A message of the gateway's own among a client's, around a command whose changes are counted. Nothing of its answer is shown. */
+export type PendingOwn = {
+  readonly kind: 'own'
+  readonly flight: Permitted
+  /** The type of the message that ends the answer. */
+  readonly until: number
+  /** Those of its answer, as text. */
+  readonly rows: (string | null)[][]
+  readonly onEnd: (() => void) | undefined
+}
+
+/** A Sync of the gateway's own, at which such a command takes effect: only then the client is told that it has ended. */
+export type PendingCommit = {
+  readonly kind: 'commit'
+  readonly flight: Permitted
+  readonly ended: Ended
+  failed?: true
+}
+
+/** How the server says that a command has ended. */
+export type Ended = { readonly message: Buffer; readonly tag: string }
+
+/** The one command of a session whose changes are being counted. */
+export class Counting {
+  ended: Ended | undefined
+  readonly #answered = Promise.withResolvers<boolean>()
+
+  /** Whether all of it was answered; otherwise something has failed, and the client has been told. */
+  get answered(): Promise<boolean> {
+    return this.#answered.promise
+  }
+
+  settle(isAnswered: boolean): void {
+    this.#answered.resolve(isAnswered)
+  }
 }
 
 /** Whether the server ends its answer to this with ReadyForQuery. */
 export function asksForReady(item: Pending): boolean {
-  return item.kind === 'sync' || item.kind === 'query' || (item.kind === 'refusal' && item.simple)
+  return (
+    item.kind === 'sync' ||
+    item.kind === 'commit' ||
+    item.kind === 'query' ||
+    (item.kind === 'refusal' && item.simple)
+  )
 }
 
 /** A first-in first-out queue whose head is looked at far more often than it moves. */

@@ -1,5 +1,5 @@
-import type { Connection, GatewayError, Pipe } from '../../core/index.ts'
-import { asGatewayError, GatewayError as Failure, isGatewayError } from '../../core/index.ts'
+import type { Command, Connection, GatewayError, Pipe, PreviewRun } from '../../core/index.ts'
+import { asGatewayError, GatewayError as Failure, isGatewayError, LIMITS } from '../../core/index.ts'
 import type { ProtocolContext, Session } from '../../session/index.ts'
 import type { Beginning, SqlAnalyser } from '../../sql/index.ts'
 import { changeOf } from '../../sql/index.ts'
@@ -20,6 +20,7 @@ import { CancelKeys } from './startup/keys.ts'
 import { SessionKnowledge } from './requests/knowledge.ts'
 import { LocalAnswers } from './local/local-answers.ts'
 import { MaskedResults } from './results/masked-notice.ts'
+import { previewCommand } from './preview/preview.ts'
 import type { PostgresSettings } from './settings.ts'
 import type { UpstreamOpen } from './startup/upstream.ts'
 import {
@@ -242,6 +243,14 @@ export class PostgresServer {
         : undefined,
       cancelUpstream: cancel,
       onRedefine: (when) => definitions.redefine(knowledge, when),
+      offerPreview: (ticket, { command }) => {
+        const { enabled } = connection.settings.preview
+        if (!enabled || bytesOf(command) > LIMITS.previewBytesMax) return
+        this.#context.offerPreview?.(
+          ticket,
+          this.#preview(connection.name, database, parameters, command, knowledge, state),
+        )
+      },
       onClosed: () => {
         this.#keys.remove(key)
         definitions.redefine(knowledge, 'settled')
@@ -255,6 +264,45 @@ export class PostgresServer {
     )
     conversation.start(client.rest, rest)
     return conversation
+  }
+
+  /** How a command would be tried out that is held now: its session may be gone by then. */
+  #preview(
+    name: Connection['name'],
+    database: string,
+    parameters: ReadonlyMap<string, string>,
+    command: Command,
+    knowledge: SessionKnowledge,
+    state: ConversationState,
+  ): PreviewRun {
+    const began = knowledge.names()
+    const changed = state.settings.isAsBegun && began !== undefined ? undefined : SESSION_CHANGED
+    const previewed = { command, database, parameters, searchPath: began?.searchPath, changed }
+    return async (viewer) => {
+      const connection = this.#connection(name)
+      if (connection === undefined)
+        throw new Failure('connection_unknown', 'This connection is configured no more.')
+      const parts = {
+        ...this.#ports,
+        clock: this.#context.gateway.clock,
+        analyser: await this.#analyser,
+        known: async () => {
+          if (connection.labels.length === 0) return undefined
+          const keeper = this.#keeper(connection, database)
+          keeper.join()
+          try {
+            const known = await keeper.checked()
+            return {
+              known,
+              context: { catalogue: known.catalogue, ...(began?.beginning ?? known.beginning) },
+            }
+          } finally {
+            keeper.leave()
+          }
+        },
+      }
+      return await previewCommand(parts, connection, previewed, viewer)
+    }
   }
 
   #cancel(connection: Connection<PostgresSettings>, processId: number, key: string): Promise<void> {
@@ -309,6 +357,12 @@ export class PostgresServer {
     if (known.code === 'canceled') pipe.destroy()
     else pipe.end(errorBytes(known, 'FATAL'))
   }
+}
+
+const SESSION_CHANGED = 'its session has changed settings, its search path or its role, or may have'
+
+function bytesOf({ text, parameters = [] }: Command): number {
+  return text.length + parameters.reduce((sum, each) => sum + (each?.length ?? 0), 0)
 }
 
 /** The configuration has read the settings of every connection of ours by our schema. */

@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { duration, line, secretReference } from '../../config/values.ts'
 
+/** More is nothing that one looks at. */
+const PREVIEW_ROWS_MAX = 100
+
 /** How far the server's identity is checked: libpq's words and meanings. */
 const sslmode = z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
 
@@ -29,6 +32,19 @@ export const postgresSettings = z.strictObject({
     .string()
     .regex(/^(?:[a-z_][a-z0-9_]{0,62})?$/, 'expected a name in lower case, or nothing')
     .default('sluice'),
+  /** Approvers may have a held command tried out, in a transaction that is rolled back. */
+  preview: z
+    .strictObject({
+      enabled: z.boolean().default(false),
+      /** Changed rows that are shown. */
+      rows: z.int().min(0).max(PREVIEW_ROWS_MAX).default(10),
+      /** How long it may take, and how long it may wait for what others have locked. */
+      timeout: duration({ min: 100, max: 60_000 }).default(5_000),
+      lockTimeout: duration({ min: 10, max: 10_000 }).default(1_000),
+      /** Functions of the database that triggers and defaults may run in it, `schema.name`: rolled back, they leave no trace. */
+      functions: z.array(line('a function, as schema.name')).max(100).default([]),
+    })
+    .prefault({}),
   /** How often definitions changed around the gateway are looked for. */
   catalogueEvery: duration({ min: 200, max: 60_000 }).default(2_000),
 })

@@ -5,7 +5,7 @@ import { STATUS_BYTES } from '../../wire/postgres/index.ts'
 import type { Overlay } from '../../sql/index.ts'
 import { NO_OVERLAY } from '../../sql/index.ts'
 import type { CopySearch } from './requests/value-search.ts'
-import type { Portal, Statement } from './pending.ts'
+import type { Counting, Portal, Statement } from './pending.ts'
 import { Names, PendingQueue } from './pending.ts'
 import { MeantSettings } from './requests/meant-settings.ts'
 
@@ -38,6 +38,8 @@ export class ConversationState {
   copySearch: { readonly search: CopySearch; readonly flight: Permitted } | undefined
   /** What the client is told in place of the server's error: COPY was made to fail. */
   copyRefusal: GatewayError | undefined
+  /** What a command changes is being counted: nothing of the client's is sent meanwhile. */
+  counting: Counting | undefined
   /** What the session has changed for itself. */
   overlay: Overlay = NO_OVERLAY
   /** The client has named the number of a type with code of users: what it stands for in later texts is not followed. */
@@ -63,6 +65,13 @@ export class ConversationState {
   /** What statements mean depends on a command of an earlier group that is not answered yet. */
   get isChanging(): boolean {
     return this.changedIn >= this.groupsEnded && this.changedIn < this.groupsSent
+  }
+
+  /** What the names mean, or what is skipped, is known better now. */
+  wake(): void {
+    const waiting = this.onReady
+    this.onReady = []
+    for (const go of waiting) go()
   }
 
   get idle(): boolean {

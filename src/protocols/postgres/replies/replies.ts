@@ -10,25 +10,17 @@ import {
   STATUS_BYTES,
 } from '../../../wire/postgres/index.ts'
 import { errorBytes, positionOf, sqlstateOf } from '../errors.ts'
-import { isKnown, keepDescription } from './described.ts'
+import { hiddenBy, isKnown, keepDescription, narrowed } from './described.ts'
 import { Meter } from './meter.ts'
 import { asksForReady, type Pending, type Portal, type Statement } from '../pending.ts'
+import { OwnAnswers } from './own-answers.ts'
 import { Company } from './company.ts'
 import type { ResultPlan } from '../results/results.ts'
 import type { CopyRows } from '../results/copy-rows.ts'
 import { Quotable } from './quotable.ts'
 import type { ReplySurroundings } from './reply-surroundings.ts'
 import { Texts } from './texts.ts'
-import {
-  copyMasker,
-  fit,
-  hideSurprises,
-  maskRow,
-  rowsWaiting,
-  RowStream,
-  takeRows,
-  tighten,
-} from '../results/results.ts'
+import { copyMasker, fit, maskRow, rowsWaiting, RowStream, takeRows, tighten } from '../results/results.ts'
 import type { ConversationState, Fields } from '../state.ts'
 
 /** A row larger than this is masked as it streams by instead of being collected. */
@@ -64,6 +56,7 @@ export class Replies implements FrameSink {
   #shown = 0
   readonly #meter: Meter
   readonly #texts: Texts
+  readonly #own: OwnAnswers
   readonly #quotable = new Quotable()
 
   constructor(around: ReplySurroundings) {
@@ -71,6 +64,7 @@ export class Replies implements FrameSink {
     this.#session = around.session
     this.#state = around.state
     this.#company = new Company(around.state.pending)
+    this.#own = new OwnAnswers(around.state, () => this.follow())
     this.#texts = new Texts(around, (...said) => this.#say(...said))
     this.#meter = new Meter({
       session: around.session,
@@ -121,6 +115,8 @@ export class Replies implements FrameSink {
 
   header(type: number, bodyBytes: number): FrameMode {
     if (this.#stopping) this.#framer.stop()
+    const own = this.#state.counting && this.#own.mode(type)
+    if (own !== undefined) return own
     switch (type) {
       case SERVER_TYPES.dataRow:
         return this.#row(bodyBytes)
@@ -162,6 +158,7 @@ export class Replies implements FrameSink {
   }
 
   whole(type: number, buffer: Buffer, start: number, end: number): void {
+    if (this.#state.counting !== undefined && this.#own.take(type, buffer, start, end)) return
     if (type === SERVER_TYPES.dataRow) {
       if (this.#plan !== undefined) {
         const { spending } = this.#session
@@ -271,6 +268,7 @@ export class Replies implements FrameSink {
   /** The upstream has gone: whatever it still owed is lost. */
   lost(): void {
     for (const each of this.#state.pending.takeAll()) this.#end(each, 'lost', '')
+    this.#state.counting?.settle(false)
     this.#dropPortals(() => true)
     this.follow()
   }
@@ -317,7 +315,7 @@ export class Replies implements FrameSink {
       if (search !== undefined) state.copySearch = { search, flight }
     }
     // Rows that came early wait to be looked through.
-    this.#wake()
+    this.#state.wake()
   }
 
   #copyInEnds(): void {
@@ -348,7 +346,7 @@ export class Replies implements FrameSink {
     if (head?.kind === 'describe' && head.instead !== undefined && !this.#muted) return 'whole'
     this.#state.pending.shift()
     this.follow()
-    return this.#muted ? 'drop' : 'pass'
+    return this.#muted || (head?.kind === 'describe' && head.isQuiet === true) ? 'drop' : 'pass'
   }
 
   /** The server had an empty statement, which may have stood for a question that is answered here. */
@@ -413,20 +411,12 @@ export class Replies implements FrameSink {
 
   /** The plan for a result without one, if the server says that something comes from where it should not. */
   #hidden(facts: Facts, statement: number, fields: Fields): ResultPlan | undefined {
-    const isSurprise = this.#around.suspicion(facts, statement)
-    const plan = isSurprise === undefined ? undefined : hideSurprises(fields, isSurprise)
-    // What was known of the names was not true (any more).
-    if (plan !== undefined) this.#around.redefined()
-    return plan
+    return hiddenBy(this.#around, facts, statement, fields)
   }
 
   /** Counts for every execution of the statement from now on, also for one that already stands behind the Describe. */
   #described(of: Statement, narrow: (plan: ResultPlan | undefined) => ResultPlan | undefined): void {
-    of.tighten = narrow
-    of.plan = narrow(of.plan)
-    for (const each of this.#state.pending.behindFirst()) {
-      if (each.kind === 'execute' && each.portal?.statement === of) each.plan = narrow(each.plan)
-    }
+    narrowed(this.#state.pending, of, narrow)
   }
 
   /** One statement has ended: of a batch it may not be the last. */
@@ -442,13 +432,14 @@ export class Replies implements FrameSink {
     }
     if (!this.#muted) {
       this.#tellMasked(head)
-      this.pass(buffer, from, end)
+      if (head?.kind !== 'execute' || head.counting === undefined) this.pass(buffer, from, end)
+      else head.counting.ended = { message: Buffer.from(buffer.subarray(from, end)), tag }
     }
     if (head?.kind === 'query' || head?.kind === 'execute') this.#meter.ended(head.flight)
     if (head?.kind === 'execute') {
       this.#company.executed(head.portal)
       this.#state.pending.shift()
-      this.#end(head, 'ok', tag)
+      if (head.counting === undefined) this.#end(head, 'ok', tag)
       this.follow()
     } else if (head?.kind === 'query') {
       head.statement++
@@ -478,7 +469,9 @@ export class Replies implements FrameSink {
     this.#cut = undefined
     this.#tellMasked(this.#state.pending.first())
     const head = this.#state.pending.first()
-    const error = errorBytes(this.#company.told(cut, failed), 'ERROR')
+    // What is counted is rolled back when it cannot be shown.
+    const fails = failed || this.#state.counting !== undefined
+    const error = errorBytes(this.#company.told(cut, fails), 'ERROR')
     this.pass(error, 0, error.length)
     if (head?.kind === 'query') {
       this.#end(head, 'cut', cut.code)
@@ -519,7 +512,11 @@ export class Replies implements FrameSink {
     this.#shown = 0
     if (!this.#muted) this.#texts.error(SERVER_TYPES.errorResponse, buffer, from, start, end)
     const code = sqlstateOf(buffer, start, end)
-    if (head === undefined || head.kind === 'sync') return
+    if (head?.kind === 'commit') {
+      head.failed = true
+      this.#end(head, 'error', code)
+    }
+    if (head === undefined || head.kind === 'sync' || head.kind === 'commit') return
     if (head.kind === 'query') this.#end(head, 'error', code)
     else this.#failExtended('error', code)
   }
@@ -533,10 +530,11 @@ export class Replies implements FrameSink {
       if ('undo' in each) each.undo?.()
       // Skipped with the rest: it will not be answered.
       if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
-      this.#end(each, i === 0 ? outcome : 'skipped', i === told ? tag : '')
+      this.#end(each, i === 0 ? outcome : 'skipped', i === told || (told < 0 && i === 0) ? tag : '')
     }
+    this.#state.counting?.settle(false)
     if (this.#state.pending.length === 0) this.#state.skipping = true
-    this.#wake()
+    this.#state.wake()
     this.follow()
   }
 
@@ -553,6 +551,10 @@ export class Replies implements FrameSink {
     state.settings.ready(state.status, failed)
     const head = state.pending.first()
     if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
+    if (head?.kind === 'commit' && head.failed === undefined) {
+      this.#session.result(head.flight, head.ended.message)
+      this.#end(head, 'ok', head.ended.tag)
+    }
     this.#session.reply(buffer, from, end)
     state.pending.shift()
     if (state.status === STATUS_BYTES.idle) {
@@ -565,15 +567,8 @@ export class Replies implements FrameSink {
       }
     }
     this.follow()
-    this.#wake()
+    this.#state.wake()
     if (state.pending.length === 0) this.#around.settled()
-  }
-
-  /** What the names mean, or what is skipped, is known better now. */
-  #wake(): void {
-    const waiting = this.#state.onReady
-    this.#state.onReady = []
-    for (const go of waiting) go()
   }
 
   /** What was approved for a portal and never executed has not run. */
@@ -584,7 +579,7 @@ export class Replies implements FrameSink {
   }
 
   #end(each: Pending, outcome: OutcomeHead['outcome'], tag: string): void {
-    if (each.kind !== 'query' && each.kind !== 'execute') return
+    if (!('flight' in each)) return
     this.#session.finish(each.flight, outcome, tag)
     if (each.flight.command.facts.redefines) {
       this.#state.redefined = true

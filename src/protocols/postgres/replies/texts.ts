@@ -56,6 +56,8 @@ export class Texts {
     switch (head?.kind) {
       case 'query':
       case 'execute':
+      case 'own':
+      case 'commit':
         return head.flight.command
       case 'bind':
         return head.of === undefined ? 'anything' : { text: head.of.text, facts: head.of.judgement.facts }

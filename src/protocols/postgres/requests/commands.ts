@@ -12,6 +12,7 @@ import type {
 import { NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
 import type { Planned } from './estimate.ts'
 import { explained } from './estimate.ts'
+import { copyCountable, noteCountable } from './countable.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { judgeAnew } from './plans.ts'
 import { NOTHING_READ, opaqueFacts } from './known-facts.ts'
@@ -399,6 +400,7 @@ export class Judge {
     const effects = EFFECTS.get(judgement)
     const labelling = LABELLINGS.get(judgement)
     this.recorded.copy(judgement, estimated)
+    copyCountable(judgement, estimated)
     if (moment !== undefined) MOMENTS.set(estimated, moment)
     if (effects !== undefined) EFFECTS.set(estimated, effects)
     if (labelling !== undefined) LABELLINGS.set(estimated, labelling)
@@ -469,6 +471,7 @@ export class Judge {
         : (key ?? (text.length <= LIMITS.statementInlineBytesMax ? wholeKey(text) : undefined))
     const judgement = this.#noted(this.#session.judge(knowledge.scope, cacheKey, facts), knowledge)
     this.recorded.note(judgement, text)
+    noteCountable(judgement, parsed)
     if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
     if (effects.some((each) => each.length > 0)) EFFECTS.set(judgement, effects)
     this.#follow(judgement)

@@ -5,6 +5,7 @@ import { housekeeping, isHeld } from '../../../session/index.ts'
 import type { ClientMessage } from '../../../wire/postgres/index.ts'
 import { CLIENT_TYPES, decodeClient, HEADER_BYTES } from '../../../wire/postgres/index.ts'
 import type { Judge, Judged } from './commands.ts'
+import type { CountedRuns } from './counting.ts'
 import type { LocalAnswer } from '../local/local-answers.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { planFor, plansFor } from './plans.ts'
@@ -20,13 +21,15 @@ export class Extended {
   readonly #state: ConversationState
   readonly #judge: Judge
   readonly #refusing: Refusing
+  readonly #counted: CountedRuns
 
-  constructor(around: RequestSurroundings, refusing: Refusing) {
+  constructor(around: RequestSurroundings, refusing: Refusing, counted: CountedRuns) {
     this.#around = around
     this.#session = around.session
     this.#state = around.state
     this.#judge = around.judge
     this.#refusing = refusing
+    this.#counted = counted
   }
 
   take(message: ClientMessage, buffer: Buffer, from: number, end: number): void {
@@ -215,7 +218,13 @@ export class Extended {
     this.#refusing.later('bind', NO_TEXT, async () => {
       const permit = await this.#refusing.hold(step, statement.text, failFast, statement)
       const behind = this.#judge.behind(judgement)
-      const portal = { ...bare, approved: this.#session.policyVersion, behind, permit }
+      const portal = {
+        ...bare,
+        approved: this.#session.policyVersion,
+        behind,
+        permit,
+        ...(permit.effect === undefined ? {} : { counted: true as const }),
+      }
       this.#forwardBind(message.portal, portal, copy, 0, copy.length)
     })
   }
@@ -271,6 +280,8 @@ export class Extended {
     const approved =
       portal?.approved === this.#session.policyVersion &&
       portal.settings === this.#state.settings.now &&
+      // What was approved for a number of rows is one execution: another is asked about anew.
+      (portal.counted === undefined || portal.permit?.done === false) &&
       isSame(portal.behind, this.#judge.behind(judged.judgement)) &&
       judged.judgement.decision.kind !== 'deny'
     const permit = portal?.permit
@@ -306,6 +317,11 @@ export class Extended {
     from: number,
     end: number,
   ): void {
+    if (permit.effect !== undefined) {
+      const message = Buffer.from(buffer.subarray(from, end))
+      this.#refusing.later('execute', NO_TEXT, () => this.#counted.execute(permit, portal, message))
+      return
+    }
     const state = this.#state
     state.unsynced = true
     state.executed = true

@@ -81,6 +81,19 @@ export class SessionKnowledge implements KnowledgeSource {
     return `${describe(beginning, overlay)}${definitions === undefined ? '' : `, definitions ${definitions}`}`
   }
 
+  /**
+   * How names are found in this session, for a connection of the gateway's own that is to find the same. Undefined: the session
+   * acts as somebody else than it began as, or nobody knows how it finds them.
+   */
+  names(): { readonly searchPath?: readonly string[]; readonly beginning?: Beginning } | undefined {
+    const { overlay } = this.#parts.state
+    if (this.#moved || overlay.now.lost) return undefined
+    const beginning = this.#parts.beginning ?? this.#latest()?.beginning
+    if (beginning === undefined) return isAsBegun(overlay) ? {} : undefined
+    const { path, role } = settingsNow(beginning, overlay)
+    return role === beginning.role ? { searchPath: path, beginning } : undefined
+  }
+
   /** In labelled reach such a statement is refused; labels that come later find a session they cannot be held to. */
   moves(): void {
     if (!this.labelled) this.#moved = true

@@ -134,6 +134,11 @@ export class MeantSettings {
     this.#commands++
   }
 
+  /** Nothing was sent that may have changed one. */
+  get isAsBegun(): boolean {
+    return this.#now === this.#beginning && this.#kept === this.#beginning && !this.#isMixed
+  }
+
   get now(): string {
     return this.#now === '' ? this.#words : `${this.#words} after ${this.#now}`
   }

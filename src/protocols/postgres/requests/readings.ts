@@ -49,6 +49,22 @@ export function readingsOf(
   })
 }
 
+const NUMBERS: ReadonlyMap<string, number> = new Map([...NAMES].map(([number, name]) => [name, number]))
+
+/** The formats and types of parameters by how they are read, as a client would give them. */
+export function formsOf(readings: readonly ParameterReading[] = []): {
+  readonly formats: readonly number[]
+  readonly types: readonly number[]
+} {
+  const formats = readings.map((reading) => (reading.startsWith('binary') ? 1 : 0))
+  const types = readings.map((reading) => {
+    const space = reading.indexOf(' ')
+    const name = space < 0 ? '' : reading.slice(space + 1)
+    return NUMBERS.get(name) ?? Number(/^type (\d+)$/.exec(name)?.[1] ?? 0)
+  })
+  return { formats, types }
+}
+
 /** `= ANY (array)`, and what may run it. */
 const LISTS = /\b(any|some|execute)\b/i
 /** `U&'...' UESCAPE '!'`. */

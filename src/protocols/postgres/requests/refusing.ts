@@ -4,6 +4,7 @@ import type { Held, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping } from '../../../session/index.ts'
 import { encodeServer, STATUS_BYTES } from '../../../wire/postgres/index.ts'
 import type { Estimating, Judge, Judged } from './commands.ts'
+import { countableNow } from './countable.ts'
 import { saysCurrentOf } from './current-of.ts'
 import { errorBytes, positionOf } from '../errors.ts'
 import type { LocalAnswers } from '../local/local-answers.ts'
@@ -75,6 +76,7 @@ export class Refusing {
       ...command,
       canonical,
       meaning: `${judge.meaning()}, settings ${settings}`,
+      countable: countableNow(judgement, state),
       ...(shape === undefined ? {} : { shape }),
     }
   }

@@ -8,6 +8,7 @@ import { EMPTY_QUERY } from '../local/local-answers.ts'
 import type { Judge, Judged } from './commands.ts'
 import { isReadManyWays } from './commands.ts'
 import { Copying } from './copying.ts'
+import { CountedRuns } from './counting.ts'
 import { Extended } from './extended.ts'
 import { plansFor } from './plans.ts'
 import type { RequestSurroundings } from './refusing.ts'
@@ -29,6 +30,7 @@ export class Requests implements FrameSink {
   readonly #judge: Judge
   readonly #refusing: Refusing
   readonly #extended: Extended
+  readonly #counted: CountedRuns
   readonly #copying: Copying
   readonly #framer = new Framer({
     bodyBytesMax: LIMITS.messageBytesMax,
@@ -45,7 +47,8 @@ export class Requests implements FrameSink {
     this.#state = around.state
     this.#judge = around.judge
     this.#refusing = new Refusing(around, () => this.#framer.stop())
-    this.#extended = new Extended(around, this.#refusing)
+    this.#counted = new CountedRuns(around, this.#refusing)
+    this.#extended = new Extended(around, this.#refusing, this.#counted)
     this.#copying = new Copying(around)
   }
 
@@ -232,7 +235,11 @@ export class Requests implements FrameSink {
     const message = Buffer.from(buffer.subarray(from, end))
     this.#refusing.later('query', NO_TEXT, async () => {
       const permit = await this.#refusing.hold(step, judged.text, this.#state.inTransaction)
-      this.#forwardQuery(permit, message, 0, message.length)
+      if (permit.effect === undefined) this.#forwardQuery(permit, message, 0, message.length)
+      else {
+        const sql = message.subarray(HEADER_BYTES, message.length - 1)
+        await this.#counted.query(permit, sql, permit.judgement)
+      }
     })
   }
 

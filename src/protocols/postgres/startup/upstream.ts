@@ -1,6 +1,11 @@
 import type { ClientTls, Network, Pipe, RandomBytes, Secret, SecretRef } from '../../../core/index.ts'
 import { GatewayError } from '../../../core/index.ts'
-import type { ClientMessage, ErrorFields, ServerMessage } from '../../../wire/postgres/index.ts'
+import type {
+  ClientMessage,
+  ErrorFields,
+  FieldDescription,
+  ServerMessage,
+} from '../../../wire/postgres/index.ts'
 import {
   decodeServer,
   encodeClient,
@@ -296,6 +301,13 @@ export type BoundParameters = {
 
 export const NO_PARAMETERS: BoundParameters = { values: [], formats: [], types: [] }
 
+/** `isSuspended`: there are more. */
+export type FirstRows = {
+  readonly fields: readonly FieldDescription[]
+  readonly rows: readonly (readonly (Buffer | null)[])[]
+  readonly isSuspended: boolean
+}
+
 /**
  * A client of the gateway's own, for its catalogue queries: one text query at a time, on a session of its own that
  * never carries anything of a client's.
@@ -325,20 +337,56 @@ export class UpstreamClient {
     )
   }
 
+  /**
+   * The first `rowsMax` rows of one statement, as bytes of text, and what they are. A statement that changes rows runs to its end
+   * whatever is fetched of it; inside a transaction only.
+   */
+  async firstRows(
+    sql: string,
+    { values, formats, types }: BoundParameters,
+    rowsMax: number,
+  ): Promise<FirstRows> {
+    const found: { fields: readonly FieldDescription[]; rows: (Buffer | null)[][] } = { fields: [], rows: [] }
+    let isSuspended = false
+    await this.#asked(
+      (message) => {
+        if (message.kind === 'rowDescription') found.fields = message.fields
+        else if (message.kind === 'portalSuspended') isSuspended = true
+        else if (message.kind === 'dataRow')
+          found.rows.push(message.cells.map((cell) => (cell === null ? null : Buffer.from(cell))))
+      },
+      { kind: 'parse', statement: '', sql: Buffer.from(sql), parameterTypes: types },
+      { kind: 'bind', portal: '', statement: '', parameterFormats: formats, values, resultFormats: [] },
+      { kind: 'describe', what: 'portal', name: '' },
+      { kind: 'execute', portal: '', rowsMax },
+      { kind: 'sync' },
+    )
+    return { ...found, isSuspended }
+  }
+
   async #ask(...messages: readonly ClientMessage[]): Promise<(string | null)[][]> {
     const rows: (string | null)[][] = []
+    await this.#asked(
+      (message) => {
+        if (message.kind === 'dataRow')
+          rows.push(message.cells.map((cell) => (cell === null ? null : textOf(cell))))
+      },
+      ...messages,
+    )
+    return rows
+  }
+
+  async #asked(take: (message: ServerMessage) => void, ...messages: readonly ClientMessage[]): Promise<void> {
     let refusal: UpstreamRefused | undefined
     this.#open.pipe.write(encodeClient(...messages))
     for (;;) {
       const { type, body } = await this.#inbox.next()
       const message = decodeServer(type, body)
-      if (message.kind === 'dataRow')
-        rows.push(message.cells.map((cell) => (cell === null ? null : textOf(cell))))
-      else if (message.kind === 'errorResponse') refusal = new UpstreamRefused(message.fields)
+      if (message.kind === 'errorResponse') refusal = new UpstreamRefused(message.fields)
       else if (message.kind === 'readyForQuery') break
+      else take(message)
     }
     if (refusal !== undefined) throw refusal
-    return rows
   }
 
   /** Gives the session away: what was read behind the last answer. */

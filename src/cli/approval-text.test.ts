@@ -1,0 +1,118 @@
+import { describe as suite, expect, test } from 'vitest'
+import { approvalShown } from './approval-schema.ts'
+import { describe } from './approval-text.ts'
+
+const now = Date.now()
+const request = (more: object = {}) =>
+  approvalShown.parse({
+    ticket: 'T-7K2M9QXY',
+    state: 'pending',
+    connection: 'crm',
+    chain: ['agent:support-agent', 'person:ada'],
+    class: 'write',
+    text: "UPDATE orders SET state = 'closed'\u202e",
+    parameters: [null],
+    reads: [],
+    writes: ['public.orders'],
+    rules: ['agents write reviewed (sluice.yaml:40)'],
+    peopleNeeded: 1,
+    steps: [{ groups: [], identities: [], anyone: true, people: 1, approved: 0 }],
+    reasonNeeded: false,
+    offer: {},
+    uses: 0,
+    warnings: [],
+    countable: { can: true },
+    effectRequired: false,
+    createdAt: now - 7_200_000,
+    expiresAt: now + 3_600_000,
+    answers: [],
+    ...more,
+  })
+
+suite('P-09 a request as who answers reads it', () => {
+  test('begins with who wants what where and the command, and ends with what can be typed', () => {
+    const text = describe(
+      request({
+        warnings: ['changes every row: it has no WHERE, or one that is always true'],
+        previewable: true,
+        offer: { shapeMs: 3_600_000, session: true },
+        earlier: [
+          {
+            ticket: 'T-00000001',
+            at: now - 7_200_000,
+            verdict: 'refuse',
+            by: 'person:eve',
+            reason: 'too many',
+          },
+        ],
+      }),
+    )
+    expect(text.split('\n')).toEqual([
+      'T-7K2M9QXY  waits for an answer (lapses in 60m)',
+      'agent:support-agent for person:ada wants to change rows on crm:',
+      '',
+      "UPDATE orders SET state = 'closed'\\u{202e}",
+      '$1 = NULL',
+      '',
+      '! changes every row: it has no WHERE, or one that is always true',
+      '',
+      'class     write',
+      'writes    public.orders',
+      'asked by  agents write reviewed (sluice.yaml:40)',
+      'asked     2h ago',
+      'step 1    0 of 1: anyone with the role approver',
+      '',
+      'Commands like it were answered before:',
+      'WHEN    ANSWER                          TICKET',
+      '2h ago  refuse by person:eve: too many  T-00000001',
+      '',
+      'try it out first       sluice approvals preview T-7K2M9QXY',
+      'approve once           sluice approvals approve T-7K2M9QXY',
+      'only if N rows change  sluice approvals approve T-7K2M9QXY --rows N',
+      'this shape for 1h      sluice approvals approve T-7K2M9QXY --for shape=1h',
+      'this session           sluice approvals approve T-7K2M9QXY --for session',
+      'refuse                 sluice approvals deny T-7K2M9QXY --reason "..."',
+    ])
+  })
+
+  test('says what it would change, with the number to approve it for', () => {
+    const preview = {
+      ms: 12,
+      rows: 42,
+      tables: [
+        { name: 'public.items', inserted: 0, updated: 0, deleted: 30 },
+        { name: 'public.orders', inserted: 0, updated: 0, deleted: 12 },
+      ],
+      sample: {
+        columns: ['id', 'email'],
+        rows: [
+          ['1', 'p***@example.com'],
+          ['2', null],
+        ],
+        more: true,
+        masked: ['pii.email'],
+      },
+      notes: ['It was rolled back.'],
+    }
+    const text = describe(request({ previewable: true, preview, effectRequired: true }))
+    expect(text).toContain('Tried out and rolled back in 12 ms. It would change 42 rows in all.')
+    expect(text).toContain('public.items          0        0       30')
+    expect(text).toContain('Some of the rows (masked for you: pii.email):')
+    expect(text).toMatch(/only if 42 rows change {2}sluice approvals approve T-7K2M9QXY --rows 42/)
+    expect(text).not.toContain('approve once')
+  })
+
+  test('says why it cannot be approved for a number of rows', () => {
+    const text = describe(
+      request({ countable: { can: false, why: 'it is more than one statement: send each by itself' } }),
+    )
+    expect(text).toContain('Not for a number of rows: it is more than one statement: send each by itself.')
+    expect(text).not.toContain('--rows')
+  })
+
+  test('what nobody waits for offers nothing to type', () => {
+    expect(describe(request({ state: 'used', effect: { least: 10, most: 14 } }))).toMatch(
+      /only if +it changes 10 to 14 rows$/,
+    )
+  })
+})

@@ -1,0 +1,239 @@
+import { styleText } from 'node:util'
+import { safe, safeText } from '../recording/index.ts'
+import type { Approval, ApprovalShown, Preview } from './approval-schema.ts'
+import { facts, relative, table } from './table.ts'
+
+/** What came of an answer, in one line. */
+export function told(answer: Approval): string {
+  const { ticket, state } = answer
+  if (state === 'pending') {
+    const missing = answer.peopleNeeded - answer.answers.length
+    return `${ticket}: your answer is kept; ${missing} more must approve.`
+  }
+  if (state === 'refused') {
+    const { mutedUntil } = answer
+    const muted =
+      mutedUntil === undefined ? '' : ` Who asked can ask for nothing more ${relative(mutedUntil)}.`
+    return `${ticket} is refused; it will not run.${muted}`
+  }
+  const until = relative(answer.expiresAt).replace('in ', '')
+  if (answer.access !== undefined) {
+    return `${ticket}: ${answer.access.name} on ${answer.connection} is open for ${until} from now.`
+  }
+  const { effect } = answer
+  const only = effect === undefined ? '' : `, and takes effect only if it changes ${rowsText(effect)}`
+  return `${ticket} is ${state}; it can run ${oftenText(answer.reuse)}, until ${until} from now${only}.`
+}
+
+function rowsText({ least, most }: { least: number; most: number }): string {
+  return least === most ? `${least} ${least === 1 ? 'row' : 'rows'}` : `${least} to ${most} rows`
+}
+
+function oftenText(chosen: Approval['reuse']): string {
+  switch (chosen?.kind) {
+    case 'times':
+      return `${chosen.times} times`
+    case 'shape':
+      return 'with other values as well'
+    case 'session':
+      return 'with other values as well, in its session'
+    case undefined:
+      return 'once'
+  }
+}
+
+/** `1 of 2 of the group dbas, or from 12:00 on of the group leads`. */
+function stepText(step: Approval['steps'][number]): string {
+  const { escalation } = step
+  const others =
+    escalation === undefined ? '' : `; ${relative(escalation.at)} also ${holdersText(escalation)}`
+  return `${step.approved} of ${step.people}: ${step.anyone ? 'anyone with the role approver' : holdersText(step)}${others}`
+}
+
+function holdersText({
+  groups,
+  identities,
+}: {
+  groups: readonly string[]
+  identities: readonly string[]
+}): string {
+  return [...groups.map((group) => `group ${group}`), ...identities].join(', ')
+}
+
+/** Cells of a sample are cut to what stands side by side on a terminal. */
+const CELL_CHARACTERS_MAX = 40
+
+const DOES = {
+  read: 'read',
+  write: 'change rows',
+  define: 'change definitions',
+  administer: 'change roles or settings',
+  opaque: 'run code of which it is not known what it does',
+} as const
+
+/**
+ * A request as who answers reads it, the most telling first: who wants what where, the whole command, what is worth a second look,
+ * what it would change, how others answered, and what can be typed now.
+ */
+export function describe(of: Approval | ApprovalShown): string {
+  const { state, ticket } = of
+  const until = `${state === 'pending' ? 'lapses' : 'until'} ${relative(of.expiresAt)}`
+  const wants = of.access === undefined ? DOES[classOf(of.class)] : `have the access ${of.access.name}`
+  const head = `${styleText('bold', ticket)}  ${state === 'pending' ? 'waits for an answer' : state} (${until})`
+  const who = `${of.chain.join(' for ')} wants to ${wants} on ${of.connection}:`
+  const parameters = (of.parameters ?? []).map(
+    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : safe(value)}`,
+  )
+  const shown = 'earlier' in of ? of : undefined
+  const parts = [
+    `${head}\n${safe(who)}`,
+    [safeText(of.text), ...parameters].join('\n'),
+    of.warnings.map((each) => styleText(['bold', 'red'], `! ${safe(each)}`)).join('\n'),
+    facts(factsOf(of)),
+    shown?.preview === undefined ? '' : previewText(shown.preview),
+    earlierText(shown),
+    state === 'pending' ? choices(of, shown) : '',
+  ]
+  return parts.filter((each) => each !== '').join('\n\n')
+}
+
+/** What a command did when it was tried out. */
+export function previewText(of: Preview): string {
+  const { rows, tables, failure, sample, notes, ms } = of
+  const counted = tables.map((each) => [
+    each.name,
+    ...[each.inserted, each.updated, each.deleted].map(String),
+  ])
+  const titles = ['TABLE', 'INSERTED', 'UPDATED', 'DELETED'].map((title, i) => ({ title, right: i > 0 }))
+  const said =
+    failure !== undefined
+      ? `It would fail: ${safe(failure)}.`
+      : rows === undefined
+        ? 'What it changes could not be counted.'
+        : `It would change ${rowsText({ least: rows, most: rows })} in all.`
+  const head = `${styleText('bold', 'Tried out and rolled back')} in ${ms} ms. ${said}`
+  const masked =
+    sample === undefined || sample.masked.length === 0 ? '' : ` (masked for you: ${sample.masked.join(', ')})`
+  const shown =
+    sample === undefined || sample.rows.length === 0
+      ? []
+      : [
+          `${sample.more ? 'Some of the rows' : 'The rows'}${masked}:`,
+          table(
+            sample.columns.map((title) => ({ title })),
+            sample.rows.map((row) => row.map((cell) => cutCell(cell ?? 'NULL'))),
+          ),
+        ]
+  return [head, ...(counted.length === 0 ? [] : [table(titles, counted)]), ...shown, ...notes.map(safe)].join(
+    '\n',
+  )
+}
+
+function cutCell(text: string): string {
+  const characters = [...text]
+  return characters.length <= CELL_CHARACTERS_MAX
+    ? text
+    : `${characters.slice(0, CELL_CHARACTERS_MAX - 3).join('')}...`
+}
+
+function factsOf(of: Approval): (readonly [string, string])[] {
+  return [
+    ['class', of.class],
+    ...(of.reads.length === 0 ? [] : [['reads', of.reads.join(', ')] as const]),
+    ...(of.writes.length === 0 ? [] : [['writes', of.writes.join(', ')] as const]),
+    ...(of.estimatedRows === undefined
+      ? []
+      : [['estimate', `${of.estimatedRows} rows, by the plan`] as const]),
+    ['asked by', of.rules.join(', ') || 'no rule lets it run unreviewed'],
+    ['asked', relative(of.createdAt)],
+    ...(of.access?.emergency === true
+      ? [['emergency', 'taken by who asked, granted by nobody'] as const]
+      : []),
+    ...(of.request === undefined ? [] : [['request', of.request] as const]),
+    ...of.steps.map((step, index) => [`step ${index + 1}`, stepText(step)] as const),
+    ...(of.reasonNeeded ? [['reason', 'who approves has to say why'] as const] : []),
+    ...(of.effectRequired ? [['rows', 'who approves has to say how many may change'] as const] : []),
+    ...(of.effect === undefined ? [] : [['only if', `it changes ${rowsText(of.effect)}`] as const]),
+    ...(of.uses === 0 ? [] : [['used', `${of.uses} times`] as const]),
+    ...of.answers.map((each) => ['answer', answerText(each)] as const),
+  ]
+}
+
+function answerText(each: Approval['answers'][number]): string {
+  const { effect, reason } = each
+  const only =
+    effect === undefined
+      ? ''
+      : ` for ${effect.rows} rows${effect.tolerance === 0 ? '' : ` (${effect.tolerance} more or fewer)`}`
+  return `${each.verdict} by ${each.by}${only}${reason === undefined ? '' : `: ${reason}`}`
+}
+
+function earlierText(of: ApprovalShown | undefined): string {
+  if (of === undefined || of.earlier.length === 0) return ''
+  const rows = of.earlier.map((each) => [relative(each.at), answerText(each), each.ticket])
+  return `Commands like it were answered before:\n${table([{ title: 'WHEN' }, { title: 'ANSWER' }, { title: 'TICKET' }], rows)}`
+}
+
+/** What can be typed now. */
+function choices(of: Approval, shown: ApprovalShown | undefined): string {
+  const { ticket, offer, countable, effectRequired } = of
+  const base = `sluice approvals approve ${ticket}`
+  const rows = shown?.preview?.rows
+  const bound = rows === undefined ? 'N' : String(rows)
+  const only = effectRequired ? ` --rows ${bound}` : ''
+  const { times, shapeMs, session } = offer
+  const all: (readonly [string, string])[] = [
+    ...(shown?.previewable === true && shown.preview === undefined
+      ? [['try it out first', `sluice approvals preview ${ticket}`] as const]
+      : []),
+    ...(effectRequired ? [] : [['approve once', base] as const]),
+    ...(countable.can
+      ? [
+          [
+            rows === undefined ? 'only if N rows change' : `only if ${bound} rows change`,
+            `${base} --rows ${bound}`,
+          ] as const,
+        ]
+      : []),
+    ...(times === undefined
+      ? []
+      : [[`up to ${times} times`, `${base} --for times=${times}${only}`] as const]),
+    ...(shapeMs === undefined
+      ? []
+      : [
+          [
+            `this shape for ${durationText(shapeMs)}`,
+            `${base} --for shape=${durationText(shapeMs)}${only}`,
+          ] as const,
+        ]),
+    ...(session === true ? [['this session', `${base} --for session${only}`] as const] : []),
+    ['refuse', `sluice approvals deny ${ticket} --reason "..."`],
+  ]
+  const why =
+    countable.can || of.access !== undefined
+      ? ''
+      : `\nNot for a number of rows: ${safe(countable.why ?? 'they cannot be counted')}.`
+  return facts(all) + why
+}
+
+function durationText(ms: number): string {
+  if (ms % 3_600_000 === 0) return `${ms / 3_600_000}h`
+  return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${Math.floor(ms / 1000)}s`
+}
+
+function classOf(text: string): keyof typeof DOES {
+  return CLASSES.get(text) ?? 'opaque'
+}
+
+const CLASSES: ReadonlyMap<string, keyof typeof DOES> = new Map([
+  ['read', 'read'],
+  ['write', 'write'],
+  ['define', 'define'],
+  ['administer', 'administer'],
+  ['opaque', 'opaque'],
+])
+
+export function shorten(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim()
+  return line.length <= 60 ? line : `${line.slice(0, 57)}...`
+}
