@@ -131,3 +131,31 @@ it('is asked for by an agent for itself alone, and only what it may ask for', as
     400,
   )
 })
+
+it('is listed for who may ask, with what is open and what waits; others learn nothing of it', async () => {
+  const { token } = await api.gateway.parts.issuer.issue([identity('support-agent'), identity('ada')], 60_000)
+  const own = await api.person('GET', '/v1/access', { token: token.reveal() })
+  expect(own.body).toMatchObject({
+    access: [expect.objectContaining({ name: 'repair', connections: expect.arrayContaining(['crm']) })],
+    requests: [expect.objectContaining({ name: 'repair', state: 'pending', connection: 'crm' })],
+  })
+  const taken = await api.operator('GET', '/v1/access?as=bob')
+  expect(taken.body.requests).toEqual([
+    expect.objectContaining({ name: 'repair', state: 'approved', emergency: true }),
+  ])
+  expect((await api.person('GET', '/v1/access?as=bob', { token: token.reveal() })).status).toBe(403)
+  expect((await api.operator('GET', '/v1/access')).status).toBe(400)
+})
+
+it('a mute is lifted by an approver with a fresh login, not from the host', async () => {
+  const body = { access: 'repair', reason: 'once more', as: 'scraper' }
+  const asked = await api.operator('POST', '/v1/access', { body })
+  const refusal = { token: ada, body: { verdict: 'refuse', muteMs: 60_000 } }
+  const path = `/v1/approvals/${asked.body.ticket}`
+  expect((await api.person('POST', `${path}/answer`, refusal)).body.state).toBe('refused')
+  expect((await api.operator('POST', '/v1/access', { body })).status).toBe(403)
+  expect((await api.operator('POST', `${path}/unmute`)).status).toBe(403)
+  const lifted = await api.person('POST', `${path}/unmute`, { token: ada })
+  expect([lifted.status, lifted.body.mutedUntil]).toEqual([200, undefined])
+  expect((await api.operator('POST', '/v1/access', { body })).body.state).toBe('pending')
+})

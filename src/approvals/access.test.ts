@@ -45,7 +45,7 @@ async function granted(chain: IdentityChain = [AGENT, grace]): Promise<Ticket> {
 }
 
 describe('a grant', () => {
-  it('begins with the answer and ends at a time, whoever connects when', async () => {
+  it('J-08 and hoop 6.3: begins with the answer and ends at a time, whoever connects when', async () => {
     const { ticket } = await stage.desk.open(input([AGENT, grace]))
     stage.clock.advance(600_000)
     expect(names()).toEqual([])

@@ -285,7 +285,7 @@ describe('answering', () => {
     }
   })
 
-  test('several means several people, at least that many, and one no is enough', async () => {
+  test('hoop 6.3: several means several people, at least that many, and one no is enough', async () => {
     const { ticket } = await desk.open(command({ review: via({ steps: [anyone(2)] }) }))
     expect((await desk.answer(ticket, says('approve', eve))).state).toBe('pending')
     expect(await desk.consume(ticket, use())).toBe(false)

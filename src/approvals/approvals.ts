@@ -29,6 +29,7 @@ import {
   standsFor,
   superseded,
   taken,
+  unmuted,
   used,
   withdrawn,
 } from './transitions.ts'
@@ -66,8 +67,11 @@ export interface Approvals {
    * muted on this connection, `recording_unavailable`.
    */
   open(input: ApprovalInput): Promise<Approval>
-  /** Waits at most `patienceMs` for an answer; aborting `signal` ends it at once. Never changes the request. */
-  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
+  /**
+   * Waits at most `patienceMs` for an answer; aborting `signal` ends it at once. Never changes the request. With `use`, what
+   * waits: `elsewhere` as soon as another approval stands for it, which `open` then gives.
+   */
+  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal, use?: Use): Promise<WaitOutcome>
   /**
    * A person with a fresh login opens access for itself, without being granted it; the same again is the one that is open.
    * Throws `unauthenticated`, `denied`, `invalid`, `limit_exceeded`, `recording_unavailable`.
@@ -89,6 +93,11 @@ export interface Approvals {
   withdraw(ticket: Ticket, by: IdentityChain): Promise<Approval>
   /** Lets go of what a request says of its command, which was erased from the recording: one that is open does when it ends. */
   forget(ticket: Ticket): Promise<void>
+  /**
+   * Lifts the mute that a refusal has set, as a person who may answer the request. Throws `unauthenticated`, `denied`,
+   * `conflict` when there is none, `not_found`.
+   */
+  unmute(ticket: Ticket, answer: Pick<Answer, 'proof' | 'through'>): Promise<Approval>
   /** Takes an approval back; whether `by` may is for the caller to know. Throws `conflict`, `not_found`. */
   revoke(ticket: Ticket, by: string): Promise<Approval>
   /** Ends what does not stand any more: the configuration is another one. Faults are told to `onFault`. */
@@ -115,7 +124,7 @@ type Change = {
   readonly next: Approval
   readonly by: string
   /** Absent: the state it has then. */
-  readonly event?: 'answered' | 'escalated' | 'used' | 'emergency'
+  readonly event?: 'answered' | 'escalated' | 'used' | 'emergency' | 'unmuted'
   readonly given?: GivenAnswer | undefined
   readonly use?: Use
   readonly reason?: string | undefined
@@ -151,7 +160,12 @@ class Desk implements Approvals {
 
   open(input: ApprovalInput): Promise<Approval> {
     return this.#serial.run(`fingerprint ${input.fingerprint}`, async () => {
-      const joined = this.#standing(input) ?? (await this.#join(input.fingerprint))
+      const standing = this.#standing(input)
+      if (standing !== undefined) {
+        await this.#letGo(input, standing)
+        return standing
+      }
+      const joined = await this.#join(input.fingerprint)
       if (joined !== undefined) return joined
       await this.#supersedeKin(input)
       this.#refuseMuted(input)
@@ -191,6 +205,7 @@ class Desk implements Approvals {
       } finally {
         if (this.#shelf.get(made.ticket) === undefined) this.#shelf.release(subject, made.ticket)
       }
+      await this.#recordVoid(change)
       const other = await this.#options.store.findOpen(made.fingerprint)
       if (other !== undefined) {
         this.#changed(other)
@@ -200,8 +215,9 @@ class Desk implements Approvals {
     throw new GatewayError('conflict', 'No ticket could be made for this.', { retry: 'later' })
   }
 
-  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome> {
-    return this.#waiters.wait(ticket, patienceMs, signal, () => this.get(ticket)?.state)
+  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal, use?: Use): Promise<WaitOutcome> {
+    const elsewhere = use && { shape: use.shape, stands: () => this.#standing(use) !== undefined }
+    return this.#waiters.wait(ticket, patienceMs, signal, () => this.get(ticket)?.state, elsewhere)
   }
 
   async consume(ticket: Ticket, use: Use): Promise<boolean> {
@@ -242,6 +258,15 @@ class Desk implements Approvals {
 
   async revoke(ticket: Ticket, by: string): Promise<Approval> {
     const changed = await this.#change(ticket, (approval, now) => ({ next: revoked(approval, now), by }))
+    return known(changed, ticket)
+  }
+
+  async unmute(ticket: Ticket, answer: Pick<Answer, 'proof' | 'through'>): Promise<Approval> {
+    const { mayAnswer } = this.#options
+    const changed = await this.#change(ticket, (approval, now) => {
+      const { next, person } = unmuted(approval, answer, now, mayAnswer)
+      return { next, by: identityKey(person), event: 'unmuted' }
+    })
     return known(changed, ticket)
   }
 
@@ -310,8 +335,25 @@ class Desk implements Approvals {
     this.#deadlines.stop()
   }
 
+  /** What was asked for the very command that another approval lets run by now: nobody has to answer it any more. */
+  async #letGo({ fingerprint, chain }: ApprovalInput, { reuse }: Approval): Promise<void> {
+    const ticket = this.#shelf.openOf(fingerprint)
+    // What is approved for one session says nothing of others that may wait for the same.
+    if (ticket === undefined || reuse?.kind !== 'shape' || this.#waiters.has(ticket)) return
+    await this.#change(ticket, (approval, now) =>
+      approval.state === 'pending' && now < approval.expiresAt
+        ? { next: withdrawn(approval, chain, now), by: describeChain(chain) }
+        : undefined,
+    ).catch(this.#options.onFault)
+  }
+
   /** What was approved for more than this very command, if it stands for it. */
-  #standing({ requestId, session, fingerprint, shape }: ApprovalInput): Approval | undefined {
+  #standing({
+    requestId,
+    session,
+    fingerprint,
+    shape,
+  }: Pick<ApprovalInput, keyof Use>): Approval | undefined {
     if (requestId === undefined || session === undefined) return undefined
     const use = { requestId, session, fingerprint, shape }
     const now = this.#options.clock.now()
@@ -416,6 +458,7 @@ class Desk implements Approvals {
           this.#changed(next)
           return next
         }
+        await this.#recordVoid(change)
         approval = await store.get(ticket)
         if (approval !== undefined) this.#changed(approval)
       }
@@ -461,6 +504,17 @@ class Desk implements Approvals {
     })
   }
 
+  /** What was just recorded did not come about: another process was faster. Two entries have one revision now. */
+  async #recordVoid({ next, event }: Change): Promise<void> {
+    const { ticket, state, fingerprint, revision } = next
+    await this.#options.record({
+      action: 'approval.void',
+      by: 'gateway',
+      target: ticket,
+      details: { fingerprint, revision, of: `approval.${event ?? state}` },
+    })
+  }
+
   /** A request whose time is up is expired for everyone, whether or not that has been stored yet. */
   #asItIs(approval: Approval): Approval {
     return lapsed(approval, this.#options.clock.now()) ?? approval
@@ -476,6 +530,8 @@ class Desk implements Approvals {
     this.#shelf.keep(approval)
     if (isOpen(approval)) this.#deadlines.noLaterThan(dueAt(approval))
     this.#waiters.wake(approval.ticket)
+    const { state, reuse, shape } = approval
+    if (state === 'approved' && reuse !== undefined && reuse.kind !== 'times') this.#waiters.wakeShape(shape)
     for (const listener of this.#listeners) {
       try {
         listener(approval)

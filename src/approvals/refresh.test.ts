@@ -1,7 +1,7 @@
 /** Two gateways on one store of approval requests. */
 import { randomBytes } from 'node:crypto'
 import { beforeEach, expect, test } from 'vitest'
-import type { ConnectionName, Identity, RequestId, SessionId } from '../core/index.ts'
+import type { AdminHead, ConnectionName, Identity, RequestId, SessionId } from '../core/index.ts'
 import { brand } from '../core/index.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
@@ -30,6 +30,7 @@ const command = {
 
 let clock: FakeClock
 let store: MemoryApprovalStore
+let recorded: AdminHead[]
 let a: Approvals
 let b: Approvals
 
@@ -40,7 +41,7 @@ function node(): Promise<Approvals> {
     random: (length) => randomBytes(length),
     routes: () => ({ routes: new Map(), default: undefined }),
     mayAnswer: () => true,
-    record: async () => undefined,
+    record: async (head) => void recorded.push(head),
     onFault: (error) => expect.fail(String(error)),
   })
 }
@@ -48,6 +49,7 @@ function node(): Promise<Approvals> {
 beforeEach(async () => {
   clock = new FakeClock()
   store = new MemoryApprovalStore()
+  recorded = []
   a = await node()
   b = await node()
 })
@@ -90,4 +92,48 @@ test('what is known is not taken back by what was read before it', async () => {
   store.get = () => Promise.resolve(early)
   await a.refresh(ticket)
   expect(a.get(ticket)?.state).toBe('approved')
+})
+
+test('what a node recorded and did not bring about is told by an entry of its own: of two with one revision one is void', async () => {
+  const { ticket } = await a.open(command)
+  await b.refresh(ticket)
+  const answers = await Promise.allSettled([
+    a.answer(ticket, approve()),
+    b.answer(ticket, { ...approve(), verdict: 'refuse' }),
+  ])
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  const state = (await store.get(ticket))?.state
+  const of = recorded.filter(({ target }) => target === ticket)
+  const void_ = of.filter(({ action }) => action === 'approval.void')
+  expect(void_.map(({ details }) => details)).toEqual([
+    {
+      fingerprint: 'delete',
+      revision: 2,
+      of: state === 'approved' ? 'approval.refused' : 'approval.approved',
+    },
+  ])
+  const counts = of.filter(
+    ({ action, details }) =>
+      details?.['revision'] === 2 && action !== 'approval.void' && action !== void_[0]?.details?.['of'],
+  )
+  expect(counts.map(({ action }) => action)).toEqual([`approval.${state}`])
+})
+
+test('so is a request that another node was faster to ask', async () => {
+  const [one, other] = await Promise.all([a.open(command), b.open(command)])
+  expect(other.ticket).toBe(one.ticket)
+  const voids = recorded.filter(({ action }) => action === 'approval.void')
+  expect(voids).toHaveLength(1)
+  expect(voids[0]?.target).not.toBe(one.ticket)
+})
+
+test('a mute that is lifted at one is lifted at the other', async () => {
+  const { ticket } = await a.open(command)
+  await a.answer(ticket, { ...approve(), verdict: 'refuse', muteMs: 60_000 })
+  await b.refresh(ticket)
+  const again = { ...command, fingerprint: 'other', kin: 'other' }
+  await expect(b.open(again)).rejects.toThrow('Stop asking')
+  await a.unmute(ticket, approve())
+  await b.refresh(ticket)
+  expect((await b.open(again)).state).toBe('pending')
 })

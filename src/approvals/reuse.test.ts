@@ -1,7 +1,8 @@
 /** More than one use: what rules offer, what approvers choose, and what it is good for. */
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { Identity } from '../core/index.ts'
 import { LIMITS } from '../core/index.ts'
-import { ADA, ApprovalStage, approver, OTHER_SESSION, SESSION } from '../testing/approval-stage.ts'
+import { ADA, AGENT, ApprovalStage, approver, OTHER_SESSION, SESSION } from '../testing/approval-stage.ts'
 import type { Reuse } from './reuse.ts'
 
 const code = (value: string): unknown => expect.objectContaining({ code: value })
@@ -135,7 +136,7 @@ describe('one session', () => {
     expect(await stage.run()).toBe(true)
   })
 
-  it('ends with the session, and after a restart at the latest by time', async () => {
+  it('J-08: ends with the session, and after a restart at the latest by time', async () => {
     stage.desk.sessionEnded(OTHER_SESSION)
     await stage.settled()
     expect(await stage.run()).toBe(true)
@@ -216,6 +217,49 @@ describe('J-01: who is muted', () => {
     await expect(stage.ask({ fingerprint: 'd' })).rejects.toEqual(code('approval_refused'))
     stage.clock.advance(muteMs)
     await stage.ask({ fingerprint: 'd' })
+  })
+
+  it('asks again once somebody who may answer has lifted it, and nobody else can', async () => {
+    const ticket = await stage.ask()
+    await stage.answer(ticket, 'refuse', ADA, { muteMs })
+    const other = await stage.ask({ fingerprint: 'b', connection: 'billing' as never })
+    await stage.answer(other, 'refuse', ADA, { muteMs })
+    const lift = (who: Identity, of = ticket) =>
+      stage.desk.unmute(of, {
+        proof: { chain: [who], at: stage.clock.now(), method: 'code' },
+        through: 'cli',
+      })
+    const grace = approver('grace')
+    await expect(lift(grace)).rejects.toEqual(code('denied'))
+    await expect(lift({ ...ADA, groups: [] })).rejects.toEqual(code('denied'))
+    await expect(lift(AGENT)).rejects.toEqual(code('denied'))
+    await expect(stage.desk.unmute(ticket, { proof: undefined, through: 'cli' })).rejects.toEqual(
+      code('unauthenticated'),
+    )
+    await lift(eve)
+    expect(stage.recorded.at(-1)).toMatchObject({
+      action: 'approval.unmuted',
+      by: 'person:eve',
+      target: ticket,
+    })
+    await expect(lift(eve)).rejects.toEqual(code('conflict'))
+    await stage.ask({ fingerprint: 'c' })
+    await stage.restart()
+    await stage.ask({ fingerprint: 'd' })
+    await expect(stage.ask({ fingerprint: 'e', connection: 'billing' as never })).rejects.toEqual(
+      code('approval_refused'),
+    )
+  })
+
+  it('is still muted by another refusal', async () => {
+    const [short, long] = [await stage.ask(), await stage.ask({ fingerprint: 'b' })]
+    await stage.answer(short, 'refuse', ADA, { muteMs: muteMs / 2 })
+    await stage.answer(long, 'refuse', ADA, { muteMs })
+    const proof = { chain: [eve], at: stage.clock.now(), method: 'code' } as const
+    await stage.desk.unmute(long, { proof, through: 'cli' })
+    await expect(stage.ask({ fingerprint: 'c' })).rejects.toEqual(code('approval_refused'))
+    stage.clock.advance(muteMs / 2)
+    await stage.ask({ fingerprint: 'c' })
   })
 
   it('only a refusal does it, and for a day at most', async () => {

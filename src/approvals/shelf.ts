@@ -99,7 +99,8 @@ export class Shelf {
     }
     this.#openByKin.remove(kin, ticket)
     this.release(subject, ticket)
-    if (mutedUntil !== undefined) this.#mute(approval, subject, mutedUntil)
+    if (mutedUntil === undefined) this.#unmute(approval, subject)
+    else this.#mute(approval, subject, mutedUntil)
     this.#ended.add(ticket)
     for (const oldest of this.#ended) {
       if (this.#ended.size <= LIMITS.ticketsAnsweredKept) break
@@ -112,6 +113,18 @@ export class Shelf {
     for (const [key, mute] of this.#mutes) if (mute.until <= endedAt) this.#mutes.delete(key)
     const key = `${connection} ${subject}`
     if (until > (this.#mutes.get(key)?.until ?? 0)) this.#mutes.set(key, { until, ticket })
+  }
+
+  /** The mute was lifted; the one of another refusal stands, whose end was not later. */
+  #unmute({ ticket, connection, chain }: Approval, subject: string): void {
+    const key = `${connection} ${subject}`
+    if (this.#mutes.get(key)?.ticket !== ticket) return
+    this.#mutes.delete(key)
+    for (const each of this.#known.values()) {
+      const { mutedUntil, connection: on } = each
+      if (mutedUntil !== undefined && on === connection && subjectOf(each.chain) === subjectOf(chain))
+        this.#mute(each, subject, mutedUntil)
+    }
   }
 
   #found(tickets: ReadonlySet<Ticket>): readonly Approval[] {

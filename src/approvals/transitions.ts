@@ -1,4 +1,4 @@
-import type { IdentityChain } from '../core/index.ts'
+import type { Identity, IdentityChain } from '../core/index.ts'
 import { GatewayError, identityKey, LIMITS } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
 import { approvalsOf, checkAnswer, checkPerson, checkProof, samePerson, stepOf } from './answering.ts'
@@ -153,6 +153,22 @@ export function withdrawn(approval: Approval, by: IdentityChain, now: number): A
     throw new GatewayError('conflict', `${ticket} cannot be withdrawn: it is ${state}.`, { ticket })
   }
   return ended(approval, 'withdrawn', now)
+}
+
+/** A person who may answer it lifts the mute that its refusal has set. Throws `unauthenticated`, `denied`, `conflict`. */
+export function unmuted(
+  approval: Approval,
+  answer: Pick<Answer, 'proof' | 'through'>,
+  now: number,
+  mayAnswer: MayAnswer,
+): { readonly next: Approval; readonly person: Identity } {
+  const { person, proof } = checkProof(answer.proof, now)
+  checkPerson(approval, person, proof, answer.through, mayAnswer)
+  const { ticket, mutedUntil, ...rest } = approval
+  if ((mutedUntil ?? 0) <= now) {
+    throw new GatewayError('conflict', `Nobody is muted by ${ticket}.`, { ticket })
+  }
+  return { next: { ...rest, ticket, revision: approval.revision + 1 }, person }
 }
 
 /** People take an approval back. Who may is for the caller to know. */

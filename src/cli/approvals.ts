@@ -10,6 +10,27 @@ import { freshClient } from './login.ts'
 import { ask } from './prompt.ts'
 import { listing, relative } from './table.ts'
 
+const offered = z.object({
+  access: z.array(
+    z.object({
+      name: z.string(),
+      connections: z.array(z.string()),
+      longestMs: z.number(),
+      emergency: z.boolean(),
+    }),
+  ),
+  requests: z.array(
+    z.object({
+      ticket: z.string(),
+      name: z.string(),
+      connection: z.string(),
+      state: z.string(),
+      emergency: z.boolean(),
+      expiresAt: z.number(),
+    }),
+  ),
+})
+
 type AnswerFlags = Common & {
   readonly as?: string
   readonly code?: string
@@ -110,6 +131,25 @@ export function addApprovalCommands(program: Command): void {
         await client.close()
       }
     })
+  group
+    .command('unmute')
+    .argument('<ticket>')
+    .description('let who was muted by this refusal ask again, as a person with a fresh login')
+    .option('--as <person>', 'who lifts it')
+    .option(
+      '--code <digits>',
+      'the code of the device; asked for when not given, - reads it from standard input',
+    )
+    .action(async (ticket: string, flags: AnswerFlags) => {
+      const client = await freshClient(flags, flags.as, flags.code)
+      try {
+        const path = `/v1/approvals/${encodeURIComponent(ticket)}/unmute`
+        const answer = approval.parse(await client.call('POST', path, { through: 'cli' }))
+        print(flags, answer, () => `${answer.chain.join(' for ')} may ask again on ${answer.connection}.`)
+      } finally {
+        await client.close()
+      }
+    })
   addAccess(group)
 }
 
@@ -205,6 +245,16 @@ function addAccess(group: Command): void {
     ...(flags.on === undefined ? {} : { connection: flags.on }),
     ...(flags.for === undefined ? {} : { ms: parseDuration(flags.for) }),
   })
+  group
+    .command('access')
+    .description('list the access that an identity may ask for, and what of it is open')
+    .requiredOption('--as <identity>', 'who would ask')
+    .option('--acts-for <identity>', 'whom that one acts for')
+    .action(async (flags: Common & { readonly as?: string; readonly actsFor?: string }) => {
+      const path = `/v1/access${queryText({ as: flags.as, for: flags.actsFor })}`
+      const answer = await call(flags, offered, 'GET', path)
+      print(flags, answer, () => offeredText(answer))
+    })
   asking('request', 'ask for access that the configuration lets people grant for a time')
     .requiredOption('--as <identity>', 'whom it is for')
     .option('--acts-for <identity>', 'whom that one acts for')
@@ -256,6 +306,27 @@ export function effectOf({ rows, tolerance }: Pick<AnswerFlags, 'rows' | 'tolera
 function wholeNumber(flag: string, text: string): number {
   if (/^(?:0|[1-9][0-9]{0,8})$/.test(text)) return Number(text)
   throw new UsageError(`${flag} takes a whole number from 0 on, not ${JSON.stringify(text)}.`)
+}
+
+function offeredText({ access, requests }: z.output<typeof offered>): string {
+  return listing(
+    [{ title: 'ACCESS' }, { title: 'ON' }, { title: 'AT MOST' }, { title: 'EMERGENCY' }, { title: 'NOW' }],
+    access.map(({ name, connections, longestMs, emergency }) => [
+      name,
+      connections.join(', '),
+      `${Math.floor(longestMs / 60_000)} min`,
+      emergency ? 'yes' : 'no',
+      requests
+        .filter((each) => each.name === name)
+        .map(({ ticket, connection, state, expiresAt }) =>
+          state === 'approved'
+            ? `open on ${connection}, ends ${relative(expiresAt)} (${ticket})`
+            : `${ticket} for ${connection} waits for people`,
+        )
+        .join('; ') || '-',
+    ]),
+    'There is nothing to ask for: the configuration lists it under approvals.access.',
+  )
 }
 
 /** `times=3`, `shape=1h`, `session`. Throws UsageError. */

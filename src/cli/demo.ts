@@ -6,12 +6,16 @@ import { join } from 'node:path'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { TOTP } from 'otpauth'
-import { Secret } from '../core/index.ts'
+import { identityKey, Secret } from '../core/index.ts'
 import type { RunningGateway } from '../main.ts'
 import { SAMPLE_SECRETS, sampleConfiguration, startSample } from '../sample/index.ts'
+import { safe } from '../recording/index.ts'
 import type { Common } from './context.ts'
+import { DEFAULT_DATA } from './context.ts'
 import { demoGuide } from './demo-guide.ts'
 import { reportFault, stopSignal } from './start.ts'
+
+type Approval = Parameters<Parameters<RunningGateway['parts']['approvals']['onChange']>[0]>[0]
 
 type DemoFlags = Common & { readonly demo: string }
 
@@ -93,19 +97,24 @@ async function enrolAda(gateway: RunningGateway): Promise<() => string> {
 
 /** A code that was shown is good for this long at least: its own half minute and the one after. */
 const CODE_LASTS_MS = 2 * PERIOD_MS
+/** Characters of a command that are shown here. */
+const TEXT_SHOWN = 1_000
 /** How often a ticket that nobody answers is shown again with a fresh code. */
 const FRESH_CODES = 10
 
 function announceHolds(flags: DemoFlags, gateway: RunningGateway, nextCode: () => string): void {
   const told = new Map<string, NodeJS.Timeout>()
-  const tell = (ticket: string, title: string, again: number): void => {
+  const data = flags.data === DEFAULT_DATA ? '' : ` --data ${flags.data}`
+  const tell = (approval: Approval, title: string, again: number): void => {
+    const { ticket } = approval
     say(
       flags,
-      `\n${styleText('yellow', title)} ${ticket}: answer it as ada from a second terminal:\n` +
-        `  npm run -s sluice -- approvals approve ${ticket} --as ada --code ${nextCode()}`,
+      `\n${styleText('yellow', title)} ${ticket}: ${askedText(approval)}\n` +
+        `Let it run, as ada from a second terminal (or refuse it: deny in place of approve):\n` +
+        `  npm run -s sluice -- approvals approve ${ticket} --as ada --code ${nextCode()}${data}`,
     )
     const later = setTimeout(() => {
-      if (again > 0) tell(ticket, 'A fresh code for', again - 1)
+      if (again > 0) tell(approval, 'A fresh code for', again - 1)
     }, CODE_LASTS_MS)
     told.set(ticket, later.unref())
   }
@@ -118,9 +127,16 @@ function announceHolds(flags: DemoFlags, gateway: RunningGateway, nextCode: () =
       say(flags, `${approval.ticket} is ${approval.state}.`)
       return
     }
-    if (!told.has(approval.ticket) && approval.answers.length === 0)
-      tell(approval.ticket, 'Held', FRESH_CODES)
+    if (!told.has(approval.ticket) && approval.answers.length === 0) tell(approval, 'Held', FRESH_CODES)
   })
+}
+
+/** Who asks for what, where; the whole of a long text is shown by `approvals show`, and by `approve` at a terminal. */
+function askedText({ chain, connection, text, shown = { text } }: Approval): string {
+  const who = chain.map(identityKey).join(' for ')
+  const rest = shown.text.length - TEXT_SHOWN
+  const more = rest > 0 ? ` ... (${rest} characters more)` : ''
+  return `${safe(who)} wants to run this on ${connection}:\n  ${safe(shown.text.slice(0, TEXT_SHOWN))}${more}`
 }
 
 function say(flags: DemoFlags, text: string): void {

@@ -159,6 +159,7 @@ connections:
     labels: { "customers[].email": pii.email }
     limit: { rows: 7, bytes: 1KiB }
     patience: 0s
+    patienceFor: { psql: 10m, "codex*": 20s }
     durability: fsync
     resultBytesKept: 0B
 `)
@@ -170,6 +171,10 @@ connections:
         labels: [{ pattern: 'customers[].email', label: 'pii.email' }],
         limit: { rowsMax: 7, bytesMax: 1024 },
         patienceMs: 0,
+        patienceFor: [
+          { program: 'psql', ms: 600_000 },
+          { program: 'codex*', ms: 20_000 },
+        ],
         sessionsPerIdentity: 50,
         durability: 'fsync',
         resultBytesKept: 0,

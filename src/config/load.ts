@@ -448,6 +448,7 @@ function connectionOf(
   { common, settings, protocol }: ConnectionRead,
   references: References,
 ): Connection {
+  const patientPrograms = Object.entries(common.patienceFor).map(([program, ms]) => ({ program, ms }))
   return {
     name,
     protocol: common.protocol,
@@ -458,6 +459,7 @@ function connectionOf(
     })),
     limit: limitOf(common),
     patienceMs: common.patience,
+    ...(patientPrograms.length === 0 ? {} : { patienceFor: patientPrograms }),
     sessionsPerIdentity:
       common.sessionsPerIdentity ?? protocol.sessionsPerIdentity ?? LIMITS.sessionsPerIdentity,
     durability: common.durability,

@@ -124,6 +124,18 @@ export const CONNECTION_FIELDS = {
   patience: duration({ min: 0, max: LIMITS.patienceMsMax })
     .default(LIMITS.patienceMs)
     .describe('How long a held command waits before it ends as pending. Default 45s.'),
+  patienceFor: z
+    .record(
+      z.string().regex(/^[^\0-\x1f\x7f]{1,63}$/, 'expected up to 63 characters, with * for anything'),
+      duration({ min: 0, max: LIMITS.patienceMsMax }),
+    )
+    .refine((programs) => Object.keys(programs).length <= LIMITS.patientProgramsMax, {
+      message: `expected at most ${LIMITS.patientProgramsMax} programs; give several one pattern, with *`,
+    })
+    .default({})
+    .describe(
+      'The same for clients that call themselves so (application_name, User-Agent), with * for anything: the first that fits. A hint of the client, and no right.',
+    ),
   sessionsPerIdentity: z
     .int()
     .min(1)

@@ -138,6 +138,10 @@ export const LIMITS = {
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,
+  /** Programs of a connection with a patience of their own. */
+  patientProgramsMax: 100,
+  /** How often a client that waits is told so: agents' shells end what is silent for long. */
+  heldToldMs: 12_000,
   /** An approval request nobody answered. */
   ticketMs: 60 * 60 * 1000,
   /** From approval to use: time to see the answer and run the command again, not to forget what was approved. */

@@ -11,9 +11,9 @@ import type {
   SessionId,
   Ticket,
 } from '../core/index.ts'
-import { GatewayError, identityKey, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
+import { GatewayError, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
-import type { ApprovalDesk, ApprovalInput, WaitOutcome } from './ports.ts'
+import type { ApprovalInput } from './ports.ts'
 
 const ALREADY_RUN: Countable = {
   can: false,
@@ -26,16 +26,6 @@ type Asker = {
   readonly chain: IdentityChain
   readonly connection: { readonly name: ConnectionName }
   readonly opening: { readonly database: string }
-}
-
-/** What came of asking people. */
-export type Asked = {
-  readonly outcome: WaitOutcome
-  readonly ticket: Ticket
-  /** It was approved for so many changed rows. */
-  readonly effect: EffectBound | undefined
-  /** It was, and they cannot be counted here. */
-  readonly uncounted: string | undefined
 }
 
 /** What people are asked about a command, and what their answer will be bound to. `rest`: about that part of its result. */
@@ -117,16 +107,6 @@ function warningsOf(facts: Facts): string[] {
 export function whyUncounted({ countable }: Pick<ApprovalInput, 'countable'>): string | undefined {
   if (countable?.can === true) return undefined
   return countable?.why ?? 'what it changes cannot be counted'
-}
-
-/** Who said yes or no, for the entry that says what came of asking. */
-export function answeredBy(
-  request: ReturnType<ApprovalDesk['get']>,
-  outcome: WaitOutcome,
-): { readonly by?: string } {
-  if (outcome !== 'approved' && outcome !== 'refused') return {}
-  const people = request?.answers.map(({ by }) => identityKey(by)) ?? []
-  return people.length === 0 ? {} : { by: people.join(', ') }
 }
 
 /** What is bound together in an approval: a command, and under what it was asked for. */

@@ -1,4 +1,4 @@
-import type { Command, EffectBound, Hold, LabelName, Ticket } from '../core/index.ts'
+import type { Command, EffectBound, Hold, LabelName } from '../core/index.ts'
 import type { Judgement } from './judgements.ts'
 
 /** One command on its way: its number, when it began, what was kept of its result. */
@@ -74,16 +74,6 @@ export class HousekeepingPermit {
   static is(value: HousekeepingPermit): boolean {
     return #housekeeping in value && value.#housekeeping
   }
-}
-
-/** How a hold is told to the client while it waits. */
-export type HoldObserver = {
-  /** Called once, before waiting, unless it is answered already: the ticket is known. */
-  told(ticket: Ticket, expiresAt: number): void
-  /** Aborts when the client has gone or has cancelled. */
-  readonly signal: AbortSignal
-  /** Milliseconds to wait inline; 0: do not wait, end as pending at once unless approved already. */
-  readonly patienceMs: number
 }
 
 export type Permitted = PermittedCommand

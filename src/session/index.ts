@@ -13,10 +13,12 @@ export type {
   Spending,
   WaitOutcome,
 } from './ports.ts'
-export type { Held, HoldObserver, Housekeeping, Permitted } from './flights.ts'
+export type { Held, Housekeeping, Permitted } from './flights.ts'
 export { housekeeping, isHeld } from './flights.ts'
 export { ownJudgement } from './own.ts'
+export { patienceOf } from './patience.ts'
 export { afterFailing, afterGoingOn, effectError } from './refusals.ts'
+export type { HoldObserver } from './people.ts'
 export type { Opening, Session } from './session.ts'
 export type { Ground } from './session-scope.ts'
 export type {

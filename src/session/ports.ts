@@ -51,9 +51,16 @@ export type ApprovalInput = {
 
 /**
  * How waiting for an answer ended. `superseded`: rules or definitions have changed; `pending`: patience ran out; `abandoned`:
- * the client went away.
+ * the client went away; `elsewhere`: another approval lets it run: `open` gives that one.
  */
-export type WaitOutcome = 'approved' | 'refused' | 'expired' | 'superseded' | 'pending' | 'abandoned'
+export type WaitOutcome =
+  | 'approved'
+  | 'refused'
+  | 'expired'
+  | 'superseded'
+  | 'pending'
+  | 'abandoned'
+  | 'elsewhere'
 
 /** A request as who made it sees it. */
 export type OwnRequest = {
@@ -66,17 +73,17 @@ export type OwnRequest = {
   readonly answers: readonly { readonly verdict: string; readonly reason?: string }[]
 }
 
+/** A command that would run by an approval. */
+type Use = Pick<ApprovalInput, 'requestId' | 'session' | 'fingerprint' | 'shape'>
+
 /** What the session needs of approvals: ask, wait, and take an approval as often as it was given. */
 export interface ApprovalDesk {
   open(
     input: ApprovalInput,
   ): Promise<{ readonly ticket: Ticket; readonly expiresAt: number; readonly state: string }>
-  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal): Promise<WaitOutcome>
+  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal, use: Use): Promise<WaitOutcome>
   /** True when this command may run by it, which is noted then; false when it may not, or not any more. */
-  consume(
-    ticket: Ticket,
-    use: Pick<ApprovalInput, 'requestId' | 'session' | 'fingerprint' | 'shape'>,
-  ): Promise<boolean>
+  consume(ticket: Ticket, use: Use): Promise<boolean>
   /** A request that is open or ended lately. `effect`: what it was approved for changes so many rows, and no others. */
   get(
     ticket: Ticket,

@@ -1,6 +1,6 @@
 import type { Deny, EffectBound, Facts, Reason, RequestId, Ticket } from '../core/index.ts'
 import { assertNever, effectText, GatewayError } from '../core/index.ts'
-import type { WaitOutcome } from './ports.ts'
+import type { PeopleSaid } from './people.ts'
 
 /** What a client is told that may not run a command: what, what is allowed instead, and which rule says so. */
 export function deniedError({ reason, rules }: Deny, requestId: RequestId): GatewayError {
@@ -70,7 +70,7 @@ export function effectError(
 
 /** What a client is told where the rest of its result would have been: `limit` is where it was held. */
 export function restError(
-  outcome: Exclude<WaitOutcome, 'approved'>,
+  outcome: Exclude<PeopleSaid['outcome'], 'approved'>,
   limit: string,
   ticket: Ticket,
   requestId: RequestId,
@@ -183,7 +183,7 @@ export function afterGoingOn(error: GatewayError): GatewayError {
 
 /** What a client is told whose held command was not approved in time, or not at all. */
 export function approvalError(
-  outcome: Exclude<WaitOutcome, 'approved'>,
+  outcome: Exclude<PeopleSaid['outcome'], 'approved'>,
   ticket: Ticket,
   requestId: RequestId,
 ): GatewayError {

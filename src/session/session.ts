@@ -18,13 +18,14 @@ import type {
 import { asGatewayError, assertNever, GatewayError, requestIdOf, sealedWhole } from '../core/index.ts'
 import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { CommandInFlight, Held, HoldObserver, Housekeeping, Permitted } from './flights.ts'
+import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import type { Asked } from './asking.ts'
-import { answeredBy, approvalInput, whyUncounted } from './asking.ts'
+import { approvalInput } from './asking.ts'
 import { intentHead, sealedBody, sealedFields, toldEntry } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
+import type { HoldObserver, PeopleSaid } from './people.ts'
+import { askPeople } from './people.ts'
 import type { AccessDesk, ApprovalDesk, BudgetDesk, OwnRequest, Spending } from './ports.ts'
 import {
   afterRunning,
@@ -340,38 +341,23 @@ export class Session implements TurnMember {
     throw afterRunning(error, flight.command.facts)
   }
 
-  async #askPeople(
+  #askPeople(
     flight: CommandInFlight,
     rules: readonly RuleRef[],
     rest: string | undefined,
     observer: HoldObserver,
-  ): Promise<Asked> {
-    const { approvals, journal } = this.#gateway
+  ): Promise<PeopleSaid> {
+    const { approvals, journal, clock } = this.#gateway
     const { policy } = this.#scope
     const asked = approvalInput(this, policy.version, flight, rules, rest, journal)
-    const approval = await approvals.open(asked)
-    const { ticket } = approval
-    journal.append(this.id, { kind: 'hold', head: { n: flight.n, ticket, expiresAt: approval.expiresAt } })
-    this.#queue()
-    // One that has its answer already waits for nobody.
-    if (approval.state === 'pending') observer.told(ticket, approval.expiresAt)
-    const isGone = (): boolean => observer.signal.aborted || this.#closed
-    const isOld = (): boolean => this.#gateway.policy !== policy
-    let outcome = await approvals.wait(ticket, observer.patienceMs, observer.signal)
-    if (isGone()) outcome = 'abandoned'
-    if (outcome === 'approved' && isOld()) outcome = 'superseded'
-    const effect = approvals.get(ticket)?.effect
-    const uncounted = outcome === 'approved' && effect !== undefined ? whyUncounted(asked) : undefined
-    // It stays approved, for when it can be counted what it changes.
-    if (uncounted !== undefined) outcome = 'pending'
-    if (outcome === 'approved' && !(await approvals.consume(ticket, asked))) outcome = 'expired'
-    // What changed while the approval was being taken counts as well: the approval is spent, and nothing runs.
-    if (outcome === 'approved' && isGone()) outcome = 'abandoned'
-    if (outcome === 'approved' && isOld()) outcome = 'superseded'
-    const by = answeredBy(approvals.get(ticket), outcome)
-    journal.append(this.id, { kind: 'answer', head: { n: flight.n, ticket, answer: outcome, ...by } })
-    this.#queue()
-    return { outcome, ticket, effect, uncounted }
+    return askPeople({ approvals, clock, flight, asked }, observer, {
+      note: (entry) => {
+        journal.append(this.id, entry)
+        this.#queue()
+      },
+      isOver: () => this.#closed,
+      isOld: () => this.#gateway.policy !== policy,
+    })
   }
 
   /**

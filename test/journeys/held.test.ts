@@ -89,6 +89,17 @@ describe('a held statement', () => {
       })
     })
 
+    test('P-05: while it waits the terminal says so, and for how long', async () => {
+      await inPsql(async (terminal) => {
+        const sql = write()
+        const ticket = await hold(terminal, sql)
+        await terminal.shows(new RegExp(`^INFO: .*${ticket}, up to \\d+ s more`, 'm'), 20_000)
+        expect(await ran(sql)).toBe(0)
+        expect(await ada.approve(ticket)).toMatchObject({ code: 0 })
+        await terminal.shows(/^UPDATE 1$/m)
+      })
+    })
+
     test('P-05: refused, it ends with the reason and the session goes on', async () => {
       await inPsql(async (terminal) => {
         const sql = write()

@@ -3,7 +3,14 @@ import type { ApprovalInput } from '../../approvals/index.ts'
 import { accessInput } from '../../approvals/index.ts'
 import type { AccessBlock } from '../../config/index.ts'
 import type { Connection, Identity, IdentityChain, RuleWho } from '../../core/index.ts'
-import { COMMAND_CLASSES, GatewayError, identityKey, LIMITS, strictest } from '../../core/index.ts'
+import {
+  COMMAND_CLASSES,
+  describeChain,
+  GatewayError,
+  identityKey,
+  LIMITS,
+  strictest,
+} from '../../core/index.ts'
 import type { Caller } from '../caller.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
@@ -21,9 +28,26 @@ const asked = {
   reason: z.string().trim().min(1).max(LIMITS.answerReasonMax),
 }
 
+/** From the operator socket: whom it is for, and whom that acts for, as in minting. */
+const whom = {
+  as: z.string().min(1).max(LIMITS.identityNameMax).optional(),
+  for: z.string().min(1).max(LIMITS.identityNameMax).optional(),
+}
+
 /** Access that is granted for a time: asking for it, and taking it in an emergency. */
 export function accessRoutes(parts: ApiParts): readonly AnyRoute[] {
   return [
+    route({
+      method: 'GET',
+      path: '/v1/access',
+      summary: 'What access may be asked for, and what of it is open or waits for people.',
+      access: ['operator socket', 'identity'],
+      params: none,
+      query: z.object(whom),
+      body: none,
+      answer: offered,
+      handle: ({ query, caller }) => offeredTo(parts, whose(parts, caller, query)),
+    }),
     route({
       method: 'POST',
       path: '/v1/access',
@@ -33,9 +57,7 @@ export function accessRoutes(parts: ApiParts): readonly AnyRoute[] {
       query: none,
       body: z.strictObject({
         ...asked,
-        /** From the operator socket: whom it is for, and whom that acts for, as in minting. */
-        as: z.string().min(1).max(LIMITS.identityNameMax).optional(),
-        for: z.string().min(1).max(LIMITS.identityNameMax).optional(),
+        ...whom,
       }),
       answer: approval,
       records: ({ body }) => ({ action: 'access.request', target: body.access }),
@@ -63,6 +85,45 @@ export function accessRoutes(parts: ApiParts): readonly AnyRoute[] {
       },
     }),
   ]
+}
+
+/** What may be asked for, and what of it is open or waits. */
+const offered = z.object({
+  access: z.array(
+    z.object({
+      name: z.string(),
+      connections: z.array(z.string()),
+      longestMs: z.int(),
+      emergency: z.boolean(),
+    }),
+  ),
+  requests: z.array(
+    z.object({
+      ticket: z.string(),
+      name: z.string(),
+      connection: z.string(),
+      state: z.enum(['pending', 'approved']),
+      emergency: z.boolean(),
+      /** While pending: when it lapses. Once approved: when it ends. */
+      expiresAt: z.int(),
+    }),
+  ),
+})
+
+function offeredTo(parts: ApiParts, chain: IdentityChain): z.output<typeof offered> {
+  const whose = describeChain(chain)
+  const { access } = parts.config().approvals
+  return {
+    access: [...access.values()]
+      .filter(({ who }) => chain.some((identity) => isAbout(who, identity)))
+      .map(({ name, on, longestMs, emergency }) => ({ name, connections: [...on], longestMs, emergency })),
+    requests: parts.approvals.list({ states: ['pending', 'approved'] }).flatMap((each) => {
+      const { ticket, access: asked, connection, state, expiresAt } = each
+      if (asked === undefined || describeChain(each.chain) !== whose) return []
+      if (state !== 'pending' && state !== 'approved') return []
+      return [{ ticket, name: asked.name, connection, state, emergency: asked.emergency, expiresAt }]
+    }),
+  }
 }
 
 /** Who shows a token asks for itself; who sits at the machine says for whom. */

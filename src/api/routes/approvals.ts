@@ -259,6 +259,23 @@ export function approvalRoutes(parts: ApiParts): readonly AnyRoute[] {
     }),
     route({
       method: 'POST',
+      path: '/v1/approvals/{ticket}/unmute',
+      summary: 'Let who was muted by a refusal ask again, as a person with a login of the last five minutes.',
+      // Not for the operator socket: who is muted may be who sits there.
+      access: ['approver'],
+      params: ticketParam,
+      query: none,
+      body: z.strictObject({ through: z.enum(['api', 'cli', 'web']).default('api') }).optional(),
+      answer: approval,
+      records: ({ params }) => ({ action: 'approval.unmute', target: ticketOf(params.ticket) }),
+      async handle({ params, body, caller }) {
+        const { ticket } = await found(parts, params.ticket)
+        const { proof } = caller
+        return shown(await parts.approvals.unmute(ticket, { proof, through: body?.through ?? 'api' }), caller)
+      },
+    }),
+    route({
+      method: 'POST',
       path: '/v1/approvals/{ticket}/revoke',
       summary: 'Take back what was approved.',
       access: ['operator socket', 'admin', 'operator', 'approver'],

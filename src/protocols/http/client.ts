@@ -6,7 +6,7 @@ import { TLSSocket } from 'node:tls'
 import type { Command, Connection, ConnectionName, GatewayError as Failure } from '../../core/index.ts'
 import { asGatewayError, brand, GatewayError, isGatewayError, isLoopback, LIMITS } from '../../core/index.ts'
 import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/index.ts'
-import { isHeld } from '../../session/index.ts'
+import { isHeld, patienceOf } from '../../session/index.ts'
 import type { Target } from '../../wire/http/index.ts'
 import { meaningOfHeaders, parseTarget, requestHeaders } from '../../wire/http/index.ts'
 import { assignmentsOf, factsOf, findRoute } from './commands.ts'
@@ -224,7 +224,8 @@ async function permitted(
     throw error
   }
   if (!isHeld(step)) return step
-  return session.hold(step, { signal, patienceMs: session.connection.patienceMs, told: () => undefined })
+  const patienceMs = patienceOf(session.connection, session.opening.program)
+  return session.hold(step, { signal, patienceMs, told: () => undefined })
 }
 
 function peerOf(socket: Socket): string {

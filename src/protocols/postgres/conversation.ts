@@ -3,10 +3,12 @@ import type { Pipe } from '../../core/index.ts'
 import type { GatewayError, Ticket } from '../../core/index.ts'
 import { asGatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
 import type { Held, HoldObserver, Permitted, Session } from '../../session/index.ts'
-import { housekeeping } from '../../session/index.ts'
+import { housekeeping, patienceOf } from '../../session/index.ts'
 import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './requests/commands.ts'
-import { errorBytes, noticeBytes } from './errors.ts'
+import { errorBytes } from './errors.ts'
+import type { Reminders } from './held/reminders.ts'
+import { heldBytes, waitingBytes } from './held/told.ts'
 import type { LocalAnswers } from './local/local-answers.ts'
 import type { MaskedResults } from './results/masked-notice.ts'
 import type { ReplySurroundings } from './replies/reply-surroundings.ts'
@@ -36,6 +38,8 @@ export type ConversationParts = {
   readonly local: LocalAnswers
   readonly settings: OwnSettings
   readonly shownApplicationName: ((value: string) => string) | undefined
+  /** Tells who waits for people that they still do; undefined: not here. */
+  readonly reminders: Reminders | undefined
   /** Sends a cancel request for this session to the server; resolves when the server has acted on it. Never rejects. */
   readonly cancelUpstream: () => Promise<void>
   /** Definitions change (`begun`), or may have changed. */
@@ -80,6 +84,10 @@ export class Conversation {
   /** Set while the rest of a result waits: what the server has sent of it so far. */
   #rest: { readonly abort: AbortController; readonly bytes: Buffer[] } | undefined
   #notices: Buffer[] = []
+  /** The last that was said of waiting, while it cannot be sent. */
+  #reminder: Buffer | undefined
+  /** What the client calls itself. */
+  #program: string
   /** What the server said while it was looked whether definitions had changed. */
   #doubted: Buffer[] | undefined
   #gone = false
@@ -100,6 +108,7 @@ export class Conversation {
     const aftermath = (this.#aftermath = new Aftermath(parts.session, parts.state, parts.judge))
     this.#client = parts.client
     this.#upstream = parts.upstream
+    this.#program = parts.session.opening.program
     this.#replies = new Replies({
       session: parts.session,
       state: this.#state,
@@ -118,6 +127,7 @@ export class Conversation {
       parameter: (name, value) => {
         parts.judge.parameter(name, value)
         parts.state.settings.report(name, value)
+        if (name === 'application_name') this.#program = parts.shownApplicationName?.(value) ?? value
       },
       redefined: (settled = false) => parts.onRedefine(settled ? 'settled' : 'ended'),
       aftermath,
@@ -132,7 +142,7 @@ export class Conversation {
         this.#again = message
         this.#stall(when)
       },
-      hold: (held, patienceMs) => this.#hold(held, patienceMs),
+      hold: (held, failFast) => this.#hold(held, failFast ? 0 : this.#patienceMs),
       follow: () => this.#replies.follow(),
       redefining: () => parts.onRedefine('begun'),
       aftermath,
@@ -326,12 +336,26 @@ export class Conversation {
     }
   }
 
+  get #patienceMs(): number {
+    return patienceOf(this.#session.connection, this.#program)
+  }
+
   #observer(patienceMs: number, abort: AbortController, what: string): HoldObserver {
+    let stop: (() => void) | undefined
     return {
       patienceMs,
       signal: abort.signal,
       told: (ticket, expiresAt) => {
-        if (patienceMs > 0) this.#notice(what, ticket, patienceMs, expiresAt)
+        if (patienceMs === 0) return
+        this.#notice(what, ticket, patienceMs, expiresAt)
+        stop = this.#parts.reminders?.start(patienceMs, (leftMs) => {
+          this.#reminder = waitingBytes(what, ticket, leftMs)
+          this.#sendNotices()
+        })
+      },
+      ended: () => {
+        stop?.()
+        this.#reminder = undefined
       },
     }
   }
@@ -346,7 +370,7 @@ export class Conversation {
     this.#upstream.pause()
     if (this.#clientEnded) abort.abort('gone')
     // Inside a transaction others wait for what it has locked: the client is told the ticket, and does not wait.
-    const patienceMs = this.#state.inTransaction ? 0 : this.#session.connection.patienceMs
+    const patienceMs = this.#state.inTransaction ? 0 : this.#patienceMs
     work(this.#observer(patienceMs, abort, 'The rest of this result is held')).then(
       () => this.#goOn(then, undefined),
       (error: unknown) => this.#goOn(then, error),
@@ -369,24 +393,19 @@ export class Conversation {
     if (this.#rest === undefined && !this.#clientFull) this.#upstream.resume()
   }
 
-  #notice(what: string, ticket: string, patienceMs: number, expiresAt: number): void {
-    const until = new Date(expiresAt).toISOString()
-    this.#notices.push(
-      noticeBytes(
-        'SL002',
-        `${what} for approval: ticket ${ticket}.`,
-        `Waiting up to ${patienceMs < 1000 ? `${patienceMs} ms` : `${Math.round(patienceMs / 1000)} s`} here; the ticket is open until ${until}.`,
-        `An approver answers with: sluice approvals approve ${ticket}`,
-      ),
-    )
+  #notice(what: string, ticket: Ticket, patienceMs: number, expiresAt: number): void {
+    this.#notices.push(heldBytes(what, ticket, patienceMs, expiresAt))
     this.#sendNotices()
   }
 
-  /** Notices go between messages, never into one. */
+  /** Notices go between messages, never into one. Who does not read is told no more. */
   #sendNotices(): void {
-    if (this.#notices.length === 0 || !this.#replies.atBoundary) return
+    if (!this.#replies.atBoundary || this.#ending !== undefined) return
     for (const notice of this.#notices) this.#session.tell(notice)
     this.#notices = []
+    if (this.#reminder === undefined) return
+    if (!this.#clientFull) this.#session.tell(this.#reminder)
+    this.#reminder = undefined
   }
 
   #keepRest(bytes: Buffer): boolean {
@@ -433,6 +452,8 @@ export class Conversation {
   #believe(bytes: Buffer): void {
     try {
       this.#keepRest(bytes.subarray(this.#replies.push(bytes)))
+      // What waits in a group that has failed is discarded with it: nobody has to be asked any more.
+      if (this.#state.skipping) this.#held?.abort('skipped')
       this.#sendNotices()
       if (this.#lastWord !== undefined && this.#replies.atBoundary) this.#sayLastWord()
       this.#settled()

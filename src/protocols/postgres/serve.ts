@@ -13,6 +13,7 @@ import { admit } from './startup/client.ts'
 import { Judge } from './requests/commands.ts'
 import { Conversation } from './conversation.ts'
 import { errorBytes } from './errors.ts'
+import { Reminders } from './held/reminders.ts'
 import { estimateRows } from './requests/estimate.ts'
 import { greet } from './startup/greeting.ts'
 import type { CancelKey } from './startup/keys.ts'
@@ -42,6 +43,7 @@ export class PostgresServer {
   readonly #context: ProtocolContext
   readonly #analyser: Promise<SqlAnalyser>
   readonly #keys: CancelKeys
+  readonly #reminders: Reminders
   readonly #ports: KeeperPorts
   readonly #databases = new Databases()
   readonly #keepers = new WeakMap<Connection<PostgresSettings>, Map<string, CatalogueKeeper>>()
@@ -50,6 +52,7 @@ export class PostgresServer {
     this.#context = context
     this.#analyser = analyser
     this.#keys = new CancelKeys(context.random)
+    this.#reminders = new Reminders(context.gateway.clock, LIMITS.heldToldMs)
     this.#ports = {
       network: context.gateway.network,
       clock: context.gateway.clock,
@@ -241,6 +244,7 @@ export class PostgresServer {
       shownApplicationName: connection.settings.tagApplicationName
         ? (value) => (value === tagged ? name : value)
         : undefined,
+      reminders: connection.settings.waitingNotice ? this.#reminders : undefined,
       cancelUpstream: cancel,
       onRedefine: (when) => definitions.redefine(knowledge, when),
       offerPreview: (ticket, { command }) => {

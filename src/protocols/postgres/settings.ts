@@ -27,6 +27,8 @@ export const postgresSettings = z.strictObject({
   tagApplicationName: z.boolean().default(true),
   /** Says in a notice behind the rows what was masked in them, once per shape of statement and session. */
   maskedNotice: z.boolean().default(true),
+  /** Says every 12 s, while a command waits for people, that it still does and for how long. */
+  waitingNotice: z.boolean().default(true),
   /** The name of the schema whose questions the gateway answers itself; another where it clashes, empty for none. */
   virtualSchema: z
     .string()

@@ -24,8 +24,8 @@ export type RequestSurroundings = {
   stall(work: Promise<void>): void
   /** Nothing more is read until the promise has settled; then this message comes first, once more. */
   again(message: Buffer, when: Promise<void>): void
-  /** Waits for people; throws GatewayError `approval_*` or `canceled`. */
-  hold(held: Held, patienceMs: number): Promise<Permitted>
+  /** Waits for people, or not at all when it is to fail fast; throws GatewayError `approval_*` or `canceled`. */
+  hold(held: Held, failFast: boolean): Promise<Permitted>
   /** The head of the queue may have changed. */
   follow(): void
   /** Definitions are about to change. */
@@ -118,7 +118,7 @@ export class Refusing {
   async hold(held: Held, text: string, failFast: boolean, of?: Statement): Promise<Permitted> {
     const { session, judge } = this.#around
     const meaning = judge.meaning()
-    const permit = await this.#around.hold(held, failFast ? 0 : session.connection.patienceMs)
+    const permit = await this.#around.hold(held, failFast)
     const same =
       !judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)
     if (this.#around.over()) throw gone()
