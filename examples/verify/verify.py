@@ -270,8 +270,13 @@ class Source:
         return data
 
     def list(self, path):
+        """The names in a folder. `log`, `journal` and `sessions` may lie on another disk; nothing in them may."""
+        folder = os.path.join(self.root, *path.split("/"))
         try:
-            return sorted(os.listdir(os.path.join(self.root, *path.split("/"))))
+            mode = os.lstat(folder).st_mode
+            if not stat.S_ISDIR(mode) and ("/" in path or not stat.S_ISLNK(mode)):
+                raise Bad("it is no folder")
+            return sorted(os.listdir(folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -635,9 +640,11 @@ class Ledger:
         self.accounts, self.deleted, self.keys = {}, set(), []
         self.removed, self.removals, self.furthest = {}, [], {}
         self.through, self.through_time, self.last_admin, self.admin = -1, 0, -1, 0
-        self.gaps = []
+        self.gaps, self.announced = [], set()
 
-    def excuse(self, entry):
+    def excuse(self, number, entry):
+        if entry["kind"] == "key":
+            self.announced.add(number)
         if entry["kind"] != "frame" or entry["session"] is not None or entry["part"] is None:
             return
         head = entry["part"].head()
@@ -1232,6 +1239,15 @@ def stored(source, failures, path):
         return None
 
 
+def kept_checkpoints(source):
+    """Those beside the newest one, whoever signed them: the tree has a root at their sizes."""
+    try:
+        found = [stored(source, Failures(), f"log/{name}") for name in source.list("log") if KEPT.match(name)]
+    except Bad:
+        return []
+    return [each for each in found if each]
+
+
 def retired_path(key):
     return f"log/checkpoint.{key.id.hex()}"
 
@@ -1272,13 +1288,14 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
     roots = {claim.size: None for claim in claims}
     for key in keys:  # those of retired keys that are found on the way
         roots |= {claim.size: None for claim in [stored(source, Failures(), retired_path(key))] if claim}
+    roots |= {claim.size: None for claim in kept_checkpoints(source)}
     ledger = Ledger(failures, only)
     for path, number, data in Tiles(source, head, failures).walk(roots):
         if data is None:
             continue
         try:
             entry = read_entry(data)
-            ledger.excuse(entry)
+            ledger.excuse(number, entry)
         except Bad as error:
             failures.add("unreadable", path, str(error), entry=number)
             continue
@@ -1308,7 +1325,7 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
     for session, sequence, name in removed:
         if not ledger.is_removed(session, sequence, name):
             failures.add("payload", session_path(session), f"{name} was taken out, and the log does not say so", session=session, sequence=sequence)
-    unproven = [] if only else unlogged(source, ledger, failures)
+    others = None if only else Others(source, ledger, failures, head, roots)
     if only and only not in ledger.accounts:
         failures.add("unknown", head.path, "the log has no such session", session=only)
     answer = {
@@ -1334,7 +1351,9 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
         ],
         "admin": ledger.admin,
         "files": files,
-        "unproven": unproven,
+        "unproven": others.unproven if others else [],
+        "ignored": others.ignored[:100] if others else [],
+        "ignoredCount": len(others.ignored) if others else 0,
     }
     if journal and not only:
         behind = [(sequence, session) for sequence, session in journal.frames if sequence > ledger.through]
@@ -1349,20 +1368,40 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
 def journal_begin(source):
     """The first frame of the journal, by the headers of its files: journal.md, "A file"."""
     begin = SAFE
-    for name in source.list("journal"):
-        try:
-            file = source.open(f"journal/{name}") if re.fullmatch(r"[0-9]{8,15}\.slj", name) else None
-        except Bad:
-            continue
-        if file is None:
-            continue
-        with file:
-            header = file.read(100)
-        if len(header) < 100 or header[:8] != b"SLUICEJ2" or zlib.crc32(header[12:]) != u32(header, 8):
-            continue
-        if u32(header, 12) == int(name[:-4]):
-            begin = min(begin, u64(header, 16))
+    try:
+        names = source.list("journal")
+    except Bad:
+        return begin
+    for name in names:
+        number = journal_number(name)
+        first = journal_first(source, f"journal/{name}", number) if number else None
+        if isinstance(first, int):
+            begin = min(begin, first)
     return begin
+
+
+def journal_number(name):
+    digits = re.fullmatch(r"([0-9]{8,15})\.slj", name)
+    number = int(digits[1]) if digits else 0
+    return number if number and f"{number:08}" == digits[1] else None
+
+
+def journal_first(source, path, number):
+    """Its first frame, by its header; "cut" where it ends before that does, "none" where it has no such header."""
+    try:
+        file = source.open(path)
+    except Bad:
+        return "none"
+    if file is None:
+        return None
+    with file:
+        header = file.read(100)
+    if len(header) < 100:
+        return "cut"
+    if header[:8] != b"SLUICEJ2" or zlib.crc32(header[12:]) != u32(header, 8) or u32(header, 12) != number:
+        return "none"
+    first = u64(header, 16)
+    return first if first < SAFE else "none"
 
 
 def unsealed(source, failures, session, account, begin, ledger, journal):
@@ -1462,37 +1501,126 @@ def hold_against_head(claims, head, roots, failures):
             failures.add("forked", claim.path, "the log does not begin with what was signed there")
 
 
-LOG_NAMES = re.compile(r"(checkpoint(\.cosigned|\.[0-9a-f]{8})?|key|staged|tile|\.drafts)\Z")
-JOURNAL_NAMES = re.compile(r"[0-9]{8,15}\.slj(\.cut-[0-9]+)?\Z")
+LOG_NAMES = re.compile(r"(checkpoint(\.cosigned)?|key|staged|tile|\.drafts)\Z")
+KEPT = re.compile(r"checkpoint\.([0-9a-f]{8})\Z")
 
 
-def unlogged(source, ledger, failures):
-    """Files that the log does not name, and what has no name of a recording."""
-    unproven = []
+class Others:
+    """Files that no proof rests on: evidence.md, "Other files"."""
 
-    def strange(path):
-        failures.add("unknown", path, "nothing of a recording has this name here")
+    def __init__(self, source, ledger, failures, head, roots):
+        self.source, self.ledger, self.failures, self.head, self.roots = source, ledger, failures, head, roots
+        self.unproven, self.ignored = [], []
+        self.log()
+        self.journal()
+        self.sessions()
 
-    for folder, known in (("log", LOG_NAMES), ("journal", JOURNAL_NAMES)):
-        for name in source.list(folder):
-            if not known.match(name):
-                strange(f"{folder}/{name}")
-    for day in source.list("sessions"):
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
-            strange(f"sessions/{day}")
-            continue
-        for name in source.list(f"sessions/{day}"):
-            path, (session, _, suffix) = f"sessions/{day}/{name}", name.partition(".")
-            is_file = suffix in ("slr", "slr.new", "part", "part.new") and SESSION_ID.match(session)
-            if not is_file or session_path(session).split("/")[1] != day:
-                strange(path)
-            elif session in ledger.accounts:
+    def strange(self, path, why="nothing of a recording has this name here"):
+        self.failures.add("unknown", path, why)
+
+    def names(self, folder):
+        try:
+            return self.source.list(folder)
+        except Bad as error:
+            self.strange(folder, str(error))
+            return []
+
+    def log(self):
+        for name in self.names("log"):
+            if KEPT.match(name):
+                self.kept(f"log/{name}", bytes.fromhex(name[-8:]))
+            elif not LOG_NAMES.match(name):
+                self.strange(f"log/{name}")
+        try:
+            below = self.source.list("log/staged")
+        except Bad:
+            below = []
+        for name in below:
+            self.strange(f"log/staged/{name}")
+        for name in self.names("log/.drafts"):
+            if re.fullmatch("[0-9]+-[0-9]+", name):
+                self.ignored.append(f"log/.drafts/{name}")
+            else:
+                self.strange(f"log/.drafts/{name}")
+        for name in self.names("log/tile"):
+            if re.fullmatch("entries|[0-6]", name):
+                level = 0 if name == "entries" else int(name)
+                self.tiles(f"log/tile/{name}", self.head.size // 256**level, "")
+            else:
+                self.strange(f"log/tile/{name}")
+
+    def tiles(self, folder, hashes, digits):
+        """Beyond the head there may be what was about to be signed, or what was copied later."""
+        for name in self.names(folder):
+            path, found = f"{folder}/{name}", re.fullmatch(r"x([0-9]{3})|([0-9]{3})(\.p)?", name)
+            if found and found[1] and len(digits) < 18 and (digits or found[1] != "000"):
+                self.tiles(path, hashes, digits + found[1])
                 continue
-            elif opened_at(session) < ledger.through_time - 60_000:
-                failures.add("unknown", path, "the log has no such session", session=session)
-            elif suffix == "slr":
-                unproven.append(session)
-    return unproven
+            if not found or not found[2]:
+                self.strange(path)
+                continue
+            first = int(digits + found[2]) * 256
+            if not found[3]:
+                if first + 256 > hashes:
+                    self.ignored.append(path)
+                continue
+            for width in self.names(path):
+                if not re.fullmatch("[1-9][0-9]{0,2}", width) or int(width) >= 256:
+                    self.strange(f"{path}/{width}")
+                elif first + int(width) > hashes:
+                    self.ignored.append(f"{path}/{width}")
+
+    def kept(self, path, ident):
+        """The last checkpoint of a key that another took the place of."""
+        claim = stored(self.source, Failures(), path)
+        of_key = claim and claim.origin == self.head.origin and any(name == claim.origin and each == ident for name, each, _ in claim.signatures)
+        if of_key and claim.size > self.head.size:
+            self.ignored.append(path)
+        elif not of_key or claim.size - 1 not in self.ledger.announced or self.roots.get(claim.size) != claim.root:
+            self.strange(path, "it is not the last checkpoint of a key that the log has changed for another")
+
+    def journal(self):
+        files = []
+        for name in self.names("journal"):
+            path, found = f"journal/{name}", re.fullmatch(r"([0-9]+\.slj)(\.cut-[0-9]+)?", name)
+            number = journal_number(found[1]) if found else None
+            if number is None:
+                self.strange(path)
+            elif found[2]:
+                self.ignored.append(path)
+            else:
+                files.append((number, path))
+        last = 0
+        for number, path in sorted(files):
+            first = journal_first(self.source, path, number)
+            if first is None:  # gone meanwhile
+                continue
+            if first == "cut" and number == max(files)[0]:  # it was being begun when the process died
+                self.ignored.append(path)
+            elif not isinstance(first, int):
+                self.failures.add("damaged", path, "it does not begin as a file of the journal", offset=0)
+            elif first < last:
+                self.failures.add("damaged", path, "it begins before the file in front of it", offset=16)
+            else:
+                last = first
+
+    def sessions(self):
+        for day in self.names("sessions"):
+            if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+                self.strange(f"sessions/{day}")
+                continue
+            for name in self.names(f"sessions/{day}"):
+                path, (session, _, suffix) = f"sessions/{day}/{name}", name.partition(".")
+                is_file = suffix in ("slr", "slr.new", "part", "part.new") and SESSION_ID.match(session)
+                account = self.ledger.accounts.get(session)
+                if not is_file or session_path(session).split("/")[1] != day:
+                    self.strange(path)
+                elif account is None and opened_at(session) < self.ledger.through_time - 60_000:
+                    self.failures.add("unknown", path, "the log has no such session", session=session)
+                elif suffix == "slr":
+                    self.unproven += [] if account else [session]
+                elif suffix != "part" or (account and account.file):
+                    self.ignored.append(path)
 
 
 # ---- an evidence file: evidence.md
@@ -1686,6 +1814,8 @@ def main():
         if tail.get("frames") or tail.get("broken"):
             end = f"; it cannot be read further: {tail['broken']}" if "broken" in tail else ""
             print(plain(f"tail {tail['frames']} entries in the journal behind what the log covers: read, and not proved{end}"))
+        for path in answer.get("ignored", [])[:20]:
+            print(plain(f"passed over {path}"))
         for each in answer.get("removals", [])[:20]:
             places = ",".join(str(one["first"]) if one["first"] == one["last"] else f"{one['first']}-{one['last']}" for one in each["frames"])
             why = each.get("reason", each.get("rule", ""))

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -50,7 +51,12 @@ afterAll(() => rmSync(place, { recursive: true, force: true }))
 
 const { sample, vectors } = await tamperingCorpus()
 
-type Answer = { readonly code: number; readonly proved: boolean; readonly failures: readonly object[] }
+type Answer = {
+  readonly code: number
+  readonly proved: boolean
+  readonly failures: readonly object[]
+  readonly ignored?: readonly string[]
+}
 
 async function python(args: readonly string[]): Promise<Answer> {
   // That of Debian, and not whichever another tool has put in front of it.
@@ -132,12 +138,13 @@ beforeAll(() => {
 
 describe('the verifier in Python (P-06)', () => {
   it.each(vectors.map((each) => [each.name, each] as const))('agrees on: %s', (name, vector) => {
-    const { code, proved, failures = [] } = answers.get(name) ?? {}
+    const { code, proved, failures = [], ignored } = answers.get(name) ?? {}
     expect(failures[0]).toEqual(
       vector.expected === undefined ? undefined : expect.objectContaining(vector.expected),
     )
     expect(proved).toBe(vector.expected === undefined)
     expect(code).toBe(vector.expected === undefined ? 0 : 1)
+    if (vector.ignored !== undefined) expect(ignored).toEqual([vector.ignored])
   })
 
   it('says the same ranges of the same sessions', async () => {
@@ -246,6 +253,30 @@ describe('the verifier in Python (P-06)', () => {
           path,
         })
       }
+  })
+
+  it('follows no link to a folder, and takes no file for one', async () => {
+    const day = 'sessions/2026-01-31'
+    for (const [path, put] of [
+      [day, (at: string, away: string) => symlinkSync(away, at)],
+      ['sessions/2026-02-01', (at: string) => writeFileSync(at, 'x')],
+      ['log/tile/0/x001', (at: string) => writeFileSync(at, 'x')],
+    ] as const) {
+      const root = written(sample.files)
+      const [at, away] = [join(root, path), join(root, 'away')]
+      if (path === day) renameSync(at, away)
+      put(at, away)
+      const flags = flagsOf({})
+      expect((await python([root, ...flags])).failures, path).toEqual([
+        expect.objectContaining({ code: 'unknown', path }),
+      ])
+      const ours = await verifyRecording({
+        source: directoryAuditSource(root),
+        primitives: nodePrimitives,
+        keys: [LOG_KEY.key],
+      })
+      expect(ours.failures, path).toEqual([expect.objectContaining({ code: 'unknown', path })])
+    }
   })
 
   it('knows a session that is not sealed yet from one that is not there', async () => {

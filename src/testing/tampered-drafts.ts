@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib'
 import type { SessionId } from '../core/index.ts'
 import { closeEntry, intentEntry } from './entries.ts'
 import { draftOf, fileOf, type Files, RecordedLog } from './recorded-log.ts'
+import { header } from './tampered-others.ts'
 import { at, type Corpus, flip, type Tampering } from './tampering.ts'
 
 /** Sessions that are not sealed yet: their frames are in a draft, in the journal, or lost. */
@@ -9,6 +9,7 @@ export async function tamperWithDrafts(corpus: Corpus): Promise<readonly Tamperi
   const { live: session } = corpus.sample
   const [draft, path] = [draftOf(session), fileOf(session)]
   const lost = { code: 'missing', path, session, sequence: 548 } as const
+  const noJournal = { code: 'damaged', path: 'journal/00000001.slj' } as const
   const inJournal =
     (...begins: readonly number[]) =>
     (files: Files): void => {
@@ -25,7 +26,7 @@ export async function tamperWithDrafts(corpus: Corpus): Promise<readonly Tamperi
       inJournal(1)(files)
       flip(at(files, 'journal/00000001.slj'), 20)
     },
-    lost,
+    noJournal,
   )
   corpus.add(
     'open session: the journal file is of an earlier format',
@@ -33,7 +34,7 @@ export async function tamperWithDrafts(corpus: Corpus): Promise<readonly Tamperi
       inJournal(1)(files)
       at(files, 'journal/00000001.slj').set(Buffer.from('SLUICEJ1'))
     },
-    lost,
+    noJournal,
   )
   corpus.add(
     'open session: its draft is cut off',
@@ -85,14 +86,4 @@ async function gap(name: string, isSealed: boolean): Promise<Tampering> {
     given: {},
     expected: isSealed ? undefined : { code: 'gap', path, entry, sequence: 1 },
   }
-}
-
-/** Of a journal file, as far as who has no key can tell. */
-function header(number: number, first: number): Uint8Array {
-  const bytes = Buffer.alloc(100)
-  bytes.write('SLUICEJ2', 'latin1')
-  bytes.writeUInt32LE(number, 12)
-  bytes.writeBigUInt64LE(BigInt(first), 16)
-  bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8)
-  return bytes
 }

@@ -204,11 +204,8 @@ function chunks(corpus: Corpus, path: string, session: SessionId): void {
 function frames(corpus: Corpus, path: string, session: SessionId): void {
   const { segment, secondSegment } = corpus.sample.entryOf
   const { open } = corpus.sample.sequenceOf
-  const edit = (change: (list: Buffer[]) => Buffer[]) => (files: Map<string, Uint8Array>) => {
-    const bytes = Buffer.from(at(files, path))
-    const [first, ...rest] = chunksOf(bytes)
-    files.set(path, Buffer.concat([headerOf(bytes), withFrames(first!, change), ...rest]))
-  }
+  const edit = (change: (list: Buffer[]) => Buffer[]) => (files: Map<string, Uint8Array>) =>
+    void files.set(path, withFirstChunk(at(files, path), change))
   const inFirst = { code: 'frames', path, session, entry: segment, sequence: open } as const
   const head = (list: Buffer[], number: number, from: string, to: string): Buffer[] =>
     list.map((part, i) =>
@@ -364,6 +361,13 @@ function repacked(chunk: Buffer, change: (packed: Buffer) => readonly Buffer[]):
   const made = Buffer.concat([chunk.subarray(0, CHUNK_HEADER_BYTES), stored, chunk.subarray(end)])
   made.writeUInt32LE(stored.length, 8)
   return checked(made)
+}
+
+/** The file with other public parts in its first chunk, all checksums right. */
+export function withFirstChunk(file: Uint8Array, change: (parts: Buffer[]) => Buffer[]): Buffer {
+  const bytes = Buffer.from(file)
+  const [first, ...rest] = chunksOf(bytes)
+  return Buffer.concat([headerOf(bytes), withFrames(first!, change), ...rest])
 }
 
 /** The chunk with other public parts, its private part left as it is. */

@@ -3,6 +3,8 @@ import { tamperWithDrafts } from './tampered-drafts.ts'
 import { impossibleLogs } from './tampered-entries.ts'
 import { tamperWithFiles } from './tampered-files.ts'
 import { tamperWithLog } from './tampered-logs.ts'
+import { tamperWithKinds } from './tampered-kinds.ts'
+import { tamperWithOthers } from './tampered-others.ts'
 import { removalVectors } from './tampered-removals.ts'
 import { Corpus, type Tampering } from './tampering.ts'
 
@@ -16,6 +18,8 @@ export async function tamperingCorpus(): Promise<{
   corpus.add('nothing', () => {}, undefined)
   await tamperWithLog(corpus)
   tamperWithFiles(corpus)
+  tamperWithOthers(corpus)
+  await tamperWithKinds(corpus)
   const gaps = await tamperWithDrafts(corpus)
   return {
     sample,

@@ -20,6 +20,8 @@ export type Tampering = {
   readonly given: Given
   /** Undefined: it must be proved all the same. */
   readonly expected: Partial<Failure> | undefined
+  /** A file that must be said to be passed over. */
+  readonly ignored?: string
 }
 
 /** Collects vectors over copies of one sample. */
@@ -38,10 +40,26 @@ export class Corpus {
     given: Given = {},
     from: Files = this.sample.files,
   ): void {
-    const files = new Map([...from].map(([path, bytes]) => [path, Uint8Array.from(bytes)]))
+    const files = copyOf(from)
     change(files)
     this.vectors.push({ name, files, given, expected })
   }
+
+  /** A file that is there and says nothing. */
+  passOver(path: string, bytes: Uint8Array): void {
+    const files = copyOf(this.sample.files).set(path, bytes)
+    this.vectors.push({
+      name: `file: passed over is ${path}`,
+      files,
+      given: {},
+      expected: undefined,
+      ignored: path,
+    })
+  }
+}
+
+function copyOf(files: Files): Files {
+  return new Map([...files].map(([path, bytes]) => [path, Uint8Array.from(bytes)]))
 }
 
 /** The bytes at a path, to be changed where they are. */

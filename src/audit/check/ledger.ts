@@ -48,6 +48,8 @@ export class Ledger {
   /** The same by session and name of the payload. */
   readonly #removed = new Map<string, Ranges>()
   readonly keys: { readonly entry: number; readonly vkey: string; readonly path: string }[] = []
+  /** Numbers of the entries that announce a key, also behind what is proved. */
+  readonly announcements = new Set<number>()
   readonly gaps: Gap[] = []
   through: Through | undefined
   admin = 0
@@ -85,7 +87,8 @@ export class Ledger {
   }
 
   /** What permits something to be missing counts wherever it stands, also behind what is proved. */
-  excuse(entry: LogEntry): void {
+  excuse(index: number, entry: LogEntry): void {
+    if (entry.kind === 'key') this.announcements.add(index)
     if (entry.kind !== 'frame' || entry.session !== undefined || !('part' in entry.frame)) return
     const { action, by, target, details } = objectOf(headOf(entry.frame.part))
     if (typeof target !== 'string') return
@@ -130,6 +133,11 @@ export class Ledger {
 
   has(session: string): boolean {
     return this.#accounts.has(session)
+  }
+
+  /** Whether the log says that the file of the session is whole. */
+  isSealed(session: string): boolean {
+    return this.#accounts.get(session)?.file !== undefined
   }
 
   #adminFrame(index: number, path: string, frame: LoggedFrame, fail: Fail): undefined {

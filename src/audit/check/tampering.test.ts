@@ -34,12 +34,17 @@ describe('tampering with a recording (P-06)', () => {
   it.each(vectors.filter(({ expected }) => expected === undefined).map((each) => [each.name, each] as const))(
     'is not seen where there is none: %s',
     async (_name, vector) => {
-      expect(await verify(vector)).toMatchObject({ failures: [], proved: true })
+      const { ignored } = vector
+      expect(await verify(vector)).toMatchObject({
+        failures: [],
+        proved: true,
+        ...(ignored === undefined ? {} : { ignored: [ignored], ignoredCount: 1 }),
+      })
     },
   )
 
   it('is tried in as many ways as there are', () => {
     expect(new Set(vectors.map(({ name }) => name)).size).toBe(vectors.length)
-    expect(vectors.length).toBeGreaterThan(120)
+    expect(vectors.length).toBeGreaterThan(350)
   })
 })

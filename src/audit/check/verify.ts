@@ -2,11 +2,12 @@ import type { VerifierKey } from '../../evidence/note/keys.ts'
 import type { Verified } from '../../evidence/note/note.ts'
 import { treeHasher } from '../../evidence/tree/hasher.ts'
 import { Claims } from './claims.ts'
-import { isSessionId, openedAt, readEntry, sessionPath } from './entry.ts'
+import { readEntry, sessionPath } from './entry.ts'
 import { type Failure, Failures } from './failures.ts'
 import { journalBegin } from './journal-begin.ts'
 import { draftPaths, type Gap, type JournalFrames, type Kept, lostFrame } from './kept.ts'
 import { Ledger, type SessionAccount, type Through } from './ledger.ts'
+import { type OtherFiles, otherFiles } from './other-files.ts'
 import { logSource } from './pieces.ts'
 import type { AuditSource, PayloadOpener, Primitives } from './ports.ts'
 import { checkDraft, checkSessionFile, type FileOutcome, type SessionFileParts } from './session-file.ts'
@@ -79,20 +80,19 @@ export type Verdict = {
   readonly files: { readonly read: number; readonly bytes: number; readonly locked: number }
   /** Sealed files of sessions that the log does not name yet. */
   readonly unproven: readonly string[]
+  /** Files that a recording may have and that say nothing: what a process left that died. The first ones, and how many. */
+  readonly ignored: readonly string[]
+  readonly ignoredCount: number
   /** The first ones: those of the log, then those of files. */
   readonly failures: readonly Failure[]
   readonly failureCount: number
 }
 
-/** A session has its id before its first entry is in the journal: a login may lie between. */
-const OPENING_MS = 60_000
-
 /** Files that are read at once: one is hashed while others are on their way. */
 const FILES_AT_ONCE = 4
 
-/** What lies in these folders: `docs/formats/log.md` and `docs/formats/journal.md`. */
-const LOG_NAMES = /^(checkpoint(\.cosigned|\.[0-9a-f]{8})?|key|staged|tile|\.drafts)$/
-const JOURNAL_NAMES = /^\d{8,15}\.slj(\.cut-\d+)?$/
+/** Named one by one; more are counted. */
+const IGNORED_MAX = 100
 
 /** Verifies a recording from the keys up. Says what is proved, or where it fails; throws only what reading throws. */
 export async function verifyRecording(options: VerifyOptions): Promise<Verdict> {
@@ -150,12 +150,12 @@ class Verification {
     await claims.holdAgainstHead()
     this.#holdRemoved(first)
     await this.#holdKept(first, { begin, journal, gaps: first.gaps })
-    const unproven = session === undefined ? await this.#unlogged(first) : []
+    const others = session === undefined ? await this.#others(claims, first) : undefined
     if (session !== undefined && !first.has(session))
       this.#failures.add({ code: 'unknown', path, session, why: 'the log has no such session' })
     const { origin, size, root } = checkpoint
     const head = { origin, size, covered: this.#covered, root, keys: signers, witnesses: witnessed?.by ?? [] }
-    return this.#verdict(head, first, unproven)
+    return this.#verdict(head, first, others)
   }
 
   /** Reads the log once. Files are looked at when the log names them, or, not `atOnce`, when all is known. */
@@ -206,7 +206,7 @@ class Verification {
   #read(ledger: Ledger, index: number, path: string, bytes: Uint8Array): string | undefined {
     try {
       const entry = readEntry(bytes)
-      ledger.excuse(entry)
+      ledger.excuse(index, entry)
       return index < this.#covered ? ledger.add(index, path, entry) : undefined
     } catch (error) {
       const why = error instanceof Error ? error.message : 'it cannot be read'
@@ -305,44 +305,18 @@ class Verification {
     }
   }
 
-  /** Sealed files that the log does not name: of sessions that it may not know yet, or put there by somebody else. */
-  async #unlogged(ledger: Ledger): Promise<readonly string[]> {
-    const { source } = this.#options
-    if (source.list === undefined) return []
-    for (const [folder, known] of [
-      ['log', LOG_NAMES],
-      ['journal', JOURNAL_NAMES],
-    ] as const)
-      for (const name of (await source.list(folder)) ?? [])
-        if (!known.test(name)) this.#strange(`${folder}/${name}`)
-    const unproven: string[] = []
-    for (const day of (await source.list('sessions')) ?? []) {
-      if (!/^\d{4}-\d\d-\d\d$/.test(day)) {
-        this.#strange(`sessions/${day}`)
-        continue
-      }
-      for (const name of (await source.list(`sessions/${day}`)) ?? []) {
-        const path = `sessions/${day}/${name}`
-        const [session = '', suffix = ''] = splitAt(name, name.indexOf('.'))
-        const isFile = ['.slr', '.slr.new', '.part', '.part.new'].includes(suffix) && isSessionId(session)
-        if (!isFile || dayOfPath(session) !== day) this.#strange(path)
-        else if (ledger.has(session)) continue
-        else if (openedAt(session) >= (ledger.through?.time ?? 0) - OPENING_MS) {
-          if (suffix === '.slr') unproven.push(session)
-        } else
-          this.#failures.add({
-            code: 'unknown',
-            path,
-            session,
-            why: 'the log has no such session',
-          })
-      }
-    }
-    return unproven
-  }
-
-  #strange(path: string): void {
-    this.#failures.add({ code: 'unknown', path, why: 'nothing of a recording has this name here' })
+  /** Files that nothing proved rests on. */
+  async #others(claims: Claims, ledger: Ledger): Promise<OtherFiles> {
+    const { source, primitives } = this.#options
+    const { checkpoint: head } = claims.head
+    return await otherFiles({
+      source,
+      primitives,
+      hasher: this.#hasher,
+      head,
+      ledger,
+      failures: this.#failures,
+    })
   }
 
   #progress(of: number): void {
@@ -350,7 +324,8 @@ class Verification {
     this.#options.onProgress?.({ entries: this.#entries, of, files: read, bytes })
   }
 
-  #verdict(log: Verdict['log'], ledger: Ledger | undefined, unproven: readonly string[] = []): Verdict {
+  #verdict(log: Verdict['log'], ledger: Ledger | undefined, others?: OtherFiles): Verdict {
+    const { unproven = [], ignored = [] } = others ?? {}
     return {
       proved: this.#failures.count === 0 && log !== undefined && !this.#isOpen(),
       log,
@@ -365,6 +340,8 @@ class Verification {
       admin: ledger?.admin ?? 0,
       files: this.#files,
       unproven,
+      ignored: ignored.slice(0, IGNORED_MAX),
+      ignoredCount: ignored.length,
       failures: this.#failures.first,
       failureCount: this.#failures.count,
     }
@@ -387,12 +364,4 @@ class Verification {
       ...(last === undefined ? {} : { last }),
     }
   }
-}
-
-function splitAt(text: string, at: number): readonly string[] {
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at)]
-}
-
-function dayOfPath(session: string): string | undefined {
-  return sessionPath(session).split('/')[1]
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { GatewayError } from '../../core/index.ts'
 import type { AuditSource } from '../check/ports.ts'
@@ -21,7 +21,12 @@ export function directoryAuditSource(root: string): AuditSource {
       throw notRegular(path)
     },
     async list(path) {
-      return (unlessMissing(path, () => readdirSync(at(root, path))) ?? []).toSorted()
+      const folder = at(root, path)
+      const found = unlessMissing(path, () => lstatSync(folder))
+      if (found === undefined) return []
+      // `log`, `journal` and `sessions` may lie on another disk; nothing in them may.
+      if (!found.isDirectory() && (path.includes('/') || !found.isSymbolicLink())) throw notFolder(path)
+      return (unlessMissing(path, () => readdirSync(folder)) ?? []).toSorted()
     },
   }
 }
@@ -61,5 +66,11 @@ function unlessMissing<T>(path: string, work: () => T): T | undefined {
 function notRegular(path: string): GatewayError {
   return new GatewayError('invalid', `${path} is no regular file.`, {
     remedy: 'A recording has regular files only, and no links: copy the files themselves.',
+  })
+}
+
+function notFolder(path: string): GatewayError {
+  return new GatewayError('invalid', `${path} is no folder.`, {
+    remedy: 'A recording has folders and regular files only, and no links: copy the files themselves.',
   })
 }

@@ -25,7 +25,7 @@ function signersAnswer({ keys, witnesses }: Signers) {
 /** The verdict as JSON. `docs/audit.md` has its fields. */
 export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
   const { proved, log, through, sessions, gaps, removals, admin } = verdict
-  const { files, unproven, failures, failureCount } = verdict
+  const { files, unproven, ignored, ignoredCount, failures, failureCount } = verdict
   return {
     proved,
     ...(log === undefined
@@ -47,6 +47,8 @@ export function verdictAnswer(verdict: Verdict, tail?: Tail): object {
     admin,
     files,
     unproven,
+    ignored,
+    ignoredCount,
     failures,
     failureCount,
   }
@@ -76,6 +78,7 @@ export function verdictText(verdict: Verdict, tail?: Tail): string {
     lines.push(`read        ${files.read} session files, ${(files.bytes / MB).toFixed(1)} MB${locked(files)}`)
   if (unproven.length > 0)
     lines.push(`unproven    ${unproven.length} session files that the log does not name yet`)
+  lines.push(...ignoredLines(verdict))
   if (sessions.length > 0) lines.push('', ranges(sessions))
   lines.push(...failureLines(verdict.failures, verdict.failureCount))
   return lines.join('\n')
@@ -150,6 +153,17 @@ function erasedLines(removals: Verdict['removals']): string[] {
     )
   }
   if (removals.length > SHOWN) lines.push(`            and ${removals.length - SHOWN} more: --json has them`)
+  return lines
+}
+
+/** A word of warning: they may be what a process left that died, or what somebody put there. */
+function ignoredLines({ ignored, ignoredCount: count }: Verdict): string[] {
+  if (count === 0) return []
+  const lines = [
+    `passed over ${count === 1 ? '1 file' : `${count} files`} that no proof rests on and nobody reads`,
+  ]
+  lines.push(...ignored.slice(0, SHOWN).map((path) => `            ${safe(path)}`))
+  if (count > SHOWN) lines.push(`            and ${count - SHOWN} more`)
   return lines
 }
 
