@@ -480,11 +480,13 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** The last entry. Idempotent. */
-  close(reason: string): void {
+  /** The last entry. Idempotent. `told`: what its client is told by another way, now that nothing comes of it. */
+  close(reason: string, told?: Uint8Array): void {
     if (this.#closed) return
     this.#closed = true
     this.#takeFlow()
+    const { journal } = this.#gateway
+    if (told !== undefined) journal.append(this.id, toldEntry(told, [], journal))
     this.#gateway.journal.append(this.id, { kind: 'close', head: { reason, commands: this.#n } })
     this.#queue()
     this.#gateway.approvals.sessionEnded(this.id)

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { SessionId } from '../../src/core/index.ts'
 import { brand, OUTSIDE_COMMANDS } from '../../src/core/index.ts'
-import { readSession } from '../../src/recording/index.ts'
+import { FieldOpener, readSession } from '../../src/recording/index.ts'
 import type { Tap } from '../abuse/tap.ts'
 import { startTap, through } from '../abuse/tap.ts'
 import { JOURNEY_DATABASE, JOURNEY_PASSWORD, JOURNEY_ROLE, makeJourneyDatabase } from '../journeys/fixture.ts'
@@ -18,7 +18,7 @@ import { randomFrom, seed, tally, times } from '../support/proof.ts'
 import { teardown } from '../support/teardown.ts'
 import { DRIVERS } from './rebuilt/drivers.ts'
 import type { Message } from './rebuilt/messages.ts'
-import { compared, difference, isPartOf, messagesIn } from './rebuilt/messages.ts'
+import { boundIn, compared, difference, isPartOf, leftOut, messagesIn, sentIn } from './rebuilt/messages.ts'
 import { FAILING, Operations, ROWS_MAX, SQL } from './rebuilt/operations.ts'
 
 const COUNT = times({ small: 300, full: 10_000 })
@@ -33,6 +33,7 @@ describe(`a recording has all that its client received (seed ${seed})`, () => {
   const types = new Map<string, number>()
   const codes = new Map<string, number>()
   const formats = new Set<number>()
+  const parameterFormats = new Set<number>()
   /** What the client was told that is no command's result. */
   let outside = 0
 
@@ -97,7 +98,18 @@ rules:
         expect(conversations, `${name} took one connection`).toHaveLength(1)
         const [conversation] = conversations
         const received = messagesIn(Buffer.concat(conversation?.toClient ?? []))
-        const recorded = await recordedOf(conversation?.address() ?? '')
+        const { recorded, given } = await recordedOf(conversation?.address() ?? '')
+        const bound = boundIn(sentIn(Buffer.concat(conversation?.fromClient ?? [])))
+        for (const { formats } of bound) for (const format of formats) parameterFormats.add(format)
+        const sent = bound
+          .filter(({ values }) => values.length > 0)
+          .map(({ values }) => JSON.stringify(values))
+        const missing = leftOut(sent, given)
+        expect(missing, 'parameters are recorded as they were sent, byte for byte').toBeDefined()
+        // What could not be prepared is no command, and what stood behind it in its group is none either.
+        const errors = received.filter(({ type }) => type === 'E').length
+        expect(missing?.length ?? 0).toBeLessThanOrEqual(errors)
+        tally('parameters', given.length)
         expect(isPartOf(recorded, received), 'nothing is recorded that was not received').toBe(true)
         const kept = compared(recorded)
         expect(difference(compared(received), kept)).toBeUndefined()
@@ -120,6 +132,7 @@ rules:
     for (const code of ['42601', '42703', '22012', '23505', '23502', '22P02', 'SL001', 'SL005'])
       expect([...codes.keys()], code).toContain(code)
     expect(formats).toEqual(new Set([0, 1]))
+    expect(parameterFormats).toEqual(new Set([0, 1]))
   })
 
   test('a byte more, less, or another is a difference', () => {
@@ -130,20 +143,37 @@ rules:
       expect(difference(all, other)).toBeDefined()
       expect(difference(other, all)).toBeDefined()
     }
+    expect(leftOut(['a', 'b', 'c'], ['a', 'c'])).toEqual(['b'])
+    for (const other of [
+      ['b', 'a'],
+      ['a', 'd'],
+      ['a', 'a'],
+    ])
+      expect(leftOut(['a', 'b', 'c'], other)).toBeUndefined()
     expect(isPartOf([message('two')], all)).toBe(true)
     expect(isPartOf([message('two'), message('one')], all)).toBe(false)
   })
 
-  /** The result of each command whole, its figures right, and all of them one behind the other. */
-  async function recordedOf(clientAddress: string): Promise<Message[]> {
+  /**
+   * The result of each command whole, its figures right, and all of them one behind the other; and the parameters that were
+   * given to each.
+   */
+  async function recordedOf(
+    clientAddress: string,
+  ): Promise<{ readonly recorded: Message[]; readonly given: string[] }> {
     const listed = await gateway.cli(['sessions', 'ls', '--limit', '20', '--json'])
     const { sessions }: { sessions: { session: string; clientAddress: string }[] } = JSON.parse(listed.stdout)
     const session = sessions.find((each) => each.clientAddress === clientAddress)?.session
     expect(session, `no session from ${clientAddress}`).toBeDefined()
     const results = new Map<number, Buffer[]>()
     const all: Buffer[] = []
+    const given: string[] = []
+    const opener = new FieldOpener(gateway.recordingKeys)
     const id = brand<SessionId>(session ?? '')
-    for await (const { entry } of readSession(gateway.dataDirectory, gateway.recordingKeys, id)) {
+    for await (const read of readSession(gateway.dataDirectory, gateway.recordingKeys, id)) {
+      const entry = opener.shown(read.entry, () => true)
+      if (entry.kind === 'intent' && entry.head.parameters !== undefined)
+        given.push(JSON.stringify(entry.head.parameters))
       if ((entry.kind !== 'result' && entry.kind !== 'outcome') || entry.body === undefined) continue
       const body = Buffer.from(entry.body)
       all.push(body)
@@ -160,7 +190,7 @@ rules:
         bytes: messages.reduce((sum, { bytes }) => sum + bytes.length, 0),
       })
     }
-    return messagesIn(Buffer.concat(all))
+    return { recorded: messagesIn(Buffer.concat(all)), given }
   }
 
   function count(messages: readonly Message[]): void {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { SessionId } from '../../core/index.ts'
-import { brand, COMMAND_CLASSES, GatewayError, LIMITS } from '../../core/index.ts'
+import { brand, COMMAND_CLASSES, GatewayError, LIMITS, OUTSIDE_COMMANDS } from '../../core/index.ts'
 import type { SessionFilter, SessionSummary } from '../../recording/index.ts'
 import { formatEntry, PAYLOAD_KINDS, withMarks } from '../../recording/index.ts'
 import type { ApiParts } from '../parts.ts'
@@ -162,7 +162,9 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
             return { session: params.id, entries, ...(next === undefined ? {} : { next }) }
           }
           const of = recorded.entry
-          const body = query.results === 'true' && 'body' in of ? of.body : undefined
+          // What was told outside of commands is no result: errors, refusals, why it ended.
+          const isTold = of.kind === 'result' && of.head.n === OUTSIDE_COMMANDS
+          const body = (query.results === 'true' || isTold) && 'body' in of ? of.body : undefined
           bytes += (body?.length ?? 0) + JSON.stringify(of.head).length
           entries.push({
             sequence: recorded.sequence,

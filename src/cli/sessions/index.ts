@@ -7,7 +7,11 @@ import { entriesOf, newestSession } from './entries.ts'
 import { addExport } from './export.ts'
 import { addList } from './ls.ts'
 import { addReplay } from './replay.ts'
+import { isTold, opening, toldText } from './scenes.ts'
 import { addTail } from './tail.ts'
+
+/** Of what a client was told outside of commands. */
+const TOLD_LINES = 50
 
 export function addSessionCommands(program: Command): void {
   const group = program.command('sessions').description('who used what, and the recording of it')
@@ -37,9 +41,11 @@ export function addSessionCommands(program: Command): void {
 async function show(id: string | undefined, flags: Common & { readonly results?: boolean }): Promise<void> {
   const session = id ?? (await newestSession(flags))
   const entries: ShownEntry[] = []
+  let protocol = ''
   for await (const entry of entriesOf(flags, session, 'show', flags.results === true)) {
+    if (entry.kind === 'open') ({ protocol } = opening.parse(entry.head))
     if (flags.json === true) entries.push(entry)
-    else process.stdout.write(`${entry.text}\n`)
+    else process.stdout.write(`${isTold(entry) ? toldText(entry, protocol, TOLD_LINES) : entry.text}\n`)
   }
   if (flags.json === true) print(flags, { session, entries }, () => '')
 }

@@ -9,7 +9,7 @@ import type { ShownEntry } from './entries.ts'
 /** What appears at one moment of a replay, without a newline at its end. */
 export type Scene = { readonly time: number; readonly text: string }
 
-const opening = z.looseObject({ protocol: z.string() })
+export const opening = z.looseObject({ protocol: z.string() })
 const numbered = z.looseObject({ n: z.number() })
 
 /** Below the time of an entry, as the lines of its statement. */
@@ -56,12 +56,7 @@ export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: numbe
   for await (const entry of entries) {
     results.take(entry)
     if (entry.kind === 'result') {
-      if (numbered.parse(entry.head).n !== OUTSIDE_COMMANDS) continue
-      const bytes = Buffer.from(entry.body ?? '', 'base64')
-      yield {
-        time: entry.time,
-        text: [entry.text, ...shownLines(results.protocol, bytes, rowsMax)].join('\n'),
-      }
+      if (isTold(entry)) yield { time: entry.time, text: toldText(entry, results.protocol, rowsMax) }
     } else if (entry.kind === 'outcome') {
       const { bytes, left, erased } = results.end(numbered.parse(entry.head).n)
       // What is left of a result of which a piece was erased is none.
@@ -72,6 +67,16 @@ export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: numbe
       yield { time: entry.time, text: [...lines, entry.text].join('\n') }
     } else yield { time: entry.time, text: entry.text }
   }
+}
+
+/** Whether it is what the client was told outside of commands. */
+export function isTold({ kind, head }: ShownEntry): boolean {
+  return kind === 'result' && numbered.parse(head).n === OUTSIDE_COMMANDS
+}
+
+/** The entry with what it says, line by line. */
+export function toldText({ text, body }: ShownEntry, protocol: string, rowsMax: number): string {
+  return [text, ...shownLines(protocol, Buffer.from(body ?? '', 'base64'), rowsMax)].join('\n')
 }
 
 function shownLines(protocol: string, bytes: Buffer, rowsMax: number): string[] {

@@ -118,7 +118,8 @@ export class PostgresServer {
       end = (reason) => began.terminate(reason)
       isIdle = () => began.isIdle
     } catch (error) {
-      session.close(error instanceof UpstreamRefused ? 'refused by upstream' : asGatewayError(error).code)
+      const reason = error instanceof UpstreamRefused ? 'refused by upstream' : asGatewayError(error).code
+      session.close(reason, farewellBytes(error))
       throw error
     }
   }
@@ -343,23 +344,10 @@ export class PostgresServer {
 
   /** The client is told what went wrong before the conversation began. */
   #farewell(pipe: Pipe, error: unknown): void {
-    if (error instanceof UpstreamRefused) {
-      // Its own words: what a client shows when it talks to the server itself.
-      const { severity, code, message, ...fields } = error.fields
-      pipe.end(
-        encodeError({
-          ...fields,
-          severity: severity === 'PANIC' ? 'PANIC' : 'FATAL',
-          code: code ?? '08001',
-          message: message ?? '',
-        }),
-      )
-      return
-    }
-    if (!isGatewayError(error)) this.#context.report(error)
-    const known = asGatewayError(error)
-    if (known.code === 'canceled') pipe.destroy()
-    else pipe.end(errorBytes(known, 'FATAL'))
+    if (!(error instanceof UpstreamRefused) && !isGatewayError(error)) this.#context.report(error)
+    const bytes = farewellBytes(error)
+    if (bytes === undefined) pipe.destroy()
+    else pipe.end(bytes)
   }
 }
 
@@ -367,6 +355,22 @@ const SESSION_CHANGED = 'its session has changed settings, its search path or it
 
 function bytesOf({ text, parameters = [] }: Command): number {
   return text.length + parameters.reduce((sum, each) => sum + (each?.length ?? 0), 0)
+}
+
+/** What a client is told when nothing comes of its session; undefined: it has gone. */
+function farewellBytes(error: unknown): Buffer | undefined {
+  if (!(error instanceof UpstreamRefused)) {
+    const known = asGatewayError(error)
+    return known.code === 'canceled' ? undefined : errorBytes(known, 'FATAL')
+  }
+  // Its own words: what a client shows when it talks to the server itself.
+  const { severity, code, message, ...fields } = error.fields
+  return encodeError({
+    ...fields,
+    severity: severity === 'PANIC' ? 'PANIC' : 'FATAL',
+    code: code ?? '08001',
+    message: message ?? '',
+  })
 }
 
 /** The configuration has read the settings of every connection of ours by our schema. */

@@ -116,7 +116,8 @@ class HttpSender implements Sender {
       })
       said = await shortText(answer.body)
     } catch (cause) {
-      throw undelivered(`${host} cannot be reached (${reasonOf(cause)}).`, { cause })
+      const late = cause instanceof Error && cause.name === 'TimeoutError'
+      throw undelivered(`${host} cannot be reached (${reasonOf(cause)}).`, { cause, late })
     }
     const { statusCode: status } = answer
     if (status >= 200 && status <= 299) {

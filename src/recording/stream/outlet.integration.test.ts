@@ -159,6 +159,39 @@ describe('an outlet', () => {
     expect(state?.faults).toBe(3)
   })
 
+  test('that is too slow for a batch gets smaller ones, in order, and larger ones again when it keeps up', async () => {
+    let [most, tries] = [30, 0]
+    send = (events) => {
+      tries++
+      if (events.length > most) throw undelivered('It took too long.', { late: true })
+      return { rejected: 0 }
+    }
+    write(
+      ...Array.from(
+        { length: 1_000 },
+        () => [undefined, adminEntry()] as [undefined, ReturnType<typeof adminEntry>],
+      ),
+    )
+    start()
+    await until(() => taken.length === 1_000)
+    expect(new Set(ids()).size).toBe(1_000)
+    expect(ids()).toEqual(ids().toSorted((a, b) => Number(a.split('-')[1]) - Number(b.split('-')[1])))
+    expect(Math.max(...batches)).toBeGreaterThan(15)
+    // Halved until it fits, and now and then a larger one is tried.
+    expect(tries).toBeLessThan(2 * batches.length)
+    most = 500
+    write(
+      ...Array.from(
+        { length: 2_000 },
+        () => [undefined, adminEntry()] as [undefined, ReturnType<typeof adminEntry>],
+      ),
+    )
+    await until(() => taken.length === 3_000)
+    expect(Math.max(...batches)).toBeGreaterThan(60)
+    await until(() => state?.cursor?.sequence === journal.flushedSequence)
+    expect(state).toMatchObject({ delivered: 3_000, missed: 0, fault: undefined })
+  })
+
   test('that refuses is parked until it takes something', async () => {
     let isFixed = false
     send = () => {

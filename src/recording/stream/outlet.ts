@@ -4,7 +4,7 @@ import type { RecordedEvent } from '../events/assembler.ts'
 import { type Fault, faultOf } from '../sealer/faults.ts'
 import { BEGINNING, type Cursor, type CursorFile, UNKNOWN_TIME } from './cursor.ts'
 import { JournalReplaced, type Read } from './follower.ts'
-import { isRefusal, retryDelayMs, type Sender } from './sender.ts'
+import { isLate, isRefusal, retryDelayMs, type Sender } from './sender.ts'
 import type { OutletSecrets, OutletSettings } from './settings.ts'
 
 /** How an outlet is, as it is told outside. */
@@ -63,6 +63,8 @@ export type OutletPorts = {
 const LOOK_MS = 500
 /** Where nothing is to be told, the cursor is written at most this often. */
 const CURSOR_MS = 5_000
+/** So many batches were taken in time: then a larger one is tried. */
+const LARGER_AFTER = 20
 
 /**
  * Sends what is recorded to one receiver, in order. Only when a batch was taken, the cursor goes on, and is on the disk
@@ -77,6 +79,9 @@ export class Outlet {
   #state: OutletState
   #told: string | undefined
   #writtenAt = 0
+  /** Of a batch: fewer for a receiver that does not take as many in time. */
+  #eventsMax: number = LIMITS.streamBatchEventsMax
+  #inTime = 0
   #isUnwritten = false
 
   constructor(settings: OutletSettings, ports: OutletPorts) {
@@ -156,8 +161,12 @@ export class Outlet {
         await this.#advance({ sequence: gap.last, time: UNKNOWN_TIME }, true)
       }
       if (events.length > 0) await following.sync()
-      for (const { batch, cursor } of batchesOf(events, through)) {
-        if (!(await this.#deliver(batch))) return
+      for (let left = events; left.length > 0; ) {
+        const { batch, cursor } = batchOf(left, through, this.#eventsMax)
+        const isTaken = await this.#deliver(batch)
+        if (this.#isStopping) return
+        if (!isTaken) continue
+        left = left.slice(batch.length)
         if (cursor !== undefined) await this.#advance(cursor, true)
       }
       await this.#advance(through, false)
@@ -165,7 +174,7 @@ export class Outlet {
     }
   }
 
-  /** Whether the receiver has it: it is tried until then, or until this is to stop. */
+  /** Whether the receiver has it: it is tried until then, until a smaller one is to be tried, or until this is to stop. */
   async #deliver(batch: readonly RecordedEvent[]): Promise<boolean> {
     const { signal } = this.#stopping
     for (let attempt = 1; !this.#isStopping; attempt++) {
@@ -179,14 +188,23 @@ export class Outlet {
         this.#told = undefined
         const delivered = this.#state.delivered + batch.length - rejected
         this.#tell({ delivered, fault: undefined, parked: false })
+        if (++this.#inTime >= LARGER_AFTER) this.#ofAtMost(this.#eventsMax * 2)
         return true
       } catch (error) {
         if (this.#isStopping) return false
         this.#fault(error)
         await this.#wait(retryDelayMs(error, attempt, this.#ports.random()))
+        if (!isLate(error) || batch.length === 1) continue
+        this.#ofAtMost(batch.length >> 1)
+        return false
       }
     }
     return false
+  }
+
+  #ofAtMost(events: number): void {
+    this.#eventsMax = Math.min(events, LIMITS.streamBatchEventsMax)
+    this.#inTime = 0
   }
 
   /** What was told already is in another journal: all that this one has is told. */
@@ -254,22 +272,18 @@ type Batch = {
   readonly cursor: Cursor | undefined
 }
 
-/** What fits into one request each. */
-function* batchesOf(events: readonly RecordedEvent[], through: Cursor): Generator<Batch> {
-  let batch: RecordedEvent[] = []
-  let bytes = 0
-  for (const event of events) {
-    const size = Buffer.byteLength(event.json)
-    const last = batch.at(-1)
-    const isFull = batch.length >= LIMITS.streamBatchEventsMax || bytes + size > LIMITS.streamBatchBytesMax
-    if (isFull && last !== undefined) {
-      const isWhole = last.sequence !== event.sequence
-      yield { batch, cursor: isWhole ? { sequence: last.sequence, time: last.frameTime } : undefined }
-      batch = []
-      bytes = 0
-    }
-    batch.push(event)
-    bytes += size
+/** What fits into one request. */
+function batchOf(events: readonly RecordedEvent[], through: Cursor, eventsMax: number): Batch {
+  let [count, bytes] = [0, 0]
+  for (const { json } of events) {
+    bytes += Buffer.byteLength(json)
+    // One that is larger than a batch may be goes by itself.
+    if (count > 0 && (count >= eventsMax || bytes > LIMITS.streamBatchBytesMax)) break
+    count++
   }
-  if (batch.length > 0) yield { batch, cursor: through }
+  const batch = events.slice(0, count)
+  const [last, next] = [batch.at(-1), events[count]]
+  if (last === undefined || next === undefined) return { batch, cursor: through }
+  const isWhole = last.sequence !== next.sequence
+  return { batch, cursor: isWhole ? { sequence: last.sequence, time: last.frameTime } : undefined }
 }

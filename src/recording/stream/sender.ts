@@ -14,23 +14,31 @@ export type Sender = {
   close(): Promise<void>
 }
 
-/** It may work another time. `retryAfterMs`: the receiver asked not to come back before. */
+/**
+ * It may work another time. `retryAfterMs`: the receiver asked not to come back before; `late`: it had not taken the batch in
+ * the time there is.
+ */
 export function undelivered(
   message: string,
-  details: { cause?: unknown; retryAfterMs?: number } = {},
+  details: { cause?: unknown; retryAfterMs?: number; late?: boolean } = {},
 ): GatewayError {
-  const { cause, retryAfterMs } = details
+  const { cause, retryAfterMs, late = false } = details
   return new GatewayError('upstream_unreachable', message, {
     remedy: 'Nothing is lost: it is sent again, later and later, until it is taken.',
     retry: 'later',
     cause,
-    ...(retryAfterMs === undefined ? {} : { facts: { retryAfterMs } }),
+    facts: { late, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   })
 }
 
 /** It will not work until something is changed. */
 export function refused(message: string, remedy: string, cause?: unknown): GatewayError {
   return new GatewayError('upstream_unreachable', message, { remedy, retry: 'only-if-changed', cause })
+}
+
+/** A smaller batch may be taken in time. */
+export function isLate(error: unknown): boolean {
+  return isGatewayError(error) && error.facts.late === true
 }
 
 export function isRefusal(error: unknown): boolean {

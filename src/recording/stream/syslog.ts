@@ -147,7 +147,7 @@ async function settled<T>(
   const onError = (error: unknown): void => done.reject(failure(error))
   const onClose = (): void => done.reject(failure(undefined))
   const onAbort = (): void => done.reject(undelivered('The gateway stops.'))
-  const timer = setTimeout(() => done.reject(undelivered(`${late}.`)), LIMITS.streamAnswerMs)
+  const timer = setTimeout(() => done.reject(undelivered(`${late}.`, { late: true })), LIMITS.streamAnswerMs)
   socket.once('error', onError)
   signal.addEventListener('abort', onAbort)
   if (signal.aborted) onAbort()

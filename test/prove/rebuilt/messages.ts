@@ -20,6 +20,49 @@ export function messagesIn(bytes: Buffer): Message[] {
   return messages
 }
 
+/** What a client sent behind the message that starts a connection, which has no type. */
+export function sentIn(bytes: Buffer): Message[] {
+  return messagesIn(bytes.subarray(bytes.readUInt32BE(0)))
+}
+
+export type Bound = {
+  /** As they were sent, in base 64; null is NULL. */
+  readonly values: readonly (string | null)[]
+  /** 0: text, 1: binary. */
+  readonly formats: readonly number[]
+}
+
+/** The parameters of each Bind. https://www.postgresql.org/docs/current/protocol-message-formats.html */
+export function boundIn(sent: readonly Message[]): Bound[] {
+  return sent.filter(({ type }) => type === 'B').map(({ bytes }) => boundOf(bytes))
+}
+
+function boundOf(bytes: Buffer): Bound {
+  let at = bytes.indexOf(0, bytes.indexOf(0, 5) + 1) + 1
+  const formats = Array.from({ length: bytes.readUInt16BE(at) }, (_, i) => bytes.readUInt16BE(at + 2 + 2 * i))
+  at += 2 + 2 * formats.length
+  const values: (string | null)[] = []
+  const count = bytes.readUInt16BE(at)
+  at += 2
+  for (let left = count; left > 0; left--) {
+    const length = bytes.readInt32BE(at)
+    at += 4
+    values.push(length < 0 ? null : bytes.toString('base64', at, at + length))
+    at += Math.max(0, length)
+  }
+  return { values, formats }
+}
+
+/** Those of the one that are not in the other, which has the rest of them in the same order. Undefined: it has others. */
+export function leftOut(all: readonly string[], some: readonly string[]): readonly string[] | undefined {
+  const left: string[] = []
+  let at = 0
+  for (const each of all)
+    if (some[at] === each) at++
+    else left.push(each)
+  return at === some.length ? left : undefined
+}
+
 export function compared(messages: readonly Message[]): Message[] {
   return messages.filter(({ type }) => COMPARED.includes(type))
 }

@@ -7,9 +7,9 @@ import sys
 import psycopg
 
 
-def asked(sql):
+def asked(sql, binary=False):
     """Parameters as psycopg writes them: in the order in which they stand."""
-    return re.sub(r"\$\d+", "%s", sql.replace("%", "%%"))
+    return re.sub(r"\$\d+", "%b" if binary else "%s", sql.replace("%", "%%"))
 
 
 def values(parameters):
@@ -23,8 +23,9 @@ def do(c, operation):
         while cursor.nextset():
             pass
     elif kind in ("query", "prepared"):
-        c.execute(asked(operation["sql"]), values(operation["parameters"]),
-                  prepare=kind == "prepared", binary=operation.get("binary", False))
+        binary = operation.get("binary", False)
+        c.execute(asked(operation["sql"], binary), values(operation["parameters"]),
+                  prepare=kind == "prepared", binary=binary)
     elif kind == "cursor":
         with c.transaction(), c.cursor(name="rows") as cursor:
             cursor.itersize = operation["rows"]

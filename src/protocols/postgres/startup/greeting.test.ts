@@ -1,4 +1,5 @@
 import { afterEach, describe as group, expect, it } from 'vitest'
+import { OUTSIDE_COMMANDS } from '../../../core/index.ts'
 import { FakeNetwork } from '../../../testing/fake-network.ts'
 import { done } from '../../../testing/fake-postgres-answers.ts'
 import { turns } from '../../../testing/pipe-pair.ts'
@@ -204,6 +205,8 @@ group('a login', () => {
         (each) => each.parameters.has(name) && each.parameters.get(name) === value,
       ),
     ).toEqual([])
+    await until('the end is recorded', () => stage.world.entries('close').length === 1)
+    expect(toldIn(stage)).toEqual([expect.stringMatching(/FATAL.*SL001/s)])
   })
 
   it("passes on the server's own refusal", async () => {
@@ -213,6 +216,9 @@ group('a login', () => {
     expect(client.ended).toBe(true)
     await until('the end is recorded', () => stage.world.entries('close').length === 1)
     expect(stage.world.entries('close')[0]?.head.reason).toBe('refused by upstream')
+    // What the client was told stands in its recording, in front of the end.
+    expect(toldIn(stage)).toEqual([expect.stringContaining(String(errorOf(client.heard).message))])
+    expect(stage.world.journal.entries.map(({ kind }) => kind).slice(-2)).toEqual(['result', 'close'])
   })
 
   it('whose credential is revoked while the upstream is being reached, runs nothing', async () => {
@@ -330,3 +336,9 @@ group('a server', () => {
     expect(stage.world.entries('close')[0]?.head.reason).toBe('internal')
   })
 })
+
+/** What clients were told outside of commands, as it was recorded. */
+function toldIn(stage: PostgresStage): string[] {
+  const told = stage.world.entries('result').filter(({ head }) => head.n === OUTSIDE_COMMANDS)
+  return told.map(({ body }) => Buffer.from(body).toString())
+}
