@@ -15,7 +15,13 @@ import type { SessionIndex, SessionSummary } from './list/index-port.ts'
 import { type Eraser, ruleName } from './erasure/eraser.ts'
 import { dayOf, isSessionId, openedAt, sessionFile, thinnedFile } from './files/names.ts'
 import { fold } from './list/live-sessions.ts'
-import { type FetchSession, oldestHeader, readSession, recordedSessions } from './reading/reader.ts'
+import {
+  bringBack,
+  type FetchSession,
+  oldestHeader,
+  readSession,
+  recordedSessions,
+} from './reading/reader.ts'
 import { unwrapDataKey } from './sealed/data-key.ts'
 import { SealedReader } from './sealed/reader.ts'
 import type { SnapshotStore } from './snapshots/snapshot-store.ts'
@@ -71,6 +77,8 @@ const FIRST_RUN_MS = 60_000
 const INTERVAL_MS = 60 * 60 * 1000
 /** Deleted behind one sync of the journal. */
 const BATCH = 100
+/** From the object store. */
+const FETCHED_AT_ONCE = 8
 /** That stat(2) counts in. */
 const BLOCK_BYTES = 512
 
@@ -145,19 +153,37 @@ export class Retention {
     const settled = this.#settled.get(ruleName(scope)) ?? new Set()
     this.#settled.set(ruleName(scope), settled)
     const endedBefore = clock.now() - afterMs
+    const retire = async (sessions: readonly SessionId[]): Promise<void> => {
+      await this.#bringBack(sessions)
+      for (const session of this.#stopped ? [] : sessions) {
+        try {
+          const { state } = await eraser.retire(session, scope, endedBefore)
+          if (state === 'erased' || state === 'nothing') settled.add(session)
+        } catch (error) {
+          onFault(error)
+        }
+      }
+    }
     const lastDay = new Date(Math.max(endedBefore, 0)).toISOString().slice(0, 10)
+    let waiting: SessionId[] = []
     for await (const session of recordedSessions(directory)) {
-      if (this.#stopped || dayOf(session) > lastDay) return
+      if (this.#stopped || dayOf(session) > lastDay) break
       if (settled.has(session)) continue
       const closedAt = (await index.get(session))?.closedAt
       if (closedAt === undefined || closedAt >= endedBefore) continue
-      try {
-        const { state } = await eraser.retire(session, scope, endedBefore)
-        if (state === 'erased' || state === 'nothing') settled.add(session)
-      } catch (error) {
-        onFault(error)
-      }
+      waiting.push(session)
+      if (waiting.length < FETCHED_AT_ONCE) continue
+      await retire(waiting)
+      waiting = []
     }
+    await retire(waiting)
+  }
+
+  /** Fetches at once what is in the object store only: one by one each would wait for the store. What fails is told by who reads it. */
+  async #bringBack(sessions: readonly SessionId[]): Promise<void> {
+    const { directory, store } = this.#options
+    if (this.#stopped || store === undefined) return
+    await Promise.allSettled(sessions.map((session) => bringBack(directory, session, store.fetch)))
   }
 
   async #recordings(settings: RetentionSettings): Promise<number> {

@@ -39,7 +39,10 @@ async function sealed(): Promise<void> {
   await catchUpIndex(stage.directory, testKeys, index, undefined, (each) => uploader.fetch(each))
 }
 
-function retention(settings: Partial<RetentionSettings>): Retention {
+function retention(
+  settings: Partial<RetentionSettings>,
+  fetch = (each: SessionId) => uploader.fetch(each),
+): Retention {
   const nothing = { state: 'nothing', removed: [] } as const
   return new Retention(
     {
@@ -49,7 +52,7 @@ function retention(settings: Partial<RetentionSettings>): Retention {
       index,
       clock: stage.clock,
       eraser: { run: () => Promise.resolve(nothing), retire: () => Promise.resolve(nothing) },
-      store: { isConfigured: () => true, fetch: (each) => uploader.fetch(each) },
+      store: { isConfigured: () => true, fetch },
       onFault: (error) => expect.fail(String(error)),
     },
     { ...KEEP_ALL, ...settings },
@@ -120,6 +123,31 @@ test('beyond the size what is in the store counts as well', async () => {
   expect(await collect(recordedSessions(stage.directory))).toEqual([second])
   await uploader.pass()
   expect(stored(first, second)).toEqual([false, true])
+})
+
+test('by label looks into what is in the store only, and waits for several of them at once', async () => {
+  const sessions = Array.from({ length: 20 }, () => stage.session())
+  await sealed()
+  await sealed()
+  await uploader.pass(true)
+  stage.clock.advance(4 * DAY)
+  let [now, most] = [0, 0]
+  const fetched: SessionId[] = []
+  const slowly = async (each: SessionId): Promise<void> => {
+    most = Math.max(most, ++now)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await uploader.fetch(each)
+    fetched.push(each)
+    now--
+  }
+  const rule = { payloads: [{ afterMs: 3 * DAY, labels: ['pii.email'] }] }
+  const one = retention(rule, slowly)
+  await one.run()
+  expect(fetched.toSorted()).toEqual(sessions.toSorted())
+  expect(most).toBe(8)
+  // What holds nothing that the rule is about is not fetched a second time.
+  await one.run()
+  expect(fetched).toHaveLength(20)
 })
 
 test('one that was never uploaded is not brought there first', async () => {
