@@ -10,6 +10,7 @@ import { Budgets } from './budgets/index.ts'
 import type { Approvals } from './approvals/index.ts'
 import { AccessGrants, createApprovals, isOpen, Previews } from './approvals/index.ts'
 import { openApi } from './composition/api.ts'
+import { openChannels } from './composition/channels.ts'
 import type { Ready } from './composition/configuration.ts'
 import { Configurations } from './composition/configuration.ts'
 import { GroupCommit } from './composition/group-commit.ts'
@@ -134,6 +135,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     sealer: () => recording.sealer(),
     outlets: () => recording.outlets(),
     store: () => recording.store(),
+    channels: () => channels.figures(),
   })
   const tail = new Tail(meteredJournal(recording.journal, metrics), clock)
   const { journal } = tail
@@ -179,6 +181,21 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
   approvals.onChange((approval) => {
     if (approval.state !== 'pending') previews.forget(approval.ticket)
   })
+  const channels = openChannels({
+    store: store.notifications,
+    approvals,
+    configurations,
+    blocks,
+    clock,
+    random,
+    resolve: (ref) => secrets.resolve(ref),
+    record: (head) => {
+      journal.append(undefined, { kind: 'admin', head })
+      journal.sync()
+    },
+    report,
+  })
+  undo.push(() => channels.stop())
   const access = new AccessGrants(approvals, clock)
   undo.push(() => access.stop())
   const budgets = await Budgets.open({
@@ -234,6 +251,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     credentials,
     approvals,
     previews,
+    channelAnswers: channels.answers,
     sealed,
     recording,
     tail,

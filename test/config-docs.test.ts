@@ -48,6 +48,12 @@ describe('docs/streaming.md', () => {
   })
 })
 
+describe('docs/approvals-channels.md', () => {
+  it.each(blocks('approvals-channels.md'))('shows channels that can be loaded: %#', (text) => {
+    expect(problems(text.includes('identities:') ? text : REST + text)).toEqual([])
+  })
+})
+
 describe('docs/policies.md', () => {
   it('has examples', () => {
     expect(blocks('policies.md').length).toBeGreaterThan(3)

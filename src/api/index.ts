@@ -20,6 +20,7 @@ import { none, route } from './route.ts'
 import { accessRoutes } from './routes/access.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { channelRoutes } from './routes/channels.ts'
 import { configurationRoutes } from './routes/configuration.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -42,6 +43,7 @@ export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRo
     ...identityRoutes(parts),
     ...approvalRoutes(parts),
     ...accessRoutes(parts),
+    ...channelRoutes(parts),
     ...sessionRoutes(parts),
     ...auditRoutes(parts),
     ...tailRoutes(parts),

@@ -98,6 +98,8 @@ function operationId(route: AnyRoute): string {
     .replaceAll(/\{(\w+)\}/g, 'by/$1')
     .split(/[/.]/)
     .filter((word) => word !== '')
+  // What people open in a browser may be called as what programs ask for.
+  if (route.produces === 'text/plain; charset=utf-8') words.push('page')
   return (
     route.method.toLowerCase() + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
   )

@@ -1,10 +1,16 @@
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { GatewayError } from '../core/index.ts'
+import type { SignedRequest } from '../notifications/index.ts'
 import type { Caller, Standing } from './caller.ts'
 
 /** For routes without parameters, query or body. */
 export const none: z.ZodType<undefined> = z.unknown().transform(() => undefined)
+
+/** The body of a route whose callers sign what they send: its bytes as they came, and the headers, for whoever checks them. */
+export const signedBody: z.ZodType<SignedRequest> = z.custom<SignedRequest>(
+  (value) => typeof value === 'object' && value !== null && 'bytes' in value,
+)
 
 /** Who may call a route: whoever is any of these. */
 export type Access = 'public' | readonly Standing[]
@@ -17,7 +23,11 @@ export type Recorded = {
 }
 
 /** What a route answers with when it is not JSON. */
-export type Produces = 'application/json' | 'text/plain; version=0.0.4' | 'text/event-stream'
+export type Produces =
+  | 'application/json'
+  | 'text/plain; version=0.0.4'
+  | 'text/plain; charset=utf-8'
+  | 'text/event-stream'
 
 /**
  * One route of the control API: its schemas validate, document and type it. A route that changes something names the
@@ -59,6 +69,8 @@ export type AnyRoute = {
   readonly access: Access
   readonly produces: Produces
   readonly form: boolean
+  /** Whether its body is a `SignedRequest`. */
+  readonly isSigned: boolean
   readonly records: boolean
   readonly params: z.ZodType
   readonly query: z.ZodType
@@ -86,6 +98,7 @@ export function route<Params, Query, Body, Answer>(definition: Route<Params, Que
     access: definition.access,
     produces: definition.produces ?? 'application/json',
     form: definition.form ?? false,
+    isSigned: Object.is(definition.body, signedBody),
     records: definition.records !== undefined,
     params: definition.params,
     query: definition.query,

@@ -31,9 +31,13 @@ function example(route: AnyRoute): string {
 }
 
 const NEEDS_NO_LOGIN = [
+  'GET /approvals',
+  'GET /approvals/{ticket}',
   'GET /healthz',
   'GET /metrics',
   'GET /v1/openapi.json',
+  'POST /v1/channels/{channel}/answers',
+  'POST /v1/channels/{channel}/clicks',
   'POST /v1/credentials',
   'POST /v1/enrolments/begin',
   'POST /v1/enrolments/confirm',

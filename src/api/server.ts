@@ -29,8 +29,8 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
   server.setNotFoundHandler((_request, reply) =>
     sendProblem(reply, new GatewayError('not_found', 'There is no such resource.'), options.report),
   )
-  for (const route of options.routes) {
-    server.route({
+  const add = (to: FastifyInstance, route: AnyRoute): void => {
+    to.route({
       method: route.method,
       url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
       handler: async (request, reply) => {
@@ -38,10 +38,11 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
         const caller =
           route.access === 'public' ? NOBODY : await options.identify(request.headers.authorization)
         checkAccess(route, caller)
-        if (isForm(request.headers['content-type']) && !route.form) {
+        if (!route.isSigned && isForm(request.headers['content-type']) && !route.form) {
           throw new GatewayError('invalid', 'Send the body as application/json.')
         }
-        const input = { params: request.params, query: request.query, body: request.body, caller }
+        const body = route.isSigned ? { headers: request.headers, bytes: request.body } : request.body
+        const input = { params: request.params, query: request.query, body, caller }
         const answer = await route.run(input, (head) => {
           options.journal.append(undefined, { kind: 'admin', head })
           options.journal.sync()
@@ -51,6 +52,12 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
       },
     })
   }
+  for (const route of options.routes) if (!route.isSigned) add(server, route)
+  server.register((signed, _options, done) => {
+    takeBytes(signed)
+    for (const route of options.routes) if (route.isSigned) add(signed, route)
+    done()
+  })
   return server
 }
 
@@ -58,6 +65,12 @@ const FORM = 'application/x-www-form-urlencoded'
 
 function isForm(contentType: string | undefined): boolean {
   return contentType?.split(';', 1)[0]?.trim().toLowerCase() === FORM
+}
+
+/** Of whatever type: a signature is over the bytes that came. */
+function takeBytes(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
 /** RFC 6749 section 3.2: a parameter stands there once. */

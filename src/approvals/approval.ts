@@ -91,7 +91,7 @@ export type GivenAnswer = {
   readonly at: number
   /** How the person logged in for it. */
   readonly method: LoginMethod
-  /** `cli`, `api`, `web`: through what the answer came. */
+  /** `cli`, `api`, `web`, `channel:NAME`: through what the answer came. */
   readonly through: string
   /** In which step of the route. */
   readonly step: number
@@ -132,7 +132,8 @@ export type Approval = Omit<ApprovalInput, 'review'> & {
   readonly endedAt?: number
 }
 
-export type LoginMethod = 'passkey' | 'code'
+/** `channel`: a channel says, under its signature, that this person has just answered there; see `answersThrough`. */
+export type LoginMethod = 'passkey' | 'code' | 'channel'
 
 /**
  * That a person has just logged in, made by whoever checked it and by nobody else. The operator socket cannot make

@@ -15,6 +15,9 @@ export type NamedRoute = {
   readonly hours: Hours | undefined
   readonly reason: boolean
   readonly ownPerson: boolean
+  /** Names of channels that are told of its requests, and of those through which a person may answer them. */
+  readonly channels?: readonly string[]
+  readonly answers?: readonly string[]
 }
 
 /** The routes in force, and the one where no rule names any. */
@@ -46,6 +49,10 @@ export type Route = {
    * for what the person asked for without an agent in between.
    */
   readonly ownPerson: boolean
+  /** Channels that are told: those of each of its routes. */
+  readonly channels?: readonly string[]
+  /** Channels through which a person may answer: those that each of its routes lets. Absent or empty: none. */
+  readonly answers?: readonly string[]
 }
 
 const USUAL: NamedRoute = {
@@ -71,11 +78,15 @@ export function routeFor(reviews: readonly Review[], { routes, default: usual }:
   })
   const [first, ...steps] = named.flatMap(stepsOf)
   if (first === undefined) throw new Error('a route has no steps')
+  const channels = new Set(named.flatMap((each) => each.channels ?? []))
+  const answers = [...channels].filter((channel) => named.every((each) => each.answers?.includes(channel)))
   return {
     steps: [first, ...steps],
     hours: named.flatMap(({ hours }) => hours ?? []),
     reason: named.some(({ reason }) => reason),
     ownPerson: named.every(({ ownPerson }) => ownPerson),
+    ...(channels.size === 0 ? {} : { channels: [...channels] }),
+    ...(answers.length === 0 ? {} : { answers }),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Identity, IdentityChain } from '../core/index.ts'
 import { GatewayError, identityKey, LIMITS } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
+import { checkThrough } from './channel.ts'
 import { approvalsOf, checkAnswer, checkPerson, checkProof, samePerson, stepOf } from './answering.ts'
 import { type Answer, type Approval, type ApprovalState, type GivenAnswer, isOpen } from './approval.ts'
 import { agreedEffect } from './bound.ts'
@@ -43,7 +44,10 @@ export function escalationAt(approval: Approval): number | undefined {
 
 /** A person with a fresh login takes access in an emergency: nobody grants it. Throws `unauthenticated`, `denied`, `invalid`. */
 export function taken(approval: Approval, answer: Pick<Answer, 'proof' | 'reason'>, now: number): Approval {
-  const { person } = checkProof(answer.proof, now)
+  const { person, proof } = checkProof(answer.proof, now)
+  if (proof.method === 'channel') {
+    throw new GatewayError('denied', 'Access in an emergency takes a login: a channel cannot open it.')
+  }
   const [asker, ...others] = approval.chain
   if (others.length > 0 || identityKey(asker) !== identityKey(person)) {
     throw new GatewayError('denied', 'Access in an emergency is for the person alone who takes it.')
@@ -99,6 +103,7 @@ export function answered(
 ): Approval {
   const { ticket } = approval
   const { person, proof } = examined(approval, answer, now, mayAnswer)
+  checkThrough(approval, answer, proof)
   if (approval.answers.some((given) => samePerson(given.by, person))) {
     throw new GatewayError('conflict', `You have answered ${ticket} already; another person must.`, {
       ticket,

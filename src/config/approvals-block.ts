@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { ConnectionName, IdentityKind, Review } from '../core/index.ts'
+import type { ConnectionName, Identity, IdentityKind, Review } from '../core/index.ts'
 import { brand } from '../core/index.ts'
 import type { AccessBlock, Approving, Holders, HoursBlock, RouteBlock, StepBlock } from './approving.ts'
+import type { ChannelBlock } from './channel-block.ts'
 import type { References } from './references.ts'
 import type { ApprovalsBlock, ReviewBlock } from './schema-approvals.ts'
 import { WEEKDAYS } from './schema-approvals.ts'
+import { channelOf } from './schema-channels.ts'
 import type { WhoBlock } from './schema-who.ts'
 import type { Path } from './tree.ts'
 
@@ -27,6 +29,7 @@ export function approvingOf(
   connections: readonly ConnectionName[],
   references: References,
 ): Approving {
+  const channels = channelsOf(block, references)
   const routes = new Map<string, RouteBlock>()
   for (const [name, written] of Object.entries(block.routes)) {
     const path = ['approvals', 'routes', name]
@@ -56,6 +59,7 @@ export function approvingOf(
         'write who else may answer then',
       )
     }
+    refuseChannels(written, channels, path, references)
     // Who is misspelt is missing as well: once is enough.
     if (references.problems.length === before)
       refuseUnmeetable(steps, escalation, approvers, path, references)
@@ -66,10 +70,58 @@ export function approvingOf(
       hours: hoursOf(written.hours, [...path, 'hours'], references),
       reason: written.reason,
       ownPerson: written.ownPerson,
+      channels: written.channels,
+      answers: written.answers,
     })
   }
   if (block.default !== undefined) references.route(block.default, ['approvals', 'default'])
-  return { routes, default: block.default, access: accessOf(block, connections, references) }
+  return { channels, routes, default: block.default, access: accessOf(block, connections, references) }
+}
+
+function channelsOf(block: ApprovalsBlock, references: References): ReadonlyMap<string, ChannelBlock> {
+  const found = new Map<string, ChannelBlock>()
+  for (const [name, written] of Object.entries(block.channels)) {
+    const path = ['approvals', 'channels', name]
+    const people = new Map<string, Identity>()
+    const answers = written.kind === 'webhook' || written.kind === 'slack' ? written.answers : undefined
+    for (const [user, text] of Object.entries(answers?.people ?? {})) {
+      const at = [...path, 'answers', 'people', user]
+      const person = references.named(text, at)
+      if (person === undefined) continue
+      if (isPerson(person.kind)) people.set(user, person)
+      else
+        references.refuse(
+          at,
+          `expected a person, got ${article(person.kind)}`,
+          'remove it: only people answer',
+        )
+    }
+    found.set(name, channelOf(name, written, people))
+  }
+  return found
+}
+
+function refuseChannels(
+  { channels, answers }: ApprovalsBlock['routes'][string],
+  known: ReadonlyMap<string, ChannelBlock>,
+  path: Path,
+  references: References,
+): void {
+  for (const [index, name] of channels.entries())
+    references.name('a channel of approvals', name, known.keys(), [...path, 'channels', index])
+  for (const [index, name] of answers.entries()) {
+    const at = [...path, 'answers', index]
+    const channel = known.get(name)
+    if (!channels.includes(name)) {
+      references.refuse(at, 'expected one of the channels of the route', 'add it to "channels" as well')
+    } else if (channel !== undefined && (!('answers' in channel) || channel.answers === undefined)) {
+      references.refuse(
+        at,
+        'expected a channel that people can answer through',
+        'give it "answers", if it is a webhook or Slack, or remove it here',
+      )
+    }
+  }
 }
 
 function accessOf(

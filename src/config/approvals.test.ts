@@ -45,6 +45,8 @@ rules:
         hours: undefined,
         reason: false,
         ownPerson: true,
+        channels: [],
+        answers: [],
       },
       {
         name: 'careful',
@@ -56,6 +58,8 @@ rules:
         hours: { days: [1, 5], from: 510, to: 1440 },
         reason: true,
         ownPerson: false,
+        channels: [],
+        answers: [],
       },
     ])
     expect(config.policy.rules[0]?.review).toEqual({

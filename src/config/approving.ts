@@ -1,3 +1,4 @@
+import type { ChannelBlock } from './channel-block.ts'
 import type { ConnectionName, RuleWho } from '../core/index.ts'
 
 /** Who has a role or may answer: members of any of the groups, and the identities themselves (`identityKey`). */
@@ -14,6 +15,9 @@ export type RouteBlock = {
   readonly hours: HoursBlock | undefined
   readonly reason: boolean
   readonly ownPerson: boolean
+  /** Channels that are told of its requests, and those through which people may answer them. */
+  readonly channels: readonly string[]
+  readonly answers: readonly string[]
 }
 
 /** UTC. Days from 1, Monday, to 7; minutes since midnight, `to` after the last: up to 1440. */
@@ -32,6 +36,7 @@ export type AccessBlock = {
 }
 
 export type Approving = {
+  readonly channels: ReadonlyMap<string, ChannelBlock>
   readonly access: ReadonlyMap<string, AccessBlock>
   readonly routes: ReadonlyMap<string, RouteBlock>
   /** Undefined: one person with the role. */

@@ -25,7 +25,7 @@ export type Config = {
   /** By protocol name. A protocol without a listener is not served. */
   readonly listeners: ReadonlyMap<string, Listener>
   /** The control API's port; absent: only the operator socket. */
-  readonly api: Listener | undefined
+  readonly api: ApiListener | undefined
   readonly issuers: readonly Issuer[]
   readonly local: readonly LocalIdentity[]
   readonly roles: Readonly<Record<Role, Holders>>
@@ -88,6 +88,11 @@ export type Listener = {
   readonly certificate: { readonly certificate: SecretRef; readonly key: SecretRef } | undefined
   /** Refuse clients that do not use TLS. */
   readonly tlsRequired: boolean
+}
+
+export type ApiListener = Listener & {
+  /** Where people reach it, without a slash at its end. */
+  readonly publicUrl: string | undefined
 }
 
 /** An OIDC issuer whose access tokens are accepted. */

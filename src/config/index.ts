@@ -6,6 +6,7 @@
  * or missing list means nothing is allowed; and no message repeats what could be a secret.
  */
 export type { AccessBlock, Approving, Holders, HoursBlock, RouteBlock } from './approving.ts'
+export type { ChannelBlock } from './channel-block.ts'
 export type { Config, Issuer, Listener, LocalIdentity } from './config.ts'
 export type { Change } from './diff.ts'
 export { diffConfigs, formatChange } from './diff.ts'

@@ -164,7 +164,7 @@ class Loader {
           each === undefined ? [] : [[name, listenerOf(each)]],
         ),
       ),
-      api: api === undefined ? undefined : listenerOf(api),
+      api: api === undefined ? undefined : { ...listenerOf(api), publicUrl: publicUrlOf(api) },
       issuers: root.identities.issuers.map(({ clockSkew, ...issuer }) => ({
         ...issuer,
         clockSkewMs: clockSkew,
@@ -477,6 +477,11 @@ function ruleLimitOf(block: NonNullable<RuleBlock['limit']>): RuleLimit {
     bytesMax: block.bytes ?? UNLIMITED.bytesMax,
     ...(block.action === 'hold' ? { action: 'hold' } : {}),
   }
+}
+
+/** Links are made by putting a path behind it. */
+function publicUrlOf(block: NonNullable<Root['listen'][string]>): string | undefined {
+  return 'publicUrl' in block ? block.publicUrl?.replace(/\/$/, '') : undefined
 }
 
 function listenerOf(block: NonNullable<Root['listen'][string]>): Listener {

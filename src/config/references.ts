@@ -117,6 +117,20 @@ export class References {
     return undefined
   }
 
+  /** The identity itself. Of an issuer's no groups are known. */
+  named(text: string, path: Path): Identity | undefined {
+    const found = this.identity(text, path)
+    if (found === undefined) return undefined
+    const [, name = '', issuer = ''] = /^[a-z]+:(.+?) \(([^()\s]+)\)$/.exec(text) ?? []
+    return this.#local.get(found.key) ?? { kind: found.kind, name, issuer, groups: [] }
+  }
+
+  /** One of these names. */
+  name(what: string, name: string, known: Iterable<string>, path: Path): void {
+    const all = [...known]
+    if (!all.includes(name)) this.#unknown(what, name, all, path)
+  }
+
   /** The name alone of a local identity. */
   localName(name: string, path: Path): Identity | undefined {
     const all = [...this.#local.values()]

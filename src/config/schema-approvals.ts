@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LIMITS } from '../core/index.ts'
+import { channel } from './schema-channels.ts'
 import { who } from './schema-who.ts'
 import { duration, line } from './values.ts'
 
@@ -54,6 +55,18 @@ const route = z.strictObject({
     .describe(
       'A person may answer for the own agent. Never for administer or opaque commands, nor for access.',
     ),
+  channels: z
+    .array(line('the name of a channel'))
+    .max(LIMITS.channelsMax)
+    .default([])
+    .describe('Channels that are told of its requests.'),
+  answers: z
+    .array(line('the name of a channel'))
+    .max(LIMITS.channelsMax)
+    .default([])
+    .describe(
+      'Of these, channels through which a person may answer without logging in. Never for administer or opaque commands, nor for access.',
+    ),
 })
 
 const access = z.strictObject({
@@ -74,6 +87,14 @@ export const approvals = z.strictObject({
   default: line('the name of a route')
     .optional()
     .describe('The route where no rule names one. Without it: one person with the role approver.'),
+  channels: z
+    .record(name, channel)
+    .default({})
+    .refine(
+      (all) => Object.keys(all).length <= LIMITS.channelsMax,
+      `expected at most ${LIMITS.channelsMax} channels; remove some`,
+    )
+    .describe('Where people hear of requests: webhooks, Slack, Teams, e-mail.'),
   routes: z.record(name, route).default({}).describe('Who answers, how many, and in which order.'),
   access: z
     .record(name, access)

@@ -5,6 +5,7 @@ import { label } from './schema-labels.ts'
 import { who, whoOrGranted } from './schema-who.ts'
 import { recording } from './schema-recording.ts'
 import { duration, line, secretReference, size } from './values.ts'
+import { isSafeUrl } from './schema-channels.ts'
 import { store } from './schema-store.ts'
 
 /** The shape of sluice.yaml, but for what a protocol says of its connections. Names are checked elsewhere. */
@@ -56,6 +57,16 @@ const listener = z.strictObject({
     .describe(
       'Your certificate. Without it protocols are served in clear, and the control API with one the gateway makes.',
     ),
+})
+
+const api = listener.extend({
+  publicUrl: line('a URL', 2048)
+    .refine(
+      isSafeUrl,
+      'expected a URL that begins with https://, without user names, passwords and what follows #; plain http is accepted for this machine only',
+    )
+    .optional()
+    .describe('Where people reach it: what links in notifications begin with.'),
 })
 
 const issuer = z.strictObject({
@@ -205,8 +216,9 @@ const budget = z.strictObject({
 
 /** `protocols`: the names that exist; each may have a listener. */
 export function rootSchema(protocols: readonly string[]) {
-  const listeners: Record<string, z.ZodOptional<typeof listener>> = {}
-  for (const name of [...protocols, 'api']) listeners[name] = listener.optional()
+  const listeners: Record<string, z.ZodOptional<typeof listener | typeof api>> = {}
+  for (const name of protocols) listeners[name] = listener.optional()
+  listeners.api = api.optional()
   return z.strictObject({
     listen: z.strictObject(listeners).prefault({}),
     identities: z

@@ -174,6 +174,35 @@ export const LIMITS = {
   emergencyMsMax: 60 * 60 * 1000,
   /** How long who floods approvers can be kept from asking. */
   muteMsMax: 24 * 60 * 60 * 1000,
+  /** Channels of approvals, and mailboxes of one. */
+  channelsMax: 32,
+  mailboxesMax: 50,
+  /** Characters of a statement with its parameters in a webhook: most receivers take 64 KiB, and escaping may double it. */
+  notificationTextMax: 24 * 1024,
+  /** Notifications that wait for one channel: beyond it nothing more is told there until some have gone out. */
+  notificationsWaitingMax: 10_000,
+  /** The wait for a channel's answer, and how long an answer may be. */
+  notificationAnswerMs: 10_000,
+  notificationAnswerBytesMax: 64 * 1024,
+  /** Who sends a notification has it alone for this long: several times what sending takes. */
+  notificationLeaseMs: 60_000,
+  /** Between attempts: the first, and the longest; after a refusal; and when it is given up. */
+  notificationRetryMs: 1_000,
+  notificationRetryMsMax: 5 * 60 * 1000,
+  notificationParkedMs: 10 * 60 * 1000,
+  notificationMsMax: 24 * 60 * 60 * 1000,
+  /** A message that is under way when the gateway stops. */
+  notificationStopMs: 2_000,
+  /** How often each node looks for what others left. */
+  notificationLookMs: 10_000,
+  /** Requests that ended this long ago are announced by nobody any more. */
+  notificationPastMs: 60 * 60 * 1000,
+  /** What was told is remembered this long, so that it is told once. */
+  notificationsKeptMs: 7 * 24 * 60 * 60 * 1000,
+  /** Tickets named in a message that stands for many. */
+  digestTicketsMax: 20,
+  /** How old a signed answer may be, and how far ahead its clock: Slack's and Standard Webhooks' own measure. */
+  channelAnswerMs: 5 * 60 * 1000,
   /** Result bytes kept per command in the recording. */
   resultBytesKept: 64 * 1024,
   /** A journal file is cut and a new one begun at this size. */

@@ -28,6 +28,8 @@ const routeSchema = z.strictObject({
   hours: z.array(z.strictObject({ days: z.array(z.number()), from: z.number(), to: z.number() })),
   reason: z.boolean(),
   ownPerson: z.boolean(),
+  channels: z.array(z.string()).exactOptional(),
+  answers: z.array(z.string()).exactOptional(),
 })
 
 /** As it was before there were steps. */
@@ -44,7 +46,7 @@ const answerSchema = z.strictObject({
   verdict: z.enum(['approve', 'refuse']),
   by: identitySchema,
   at: z.number(),
-  method: z.enum(['passkey', 'code']),
+  method: z.enum(['passkey', 'code', 'channel']),
   through: z.string(),
   step: z.number().default(0),
   reuse: reuseSchema.exactOptional(),

@@ -10,9 +10,11 @@ import { MemoryApprovalStore } from '../testing/memory-approvals.ts'
 import { MemoryBlockStore } from '../testing/memory-block-store.ts'
 import { MemoryBudgetStore } from '../testing/memory-budget-store.ts'
 import { MemoryCredentialStore } from '../testing/memory-credential-store.ts'
+import { MemoryNotificationStore } from '../testing/memory-notifications.ts'
 import { MemoryPeopleStore } from '../testing/memory-people-store.ts'
 import { MemorySealedSecretStore } from '../testing/memory-sealed-secret-store.ts'
 import { MemorySessionIndex } from '../testing/memory-session-index.ts'
+import { notificationStoreContract } from '../testing/notification-store-contract.ts'
 import { blockStoreContract, peopleStoreContract } from '../testing/people-store-contract.ts'
 import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contract.ts'
 import { sessionIndexContract } from '../testing/session-index-contract.ts'
@@ -55,5 +57,7 @@ blockStoreContract('memory', async () => new MemoryBlockStore())
 blockStoreContract('SQLite', async () => (await openStore()).blocks)
 budgetStoreContract('memory', async () => new MemoryBudgetStore())
 budgetStoreContract('SQLite', async () => (await openStore()).budgets)
+notificationStoreContract('memory', async () => new MemoryNotificationStore())
+notificationStoreContract('SQLite', async () => (await openStore()).notifications)
 sessionIndexContract('memory', async () => new MemorySessionIndex())
 sessionIndexContract('SQLite', async () => (await openStore()).sessions)

@@ -9,6 +9,7 @@ import { CredentialRepository } from './credential-repository.ts'
 import { portDialect } from './dialect.ts'
 import type { JoinOptions } from './join.ts'
 import { migrate } from './migrations.ts'
+import { NotificationRepository } from './notification-repository.ts'
 import { PeopleRepository } from './people-repository.ts'
 import type { Tables } from './schema.ts'
 import { SealedSecretRepository } from './sealed-secret-repository.ts'
@@ -37,6 +38,7 @@ export class Store {
   readonly people: PeopleRepository
   readonly blocks: BlockRepository
   readonly budgets: BudgetRepository
+  readonly notifications: NotificationRepository
   /** What is to be done with other gateways on this store; undefined where there are none. */
   readonly shared: SharedStore | undefined
   readonly #close: () => Promise<unknown>
@@ -57,6 +59,7 @@ export class Store {
     this.people = new PeopleRepository(db)
     this.blocks = new BlockRepository(db)
     this.budgets = new BudgetRepository(db)
+    this.notifications = new NotificationRepository(db)
   }
 
   /**

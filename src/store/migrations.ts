@@ -187,6 +187,37 @@ const MIGRATIONS: Record<string, Migration> = {
       await db.schema.createIndex('approvals_by_mute').on('approvals').column('muted_until').execute()
     },
   },
+  '0007-channels': {
+    async up(db) {
+      await db.schema
+        .createTable('notifications')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('channel', 'text', (column) => column.notNull())
+        .addColumn('ticket', 'text', (column) => column.notNull())
+        .addColumn('event', 'text', (column) => column.notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('position', 'bigint', (column) => column.notNull())
+        .addColumn('state', 'text', (column) => column.notNull())
+        .addColumn('due_at', 'bigint', (column) => column.notNull())
+        .addColumn('attempts', 'bigint', (column) => column.notNull())
+        .addColumn('ref', 'text')
+        .execute()
+      await db.schema
+        .createIndex('notifications_waiting')
+        .on('notifications')
+        .columns(['channel', 'state', 'at'])
+        .execute()
+      await db.schema.createIndex('notifications_by_time').on('notifications').column('at').execute()
+      await db.schema
+        .createTable('channel_messages')
+        .addColumn('channel', 'text', (column) => column.notNull())
+        .addColumn('message', 'text', (column) => column.notNull())
+        .addColumn('until', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('channel_messages_key', ['channel', 'message'])
+        .execute()
+      await db.schema.createIndex('channel_messages_by_end').on('channel_messages').column('until').execute()
+    },
+  },
 }
 
 /** What a database has besides: migrations that stand in order among the others. */

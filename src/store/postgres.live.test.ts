@@ -13,6 +13,7 @@ import { credentialStoreContract } from '../testing/credential-store-contract.ts
 import { blockStoreContract, peopleStoreContract } from '../testing/people-store-contract.ts'
 import type { PostgresStores } from '../testing/postgres-stores.ts'
 import { startPostgresStores } from '../testing/postgres-stores.ts'
+import { notificationStoreContract } from '../testing/notification-store-contract.ts'
 import { sealedSecretStoreContract } from '../testing/sealed-secret-store-contract.ts'
 import { sessionIndexContract } from '../testing/session-index-contract.ts'
 import type { Store, StoreChange } from './index.ts'
@@ -36,7 +37,7 @@ async function open(): Promise<Store> {
   }
   await stores.server.sql(
     `truncate properties, credentials, sealed_secrets, approvals, sessions, session_identities, session_facts,
-       sightings, configurations, people, invitations, blocks, budget_accounts`,
+       sightings, configurations, people, invitations, blocks, budget_accounts, notifications, channel_messages`,
     [],
     sharedDatabase,
   )
@@ -46,6 +47,7 @@ async function open(): Promise<Store> {
 credentialStoreContract('PostgreSQL', async () => (await open()).credentials)
 sealedSecretStoreContract('PostgreSQL', async () => (await open()).sealedSecrets)
 approvalStoreContract('PostgreSQL', async () => (await open()).approvals)
+notificationStoreContract('PostgreSQL', async () => (await open()).notifications)
 peopleStoreContract('PostgreSQL', async () => (await open()).people)
 blockStoreContract('PostgreSQL', async () => (await open()).blocks)
 budgetStoreContract('PostgreSQL', async () => (await open()).budgets)

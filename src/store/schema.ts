@@ -18,6 +18,8 @@ export type Tables = {
   budget_accounts: BudgetAccountRow
   nodes: NodeRow
   changes: ChangeRow
+  notifications: NotificationRow
+  channel_messages: ChannelMessageRow
 }
 
 /** Single values of the gateway itself. */
@@ -152,6 +154,26 @@ export type SightingRow = {
   /** 1: nothing reached the client. */
   empty: number
 }
+
+/** What one channel is to be told of one request. */
+export type NotificationRow = {
+  id: string
+  channel: string
+  ticket: string
+  event: string
+  at: number
+  position: number
+  /** `waiting`, `sent`, `skipped`, `undelivered`. */
+  state: string
+  /** When it may be taken: again, if somebody has. */
+  due_at: number
+  attempts: number
+  /** What the receiver calls it. */
+  ref: string | null
+}
+
+/** A signed message that came through a channel: it counts once. */
+export type ChannelMessageRow = { channel: string; message: string; until: number }
 
 /** A gateway on a shared store. */
 export type NodeRow = {

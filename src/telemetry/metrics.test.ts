@@ -51,6 +51,7 @@ describe('metrics', () => {
       sealer: () => sealer,
       outlets: () => [OUTLET],
       store: () => STORE,
+      channels: () => [{ name: 'ops', waiting: 4, sent: 3, failures: 2, undelivered: 1 }],
     })
     const inner = collecting()
     const journal = meteredJournal(inner, metrics)
@@ -89,6 +90,7 @@ describe('metrics', () => {
       sealer: () => sealer,
       outlets: () => [],
       store: () => undefined,
+      channels: () => [],
     })
     for (let i = 0; i < 2_500; i++) metrics.flushed(i < 2_400 ? 0.00001 : 2)
     for (let n = 0; n < 2; n++) {
@@ -105,6 +107,7 @@ describe('metrics', () => {
       sealer: () => sealer,
       outlets: () => [],
       store: () => undefined,
+      channels: () => [],
     })
     meteredJournal(collecting(), metrics).append(SESSION, intent('allow', ['pii.email']))
     expect(await metrics.text()).not.toMatch(/secret_text|pii\.email|01JD/)
@@ -117,6 +120,7 @@ describe('metrics', () => {
       sealer: () => sealer,
       outlets: () => [],
       store: () => undefined,
+      channels: () => [],
     })
     const broken: Journal = {
       append: () => {},

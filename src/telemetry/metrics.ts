@@ -10,6 +10,16 @@ export type Gauges = {
   outlets(): readonly OutletFigures[]
   /** Undefined without an object store. */
   store(): StoreFigures | undefined
+  channels(): readonly ChannelFigures[]
+}
+
+/** How a channel of approvals does. */
+export type ChannelFigures = {
+  readonly name: string
+  readonly waiting: number
+  readonly sent: number
+  readonly failures: number
+  readonly undelivered: number
 }
 
 /** How far the object store is behind what is sealed. */
@@ -143,6 +153,32 @@ export class Metrics {
     outlet('sluice_stream_missed', 'Frames or events that an outlet will never get.', (each) => each.missed)
     outlet('sluice_stream_faults', 'Faults of an outlet since the start.', (each) => each.faults)
     outlet('sluice_stream_parked', '1: an outlet refuses what it gets.', (each) => (each.parked ? 1 : 0))
+    const channel = (name: string, help: string, value: (channel: ChannelFigures) => number): void => {
+      add(
+        new Gauge({
+          name,
+          help,
+          labelNames: ['channel'],
+          registers,
+          collect() {
+            this.reset()
+            for (const each of gauges.channels()) this.set({ channel: each.name }, value(each))
+          },
+        }),
+      )
+    }
+    channel('sluice_notifications_waiting', 'Notifications that wait for a channel.', (each) => each.waiting)
+    channel(
+      'sluice_notifications_sent',
+      'Notifications that a channel took since the start.',
+      (each) => each.sent,
+    )
+    channel('sluice_notifications_failures', 'Attempts that failed since the start.', (each) => each.failures)
+    channel(
+      'sluice_notifications_undelivered',
+      'Notifications that were given up since the start.',
+      (each) => each.undelivered,
+    )
     const store = (name: string, help: string, value: (store: StoreFigures) => number): void => {
       add(
         new Gauge({

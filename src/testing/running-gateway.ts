@@ -89,11 +89,13 @@ export type TestApi = {
 
 const PERIOD_MS = 30_000
 
-export async function startTestApi(config = CONFIG): Promise<TestApi> {
+/** `changed`: makes another configuration of the usual one. */
+export async function startTestApi(changed = (config: string) => config): Promise<TestApi> {
+  const configText = changed(CONFIG)
   const place = mkdtempSync(join(tmpdir(), 'sluice-api-'))
   const configFile = join(place, 'sluice.yaml')
   const dataDirectory = join(place, 'data')
-  writeFileSync(configFile, config)
+  writeFileSync(configFile, configText)
   const faults: unknown[] = []
   const SLUICE_KEY = randomBytes(32).toString('base64')
   const gateway = await startGateway({
@@ -133,7 +135,7 @@ export async function startTestApi(config = CONFIG): Promise<TestApi> {
     dataDirectory,
     masterKey: SLUICE_KEY,
     recordingKeys: keysOf(SLUICE_KEY),
-    configText: config,
+    configText,
     faults,
     operator: (method, path, call = {}) => send('http://localhost', socket, method, path, call),
     person: (method, path, call = {}) => send(url, tls, method, path, call),

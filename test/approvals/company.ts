@@ -102,7 +102,7 @@ export async function startShop(): Promise<Shop> {
   await owner.query('SET ROLE shop_app')
   await owner.query(SQL)
   await owner.end()
-  const api = await startTestApi(config(server.port))
+  const api = await startTestApi(() => config(server.port))
   const clients: Client[] = []
   const tokens = new Map<string, string>()
   for (const name of ['ada', 'eve', 'bob']) {

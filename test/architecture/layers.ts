@@ -28,6 +28,11 @@ const LAYERS: readonly Row[] = [
   { folder: 'identity', may: ['core'], note: 'its storage is a port it declares' },
   { folder: 'connections', may: ['core'], note: 'its storage is a port it declares' },
   { folder: 'approvals', may: ['core'], note: 'its storage is a port it declares' },
+  {
+    folder: 'notifications',
+    may: ['core', 'approvals', 'config/channel-block.ts'],
+    note: 'their storage is a port they declare; `channel-block.ts` is what the file says of a channel',
+  },
   { folder: 'budgets', may: ['core'], note: 'their storage is a port they declare' },
   {
     folder: 'session',
@@ -41,14 +46,24 @@ const LAYERS: readonly Row[] = [
   { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },
   {
     folder: 'store',
-    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets', 'recording'],
+    may: ['core', 'config', 'identity', 'connections', 'approvals', 'budgets', 'notifications', 'recording'],
     note: 'the ports it implements',
   },
   { folder: 'simulation', may: ['core', 'policy', 'recording', 'session/index.ts'] },
   { folder: 'net', may: ['core'] },
   {
     folder: 'api',
-    may: ['core', 'config', 'identity', 'connections', 'approvals', 'policy', 'recording', 'session'],
+    may: [
+      'core',
+      'config',
+      'identity',
+      'connections',
+      'approvals',
+      'notifications',
+      'policy',
+      'recording',
+      'session',
+    ],
     note: 'never `wire` or `protocols`',
   },
   {

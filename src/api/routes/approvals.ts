@@ -94,7 +94,7 @@ export const approval = z.object({
       verdict: z.enum(['approve', 'refuse']),
       by: z.string(),
       at: z.int(),
-      method: z.enum(['passkey', 'code']),
+      method: z.enum(['passkey', 'code', 'channel']),
       through: z.string(),
       /** From 1. */
       step: z.int(),

@@ -8,7 +8,8 @@ import {
   outcomeEntry,
   sessionId,
 } from '../../testing/entries.ts'
-import { formatEntry, safe, safeText } from './show-entry.ts'
+import { safe, safeText } from '../../core/index.ts'
+import { formatEntry } from './show-entry.ts'
 
 const session = sessionId()
 const show = (entry: Entry): string =>

@@ -2,10 +2,11 @@ import {
   assertNever,
   describeChain,
   type Entry,
-  HIDDEN_CHARACTERS,
   type Identity,
   OUTSIDE_COMMANDS,
   parameterLine,
+  safe,
+  safeText,
 } from '../../core/index.ts'
 import type { RecordedEntry } from './reader.ts'
 
@@ -140,19 +141,4 @@ function count(value: number, unit: string): string {
 
 function instant(ms: number): string {
   return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : 'an unknown time'
-}
-
-/** One line of text in which everything shows: `\u{1b}` for an escape character, `\n` for a newline. */
-export function safe(text: string): string {
-  return text.replace(HIDDEN_CHARACTERS, (character) => {
-    if (character === '\n') return '\\n'
-    if (character === '\r') return '\\r'
-    if (character === '\t') return '\\t'
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
-  })
-}
-
-/** The same for text of several lines: its newlines stay, and its tabs become spaces. */
-export function safeText(text: string): string {
-  return text.replaceAll('\t', '    ').split(/\r?\n/).map(safe).join('\n')
 }

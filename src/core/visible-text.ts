@@ -1,0 +1,16 @@
+import { HIDDEN_CHARACTERS } from './parameters.ts'
+
+/** One line of text in which everything shows: `\u{1b}` for an escape character, `\n` for a newline. */
+export function safe(text: string): string {
+  return text.replace(HIDDEN_CHARACTERS, (character) => {
+    if (character === '\n') return '\\n'
+    if (character === '\r') return '\\r'
+    if (character === '\t') return '\\t'
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+  })
+}
+
+/** The same for text of several lines: its newlines stay, and its tabs become spaces. */
+export function safeText(text: string): string {
+  return text.replaceAll('\t', '    ').split(/\r?\n/).map(safe).join('\n')
+}
