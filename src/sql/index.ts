@@ -39,6 +39,8 @@ export { builtinClass } from './builtins/functions.ts'
 export { countableOf } from './statement/countable.ts'
 export type { NamedInStatement } from './statement/named.ts'
 export { isSameButReturning, namedIn, returningOf } from './statement/named.ts'
+export type { AnswerForm } from './statement/answer-forms.ts'
+export { answerForms } from './statement/answer-forms.ts'
 export type { Virtual, VirtualQuery } from './statement/virtual.ts'
 export { virtualQuery } from './statement/virtual.ts'
 export type {

@@ -7,8 +7,8 @@ export type Answer =
   /** A command without rows. */
   | { readonly kind: 'done'; readonly tag: string }
   | { readonly kind: 'error'; readonly fields: ErrorFields; readonly at?: 'parse' | 'execute' }
-  /** Takes CopyData until CopyDone (`COPY n`, n being its messages) or CopyFail. */
-  | { readonly kind: 'copyIn'; readonly columns: number }
+  /** Takes CopyData until CopyDone (`COPY n`, n being its messages) or CopyFail; fails at once at a message that is `bad`. */
+  | { readonly kind: 'copyIn'; readonly columns: number; readonly bad?: string }
   | { readonly kind: 'copyOut'; readonly columns: number; readonly chunks: Iterable<string | Uint8Array> }
   /** Anything else, as it is: notices, notifications, parameter changes. */
   | { readonly kind: 'send'; readonly messages: readonly ServerMessage[] }

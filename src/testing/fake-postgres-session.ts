@@ -378,7 +378,7 @@ export class FakeSession {
       case 'wait':
         return this.#wait(answer.until)
       case 'copyIn':
-        return this.#copyIn(answer.columns)
+        return this.#copyIn(answer)
       case 'copyOut': {
         this.#queue({
           kind: 'copyOutResponse',
@@ -400,12 +400,14 @@ export class FakeSession {
     }
   }
 
-  async #copyIn(columns: number): Promise<void> {
+  async #copyIn({ columns, bad }: Answer & { kind: 'copyIn' }): Promise<void> {
     this.send({ kind: 'copyInResponse', format: 0, columnFormats: Array<number>(columns).fill(0) })
     let count = 0
     for (let message = await this.#next(); message !== undefined; message = await this.#next()) {
       switch (message.kind) {
         case 'copyData':
+          if (bad !== undefined && Buffer.from(message.data).toString() === bad)
+            throw failure('22P02', `invalid input syntax for type integer: "${bad}"`)
           count++
           break
         case 'copyDone':
@@ -416,7 +418,9 @@ export class FakeSession {
         case 'flush':
           break
         default:
-          throw failure('08P01', 'unexpected message during COPY from stdin')
+          // A server has read no more of it than its type, and has lost its place.
+          this.#fatal('08P01', 'terminating connection because protocol synchronization was lost')
+          return new Promise(() => {})
       }
     }
   }

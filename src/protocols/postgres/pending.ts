@@ -141,6 +141,19 @@ export class Counting {
   }
 }
 
+/**
+ * A command of which some statement may take rows of COPY. Until the server has asked for them, or answered, nobody knows
+ * whether it reads what comes next as messages, ignores it, or discards it: nothing passes behind the command but rows that
+ * it was asked for.
+ */
+export type CopyTurn = {
+  readonly of: PendingQuery | PendingExecute
+  /** The server has asked for rows, and has not been told that there are no more. */
+  isTaking: boolean
+  /** The server has been asked not to keep its answer to itself. */
+  isFlushed: boolean
+}
+
 /** Whether the server ends its answer to this with ReadyForQuery. */
 export function asksForReady(item: Pending): boolean {
   return (
@@ -216,13 +229,6 @@ export class PendingQueue {
       if (item !== undefined && asksForReady(item)) return true
     }
     return false
-  }
-
-  /** Drops the Syncs that directly follow the head: the server ignores them while it takes COPY data. */
-  dropSyncsBehindFirst(): number {
-    let dropped = 0
-    for (; this.#items[this.#head + 1]?.kind === 'sync'; dropped++) this.#items.splice(this.#head + 1, 1)
-    return dropped
   }
 }
 

@@ -5,7 +5,7 @@ import { STATUS_BYTES } from '../../wire/postgres/index.ts'
 import type { Overlay } from '../../sql/index.ts'
 import { NO_OVERLAY } from '../../sql/index.ts'
 import type { CopySearch } from './requests/value-search.ts'
-import type { Counting, Portal, Statement } from './pending.ts'
+import type { CopyTurn, Counting, Portal, Statement } from './pending.ts'
 import { Names, PendingQueue } from './pending.ts'
 import { MeantSettings } from './requests/meant-settings.ts'
 
@@ -32,8 +32,8 @@ export class ConversationState {
   skipping = false
   /** The error was our own and the server knows nothing of it: its Sync is answered here. */
   skippingLocally = false
-  /** The server takes COPY data and ignores Sync. */
-  copyIn = false
+  /** The command that may take rows of COPY, as long as it is not certain how the server reads what comes behind them. */
+  copy: CopyTurn | undefined
   /** The rows that it takes go into labelled columns: what looks through them, and for which command. */
   copySearch: { readonly search: CopySearch; readonly flight: Permitted } | undefined
   /** What the client is told in place of the server's error: COPY was made to fail. */
@@ -72,6 +72,11 @@ export class ConversationState {
     const waiting = this.onReady
     this.onReady = []
     for (const go of waiting) go()
+  }
+
+  /** The server takes rows of COPY. */
+  get copyIn(): boolean {
+    return this.copy?.isTaking === true
   }
 
   get idle(): boolean {

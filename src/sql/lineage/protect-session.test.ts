@@ -96,6 +96,23 @@ describe('names that come and go', () => {
     expect(facts.escape === undefined).toBe(expected)
   })
 
+  // A batch stands for what a session sends one by one.
+  it.each([
+    ['SET search_path = app; COMMIT; DISCARD ALL; ROLLBACK', undefined],
+    ['SET search_path = app; COMMIT; DISCARD ALL; SET search_path = app; ROLLBACK', undefined],
+    ['SET search_path = app; COMMIT; DISCARD TEMP; ROLLBACK', ['app']],
+    ['BEGIN; SET search_path = app; ANALYZE orders; ROLLBACK', undefined],
+    ['BEGIN; SET search_path = app; REINDEX TABLE orders; ROLLBACK', undefined],
+    ['BEGIN; SET search_path = app; REINDEX INDEX i; ROLLBACK', undefined],
+    ['BEGIN; SET search_path = app; CLUSTER orders; ROLLBACK', undefined],
+    ['BEGIN; SET search_path = app; CREATE INDEX ON orders (id); ROLLBACK', undefined],
+    ['SET LOCAL search_path = app; DISCARD ALL', undefined],
+    ['SET LOCAL search_path = app; VACUUM orders', undefined],
+  ])('after %s: the search path is %s', async (ran, path) => {
+    const { now } = await overlayOf(ran)
+    expect(now.pathLocal ?? now.path).toEqual(path)
+  })
+
   it.each(['customers', 'orders', 'pg_class', 'ledger'])(
     'a temporary relation may not take the name %s from the one that has it',
     async (name) => {

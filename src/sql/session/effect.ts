@@ -6,7 +6,7 @@ export type QueryTree = Node
 /** What one statement leaves behind in its session, once it has run, that statements behind it depend on. */
 export type Effect =
   | { readonly kind: 'begin' | 'commit' | 'rollback' }
-  /** What was done so far is committed, whatever becomes of the rest. */
+  /** It was committed as soon as it had run, with all that was done so far, whatever becomes of the rest. */
   | { readonly kind: 'settle' }
   | { readonly kind: 'savepoint' | 'release' | 'rollbackTo'; readonly name: string }
   | { readonly kind: 'path'; readonly path: Path; readonly local: boolean }

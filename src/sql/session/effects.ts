@@ -6,6 +6,7 @@ import type { Beginning } from './names.ts'
 import { Names } from './names.ts'
 import type { Overlay } from './overlay.ts'
 import type { ParseResult } from '../parse/parser.ts'
+import { settles } from './settling.ts'
 import { survey } from '../statement/survey.ts'
 import { constantText, executedBy, qualifiedName, stringsOf } from '../parse/tree.ts'
 
@@ -64,22 +65,12 @@ export function effectsOf(node: Node, names: Names | undefined): readonly Effect
     const into = node.SelectStmt.intoClause
     return into === undefined ? effects : [...effects, ...make(into.rel, ownOf(node, into.rel, names))]
   }
-  if (SETTLING.some((kind) => kind in node) || ('IndexStmt' in node && node.IndexStmt.concurrent === true))
-    return [{ kind: 'settle' }]
-  return definitionEffects(node, names)
+  const defined = definitionEffects(node, names)
+  // Whether DO and CALL commit is not followed: nothing counts as known behind them.
+  return settles(node) ? [...defined, SETTLED] : defined
 }
 
-/** They commit what stands before them, or may, and cannot be undone with what stands behind. */
-const SETTLING = [
-  'VacuumStmt',
-  'CreatedbStmt',
-  'DropdbStmt',
-  'ReindexStmt',
-  'ClusterStmt',
-  'AlterSystemStmt',
-  'CallStmt',
-  'DoStmt',
-]
+const SETTLED = { kind: 'settle' } as const
 
 function namedEffect(node: Node): readonly Effect[] | undefined {
   if ('PrepareStmt' in node) {
@@ -105,7 +96,7 @@ function namedEffect(node: Node): readonly Effect[] | undefined {
     const { target } = node.DiscardStmt
     if (target === 'DISCARD_TEMP') return [{ kind: 'discard', what: 'temporary' }]
     if (target !== undefined && target !== 'DISCARD_ALL') return []
-    return [{ kind: 'discard', what: 'all' }, { kind: 'deallocate' }, { kind: 'close' }]
+    return [{ kind: 'discard', what: 'all' }, { kind: 'deallocate' }, { kind: 'close' }, SETTLED]
   }
   return undefined
 }
@@ -129,7 +120,7 @@ function transactionEffect(node: Node): readonly Effect[] {
     case 'TRANS_STMT_ROLLBACK_TO':
       return [{ kind: 'rollbackTo', name }]
     default:
-      return []
+      return settles(node) ? [SETTLED] : []
   }
 }
 

@@ -72,14 +72,13 @@ export function overlayAgain(before: Overlay, overlay: Overlay): Overlay {
 export function overlayAfter(overlay: Overlay, effect: Effect): Overlay {
   const { now } = overlay
   switch (effect.kind) {
+    case 'settle':
     case 'commit': {
       const settled = committed(now)
       return { now: settled, base: settled, savepoints: [] }
     }
     case 'rollback':
       return { now: overlay.base, base: overlay.base, savepoints: [] }
-    case 'settle':
-      return { ...overlay, base: now }
     case 'savepoint':
       return { ...overlay, savepoints: [...overlay.savepoints, { name: effect.name, frame: now }] }
     case 'release': {

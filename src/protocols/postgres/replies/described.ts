@@ -51,7 +51,7 @@ export function narrowed(
 }
 
 /** The plan for a result without one, if the server says that something comes from where it should not. */
-export function hiddenBy(
+export function hidden(
   around: Pick<ReplySurroundings, 'suspicion' | 'redefined'>,
   facts: Facts,
   statement: number,

@@ -43,15 +43,11 @@ export class OwnAnswers {
 function ownMode(head: PendingOwn, type: number): FrameMode | undefined {
   switch (type) {
     case SERVER_TYPES.dataRow:
-    case SERVER_TYPES.commandComplete:
+      return head.until === SERVER_TYPES.commandComplete ? 'whole' : undefined
     case SERVER_TYPES.noticeResponse:
       return 'whole'
-    case SERVER_TYPES.parseComplete:
-    case SERVER_TYPES.bindComplete:
-    case SERVER_TYPES.closeComplete:
-      return type === head.until ? 'whole' : 'drop'
     default:
-      return undefined
+      return type === head.until ? 'whole' : undefined
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Facts, type GatewayError, LIMITS, type OutcomeHead } from '../../../core/index.ts'
+import { type GatewayError, LIMITS, type OutcomeHead } from '../../../core/index.ts'
 import { housekeeping, type Permitted, type Session } from '../../../session/index.ts'
 import type { FrameMode, FrameSink } from '../../../wire/postgres/index.ts'
 import {
@@ -10,18 +10,19 @@ import {
   STATUS_BYTES,
 } from '../../../wire/postgres/index.ts'
 import { errorBytes, positionOf, sqlstateOf } from '../errors.ts'
-import { hiddenBy, isKnown, keepDescription, narrowed } from './described.ts'
+import { hidden, isKnown, keepDescription, narrowed } from './described.ts'
 import { Meter } from './meter.ts'
 import { asksForReady, type Pending, type Portal, type Statement } from '../pending.ts'
 import { OwnAnswers } from './own-answers.ts'
 import { Company } from './company.ts'
+import { Fit, misfit } from './fit.ts'
 import type { ResultPlan } from '../results/results.ts'
 import type { CopyRows } from '../results/copy-rows.ts'
 import { Quotable } from './quotable.ts'
 import type { ReplySurroundings } from './reply-surroundings.ts'
 import { Texts } from './texts.ts'
 import { copyMasker, fit, maskRow, rowsWaiting, RowStream, takeRows, tighten } from '../results/results.ts'
-import type { ConversationState, Fields } from '../state.ts'
+import type { ConversationState } from '../state.ts'
 
 /** A row larger than this is masked as it streams by instead of being collected. */
 const ROW_WHOLE_BYTES = 64 * 1024
@@ -58,6 +59,7 @@ export class Replies implements FrameSink {
   readonly #texts: Texts
   readonly #own: OwnAnswers
   readonly #quotable = new Quotable()
+  readonly #fit: Fit
 
   constructor(around: ReplySurroundings) {
     this.#around = around
@@ -65,6 +67,7 @@ export class Replies implements FrameSink {
     this.#state = around.state
     this.#company = new Company(around.state.pending)
     this.#own = new OwnAnswers(around.state, () => this.follow())
+    this.#fit = new Fit(around.state)
     this.#texts = new Texts(around, (...said) => this.#say(...said))
     this.#meter = new Meter({
       session: around.session,
@@ -117,6 +120,7 @@ export class Replies implements FrameSink {
     if (this.#stopping) this.#framer.stop()
     const own = this.#state.counting && this.#own.mode(type)
     if (own !== undefined) return own
+    this.#fit.check(type)
     switch (type) {
       case SERVER_TYPES.dataRow:
         return this.#row(bodyBytes)
@@ -153,7 +157,7 @@ export class Replies implements FrameSink {
       case SERVER_TYPES.notificationResponse:
         return this.#saysNothing ? 'pass' : 'whole'
       default:
-        throw new TypeError(`the upstream sent a message of type ${type}, which nobody asked for`)
+        throw misfit(type)
     }
   }
 
@@ -305,8 +309,7 @@ export class Replies implements FrameSink {
   /** From here on the server takes rows of COPY. */
   #copyInBegins(buffer: Buffer, start: number, end: number): void {
     const state = this.#state
-    state.copyIn = true
-    state.groupsEnded += state.pending.dropSyncsBehindFirst()
+    if (state.copy !== undefined) state.copy.isTaking = true
     const message = decodeServer(SERVER_TYPES.copyInResponse, buffer, start, end)
     const head = state.pending.first()
     const flight = this.#flight
@@ -318,9 +321,13 @@ export class Replies implements FrameSink {
     this.#state.wake()
   }
 
-  #copyInEnds(): void {
-    this.#state.copyIn = false
-    this.#state.copySearch = undefined
+  /** A command has been answered: what waited for how its COPY ends can go on. */
+  #copyEnds(of: Pending): void {
+    const state = this.#state
+    if (state.copy?.of !== of) return
+    state.copy = undefined
+    state.copySearch = undefined
+    state.wake()
   }
 
   /** Undefined: the row may be shown. */
@@ -328,7 +335,7 @@ export class Replies implements FrameSink {
     const flight = this.#flight
     if (this.#cut !== undefined || this.#muted) return 'drop'
     // Without a command there is no decision, and nothing that says what to mask.
-    if (flight === undefined) throw new TypeError('the upstream sent rows that nobody asked for')
+    if (flight === undefined) throw misfit(SERVER_TYPES.dataRow)
     this.#cut = this.#around.aftermath.distrusts(flight)
     if (this.#cut !== undefined) {
       this.#around.cutOff()
@@ -391,7 +398,7 @@ export class Replies implements FrameSink {
       if (of !== undefined) {
         this.#described(of, (plan) =>
           plan === undefined
-            ? this.#hidden(of.judgement.facts, 0, message.fields)
+            ? hidden(this.#around, of.judgement.facts, 0, message.fields)
             : tighten(plan, message.fields, inReach),
         )
         keepDescription(of, inReach, buffer, start, end)
@@ -405,13 +412,8 @@ export class Replies implements FrameSink {
       this.#plan = fit(tighten(this.#plan, message.fields, inReach), formats, this.#around.typeOf())
     } else if (this.#flight !== undefined) {
       const statement = head?.kind === 'query' ? head.statement : 0
-      this.#plan = this.#hidden(this.#flight.judgement.facts, statement, message.fields)
+      this.#plan = hidden(this.#around, this.#flight.judgement.facts, statement, message.fields)
     }
-  }
-
-  /** The plan for a result without one, if the server says that something comes from where it should not. */
-  #hidden(facts: Facts, statement: number, fields: Fields): ResultPlan | undefined {
-    return hiddenBy(this.#around, facts, statement, fields)
   }
 
   /** Counts for every execution of the statement from now on, also for one that already stands behind the Describe. */
@@ -421,9 +423,9 @@ export class Replies implements FrameSink {
 
   /** One statement has ended: of a batch it may not be the last. */
   #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
-    this.#copyInEnds()
     this.#copy = undefined
     const head = this.#state.pending.first()
+    if (head?.kind === 'execute') this.#copyEnds(head)
     if (head?.kind === 'query') this.#around.aftermath.acknowledged(head.flight, head.statement, tag)
     if (this.#cut !== undefined) {
       if (head?.kind === 'query') head.statement++
@@ -488,10 +490,10 @@ export class Replies implements FrameSink {
   }
 
   #error(buffer: Buffer, from: number, start: number, end: number): void {
-    this.#copyInEnds()
     this.#copy = undefined
     this.#state.failed = true
     const head = this.#state.pending.first()
+    if (head?.kind === 'query') this.#copyEnds(head)
     const { copyRefusal } = this.#state
     this.#state.copyRefusal = undefined
     if (copyRefusal !== undefined && (head?.kind === 'query' || head?.kind === 'execute')) {
@@ -530,6 +532,7 @@ export class Replies implements FrameSink {
       if ('undo' in each) each.undo?.()
       // Skipped with the rest: it will not be answered.
       if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
+      this.#copyEnds(each)
       this.#end(each, i === 0 ? outcome : 'skipped', i === told || (told < 0 && i === 0) ? tag : '')
     }
     this.#state.counting?.settle(false)
@@ -540,7 +543,6 @@ export class Replies implements FrameSink {
 
   #ready(buffer: Buffer, from: number, start: number, end: number): void {
     const state = this.#state
-    this.#copyInEnds()
     state.groupsEnded++
     this.#company.ready()
     this.#muted = false
@@ -550,8 +552,10 @@ export class Replies implements FrameSink {
     this.#around.aftermath.ready()
     state.settings.ready(state.status, failed)
     const head = state.pending.first()
-    if (head?.kind === 'query') this.#end(head, 'ok', head.tags)
-    if (head?.kind === 'commit' && head.failed === undefined) {
+    if (head?.kind === 'query') {
+      this.#copyEnds(head)
+      this.#end(head, 'ok', head.tags)
+    } else if (head?.kind === 'commit' && head.failed === undefined) {
       this.#session.result(head.flight, head.ended.message)
       this.#end(head, 'ok', head.ended.tag)
     }

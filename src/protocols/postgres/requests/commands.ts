@@ -9,7 +9,8 @@ import type {
   QueryTree,
   SqlAnalyser,
 } from '../../../sql/index.ts'
-import { NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
+import { answerForms, NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
+import { copyAnswers, noteAnswers } from './answers.ts'
 import type { Planned } from './estimate.ts'
 import { explained } from './estimate.ts'
 import { copyCountable, noteCountable } from './countable.ts'
@@ -98,6 +99,8 @@ const LABELLINGS = new WeakMap<Judgement, object>()
 /** Those of sessions in which names mean what they did at the beginning. */
 const AS_BEGUN = new WeakSet<Judgement>()
 const NO_EFFECTS: readonly (readonly Effect[])[] = []
+/** What PREPARE and DECLARE hold is never COPY. */
+const ONE_PLAIN = ['plain'] as const
 
 const BACKSLASH = 0x5c
 
@@ -238,7 +241,9 @@ export class Judge {
 
   #query(query: QueryTree, knowledge: Knowledge): Judgement {
     const facts = this.#analyser.analyseQuery(query, knowledge.context)
-    return this.#noted(this.#session.judge(knowledge.scope, undefined, facts), knowledge)
+    const judgement = this.#noted(this.#session.judge(knowledge.scope, undefined, facts), knowledge)
+    noteAnswers(judgement, ONE_PLAIN, '')
+    return judgement
   }
 
   #noted(judgement: Judgement, { moment, labelling, asBegun }: Knowledge): Judgement {
@@ -401,6 +406,7 @@ export class Judge {
     const labelling = LABELLINGS.get(judgement)
     this.recorded.copy(judgement, estimated)
     copyCountable(judgement, estimated)
+    copyAnswers(judgement, estimated)
     if (moment !== undefined) MOMENTS.set(estimated, moment)
     if (effects !== undefined) EFFECTS.set(estimated, effects)
     if (labelling !== undefined) LABELLINGS.set(estimated, labelling)
@@ -472,6 +478,7 @@ export class Judge {
     const judgement = this.#noted(this.#session.judge(knowledge.scope, cacheKey, facts), knowledge)
     this.recorded.note(judgement, text)
     noteCountable(judgement, parsed)
+    noteAnswers(judgement, answerForms(parsed), text)
     if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
     if (effects.some((each) => each.length > 0)) EFFECTS.set(judgement, effects)
     this.#follow(judgement)

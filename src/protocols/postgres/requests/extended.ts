@@ -6,8 +6,9 @@ import type { ClientMessage } from '../../../wire/postgres/index.ts'
 import { CLIENT_TYPES, decodeClient, HEADER_BYTES } from '../../../wire/postgres/index.ts'
 import type { Judge, Judged } from './commands.ts'
 import type { CountedRuns } from './counting.ts'
+import type { Copying } from './copying.ts'
 import type { LocalAnswer } from '../local/local-answers.ts'
-import type { Portal, Statement } from '../pending.ts'
+import type { PendingExecute, Portal, Statement } from '../pending.ts'
 import { planFor, plansFor } from './plans.ts'
 import { listedAmong, mayList, readingsOf } from './readings.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
@@ -22,14 +23,16 @@ export class Extended {
   readonly #judge: Judge
   readonly #refusing: Refusing
   readonly #counted: CountedRuns
+  readonly #copying: Copying
 
-  constructor(around: RequestSurroundings, refusing: Refusing, counted: CountedRuns) {
+  constructor(around: RequestSurroundings, refusing: Refusing, counted: CountedRuns, copying: Copying) {
     this.#around = around
     this.#session = around.session
     this.#state = around.state
     this.#judge = around.judge
     this.#refusing = refusing
     this.#counted = counted
+    this.#copying = copying
   }
 
   take(message: ClientMessage, buffer: Buffer, from: number, end: number): void {
@@ -331,7 +334,7 @@ export class Extended {
     const undo = this.#around.aftermath.ahead(permit)
     this.#session.forward(permit, buffer, from, end)
     const local = localAnswer(portal, buffer, from, end)
-    state.pending.push({
+    const execute: PendingExecute = {
       kind: 'execute',
       flight: permit,
       portal,
@@ -339,7 +342,9 @@ export class Extended {
       plan:
         portal === undefined ? plansFor(permit.judgement)[0] : planFor(portal.statement, permit.judgement),
       undo,
-    })
+    }
+    state.pending.push(execute)
+    if (local === undefined) this.#copying.sent(execute)
     this.#around.follow()
   }
 

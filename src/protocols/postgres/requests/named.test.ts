@@ -232,7 +232,9 @@ group('a cursor of SQL', () => {
     expect(script(await client.query('FETCH 1 FROM e'))).toContain('row c***@example.com')
     const extended = await client.say([parse('FETCH 1 FROM e'), bind(), execute(), sync])
     expect(script(extended)).toContain('row c***@example.com')
-    const batch = await client.query('DECLARE e CURSOR FOR SELECT email FROM customers; FETCH 1 FROM e')
+    const both = 'DECLARE e CURSOR FOR SELECT email FROM customers; FETCH 1 FROM e'
+    stage.server.answer(both, done('DECLARE CURSOR'), EMAILS)
+    const batch = await client.query(both)
     expect(script(batch).slice(-1)).toEqual(['ready transaction'])
     expect(client.received().includes('canary')).toBe(false)
   })
@@ -527,6 +529,30 @@ group('a change of what names mean', () => {
     await client.query('ROLLBACK')
     expect(script(await client.query('SELECT n FROM numbers'))).toContain('row 1')
   })
+
+  it.each([
+    ['an error', [parse('SELECT 7'), bind(), execute(), sync]],
+    ['what cannot be read', [parse('SELEC'), sync]],
+    ['what is refused', [parse('SELECT lower(email) FROM customers'), bind(), execute(), sync]],
+    ['ROLLBACK', [parse('ROLLBACK'), bind(), execute(), sync]],
+    ['a block', [parse('BEGIN'), bind(), execute(), parse('ROLLBACK'), bind(), execute(), sync]],
+  ])(
+    'by DISCARD ALL is committed at once, whatever becomes of its group: %s (P-02)',
+    async (_name, behind) => {
+      const stage = await open({ rules: RULES })
+      stage.server.answer('SELECT 7', fails('22012', 'division by zero'))
+      const client = await stage.client()
+      for (const text of ['DISCARD ALL', 'RESET search_path']) {
+        await client.query('SET search_path = pg_catalog')
+        await client.say([parse(text), bind(), execute(), ...behind])
+        await client.query('ROLLBACK')
+        const found = script(await client.query('SELECT n FROM numbers'))
+        // RESET is taken back with what it stands beside.
+        if (text === 'DISCARD ALL') expect(found).toContain('row 1')
+        else expect(found[0]).toEqual(REFUSED)
+      }
+    },
+  )
 
   it('counts for what was prepared before it, whatever was judged meanwhile (P-02)', async () => {
     const stage = await open()

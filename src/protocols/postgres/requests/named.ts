@@ -57,10 +57,10 @@ export class Aftermath {
   /** An Execute is sent. Returns what takes it back. */
   ahead(permit: Permitted): (() => void) | undefined {
     const effects = this.#judge.effects(permit.judgement)[0] ?? []
-    const kept = effects.filter((effect) => this.#isKept(effect))
-    if (kept.length === 0) return undefined
+    // All or none: of DISCARD ALL the last commits what the first has changed.
+    if (!effects.some((effect) => this.#isKept(effect))) return undefined
     const failed = this.#state.status === STATUS_BYTES.failed
-    const undo = kept.map((effect) => this.#apply(effect, permit, this.#state.groupsSent, failed))
+    const undo = effects.map((effect) => this.#apply(effect, permit, this.#state.groupsSent, failed))
     return () => {
       for (const each of undo.toReversed()) each()
     }

@@ -13,6 +13,7 @@ import { Extended } from './extended.ts'
 import { plansFor } from './plans.ts'
 import type { RequestSurroundings } from './refusing.ts'
 import { NO_TEXT, readyBytes, Refusing } from './refusing.ts'
+import type { PendingQuery } from '../pending.ts'
 import type { ConversationState } from '../state.ts'
 import { NO_PARAMETERS } from '../startup/upstream.ts'
 
@@ -48,8 +49,8 @@ export class Requests implements FrameSink {
     this.#judge = around.judge
     this.#refusing = new Refusing(around, () => this.#framer.stop())
     this.#counted = new CountedRuns(around, this.#refusing)
-    this.#extended = new Extended(around, this.#refusing, this.#counted)
     this.#copying = new Copying(around)
+    this.#extended = new Extended(around, this.#refusing, this.#counted, this.#copying)
   }
 
   /** Whether the client stands between two messages. */
@@ -64,13 +65,10 @@ export class Requests implements FrameSink {
   }
 
   header(type: number): FrameMode {
-    const { state } = this.#stateful()
-    if (state.skipping && type !== CLIENT_TYPES.sync && type !== CLIENT_TYPES.terminate) return 'drop'
+    if (this.#isSkipped(type)) return 'drop'
+    const mode = type === CLIENT_TYPES.terminate ? undefined : this.#copying.header(type)
+    if (mode !== undefined) return mode
     switch (type) {
-      case CLIENT_TYPES.copyData:
-      case CLIENT_TYPES.copyDone:
-      case CLIENT_TYPES.copyFail:
-        return this.#copying.header(type)
       case CLIENT_TYPES.query:
       case CLIENT_TYPES.parse:
       case CLIENT_TYPES.bind:
@@ -89,7 +87,14 @@ export class Requests implements FrameSink {
     }
   }
 
+  /** The server discards it: what failed stands before it, and no Sync between. */
+  #isSkipped(type: number): boolean {
+    return this.#stateful().state.skipping && type !== CLIENT_TYPES.sync && type !== CLIENT_TYPES.terminate
+  }
+
   whole(type: number, buffer: Buffer, start: number, end: number): void {
+    // Its group may have failed while the rest of it was on its way.
+    if (this.#isSkipped(type)) return
     this.#takeTurns()
     if (this.#state.pending.length >= LIMITS.pendingMax) {
       throw new GatewayError(
@@ -249,14 +254,16 @@ export class Requests implements FrameSink {
     this.#refusing.noteReading(permit)
     this.#around.aftermath.sent(permit)
     this.#session.forward(permit, buffer, from, end)
-    this.#state.pending.push({
+    const query: PendingQuery = {
       kind: 'query',
       flight: permit,
       plans,
       statement: 0,
       plan: plans[0],
       tags: '',
-    })
+    }
+    this.#state.pending.push(query)
+    this.#copying.sent(query)
     this.#state.groupsSent++
     this.#around.follow()
   }
@@ -272,7 +279,6 @@ export class Requests implements FrameSink {
     state.unsynced = false
     state.executed = false
     this.#session.forward(housekeeping, buffer, from, end)
-    if (state.copyIn) return
     state.pending.push({ kind: 'sync' })
     state.groupsSent++
     this.#around.follow()
