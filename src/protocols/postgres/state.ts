@@ -79,6 +79,11 @@ export class ConversationState {
     return this.copy?.isTaking === true
   }
 
+  /** Everything before the group in hand has been answered. */
+  get isAnswered(): boolean {
+    return this.groupsSent === this.groupsEnded
+  }
+
   get idle(): boolean {
     return this.pending.length === 0 && !this.unsynced && this.status !== STATUS_BYTES.transaction
   }

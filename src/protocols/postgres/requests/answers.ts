@@ -11,9 +11,12 @@ export type Answers = {
 
 /** Of a command of which nothing is known. */
 const ANYTHING: Answers = { takesCopy: true }
-const TAKING: Answers = { forms: ['takes copy'], takesCopy: true }
-const SENDING: Answers = { forms: ['sends copy'], takesCopy: false }
-const PLAIN: Answers = { forms: ['plain'], takesCopy: false }
+const OF_ONE: ReadonlyMap<AnswerForm, Answers> = new Map(
+  (['takes copy', 'sends copy', 'commits', 'plain'] as const).map((form) => [
+    form,
+    { forms: [form], takesCopy: form === 'takes copy' },
+  ]),
+)
 const UNKNOWN_PLAIN: Answers = { takesCopy: false }
 
 /** Judgements are of all texts of one shape, and so is this. */
@@ -32,8 +35,7 @@ function answersTo(forms: readonly AnswerForm[] | undefined, text: string): Answ
   if (forms === undefined) return /copy/i.test(text) ? ANYTHING : UNKNOWN_PLAIN
   const [form] = forms
   if (forms.length !== 1) return { forms, takesCopy: forms.includes('takes copy') }
-  if (form === 'takes copy') return TAKING
-  return form === 'sends copy' ? SENDING : PLAIN
+  return (form === undefined ? undefined : OF_ONE.get(form)) ?? ANYTHING
 }
 
 /** What is known of one judgement is known of another of the same command. */
@@ -50,4 +52,12 @@ export function answersOf(judgement: Judgement): Answers {
 export function mayTakeMore(judgement: Judgement, statement: number): boolean {
   const { forms, takesCopy } = answersOf(judgement)
   return takesCopy && (forms === undefined || forms.includes('takes copy', statement + 1))
+}
+
+/**
+ * Whether it does something that lasts: it is sent when everything before its group has been answered. A session may end at
+ * any time, with the access that let it run something; a server that has been sent more by then runs that, too.
+ */
+export function lasts(judgement: Judgement): boolean {
+  return judgement.facts.class !== 'read' || answersOf(judgement).forms?.includes('commits') !== false
 }

@@ -3,6 +3,7 @@ import type { Judgement, Permitted, Session } from '../../../session/index.ts'
 import type { Effect, QueryTree } from '../../../sql/index.ts'
 import { isSettled, moves, overlayAfter, overlayAgain } from '../../../sql/index.ts'
 import { STATUS_BYTES } from '../../../wire/postgres/index.ts'
+import { lasts } from './answers.ts'
 import type { Judge } from './commands.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { plansFor } from './plans.ts'
@@ -35,10 +36,13 @@ export class Aftermath {
     this.#judge = judge
   }
 
-  /** It has to be the first to be answered, so that what it changes is not mixed up with what stands before it. */
+  /**
+   * It has to be the first to be answered, so that what it changes is not mixed up with what stands before it, or so that it
+   * has not begun when the session ends.
+   */
   mustWait(judgement: Judgement): boolean {
-    const { groupsSent, groupsEnded } = this.#state
-    if (groupsSent === groupsEnded) return false
+    if (this.#state.isAnswered) return false
+    if (lasts(judgement)) return true
     return this.#judge.effects(judgement).some((each) => each.some((effect) => this.#isKept(effect)))
   }
 

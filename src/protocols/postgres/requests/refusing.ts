@@ -1,8 +1,9 @@
 import type { Command } from '../../../core/index.ts'
 import { asGatewayError, GatewayError, isGatewayError, labelsUsed, LIMITS } from '../../../core/index.ts'
-import type { Held, Permitted, Session } from '../../../session/index.ts'
+import type { Held, Judgement, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping } from '../../../session/index.ts'
 import { encodeServer, STATUS_BYTES } from '../../../wire/postgres/index.ts'
+import { lasts } from './answers.ts'
 import type { Estimating, Judge, Judged } from './commands.ts'
 import { countableNow } from './countable.ts'
 import { saysCurrentOf } from './current-of.ts'
@@ -119,6 +120,7 @@ export class Refusing {
     const { session, judge } = this.#around
     const meaning = judge.meaning()
     const permit = await this.#around.hold(held, failFast)
+    await this.#turn(permit.judgement)
     const same =
       !judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)
     if (this.#around.over()) throw gone()
@@ -135,6 +137,7 @@ export class Refusing {
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
   async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
+    await this.#turn(judged.judgement)
     this.#stillWanted()
     return judged
   }
@@ -142,8 +145,16 @@ export class Refusing {
   /** The same for what was judged before, under what is known now. */
   async readAgain(statement: Statement, estimating: Estimating): Promise<Judged> {
     const judged = await this.#around.judge.anewLater(statement, estimating)
+    await this.#turn(judged.judgement)
     this.#stillWanted()
     return judged
+  }
+
+  /** What lasts waits until everything before its group has been answered. */
+  async #turn(judgement: Judgement): Promise<void> {
+    const { state } = this.#around
+    while (lasts(judgement) && !state.isAnswered && !state.skipping && !this.#around.over())
+      await new Promise<void>((resolve) => state.onReady.push(resolve))
   }
 
   /** Throws when the message in hand is not to be forwarded any more, by what has happened while it waited. */

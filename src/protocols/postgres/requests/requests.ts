@@ -5,6 +5,7 @@ import type { ClientMessage, FrameMode, FrameSink } from '../../../wire/postgres
 import { CLIENT_TYPES, decodeClient, Framer, HEADER_BYTES } from '../../../wire/postgres/index.ts'
 import type { LocalQuestion } from '../local/local-answers.ts'
 import { EMPTY_QUERY } from '../local/local-answers.ts'
+import { lasts } from './answers.ts'
 import type { Judge, Judged } from './commands.ts'
 import { isReadManyWays } from './commands.ts'
 import { Copying } from './copying.ts'
@@ -193,7 +194,8 @@ export class Requests implements FrameSink {
       }
       const judged = this.#judge.bytes(buffer, start, textEnd, this.#state.readingIsSettled)
       if (judged !== undefined) {
-        this.#runQuery(judged, buffer, from, end)
+        if (!this.#state.isAnswered && lasts(judged.judgement)) this.#refusing.again(buffer, from, end)
+        else this.#runQuery(judged, buffer, from, end)
         return
       }
     } catch (error) {
