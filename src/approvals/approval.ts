@@ -52,8 +52,10 @@ export type ShownCommand = { readonly text: string; readonly parameters?: readon
 /** What is asked for. Two commands with one fingerprint are the same command: see `fingerprintOf` of the session. */
 export type ApprovalInput = {
   readonly fingerprint: string
-  /** Equal for commands that differ only in values that no decision depends on. */
+  /** Equal for commands that differ only in values of which one does as much as any other. */
   readonly shape: string
+  /** Which values these are, in words, a line for each. Absent: none. */
+  readonly varies?: readonly string[]
   /** Equal for the same command under whatever definitions. */
   readonly kin: string
   /** What names meant, where that is known. */

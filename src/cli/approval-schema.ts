@@ -39,6 +39,7 @@ export const approval = z.object({
     shapeMs: z.number().optional(),
     session: z.boolean().optional(),
   }),
+  varies: z.array(z.string()).optional(),
   reuse: reuse.optional(),
   uses: z.number(),
   mutedUntil: z.number().optional(),

@@ -136,6 +136,12 @@ function cutCell(text: string): string {
     : `${characters.slice(0, CELL_CHARACTERS_MAX - 3).join('')}...`
 }
 
+/** Which values may be others once it is approved for its shape, or for the session. */
+function variesText({ offer, varies = [] }: Approval): readonly string[] {
+  if (offer.shapeMs === undefined && offer.session !== true) return []
+  return varies.length === 0 ? ['nothing: for a shape or the session it is this very command'] : varies
+}
+
 function factsOf(of: Approval): (readonly [string, string])[] {
   return [
     ['class', of.class],
@@ -154,6 +160,7 @@ function factsOf(of: Approval): (readonly [string, string])[] {
     ...(of.reasonNeeded ? [['reason', 'who approves has to say why'] as const] : []),
     ...(of.effectRequired ? [['rows', 'who approves has to say how many may change'] as const] : []),
     ...(of.effect === undefined ? [] : [['only if', `it changes ${rowsText(of.effect)}`] as const]),
+    ...variesText(of).map((line) => ['may vary', safe(line)] as const),
     ...(of.uses === 0 ? [] : [['used', `${of.uses} times`] as const]),
     ...of.answers.map((each) => ['answer', answerText(each)] as const),
   ]

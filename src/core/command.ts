@@ -161,6 +161,14 @@ export function sealedWhole(text: string, labels: readonly LabelName[]): SealedC
   return { text: '[sealed 1]', parameters: undefined, sealed, labels, open: false }
 }
 
+/** The values by which commands of one shape may differ. */
+export type Varying = {
+  /** Parameters, counted from 0; whether one is null may not vary. */
+  readonly parameters: readonly number[]
+  /** All of them in words, a line for each, for who approves; no value stands in them. */
+  readonly varies: readonly string[]
+}
+
 /** A command as the adapter hands it to the session: what was asked, for the recording; and what is known of it. */
 export type Command = {
   /** `query`, `execute`, `request`: the adapter's word for how it was asked. */
@@ -172,10 +180,12 @@ export type Command = {
   /** What else gives the text its meaning (search path, role, how dates are read), for an approval to be bound to as well. */
   readonly meaning?: string
   /**
-   * What it shares with commands that differ from it only in values no decision depends on: the key by which its decision is
-   * cached. An approval may be for all of them. Absent: it is only like itself.
+   * What it shares with commands that differ from it only in values of which one does as much as any other. An approval may be
+   * for all of them. Absent: it is only like itself.
    */
   readonly shape?: string
+  /** Those values. Absent: there are none, or no shape. */
+  readonly varying?: Varying
   /** Parameters in order, undecoded; `null` is SQL NULL. Sealed or shown by their own rules, never logged. */
   readonly parameters?: readonly (Uint8Array | null)[]
   /**

@@ -3,13 +3,11 @@ import type {
   Command,
   ConnectionName,
   Countable,
-  EffectBound,
   Facts,
   IdentityChain,
   Journal,
   RuleRef,
   SessionId,
-  Ticket,
 } from '../core/index.ts'
 import { GatewayError, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
@@ -58,6 +56,7 @@ export function approvalInput(
   return {
     ...boundTo(bound, journal),
     ...(definitions === undefined ? {} : { definitions }),
+    ...(command.varying === undefined ? {} : { varies: command.varying.varies }),
     requestId: requestIdOf(id, n),
     session: id,
     chain,
@@ -167,7 +166,7 @@ export function fingerprintOf(bound: Bound): string {
   return digest.end(bound)
 }
 
-/** The same but for the values that no decision depends on: of a command without a shape, itself. */
+/** The same but for the values of which one does as much as any other: of a command without a shape, itself. */
 export function shapeOf(bound: Bound): string {
   const { command, policyVersion } = bound
   if (command.shape === undefined) return fingerprintOf(bound)
@@ -177,8 +176,8 @@ export function shapeOf(bound: Bound): string {
   digest.add(command.meaning ?? '')
   digest.add(command.shape)
   digest.add(factsText(command))
-  const { parameters = [], readings } = command
-  for (const index of parameters.keys()) digest.add(readings?.[index] ?? 'text')
+  const free = new Set(command.varying?.parameters)
+  digest.addParameters(command, (index) => free.has(index))
   return digest.end(bound)
 }
 
@@ -212,10 +211,12 @@ class Digest {
     this.#hash.update(`${data.length}:`).update(data)
   }
 
-  addParameters({ parameters = [], readings }: Command): void {
+  /** `mayVary`: all that counts of such a one is how it is read, and whether it is null. */
+  addParameters({ parameters = [], readings }: Command, mayVary = (_index: number): boolean => false): void {
     parameters.forEach((value, index) => {
       this.add(readings?.[index] ?? 'text')
       if (value === null) this.#hash.update('null;')
+      else if (mayVary(index)) this.#hash.update('any;')
       else this.add(value)
     })
   }

@@ -283,9 +283,18 @@ describe('what commands share', () => {
     connection: 'crm' as never,
     database: 'crm',
     policyVersion: 'v1',
-    command: { ...command('DELETE 1'), shape: 'DELETE ?', parameters: [Buffer.from('a')], meaning: 'path' },
+    command: {
+      ...command('DELETE 1'),
+      shape: 'DELETE ?',
+      varying: { parameters: [0], varies: ['WHERE id = ...'] },
+      parameters: [Buffer.from('a'), Buffer.from('fixed')],
+      meaning: 'path',
+    },
   }
-  const other = { ...base, command: { ...base.command, text: 'DELETE 2', parameters: [Buffer.from('b')] } }
+  const other = {
+    ...base,
+    command: { ...base.command, text: 'DELETE 2', parameters: [Buffer.from('b'), Buffer.from('fixed')] },
+  }
 
   it('is their shape, whatever their values', () => {
     expect(shapeOf(other)).toBe(shapeOf(base))
@@ -301,7 +310,12 @@ describe('what commands share', () => {
     ['other facts', { command: { ...base.command, facts: { ...FACTS, unbounded: true } } }],
     ['another meaning', { command: { ...base.command, meaning: 'other path' } }],
     ['parameters read otherwise', { command: { ...base.command, readings: ['binary'] } }],
-    ['one parameter more', { command: { ...base.command, parameters: [null, null] } }],
+    ['one parameter more', { command: { ...base.command, parameters: [...base.command.parameters, null] } }],
+    ['NULL', { command: { ...base.command, parameters: [null, Buffer.from('fixed')] } }],
+    [
+      'another value where one does more than another',
+      { command: { ...base.command, parameters: [Buffer.from('a'), Buffer.from('other')] } },
+    ],
     ['the rest of a result', { rest: '10 rows' }],
   ])('J-03: %s makes it another shape (P-05)', (_name, change) => {
     expect(shapeOf({ ...other, ...change })).not.toBe(shapeOf(base))

@@ -14,6 +14,8 @@ import { KeyMaker } from './parse/keys.ts'
 import type { RulesOff } from './lineage/lineage-rules.ts'
 import type { ParseResult } from './parse/parser.ts'
 import { createParser } from './parse/parser.ts'
+import type { ReuseShape } from './parse/reuse-shape.ts'
+import { ReuseShapes } from './parse/reuse-shape.ts'
 import type { Shape } from './parse/shape.ts'
 import { shapeOf } from './parse/shape.ts'
 import { statementOf, Views } from './lineage/views.ts'
@@ -24,7 +26,11 @@ export type { LineageRule, RulesOff } from './lineage/lineage-rules.ts'
 export type { AnalysisContext } from './analyse.ts'
 export type { NamedFacts } from './analyse.ts'
 export type { Effect, QueryTree } from './session/effect.ts'
+export { functionsCompute, operatorsCompute } from './builtins/extensions.ts'
+export { builtinClass } from './builtins/functions.ts'
 export { readPath } from './session/effects.ts'
+export type { Mark } from './session/marks.ts'
+export { leavesSettings, marksOf } from './session/marks.ts'
 export type { Beginning } from './session/names.ts'
 export { settingsNow } from './session/names.ts'
 export type { Overlay } from './session/overlay.ts'
@@ -35,7 +41,6 @@ export { isPlainTable, labelledReach, labelsOfColumn } from './catalogue/catalog
 export type { SettingChange } from './builtins/settings.ts'
 export { matches, readPattern } from './catalogue/patterns.ts'
 export { changeOf } from './builtins/settings.ts'
-export { builtinClass } from './builtins/functions.ts'
 export { countableOf } from './statement/countable.ts'
 export type { NamedInStatement } from './statement/named.ts'
 export { isSameButReturning, namedIn, returningOf } from './statement/named.ts'
@@ -52,6 +57,7 @@ export type {
   UserType,
 } from './catalogue/catalogue.ts'
 export type { ParseResult } from './parse/parser.ts'
+export type { ReuseShape } from './parse/reuse-shape.ts'
 export type { Shape } from './parse/shape.ts'
 export type { Sealing } from './sealing/seal.ts'
 
@@ -80,6 +86,8 @@ export interface SqlAnalyser {
   keyOf(shape: Shape): string | undefined
   /** Learns a shape from a parse of the very text the shape was taken from; returns that text's key. */
   learn(shape: Shape, parsed: ParseResult): string
+  /** What a text shares with those that one approval may be for. Undefined: it is only like itself. */
+  reuse(text: string): ReuseShape | undefined
   /**
    * Which values of a text meet labelled columns, by the facts that `analyse` gave for it: for every text that has the
    * same key. Undefined: none does.
@@ -101,6 +109,7 @@ export async function createSqlAnalyser(
 ): Promise<SqlAnalyser> {
   const parser = await createParser(load)
   const keys = new KeyMaker()
+  const shapes = new ReuseShapes()
   const views = new Views((definition) => statementOf(parser.parseNow(definition)))
   const means = off === undefined ? { views } : { views, off }
   return {
@@ -113,6 +122,12 @@ export async function createSqlAnalyser(
       end - start <= LIMITS.statementInlineBytesMax ? shapeOf(bytes, start, end) : undefined,
     keyOf: (shape) => keys.keyOf(shape),
     learn: (shape, parsed) => keys.learn(shape, parsed),
+    reuse: (text) => {
+      const bytes = Buffer.from(text)
+      if (bytes.length > LIMITS.statementInlineBytesMax) return undefined
+      const shape = shapeOf(bytes, 0, bytes.length)
+      return shape === undefined ? undefined : shapes.of(shape, () => parser.parseNow(text))
+    },
     sealing: (text, facts) => sealingOf(text, facts, parser),
     seal: (text, parameters, sealing) => seal(text, parameters, sealing, parser),
     close: () => parser.close(),

@@ -58,6 +58,7 @@ const approvalSchema = z.strictObject({
   ticket: z.string().transform((text) => brand<Ticket>(text)),
   fingerprint: z.string(),
   shape: z.string().default(''),
+  varies: z.array(z.string()).exactOptional(),
   kin: z.string().default(''),
   definitions: z.string().exactOptional(),
   requestId: z

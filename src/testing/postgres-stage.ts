@@ -3,6 +3,7 @@ import type { ClientTls, Network, Pipe, ServerTls } from '../core/index.ts'
 import { Secret } from '../core/index.ts'
 import type { Minted } from '../identity/index.ts'
 import { catalogueQueries, fingerprintQuery } from '../protocols/postgres/catalogue/catalogue.ts'
+import { QUIET_QUERY } from '../protocols/postgres/catalogue/quiet-code.ts'
 import { serveWith } from '../protocols/postgres/index.ts'
 import { typesQuery } from '../protocols/postgres/results/result-types.ts'
 import type { ProtocolServer } from '../session/index.ts'
@@ -64,6 +65,15 @@ const CATALOGUE: readonly (readonly Row[])[] = [
     [String(NUMBERS), '1', 'n', '23'],
   ],
 ]
+
+/** No code of users stands behind any of them. */
+const QUIET: readonly Row[] = (CATALOGUE[1] ?? []).map(([oid, , name, kind]) => [
+  'relation',
+  oid ?? null,
+  name ?? null,
+  kind ?? null,
+  null,
+])
 
 const LABELS = `
     labels:
@@ -166,7 +176,7 @@ export class PostgresStage {
 const BEGINNING = /current_setting\('search_path'\), CURRENT_USER/
 
 function isOwn(sql: string): boolean {
-  return [...catalogueQueries, fingerprintQuery, typesQuery].includes(sql) || BEGINNING.test(sql)
+  return [...catalogueQueries, fingerprintQuery, typesQuery, QUIET_QUERY].includes(sql) || BEGINNING.test(sql)
 }
 
 /** Answers the gateway's own questions about the database. */
@@ -174,6 +184,7 @@ export function knowCatalogue(server: FakePostgres): void {
   server.answer(BEGINNING, rows(['path', 'role', 'login'], [['"$user", public', 'role', 'role']]))
   server.answer(fingerprintQuery, rows(['f'], [['1']]))
   server.answer(typesQuery, rows(['oid'], []))
+  server.answer(QUIET_QUERY, rows(['kind', 'a', 'b', 'c', 'd'], QUIET))
   for (const [i, query] of catalogueQueries.entries()) {
     const values = CATALOGUE[i] ?? []
     const width = values[0]?.length ?? 1

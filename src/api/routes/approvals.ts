@@ -75,6 +75,8 @@ export const approval = z.object({
   warnings: z.array(z.string()),
   /** Rows that the planner expects, where a rule asked for that. */
   estimatedRows: z.number().optional(),
+  /** Which values may be others when it is approved for its shape, or for the session. Absent: none. */
+  varies: z.array(z.string()).optional(),
   /** What was approved beyond one use. */
   reuse: reuse.optional(),
   /** Whether it can be approved for a number of changed rows; `why` not. */
@@ -398,6 +400,7 @@ export function shown(of: Approval, { roles }: Caller): z.output<typeof approval
     hours: of.route.hours.map(({ days, from, to }) => ({ days: [...days], from, to })),
     reasonNeeded: of.route.reason,
     offer: of.offer,
+    ...given({ varies: of.varies === undefined ? undefined : [...of.varies] }),
     uses: of.uses,
     ...given({ reuse: of.reuse, effect: of.effect, mutedUntil: of.mutedUntil }),
     warnings: [...(of.warnings ?? [])],

@@ -14,6 +14,7 @@ import type { MaskedResults } from './results/masked-notice.ts'
 import type { ReplySurroundings } from './replies/reply-surroundings.ts'
 import type { TypeLookup } from './results/result-types.ts'
 import { Replies } from './replies/replies.ts'
+import type { RequestSurroundings } from './requests/refusing.ts'
 import { Requests } from './requests/requests.ts'
 import type { OwnSettings } from './replies/withheld.ts'
 import type { WriteBack } from './requests/write-back.ts'
@@ -34,6 +35,7 @@ export type ConversationParts = {
   readonly shownText: ReplySurroundings['shownText']
   readonly masked: MaskedResults
   readonly writeBack: WriteBack
+  readonly quiet: RequestSurroundings['quiet']
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   readonly settings: OwnSettings
@@ -149,6 +151,7 @@ export class Conversation {
       terminate: () => this.#end('client left'),
       local: parts.local,
       writeBack: parts.writeBack,
+      quiet: parts.quiet,
       over: () => this.#ending !== undefined,
     })
   }

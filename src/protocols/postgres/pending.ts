@@ -39,6 +39,8 @@ export type Portal = {
   readonly behind?: readonly Statement[] | undefined
   /** The settings it was bound by. */
   readonly settings: string
+  /** How many commands had been sent by then, or when it was last executed, behind which code of users may stand. */
+  touches?: number
   /** The permission its first execution uses up. */
   permit?: Permitted | undefined
   /** How many ReadyForQuery were outstanding or seen when it was bound: the one after may end it. */

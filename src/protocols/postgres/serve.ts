@@ -6,6 +6,7 @@ import { changeOf } from '../../sql/index.ts'
 import type { Startup } from '../../wire/postgres/index.ts'
 import { encodeCancelRequest, encodeError, encodeServer } from '../../wire/postgres/index.ts'
 import type { KeeperPorts } from './catalogue/catalogue-keeper.ts'
+import { CodeLooks } from './catalogue/code-looks.ts'
 import { Databases } from './catalogue/database.ts'
 import { BEGINNING_QUERY, beginningOf, CatalogueKeeper } from './catalogue/catalogue-keeper.ts'
 import type { Admitted } from './startup/client.ts'
@@ -46,6 +47,7 @@ export class PostgresServer {
   readonly #reminders: Reminders
   readonly #ports: KeeperPorts
   readonly #databases = new Databases()
+  readonly #looks: CodeLooks
   readonly #keepers = new WeakMap<Connection<PostgresSettings>, Map<string, CatalogueKeeper>>()
 
   constructor(context: ProtocolContext, analyser: Promise<SqlAnalyser>) {
@@ -62,6 +64,7 @@ export class PostgresServer {
       report: (error) => context.report(error),
       ...(context.snapshots === undefined ? {} : { snapshots: context.snapshots }),
     }
+    this.#looks = new CodeLooks({ ...this.#ports, clock: context.gateway.clock })
   }
 
   accept(pipe: Pipe, admitted: () => void): void {
@@ -226,6 +229,7 @@ export class PostgresServer {
           : noticeWithoutValues(fields, catalogue, inText)
       },
       settings: new OwnSettings(upstream.parameters),
+      quiet: () => this.#looks.look(session, connection, database),
       masked,
       writeBack: new WriteBack({
         parse: (text) => analyser.parse(text),

@@ -18,7 +18,7 @@ export class ConversationState {
   readonly statements = new Names<Statement>(this)
   readonly portals = new Names<Portal>(this)
   /** By which settings statements are read. */
-  readonly settings = new MeantSettings(this)
+  readonly settings = new MeantSettings()
   /** How many ReadyForQuery the messages sent so far ask for, and how many have come. */
   groupsSent = 0
   groupsEnded = 0

@@ -175,7 +175,7 @@ export function setConfigEffects(node: Node, names: Names): readonly Effect[] | 
 }
 
 /** Every output is a call of set_config, and there is nothing but outputs. */
-function isOnlySetConfig(node: Node): boolean {
+export function isOnlySetConfig(node: Node): boolean {
   if (!('SelectStmt' in node)) return false
   const { targetList, op, limitOption, ...rest } = node.SelectStmt
   if (Object.keys(rest).length > 0 || (op ?? 'SETOP_NONE') !== 'SETOP_NONE') return false

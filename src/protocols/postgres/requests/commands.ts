@@ -7,6 +7,7 @@ import type {
   NamedFacts,
   ParseResult,
   QueryTree,
+  ReuseShape,
   SqlAnalyser,
 } from '../../../sql/index.ts'
 import { answerForms, NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
@@ -18,6 +19,7 @@ import type { Portal, Statement } from '../pending.ts'
 import { judgeAnew } from './plans.ts'
 import { NOTHING_READ, opaqueFacts } from './known-facts.ts'
 import { Recorded } from './recorded.ts'
+import { copyTold, noteTold } from './told.ts'
 import type { BoundParameters } from '../startup/upstream.ts'
 
 /** A statement with what was decided about it. */
@@ -196,21 +198,16 @@ export class Judge {
   }
 
   /**
-   * What gives names their meaning in this session: the search path where it cannot change. Elsewhere a statement that
-   * may have changed path or role makes this session's commands unlike those of any other.
+   * What gives names their meaning in this session, as far as the catalogue knows; what the session has changed besides is
+   * in its settings. Where that is not known, this session's commands are unlike those of any other.
    */
   meaning(): string {
-    const meaning = this.labelled || !this.#mayHaveChanged ? this.#knowledge.meaning() : undefined
-    return meaning ?? `session ${this.#session.id}`
+    return this.#knowledge.meaning() ?? `session ${this.#session.id}`
   }
 
-  /** What a statement shares with those that differ only in literals no decision depends on. */
-  shapeOf(text: string): string | undefined {
-    const bytes = Buffer.from(text)
-    const shape = this.#analyser.shape(bytes, 0, bytes.length)
-    const key = shape === undefined ? undefined : this.#analyser.keyOf(shape)
-    // psql sends a semicolon that a driver leaves out.
-    return key?.replace(/^[^\0]*/, (tokens) => tokens.replace(/[\s;]+$/, ''))
+  /** What a statement shares with those that one approval may be for. */
+  reuseOf(text: string): ReuseShape | undefined {
+    return this.#analyser.reuse(text)
   }
 
   /** What each statement of a command leaves behind in the session. */
@@ -243,6 +240,7 @@ export class Judge {
     const facts = this.#analyser.analyseQuery(query, knowledge.context)
     const judgement = this.#noted(this.#session.judge(knowledge.scope, undefined, facts), knowledge)
     noteAnswers(judgement, ONE_PLAIN, '')
+    noteTold(judgement, { kind: 'parsed', tree: { version: 0, stmts: [{ stmt: query }] } })
     return judgement
   }
 
@@ -409,6 +407,7 @@ export class Judge {
     copyAnswers(judgement, estimated)
     if (moment !== undefined) MOMENTS.set(estimated, moment)
     if (effects !== undefined) EFFECTS.set(estimated, effects)
+    copyTold(judgement, estimated)
     if (labelling !== undefined) LABELLINGS.set(estimated, labelling)
     if (AS_BEGUN.has(judgement)) AS_BEGUN.add(estimated)
     return { text, judgement: estimated }
@@ -479,6 +478,7 @@ export class Judge {
     this.recorded.note(judgement, text)
     noteCountable(judgement, parsed)
     noteAnswers(judgement, answerForms(parsed), text)
+    noteTold(judgement, parsed)
     if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
     if (effects.some((each) => each.length > 0)) EFFECTS.set(judgement, effects)
     this.#follow(judgement)

@@ -13,6 +13,7 @@ import { planFor, plansFor } from './plans.ts'
 import { listedAmong, mayList, readingsOf } from './readings.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
 import { NO_TEXT } from './refusing.ts'
+import { toldOf } from './told.ts'
 import type { ConversationState } from '../state.ts'
 
 /** The extended protocol's messages with names in them: what is prepared, bound, described, executed and closed. */
@@ -171,6 +172,7 @@ export class Extended {
       })
       return
     }
+    if (this.#refusing.looks(known.judgement, buffer, from, end)) return
     const of = statement ?? {
       text: known.text,
       settings: this.#state.settings.now,
@@ -238,13 +240,17 @@ export class Extended {
     }
     this.#noteTypes(portal.statement.judgement.facts, portal.statement.types)
     this.#forwardExtended(buffer, from, end)
-    const undo = this.#state.portals.set(name, portal)
+    const { settings } = this.#state
+    if (portal.local === undefined) settings.planned(toldOf(portal.statement.judgement))
+    // What was approved for it stands for what is behind its own planning.
+    const bound: Portal = { ...portal, settings: settings.now, touches: settings.touches }
+    const undo = this.#state.portals.set(name, bound)
     this.#state.pending.push({
       kind: 'bind',
       of: portal.statement,
       undo: () => {
         undo()
-        if (portal.permit !== undefined) this.#session.finish(portal.permit, 'skipped', '')
+        if (bound.permit !== undefined) this.#session.finish(bound.permit, 'skipped', '')
       },
     })
     this.#around.follow()
@@ -271,7 +277,11 @@ export class Extended {
       return
     }
     if (this.#around.aftermath.mustWait(judged.judgement)) this.#refusing.again(buffer, from, end)
-    else this.#stepExecute(portal, judged, buffer, from, end)
+    else if (
+      this.#isApproved(portal, judged.judgement) ||
+      !this.#refusing.looks(judged.judgement, buffer, from, end)
+    )
+      this.#stepExecute(portal, judged, buffer, from, end)
   }
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
@@ -280,13 +290,7 @@ export class Extended {
       commandOf(this.#refusing.command('execute', judged, portal?.statement), portal),
       judged,
     )
-    const approved =
-      portal?.approved === this.#session.policyVersion &&
-      portal.settings === this.#state.settings.now &&
-      // What was approved for a number of rows is one execution: another is asked about anew.
-      (portal.counted === undefined || portal.permit?.done === false) &&
-      isSame(portal.behind, this.#judge.behind(judged.judgement)) &&
-      judged.judgement.decision.kind !== 'deny'
+    const approved = this.#isApproved(portal, judged.judgement)
     const permit = portal?.permit
     if (portal !== undefined && permit !== undefined && !permit.done) {
       portal.permit = undefined
@@ -313,6 +317,20 @@ export class Extended {
     })
   }
 
+  /** What was approved when it was bound is what would run now. */
+  #isApproved(portal: Portal | undefined, judgement: Judgement): boolean {
+    const { settings } = this.#state
+    return (
+      portal?.approved === this.#session.policyVersion &&
+      portal.settings === settings.now &&
+      portal.touches === settings.touches &&
+      // What was approved for a number of rows is one execution: another is asked about anew.
+      (portal.counted === undefined || portal.permit?.done === false) &&
+      isSame(portal.behind, this.#judge.behind(judgement)) &&
+      judgement.decision.kind !== 'deny'
+    )
+  }
+
   #forwardExecute(
     permit: Permitted,
     portal: Portal | undefined,
@@ -329,7 +347,9 @@ export class Extended {
     state.unsynced = true
     state.executed = true
     if (permit.judgement.facts.redefines) this.#around.redefining()
-    this.#refusing.noteReading(permit)
+    // A question to the gateway leaves everything as it is.
+    if (portal?.local === undefined) this.#refusing.noteReading(permit)
+    if (portal !== undefined) portal.touches = state.settings.touches
     this.#around.aftermath.sent(permit)
     const undo = this.#around.aftermath.ahead(permit)
     this.#session.forward(permit, buffer, from, end)

@@ -1,60 +1,70 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { Judgement, Permitted } from '../../../session/index.ts'
+import type { Permitted } from '../../../session/index.ts'
+import type { Mark } from '../../../sql/index.ts'
 import { STATUS_BYTES } from '../../../wire/postgres/index.ts'
-import type { Groups } from '../pending.ts'
 
 /** Settings that the server reports, and by which it reads dates, times and intervals: `'01/02/2026'::date`. */
 const MEANT = ['DateStyle', 'IntervalStyle', 'TimeZone'] as const
 
-/** Blanks and comments in front of a statement. Of comments only those that hold no other; lines end as for the server. */
-const FRONT = String.raw`^(?:\s|--[^\r\n]*[\r\n]|/\*[^*/]*\*/)*`
-const beginsWith = (words: string): RegExp => new RegExp(`${FRONT}(?:${words})\\b`, 'i')
-
-/** Statements that begin like this change no setting, unless they say so in other words. */
-const PLAIN = beginsWith(
-  'begin|start|select|insert|update|delete|merge|values|table|with|show|explain|declare|fetch|move|close|copy|lock|' +
-    'prepare|execute|deallocate|savepoint|release|listen|unlisten|notify|analyze|vacuum|set\\s+transaction',
-)
-const COMMITS = beginsWith('commit|end')
-const ROLLS_BACK = beginsWith('rollback|abort')
-const TO_SAVEPOINT = /\bto\b/i
-/** Until the end of the transaction. */
-const LOCAL = beginsWith('set\\s+local')
-/** Settings are again what they were when the session began. */
-const RESETS = /\b(?:reset|discard)\s+all\s*;?\s*$/i
 /** What a client says of itself, and settles nothing. */
 const NO_SETTINGS: ReadonlySet<string> = new Set(['user', 'database', 'application_name'])
 
-const PLAINNESS = new WeakMap<Judgement, boolean>()
+/** As many savepoints, relations and made names as are remembered of a session. */
+const KEPT_MAX = 1_000
+
+/** Names of savepoints that every server reads alike: it cuts longer ones, by its own encoding. */
+const PLAIN_NAME = /^[\x20-\x7e]{1,62}$/
+
+/** Where a session stands: what has been changed so far, as a digest of all texts in their order. */
+type Level = {
+  readonly digest: string
+  /** Some of what this transaction has changed outlasts it. */
+  readonly lasting: boolean
+  /** It has changed definitions that others do not see yet. */
+  readonly redefined: boolean
+}
+
+/** Values, never changed: to take something back is to take up an earlier one. */
+type History = {
+  readonly now: Level
+  /** As the open transaction found it. */
+  readonly base: Level
+  readonly savepoints: readonly { readonly name: string; readonly level: Level }[]
+}
+
+/** What of a judgement matters here: what its statements do, and which relations they name. */
+export type Told = {
+  readonly marks: readonly Mark[]
+  readonly reads: readonly string[]
+  readonly writes: readonly string[]
+}
+
+/** Whether nothing that reaches code of users is among these relations, as far as it could change settings. */
+export type Quiet = (reads: readonly string[], writes: readonly string[]) => boolean
 
 /**
- * The settings under which the next statement would be read and run, in words, for an approval to be bound to: those that the
- * server reports, and whatever this session has sent that may have changed others, in that order. What a
- * transaction has set for itself goes with it; what was sent in one that is rolled back has not been.
+ * Under what the next statement would be read and run, in words, for an approval to be bound to: the settings that the
+ * server reports, and a history of whatever this session has sent that is not known to leave the meaning of later texts as
+ * it is. The same words mean the same state; one state may have many. Whatever may have done something else each
+ * time makes the session unlike every other.
  */
 export class MeantSettings {
-  readonly #groups: Groups
   readonly #reported = new Map<string, string>()
   #words = wordsOf(this.#reported)
-  /** Digests of what was sent: all of it, what outlasts the transaction, and what did before it began. */
-  #now = ''
-  #kept = ''
-  #base = ''
+  #history = begun('')
   #beginning = ''
-  /** The last group of messages in which something was sent that may change settings. */
-  #changing = -1
-  /** The group of messages that was sent last: its commands, and those of them that end a transaction. */
-  #group = -1
-  #commands = 0
-  #ending = 0
-  /** Some of what was sent in this transaction may not have happened, or have been taken back. */
-  #inDoubt = false
-  /** More than one transaction may have ended in what was sent. */
-  #isMixed = false
-
-  constructor(groups: Groups) {
-    this.#groups = groups
-  }
+  /** Another one after everything of which nobody knows what it has done. */
+  #unlike = ''
+  #now = this.#words
+  /** Relations named since it was last looked whether code of users stands behind any of them. */
+  readonly #read = new Set<string>()
+  readonly #written = new Set<string>()
+  #unseen = false
+  /** The last of these: most sessions say the same again and again. */
+  #last: Told | undefined
+  /** What this session has made: a name that others know as something else. */
+  readonly #made = new Set<string>()
+  #touches = 0
 
   /** The session begins with settings of the client's. */
   begin(parameters: ReadonlyMap<string, string>): void {
@@ -62,7 +72,7 @@ export class MeantSettings {
       .filter(([name]) => !NO_SETTINGS.has(name))
       .sort(([a], [b]) => (a < b ? -1 : 1))
     this.#beginning = own.length === 0 ? '' : digest('', JSON.stringify(own))
-    this.#now = this.#kept = this.#base = this.#beginning
+    this.#set(begun(this.#beginning))
   }
 
   /** The server reports a setting. */
@@ -70,104 +80,233 @@ export class MeantSettings {
     if (!MEANT.some((each) => each === name)) return
     this.#reported.set(name, value)
     this.#words = wordsOf(this.#reported)
+    this.#set(this.#history)
   }
 
-  /** A command is sent. Returns whether settings may be others behind it: what comes later waits for its answer. */
-  sent({ command, judgement }: Permitted): boolean {
-    const { text } = command
-    this.#count()
-    if (isPlain(judgement, text)) return false
-    const isOne = judgement.facts.statements.length === 1
-    const isSettled = this.#now === this.#base && this.#kept === this.#base && !this.#isMixed
-    const commits = isOne && COMMITS.test(text)
-    const rollsBack = isOne && ROLLS_BACK.test(text) && !TO_SAVEPOINT.test(text)
-    if (commits || rollsBack) {
-      this.#ending++
-      if (isSettled) return false
+  /** A command is sent. Returns whether texts may mean something else behind it: what comes later waits for its answer. */
+  sent(told: Told): boolean {
+    let moves = false
+    // Of what was defined anew in the open transaction others do not see yet what stands behind it.
+    if (told.marks.some(isPlain) && (this.#history.now.redefined || told.marks.some(defines))) this.#lose()
+    for (const mark of told.marks) {
+      if (mark.kind === 'none') continue
+      if (mark.kind === 'unknown') this.#lose()
+      if (mark.kind === 'define' && this.#unseen) this.#lose()
+      if (mark.kind === 'define' || mark.kind === 'make') this.#make(told.writes)
+      moves ||= this.#moves(mark)
     }
-    this.#changing = this.#groups.groupsSent
-    if (commits) this.#now = this.#kept
-    else if (rollsBack) this.#now = this.#kept = this.#before
-    else if (isOne && RESETS.test(text)) this.#now = this.#kept = this.#beginning
-    else {
-      const said = wholeOf(command)
-      this.#now = digest(this.#now, said)
-      if (!isOne || !LOCAL.test(text)) this.#kept = digest(this.#kept, said)
-      if (!isOne) this.#isMixed = true
-    }
-    return true
+    this.#touch(told)
+    return moves
+  }
+
+  /** A portal is bound: planning it may run code of users. */
+  planned(told: Told): void {
+    if (told.marks.some(({ kind }) => kind === 'unknown')) this.#lose()
+    this.#touch(told)
+  }
+
+  /** Whether it has to be the first to be answered, so that what it changes is not mixed up with what stands before it. */
+  mustWait({ marks }: Told): boolean {
+    return marks.some((mark) => this.#moves(mark))
+  }
+
+  /** A statement of a simple query has run. `rolledBack`: a COMMIT came to that. */
+  ran(command: Permitted['command'], { marks }: Told, statement: number, rolledBack: boolean): void {
+    const mark = marks[statement]
+    if (mark === undefined) {
+      // An empty text is answered as well.
+      if (marks.length > 0) this.#lose()
+    } else if (mark.kind === 'discard' && marks.length === 1 && this.#isSettled) this.#discard()
+    else this.#apply(mark, command, statement, rolledBack)
+  }
+
+  /** An Execute is sent: it counts from now on. Returns what takes it back when it fails. */
+  ahead(command: Permitted['command'], { marks }: Told, failed: boolean): () => void {
+    const before = this.#history
+    for (const [statement, mark] of marks.entries()) this.#apply(mark, command, statement, failed)
+    return () => this.#set(before)
   }
 
   /** ReadyForQuery, counted already. `failed`: since the one before, the server has reported an error. */
   ready(status: number, failed: boolean): void {
-    const isIdle = status === STATUS_BYTES.idle
-    const group = this.#groups.groupsEnded - 1
-    this.#inDoubt ||= failed || status === STATUS_BYTES.failed
-    if (group < this.#changing) {
-      // The transaction of a command that changed nothing.
-      if (isIdle) this.#inDoubt = false
-      return
-    }
-    const isEnding = group === this.#group && this.#ending > 0
-    // COMMIT AND CHAIN, too, settles what was set before it.
-    if (!isIdle && !isEnding) return
-    if (isEnding && this.#commands > 1) this.#isMixed = true
-    // A transaction that failed leaves nothing behind.
-    if (this.#inDoubt) this.#kept = this.#before
-    this.#now = this.#base = this.#kept
-    this.#inDoubt = false
-    this.#isMixed = false
-  }
-
-  /** What was so before the transaction. Of several that were sent as one nobody can tell which have ended: like no other session's. */
-  get #before(): string {
-    return this.#isMixed ? randomUUID() : this.#base
-  }
-
-  #count(): void {
-    const { groupsSent } = this.#groups
-    if (groupsSent !== this.#group) {
-      this.#group = groupsSent
-      this.#commands = 0
-      this.#ending = 0
-    }
-    this.#commands++
+    if (status === STATUS_BYTES.idle && !this.#isSettled) this.#end(failed)
   }
 
   /** Nothing was sent that may have changed one. */
   get isAsBegun(): boolean {
-    return this.#now === this.#beginning && this.#kept === this.#beginning && !this.#isMixed
+    return this.#isSettled && this.#history.now.digest === this.#beginning && this.#unlike === ''
   }
 
   get now(): string {
-    return this.#now === '' ? this.#words : `${this.#words} after ${this.#now}`
+    return this.#now
+  }
+
+  /** How many commands were sent behind which code of users may stand: an approved portal is not executed over another one. */
+  get touches(): number {
+    return this.#touches
+  }
+
+  /** Whether it has to be looked whether code of users has run. */
+  get isUnseen(): boolean {
+    return this.#unseen
+  }
+
+  /** It was looked, or could not be. What was named while that took counts as not looked at. */
+  async look(read: () => Promise<Quiet | undefined>): Promise<void> {
+    const reads = [...this.#read]
+    const writes = [...this.#written]
+    this.#forget()
+    const quiet = await read()
+    if (quiet?.(reads, writes) !== true) this.#lose()
+  }
+
+  #forget(): void {
+    this.#unseen = false
+    this.#read.clear()
+    this.#written.clear()
+    this.#last = undefined
+  }
+
+  #touch(told: Told): void {
+    if (!told.marks.some(({ kind }) => TOUCHING.has(kind))) return
+    this.#touches++
+    this.#unseen = true
+    if (told === this.#last) return
+    this.#last = told
+    const written = told.marks.every(({ kind }) => kind === 'define' || kind === 'make') ? [] : told.writes
+    for (const name of told.reads) this.#read.add(name)
+    for (const name of written) this.#written.add(name)
+    const mayMeanOther = (name: string): boolean => this.#made.has(lastOf(name))
+    const isOwn = this.#made.size > 0 && (told.reads.some(mayMeanOther) || written.some(mayMeanOther))
+    if (isOwn || this.#read.size + this.#written.size > KEPT_MAX) {
+      this.#last = undefined
+      this.#lose()
+    }
+    if (this.#read.size + this.#written.size > KEPT_MAX) this.#forget()
+  }
+
+  #make(writes: readonly string[]): void {
+    for (const name of writes) this.#made.add(lastOf(name))
+    this.#last = undefined
+  }
+
+  /** Whether statements behind it may mean something else than those before it. */
+  #moves(mark: Mark): boolean {
+    switch (mark.kind) {
+      case 'none':
+      case 'begin':
+        return false
+      case 'commit':
+      case 'rollback':
+        return !this.#isSettled
+      default:
+        return true
+    }
+  }
+
+  #apply(mark: Mark, command: Permitted['command'], statement: number, rolledBack: boolean): void {
+    const { now, base, savepoints } = this.#history
+    switch (mark.kind) {
+      case 'none':
+      case 'begin':
+      // It counts since it was sent.
+      case 'unknown':
+        return
+      case 'commit':
+      case 'rollback':
+        this.#end(mark.kind === 'rollback' || rolledBack)
+        return
+      case 'savepoint':
+        if (!this.#isKnown(mark.name) || savepoints.length >= KEPT_MAX) return
+        this.#set({ now, base, savepoints: [...savepoints, { name: mark.name, level: now }] })
+        return
+      case 'release':
+      case 'rollbackTo': {
+        const at = savepoints.findLastIndex(({ name }) => name === mark.name)
+        const level = savepoints[at]?.level
+        if (!this.#isKnown(mark.name) || level === undefined) this.#lose()
+        else if (mark.kind === 'release') this.#set({ now, base, savepoints: savepoints.slice(0, at) })
+        else this.#set({ now: level, base, savepoints: savepoints.slice(0, at + 1) })
+        return
+      }
+      default: {
+        if (mark.kind === 'settle' && !this.#isSettled) this.#lose()
+        const said = digest(now.digest, wholeOf(command, statement))
+        const lasting = now.lasting || mark.kind !== 'local'
+        const redefined = now.redefined || mark.kind === 'define'
+        this.#set({ now: { digest: said, lasting, redefined }, base, savepoints })
+      }
+    }
+  }
+
+  /** The transaction has ended. What was committed is told from what only holds until then. */
+  #end(rolledBack: boolean): void {
+    const { now, base } = this.#history
+    const left = rolledBack || !now.lasting ? base.digest : digest(now.digest, 'committed')
+    this.#set(begun(left))
+  }
+
+  /** The session is as it was when it began, but for what code of users keeps by itself. */
+  #discard(): void {
+    this.#made.clear()
+    this.#set(begun(this.#beginning))
+  }
+
+  #isKnown(name: string): boolean {
+    if (PLAIN_NAME.test(name)) return true
+    this.#lose()
+    return false
+  }
+
+  get #isSettled(): boolean {
+    return this.#history.now === this.#history.base && this.#history.savepoints.length === 0
+  }
+
+  /** Nobody knows what it has done: not to be taken back, and never to be taken for anything else. */
+  #lose(): void {
+    this.#unlike = randomUUID()
+    this.#set(this.#history)
+  }
+
+  #set(history: History): void {
+    this.#history = history
+    const { digest: changed } = history.now
+    const after = changed === '' ? this.#words : `${this.#words} after ${changed}`
+    this.#now = this.#unlike === '' ? after : `${after}, unlike others ${this.#unlike}`
   }
 }
 
+/** Code of users may run that the text does not name. */
+const TOUCHING: ReadonlySet<Mark['kind']> = new Set<Mark['kind']>(['none', 'make', 'define', 'settle'])
+
+function isPlain({ kind }: Mark): boolean {
+  return kind === 'none'
+}
+
+function defines({ kind }: Mark): boolean {
+  return kind === 'define'
+}
+
+function begun(digestNow: string): History {
+  const level = { digest: digestNow, lasting: false, redefined: false }
+  return { now: level, base: level, savepoints: [] }
+}
+
+/** `public.notes` and `notes` may be one. */
+function lastOf(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1)
+}
+
 /** Everything that tells one command from another. */
-function wholeOf({ text, parameters = [], readings = [] }: Permitted['command']): string {
+function wholeOf({ text, parameters = [], readings = [] }: Permitted['command'], statement: number): string {
   const values = parameters.map((value) => (value === null ? null : Buffer.from(value).toString('base64')))
-  return JSON.stringify([text, values, readings])
+  return JSON.stringify([text, values, readings, statement])
 }
 
 function digest(before: string, said: string): string {
-  return createHash('sha256').update(before).update(said).digest('hex')
+  return createHash('sha256').update(`${before.length}:`).update(before).update(said).digest('hex')
 }
 
 function wordsOf(reported: ReadonlyMap<string, string>): string {
   return JSON.stringify(MEANT.map((name) => reported.get(name) ?? null))
-}
-
-/** Whether a command is sure to leave settings as they are. Its judgement is of all texts of one shape. */
-function isPlain(judgement: Judgement, text: string): boolean {
-  const known = PLAINNESS.get(judgement)
-  if (known !== undefined) return known
-  const { class: commandClass, statements, calls } = judgement.facts
-  const plain =
-    (commandClass === 'read' || commandClass === 'write') &&
-    statements.length === 1 &&
-    PLAIN.test(text) &&
-    !calls.some((name) => name.includes('set_config'))
-  PLAINNESS.set(judgement, plain)
-  return plain
 }

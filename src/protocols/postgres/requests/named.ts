@@ -7,6 +7,7 @@ import { lasts } from './answers.ts'
 import type { Judge } from './commands.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { plansFor } from './plans.ts'
+import { toldOf } from './told.ts'
 import type { ConversationState } from '../state.ts'
 
 /** Texts of statements that SQL has made and that are still known by their names. */
@@ -43,6 +44,7 @@ export class Aftermath {
   mustWait(judgement: Judgement): boolean {
     if (this.#state.isAnswered) return false
     if (lasts(judgement)) return true
+    if (this.#state.settings.mustWait(toldOf(judgement))) return true
     return this.#judge.effects(judgement).some((each) => each.some((effect) => this.#isKept(effect)))
   }
 
@@ -61,10 +63,18 @@ export class Aftermath {
   /** An Execute is sent. Returns what takes it back. */
   ahead(permit: Permitted): (() => void) | undefined {
     const effects = this.#judge.effects(permit.judgement)[0] ?? []
-    // All or none: of DISCARD ALL the last commits what the first has changed.
-    if (!effects.some((effect) => this.#isKept(effect))) return undefined
     const failed = this.#state.status === STATUS_BYTES.failed
-    const undo = effects.map((effect) => this.#apply(effect, permit, this.#state.groupsSent, failed))
+    const told = toldOf(permit.judgement)
+    const settings = told.marks.every(({ kind }) => kind === 'none')
+      ? []
+      : [this.#state.settings.ahead(permit.command, told, failed)]
+    // All or none: of DISCARD ALL the last commits what the first has changed.
+    const kept = effects.some((effect) => this.#isKept(effect)) ? effects : []
+    if (kept.length + settings.length === 0) return undefined
+    const undo = [
+      ...settings,
+      ...kept.map((effect) => this.#apply(effect, permit, this.#state.groupsSent, failed)),
+    ]
     return () => {
       for (const each of undo.toReversed()) each()
     }
@@ -72,6 +82,7 @@ export class Aftermath {
 
   /** A statement of a simple query has run. */
   acknowledged(permit: Permitted, statement: number, tag: string): void {
+    this.#state.settings.ran(permit.command, toldOf(permit.judgement), statement, tag === 'ROLLBACK')
     for (const effect of this.#judge.effects(permit.judgement)[statement] ?? []) {
       // COMMIT of a failed transaction is answered as what it comes to.
       this.#apply(effect, permit, this.#state.groupsEnded, tag === 'ROLLBACK')

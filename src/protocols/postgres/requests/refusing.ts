@@ -12,7 +12,9 @@ import type { LocalAnswers } from '../local/local-answers.ts'
 import type { Statement } from '../pending.ts'
 import { listedIn } from './readings.ts'
 import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
+import type { Quiet } from './meant-settings.ts'
 import type { Aftermath } from './named.ts'
+import { toldOf } from './told.ts'
 import type { ConversationState } from '../state.ts'
 import type { WriteBack } from './write-back.ts'
 
@@ -34,6 +36,8 @@ export type RequestSurroundings = {
   readonly aftermath: Aftermath
   terminate(): void
   readonly writeBack: WriteBack
+  /** Which relations no code of users stands behind that could change settings. Undefined: it could not be looked. */
+  readonly quiet: () => Promise<Quiet | undefined>
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   /** The session has ended; nothing may be recorded or forwarded for it any more. */
@@ -72,13 +76,13 @@ export class Refusing {
     const read = [...(of === undefined ? [] : [of]), ...behind].map(({ settings }) => settings)
     // What was read under the same settings is the same command, however it was sent.
     const settings = [now, ...read.filter((each) => each !== now)].join(', read by ')
-    const shape = behind.length > 0 ? undefined : judge.shapeOf(text)
+    const reuse = behind.length > 0 ? undefined : judge.reuseOf(text)
     return {
       ...command,
       canonical,
       meaning: `${judge.meaning()}, settings ${settings}`,
       countable: countableNow(judgement, state),
-      ...(shape === undefined ? {} : { shape }),
+      ...(reuse === undefined ? {} : { shape: reuse.key, varying: reuse }),
     }
   }
 
@@ -106,10 +110,25 @@ export class Refusing {
     this.#around.again(Buffer.from(buffer.subarray(from, end)), answered)
   }
 
+  /** What people are asked about is bound to what has run in this session: code of users, too, which no text names. */
+  #mustLook({ decision }: Judgement): boolean {
+    if (!this.#around.state.settings.isUnseen || decision.kind === 'deny') return false
+    return decision.kind === 'hold' || decision.pause !== undefined
+  }
+
+  /** Whether it has to be looked for that first: then the message in hand comes again. */
+  looks(judgement: Judgement, buffer: Buffer, from: number, end: number): boolean {
+    if (!this.#mustLook(judgement)) return false
+    this.#stop()
+    const { state, quiet } = this.#around
+    this.#around.again(Buffer.from(buffer.subarray(from, end)), state.settings.look(quiet))
+    return true
+  }
+
   noteReading(permit: Permitted): void {
     const { judge, state } = this.#around
     if (judge.mayChangeReading(permit.judgement)) state.rereadIn = state.groupsSent
-    if (state.settings.sent(permit)) state.changedIn = state.groupsSent
+    if (state.settings.sent(toldOf(permit.judgement))) state.changedIn = state.groupsSent
   }
 
   /**
@@ -136,18 +155,29 @@ export class Refusing {
 
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */
   async read(sql: Uint8Array, estimating?: Estimating): Promise<Judged> {
-    const judged = await this.#around.judge.later(sql, this.#around.state.readingIsSettled, estimating)
+    const { judge, state, quiet } = this.#around
+    const read = (): Promise<Judged> => judge.later(sql, state.readingIsSettled, estimating)
+    const judged = await read()
     await this.#turn(judged.judgement)
     this.#stillWanted()
-    return judged
+    if (estimating === 'static' || !this.#mustLook(judged.judgement)) return judged
+    await state.settings.look(quiet)
+    const again = await read()
+    this.#stillWanted()
+    return again
   }
 
   /** The same for what was judged before, under what is known now. */
   async readAgain(statement: Statement, estimating: Estimating): Promise<Judged> {
-    const judged = await this.#around.judge.anewLater(statement, estimating)
+    const { judge, state, quiet } = this.#around
+    const judged = await judge.anewLater(statement, estimating)
     await this.#turn(judged.judgement)
     this.#stillWanted()
-    return judged
+    if (!this.#mustLook(judged.judgement)) return judged
+    await state.settings.look(quiet)
+    const again = await judge.anewLater(statement, estimating)
+    this.#stillWanted()
+    return again
   }
 
   /** What lasts waits until everything before its group has been answered. */

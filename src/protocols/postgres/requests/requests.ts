@@ -195,7 +195,8 @@ export class Requests implements FrameSink {
       const judged = this.#judge.bytes(buffer, start, textEnd, this.#state.readingIsSettled)
       if (judged !== undefined) {
         if (!this.#state.isAnswered && lasts(judged.judgement)) this.#refusing.again(buffer, from, end)
-        else this.#runQuery(judged, buffer, from, end)
+        else if (!this.#refusing.looks(judged.judgement, buffer, from, end))
+          this.#runQuery(judged, buffer, from, end)
         return
       }
     } catch (error) {
