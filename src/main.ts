@@ -158,7 +158,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     clock,
     random,
     routes: () => config().approvals,
-    mayAnswer: (person) => rolesOf([person], config()).has('approver'),
+    mayAnswer: (person) => rolesOf([person], config()).has('approver') && !blocks.isBlocked(person),
     record: (head) => committed.record(head),
     onFault: report,
   })

@@ -5,7 +5,7 @@ import { checkEffect } from './bound.ts'
 import { checkReuse } from './reuse.ts'
 import { isInStep, isWithin, stepWaiting } from './route.ts'
 
-/** Whether a person holds the approver role for this request; what the configuration says, handed in. */
+/** Whether a person holds the approver role for this request, and is not blocked; handed in. */
 export type MayAnswer = (person: Identity, approval: Approval) => boolean
 
 /** One person, who has logged in just now and acts for nobody else. Throws `unauthenticated`, `denied`. */
@@ -66,10 +66,16 @@ export function checkPerson(
  * The step in which a person answers. A yes belongs to the step that waits; a no may come from anybody of any step. Throws
  * `denied` for who is in none, `conflict` for whose step comes later.
  */
-export function stepOf(approval: Approval, person: Identity, { verdict }: Answer, now: number): number {
+export function stepOf(
+  approval: Approval,
+  person: Identity,
+  { verdict }: Answer,
+  now: number,
+  mayAnswer: MayAnswer,
+): number {
   const { route, ticket } = approval
   const waited = now - approval.createdAt
-  const waiting = stepWaiting(route, approvalsOf(approval)) ?? 0
+  const waiting = stepWaiting(route, approvalsOf(approval, mayAnswer)) ?? 0
   const of = route.steps.flatMap((step, index) => (isInStep(person, step, waited) ? [index] : []))
   const [first] = of
   if (first === undefined) {
@@ -122,8 +128,9 @@ export function checkAnswer(approval: Approval, answer: Answer, now: number): vo
   checkEffect(approval, answer.effect)
 }
 
-export function approvalsOf({ answers }: Pick<Approval, 'answers'>): Approval['answers'] {
-  return answers.filter(({ verdict }) => verdict === 'approve')
+/** Who said yes, and would be let now: not who has been blocked since. */
+export function approvalsOf(approval: Approval, mayAnswer: MayAnswer): Approval['answers'] {
+  return approval.answers.filter(({ verdict, by }) => verdict === 'approve' && mayAnswer(by, approval))
 }
 
 /** The one exception to "never the requester's own chain", as narrow as `Route.ownPerson` says. */
@@ -134,7 +141,7 @@ function ownAgent(approval: Approval, proof: LoginProof, through: string): boole
     approval.class !== 'administer' &&
     approval.class !== 'opaque' &&
     approval.chain[0].kind === 'agent' &&
-    // What is typed on a terminal was typed by a person; a code that a program sends may have been handed to it.
+    // That it came through the command line is what its client says of itself: docs/formats/config.md tells what that is worth.
     (proof.method === 'passkey' || through === 'cli')
   )
 }

@@ -20,6 +20,7 @@ import { Serial } from './serial.ts'
 import { Shelf, subjectOf } from './shelf.ts'
 import {
   answered,
+  disowned,
   escalated,
   escalationAt,
   examined,
@@ -41,7 +42,7 @@ export type ApprovalsOptions = {
   readonly random: RandomBytes
   /** The routes in force. */
   readonly routes: () => Routes
-  /** Whether this person holds the approver role for this request. */
+  /** Whether this person holds the approver role for this request, and is not blocked. */
   readonly mayAnswer: MayAnswer
   /** Puts every change into the recording, durably, before it takes effect; when it rejects there is no change. */
   readonly record: (head: AdminHead) => Promise<void>
@@ -221,12 +222,15 @@ class Desk implements Approvals {
   }
 
   async consume(ticket: Ticket, use: Use): Promise<boolean> {
+    const { mayAnswer } = this.#options
     const taken = await this.#change(ticket, (approval, now) => {
+      const over = disowned(approval, now, mayAnswer)
+      if (over !== undefined) return { next: over, by: 'gateway' }
       const next = used(approval, use, now)
       return next && { next, by: describeChain(approval.chain), event: 'used', use }
     })
     // A store that took its time must not stretch the approval: it is spent then, and nothing runs.
-    return taken !== undefined && this.#options.clock.now() < taken.expiresAt
+    return taken !== undefined && taken.state !== 'revoked' && this.#options.clock.now() < taken.expiresAt
   }
 
   async answer(ticket: Ticket, answer: Answer): Promise<Approval> {

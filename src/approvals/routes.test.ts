@@ -67,6 +67,28 @@ describe('steps', () => {
     expect(await approves(ticket, { ...dan, issuer: 'https://id.example.com' })).toEqual(['approved'])
   })
 
+  it('are not met by the yes of who is blocked by the time that it would count', async () => {
+    const review = stage.via({ steps: [of(['dbas'], 2), of(['leads'])] })
+    const ticket = await stage.ask({ review: [review] })
+    expect(await approves(ticket, dan)).toEqual(['pending'])
+    stage.blocked.add('dan')
+    expect(await approves(ticket, eve)).toEqual(['pending'])
+    await expect(stage.answer(ticket, 'approve', lea)).rejects.toEqual(code('conflict'))
+    expect(await approves(ticket, approver('pia', 'dbas'), lea)).toEqual(['pending', 'approved'])
+    expect(await stage.take(ticket)).toBe(true)
+  })
+
+  it('let nothing run any more when who said yes is blocked before it is used', async () => {
+    const ticket = await stage.ask({ review: [stage.via({ steps: [of(['dbas'])] })] })
+    expect(await approves(ticket, dan)).toEqual(['approved'])
+    stage.blocked.add('dan')
+    expect(await stage.take(ticket)).toBe(false)
+    expect(stage.desk.get(ticket)?.state).toBe('revoked')
+    // What is asked for again is asked about by itself.
+    stage.blocked.clear()
+    expect(await stage.take(ticket)).toBe(false)
+  })
+
   it('of the way it was when it was asked', async () => {
     const review = stage.via({ steps: [of(['dbas'])] })
     const ticket = await stage.ask({ review: [review] })

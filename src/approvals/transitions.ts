@@ -69,6 +69,13 @@ export function used(approval: Approval, use: Use, now: number): Approval | unde
     : { ...next, revision: approval.revision + 1 }
 }
 
+/** Not enough of those who said yes would be let now: one has been blocked since. */
+export function disowned(approval: Approval, now: number, mayAnswer: MayAnswer): Approval | undefined {
+  if (approval.state !== 'approved' || approval.access?.emergency === true) return undefined
+  const isShort = stepWaiting(approval.route, approvalsOf(approval, mayAnswer)) !== undefined
+  return isShort ? ended(approval, 'revoked', now) : undefined
+}
+
 /** Whether this command may be run by it now. */
 export function standsFor(approval: Approval, use: Use, now: number): boolean {
   const isOne = approval.state === 'approved' && approval.access === undefined
@@ -109,7 +116,7 @@ export function answered(
       ticket,
     })
   }
-  const step = stepOf(approval, person, answer, now)
+  const step = stepOf(approval, person, answer, now, mayAnswer)
   checkAnswer(approval, answer, now)
   const { verdict, reason, reuse, effect, muteMs } = answer
   const given: GivenAnswer = {
@@ -129,7 +136,7 @@ export function answered(
     return { ...ended(next, 'refused', now), ...muted }
   }
   // At least that many distinct people in each step: never exactly, so that one answer too many cannot leave it pending.
-  const approvals = approvalsOf(next)
+  const approvals = approvalsOf(next, mayAnswer)
   const revision = approval.revision + 1
   const bound = agreedEffect(next)
   if (stepWaiting(approval.route, approvals) !== undefined) return { ...next, revision }

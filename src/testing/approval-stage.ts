@@ -33,6 +33,8 @@ export class ApprovalStage {
   readonly recorded: AdminHead[] = []
   readonly faults: unknown[] = []
   readonly routes = new Map<string, NamedRoute>()
+  /** Names of people who are blocked. */
+  readonly blocked = new Set<string>()
   usual: string | undefined
   desk: Approvals
   #asked = 0
@@ -56,7 +58,7 @@ export class ApprovalStage {
       clock: this.clock,
       random: (length) => randomBytes(length),
       routes: () => ({ routes: this.routes, default: this.usual }),
-      mayAnswer: (who) => who.groups.includes('approvers'),
+      mayAnswer: (who) => who.groups.includes('approvers') && !this.blocked.has(who.name),
       record: async (head) => void this.recorded.push(head),
       onFault: (error) => this.faults.push(error),
     })
