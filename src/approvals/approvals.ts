@@ -17,7 +17,7 @@ import type { ApprovalStore } from './port.ts'
 import { offerOf, type Use } from './reuse.ts'
 import { routeFor, type Routes } from './route.ts'
 import { Serial } from './serial.ts'
-import { Shelf, subjectOf } from './shelf.ts'
+import { Shelf } from './shelf.ts'
 import {
   answered,
   disowned,
@@ -64,7 +64,7 @@ export interface Approvals {
   /**
    * The approval that stands for this command already, else the open request with the same fingerprint, else a new one;
    * durable when it resolves. A request for the same command under other definitions is superseded. Throws
-   * `limit_exceeded` when the identity at the end of the chain has LIMITS.ticketsOpenMax open, `approval_refused` when it is
+   * `limit_exceeded` when who acts, or whom it is for, has LIMITS.ticketsOpenMax open, `approval_refused` when it is
    * muted on this connection, `recording_unavailable`.
    */
   open(input: ApprovalInput): Promise<Approval>
@@ -195,8 +195,7 @@ class Desk implements Approvals {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const change = make()
       const { next: made } = change
-      const subject = subjectOf(made.chain)
-      this.#shelf.reserve(subject, made.ticket)
+      this.#shelf.reserve(made.chain, made.ticket)
       try {
         await this.#record(change)
         if (await this.#options.store.insert(made)) {
@@ -204,7 +203,7 @@ class Desk implements Approvals {
           return made
         }
       } finally {
-        if (this.#shelf.get(made.ticket) === undefined) this.#shelf.release(subject, made.ticket)
+        if (this.#shelf.get(made.ticket) === undefined) this.#shelf.release(made.chain, made.ticket)
       }
       await this.#recordVoid(change)
       const other = await this.#options.store.findOpen(made.fingerprint)
@@ -400,7 +399,7 @@ class Desk implements Approvals {
   }
 
   #refuseMuted({ chain, connection }: ApprovalInput): void {
-    const mute = this.#shelf.muted(subjectOf(chain), connection, this.#options.clock.now())
+    const mute = this.#shelf.muted(chain, connection, this.#options.clock.now())
     if (mute === undefined) return
     const { ticket } = mute
     throw new GatewayError(
@@ -417,7 +416,7 @@ class Desk implements Approvals {
 
   #make(input: ApprovalInput): Approval {
     const now = this.#options.clock.now()
-    const open = this.#shelf.openCount(subjectOf(input.chain))
+    const open = this.#shelf.openCount(input.chain)
     if (open >= LIMITS.ticketsOpenMax) {
       throw new GatewayError('limit_exceeded', 'Wait: too many approval requests of yours are open.', {
         remedy: 'Have some answered, or withdraw them, and try again.',

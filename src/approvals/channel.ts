@@ -1,5 +1,4 @@
 import { GatewayError } from '../core/index.ts'
-import { approvalsOf } from './answering.ts'
 import type { Answer, Approval, LoginProof } from './approval.ts'
 
 /** How an answer through a channel is named in the recording. */
@@ -45,7 +44,8 @@ export function checkThrough(approval: Approval, answer: Answer, { method }: Log
       remedy,
     })
   }
-  if (verdict === 'approve' && approvalsOf(approval).some((given) => given.method === 'channel')) {
+  const isTaken = approval.answers.some((given) => given.verdict === 'approve' && given.method === 'channel')
+  if (verdict === 'approve' && isTaken) {
     throw new GatewayError(
       'denied',
       `${ticket} has one answer through a channel already; the next person logs in.`,

@@ -50,33 +50,38 @@ export class Shelf {
     return this.#found(this.#openByKin.of(kin))
   }
 
-  openCount(subject: string): number {
-    return this.#openBySubject.of(subject).size
+  /** Of the one of this chain that has most. */
+  openCount(chain: IdentityChain): number {
+    return Math.max(...subjectsOf(chain).map((subject) => this.#openBySubject.of(subject).size))
   }
 
   /** Counts a ticket that is not kept yet. */
-  reserve(subject: string, ticket: Ticket): void {
-    this.#openBySubject.add(subject, ticket)
+  reserve(chain: IdentityChain, ticket: Ticket): void {
+    for (const subject of subjectsOf(chain)) this.#openBySubject.add(subject, ticket)
   }
 
-  release(subject: string, ticket: Ticket): void {
-    this.#openBySubject.remove(subject, ticket)
+  release(chain: IdentityChain, ticket: Ticket): void {
+    for (const subject of subjectsOf(chain)) this.#openBySubject.remove(subject, ticket)
   }
 
-  /** Whether this subject may not ask for anything on this connection, and by which refusal. */
-  muted(subject: string, connection: ConnectionName, now: number): { readonly ticket: Ticket } | undefined {
-    const key = `${connection} ${subject}`
-    const mute = this.#mutes.get(key)
-    if (mute === undefined) return undefined
-    if (now < mute.until) return mute
-    this.#mutes.delete(key)
+  /** Whether this chain may not ask for anything on this connection, and by which refusal. */
+  muted(
+    chain: IdentityChain,
+    connection: ConnectionName,
+    now: number,
+  ): { readonly ticket: Ticket } | undefined {
+    for (const subject of subjectsOf(chain)) {
+      const key = `${connection} ${subject}`
+      const mute = this.#mutes.get(key)
+      if (mute !== undefined && now < mute.until) return mute
+      this.#mutes.delete(key)
+    }
     return undefined
   }
 
   keep(approval: Approval): void {
     const { ticket, kin, shape, session, mutedUntil } = approval
     this.#known.set(ticket, approval)
-    const subject = subjectOf(approval.chain)
     const reuse = approval.state === 'approved' ? approval.reuse?.kind : undefined
     if (reuse === 'shape' || reuse === 'session') this.#reusableByShape.add(shape, ticket)
     else this.#reusableByShape.remove(shape, ticket)
@@ -94,13 +99,15 @@ export class Shelf {
       this.#openByKey.set(key, ticket)
       this.#keys.set(ticket, key)
       this.#openByKin.add(kin, ticket)
-      this.reserve(subject, ticket)
+      this.reserve(approval.chain, ticket)
       return
     }
     this.#openByKin.remove(kin, ticket)
-    this.release(subject, ticket)
-    if (mutedUntil === undefined) this.#unmute(approval, subject)
-    else this.#mute(approval, subject, mutedUntil)
+    this.release(approval.chain, ticket)
+    for (const subject of subjectsOf(approval.chain)) {
+      if (mutedUntil === undefined) this.#unmute(approval, subject)
+      else this.#mute(approval, subject, mutedUntil)
+    }
     this.#ended.add(ticket)
     for (const oldest of this.#ended) {
       if (this.#ended.size <= LIMITS.ticketsAnsweredKept) break
@@ -116,13 +123,13 @@ export class Shelf {
   }
 
   /** The mute was lifted; the one of another refusal stands, whose end was not later. */
-  #unmute({ ticket, connection, chain }: Approval, subject: string): void {
+  #unmute({ ticket, connection }: Approval, subject: string): void {
     const key = `${connection} ${subject}`
     if (this.#mutes.get(key)?.ticket !== ticket) return
     this.#mutes.delete(key)
     for (const each of this.#known.values()) {
       const { mutedUntil, connection: on } = each
-      if (mutedUntil !== undefined && on === connection && subjectOf(each.chain) === subjectOf(chain))
+      if (mutedUntil !== undefined && on === connection && subjectsOf(each.chain).includes(subject))
         this.#mute(each, subject, mutedUntil)
     }
   }
@@ -132,9 +139,12 @@ export class Shelf {
   }
 }
 
-/** For whom everything in a chain happens in the end: an agent cannot get more tickets by making sub-agents. */
-export function subjectOf(chain: IdentityChain): string {
-  return identityKey(chain.at(-1) ?? chain[0])
+/**
+ * Whose requests those of a chain are: of who acts, and of whom it is for in the end. An agent gets no more by making
+ * sub-agents, and none by acting for somebody else.
+ */
+function subjectsOf(chain: IdentityChain): readonly string[] {
+  return [...new Set([identityKey(chain[0]), identityKey(chain.at(-1) ?? chain[0])])]
 }
 
 const NONE: ReadonlySet<Ticket> = new Set()

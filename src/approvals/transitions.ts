@@ -97,7 +97,7 @@ export function examined(
     throw new GatewayError('conflict', `${ticket} is not waiting for an answer: it is ${state}.`, { ticket })
   }
   // A no may come from anybody of any step.
-  stepOf(approval, checked.person, { ...answer, verdict: 'refuse' }, now)
+  stepOf(approval, checked.person, { ...answer, verdict: 'refuse' }, now, mayAnswer)
   return checked
 }
 

@@ -61,6 +61,7 @@ suite('P-09 a request as who answers reads it', () => {
       'asked by  agents write reviewed (sluice.yaml:40)',
       'asked     2h ago',
       'step 1    0 of 1: anyone with the role approver',
+      'may vary  nothing: for a shape or the session it is this very command',
       '',
       'Commands like it were answered before:',
       'WHEN    ANSWER                          TICKET',

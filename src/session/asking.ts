@@ -6,6 +6,7 @@ import type {
   Facts,
   IdentityChain,
   Journal,
+  Review,
   RuleRef,
   SessionId,
 } from '../core/index.ts'
@@ -51,6 +52,7 @@ export function approvalInput(
     database,
     policyVersion,
     command,
+    review,
     ...(rest === undefined ? {} : { rest }),
   }
   return {
@@ -115,6 +117,8 @@ type Bound = {
   readonly database: string
   readonly policyVersion: string
   readonly command: Command
+  /** How people look at it, as rules say now: by the hour, by an estimate, other people may have to. */
+  readonly review?: readonly Review[] | undefined
   /** Where the rest of its result begins, when that alone is asked about. */
   readonly rest?: string
 }
@@ -162,6 +166,7 @@ export function fingerprintOf(bound: Bound): string {
   digest.add(command.meaning ?? '')
   digest.add(command.canonical ?? command.text)
   digest.add(factsText(command))
+  digest.add(JSON.stringify(bound.review ?? []))
   digest.addParameters(command)
   return digest.end(bound)
 }
@@ -176,6 +181,7 @@ export function shapeOf(bound: Bound): string {
   digest.add(command.meaning ?? '')
   digest.add(command.shape)
   digest.add(factsText(command))
+  digest.add(JSON.stringify(bound.review ?? []))
   const free = new Set(command.varying?.parameters)
   digest.addParameters(command, (index) => free.has(index))
   return digest.end(bound)

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Command, Facts } from '../core/index.ts'
-import { GatewayError, LIMITS } from '../core/index.ts'
+import type { Command, ConnectionName, Facts } from '../core/index.ts'
+import { brand, GatewayError, LIMITS } from '../core/index.ts'
 import { FakeNetwork } from '../testing/fake-network.ts'
 import type { MemoryPipe } from '../testing/pipe-pair.ts'
 import { pipePair, turns } from '../testing/pipe-pair.ts'
@@ -331,6 +331,25 @@ describe('what commands share', () => {
     expect(kinOf({ ...base, policyVersion: 'v2', command: elsewhere })).toBe(kinOf(base))
     expect(kinOf(other)).not.toBe(kinOf(base))
     expect(kinOf({ ...base, rest: '10 rows' })).not.toBe(kinOf(base))
+  })
+})
+
+describe('what an approval is bound to', () => {
+  it('holds how people look at it: by another route it is another request, for its shape as well', () => {
+    const bound = {
+      chain: [AGENT] as const,
+      connection: brand<ConnectionName>('crm'),
+      database: 'crm',
+      policyVersion: 'v1',
+      command: { ...command('DELETE FROM notes WHERE id = 5'), shape: 'DELETE FROM notes WHERE id = ?' },
+    }
+    const strict = { ...bound, review: [{ route: 'two-leads', reuse: {} }] }
+    const same = { ...bound, review: [] }
+    for (const digest of [fingerprintOf, shapeOf]) {
+      expect(digest(bound)).toBe(digest(same))
+      expect(digest(bound)).not.toBe(digest(strict))
+    }
+    expect(kinOf(bound)).toBe(kinOf(strict))
   })
 })
 

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { targetOf } from '../abuse/world.ts'
+import type { Target } from '../differential/raw-client.ts'
 import { bind, execute, parse, query, RawClient, sync } from '../differential/raw-client.ts'
 import { allowAll, TEST_IDENTITY, UPSTREAM_PASSWORD } from '../support/config.ts'
-import type { TestGateway } from '../support/gateway.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { TestServer } from '../support/postgres.ts'
 import { MAJORS, startTestServer } from '../support/postgres.ts'
@@ -164,7 +164,7 @@ const SITUATIONS: Readonly<Record<string, (kind: string) => { from: string; writ
 describe.each(MAJORS)('a session that commits on PostgreSQL %i', (major) => {
   const later = teardown()
   let server: TestServer
-  let gateway: TestGateway
+  let target: Target
 
   beforeAll(async () => {
     server = await startTestServer(major, { max_prepared_transactions: 20 })
@@ -173,7 +173,7 @@ describe.each(MAJORS)('a session that commits on PostgreSQL %i', (major) => {
     const client = await server.client()
     await client.query(SCHEMA)
     await client.end()
-    gateway = await startGateway({
+    const gateway = await startGateway({
       config: allowAll({ crm: { server, user: 'worker', databases: ['postgres'] } })
         .replace('see: all, filter: all, ', '')
         .replace('connections:', 'labels:\n  pii.email: { mask: { kind: partial, of: email } }\nconnections:')
@@ -184,17 +184,17 @@ describe.each(MAJORS)('a session that commits on PostgreSQL %i', (major) => {
       env: { [UPSTREAM_PASSWORD]: PASSWORD },
     })
     later(() => gateway.stop())
+    target = targetOf(await gateway.dsn('crm', TEST_IDENTITY))
   })
 
   test.each(KINDS)('%s: names mean to the gateway what they mean to the server (P-02)', async (kind) => {
-    const target = targetOf(await gateway.dsn('crm', TEST_IDENTITY))
+    const { client } = await RawClient.open(target)
     for (const [situation, play] of Object.entries(SITUATIONS)) {
-      const { client } = await RawClient.open(target)
       const { from, writes } = play(kind)
-      for (const write of [...q(from), ...writes]) await say(client, write)
+      await say(client, q('DISCARD ALL', from).flat())
+      for (const write of writes) await say(client, write)
       const heard = await say(client, [query('ROLLBACK'), ...x(READ), sync()])
-      await client.close()
-      await server.sql("ROLLBACK PREPARED 'prepared'").catch(() => undefined)
+      if (kind.startsWith('PREPARE')) await server.sql("ROLLBACK PREPARED 'prepared'").catch(() => undefined)
       const shown = heard.filter(({ type }) => type === 'D').map(({ body }) => body.toString('latin1'))
       const all = heard.map(({ type, body }) => `${type} ${body.toString('latin1')}`).join('\n')
       expect(shown.length === 2 || /SL001/.test(all), `${situation}: ${all}`).toBe(true)

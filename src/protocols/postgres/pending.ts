@@ -56,6 +56,8 @@ export type Portal = {
   restApproved?: true
   /** A cursor WITH HOLD: it stays when its transaction is committed. */
   readonly hold?: boolean
+  /** It has been executed: what it sets was set then, and whether going on with it sets anything, nobody knows. */
+  isRun?: true
   /** What a portal of EXECUTE or FETCH ran when it began: its rows are those, whatever has the name later. */
   begun?: Judgement
 }

@@ -286,6 +286,7 @@ export class Extended {
 
   #stepExecute(portal: Portal | undefined, judged: Judged, buffer: Buffer, from: number, end: number): void {
     if (portal !== undefined) this.#judge.begin(portal, judged.judgement)
+    if (portal?.isRun === true && sets(this.#judge, judged.judgement)) throw hasSet()
     const command = this.#refusing.recorded(
       commandOf(this.#refusing.command('execute', judged, portal?.statement), portal),
       judged,
@@ -353,6 +354,7 @@ export class Extended {
     this.#around.aftermath.sent(permit)
     const undo = this.#around.aftermath.ahead(permit)
     this.#session.forward(permit, buffer, from, end)
+    if (portal !== undefined) portal.isRun = true
     const local = localAnswer(portal, buffer, from, end)
     const execute: PendingExecute = {
       kind: 'execute',
@@ -426,4 +428,23 @@ function localAnswer(
   if (cursor === undefined) return undefined
   const message = decodeClient(CLIENT_TYPES.execute, buffer, from + HEADER_BYTES, end)
   return () => cursor.fetch(message.kind === 'execute' ? message.rowsMax : 0)
+}
+
+/** Whether it changes where names are looked for, or whose rights count. */
+function sets(judge: Judge, judgement: Judgement): boolean {
+  return judge
+    .effects(judgement)
+    .some((each) => each.some(({ kind }) => kind === 'path' || kind === 'role' || kind === 'lose'))
+}
+
+function hasSet(): GatewayError {
+  return new GatewayError(
+    'denied',
+    'Bind it anew: what it sets was set when this portal was first executed.',
+    {
+      remedy: 'Fetch all of its rows at once.',
+      retry: 'only-if-changed',
+      facts: { sqlstate: '55000' },
+    },
+  )
 }
