@@ -626,6 +626,33 @@ def removal(session, by, time, details):
     return {"session": session, "time": time, "by": by, "payload": payload, "frames": ranges} | why
 
 
+def joined(ranges):
+    """By their first frame, each going as far as any before it."""
+    found, last = [], -1
+    for first, end in sorted(ranges):
+        last = max(last, end)
+        found.append((first, last))
+    return found
+
+
+def is_in(ranges, sequence):
+    at = bisect.bisect_right(ranges, (sequence, float("inf")))
+    return at > 0 and ranges[at - 1][1] >= sequence
+
+
+def removed_by(entry):
+    """What an entry of the log says was removed; None for any other."""
+    if entry["kind"] != "frame" or entry["session"] is not None or entry["part"] is None or entry["part"].kind != 10:
+        return None
+    try:
+        head = entry["part"].head()
+        if head.get("action") != "recording.removed" or not isinstance(head.get("target"), str):
+            return None
+        return removal(head["target"], head.get("by"), entry["part"].time, as_object(head.get("details")))
+    except Bad:
+        return None
+
+
 class Account:
     def __init__(self):
         self.segments, self.frames, self.first, self.last = [], 0, None, None
@@ -638,7 +665,7 @@ class Ledger:
     def __init__(self, failures, only):
         self.failures, self.only = failures, only
         self.accounts, self.deleted, self.keys = {}, set(), []
-        self.removed, self.removals, self.furthest = {}, [], {}
+        self.removed, self.removals, self.furthest, self.by_session = {}, [], {}, {}
         self.through, self.through_time, self.last_admin, self.admin = -1, 0, -1, 0
         self.gaps, self.announced = [], set()
 
@@ -657,20 +684,17 @@ class Ledger:
             said = removal(target, head.get("by"), entry["part"].time, as_object(head.get("details")))
             if said:
                 self.removals.append(said)
+                self.by_session.setdefault(target, []).append(said)
                 self.removed.setdefault((target, said["payload"]), []).extend(said["frames"])
 
     def is_removed(self, session, sequence, payload):
         place = (session, payload)
         if place not in self.furthest:
-            # By their first frame, each going as far as any before it.
-            ranges, last = [], -1
-            for first, end in sorted(self.removed.get(place, [])):
-                last = max(last, end)
-                ranges.append((first, last))
-            self.furthest[place] = ranges
-        ranges = self.furthest[place]
-        at = bisect.bisect_right(ranges, (sequence, float("inf")))
-        return at > 0 and ranges[at - 1][1] >= sequence
+            self.furthest[place] = joined(self.removed.get(place, []))
+        return is_in(self.furthest[place], sequence)
+
+    def of(self, session):
+        return self.by_session.get(session, [])
 
     def add(self, number, path, entry):
         def fail(why, **place):
@@ -1002,6 +1026,62 @@ class FileCheck:
             self.fail("payload", str(error), offset=offset)
 
 
+class Restored(FileCheck):
+    """What the log says was removed must not be there: evidence.md, "Verifying a recording"."""
+
+    def __init__(self, failures, session, ledger, source, keys):
+        super().__init__(failures, session, None, keys)
+        self.gone = {}
+        if not ledger.of(session):
+            return
+        try:
+            beside = source.list(self.path.rpartition("/")[0])
+        except Bad:
+            beside = []
+        begun = f"{session}.slr.new" in beside
+        for each in ledger.of(session):
+            if not begun or each["time"] < ledger.through_time - 60_000:
+                self.gone.setdefault(each["payload"], []).extend(each["frames"])
+        self.gone = {name: joined(ranges) for name, ranges in self.gone.items()}
+
+    def run(self, source):
+        file = self.opened(source)
+        if file is None:
+            return "proved"
+        with file:
+            offset = 0
+            try:
+                _, key_id, wrapped = read_header(file)
+                key = self.data_key(key_id, wrapped)
+                for offset, data, public in chunks(file):
+                    if self.look(offset, data, list(frames_in(offset, data, public)), key):
+                        break
+            except Damage as error:
+                self.fail("damaged", str(error), offset=error.offset)
+            except Bad as error:
+                self.fail("damaged", str(error), offset=offset)
+        return "failed" if self.failed else "proved"
+
+    def look(self, offset, data, parts, key):
+        places, permitted = [], 0
+        for part in parts:
+            for name, size, _ in part.commitments():
+                gone = is_in(self.gone.get(name, []), part.sequence)
+                permitted += 8 if gone else 24 + size
+                places += [(self.session, part.sequence, name)] if gone else []
+        if key:
+            self.removed = []
+            self.payloads(offset, data, parts, key)
+            removed = set(self.removed)
+            places = [each for each in places if each not in removed]
+        elif u32(data, 20) <= permitted:
+            places = []
+        if places:
+            _, sequence, name = places[0]
+            self.fail("payload", f"{name if key else 'a payload'} is there, and the log says that it was removed", sequence=sequence, offset=offset)
+        return bool(places)
+
+
 def hkdf(secret, info):
     """HKDF-SHA-256 without a salt, 32 bytes. RFC 5869."""
     extracted = hmac.digest(bytes(32), secret, "sha256")
@@ -1325,6 +1405,11 @@ def verify_recording(source, keys, witnesses, needed, since, only, masters):
     for session, sequence, name in removed:
         if not ledger.is_removed(session, sequence, name):
             failures.add("payload", session_path(session), f"{name} was taken out, and the log does not say so", session=session, sequence=sequence)
+    for session, state in states.items():
+        if state == "proved":
+            check = Restored(failures, session, ledger, source, masters)
+            if check.gone and check.run(source) != "proved":
+                states[session] = "failed"
     others = None if only else Others(source, ledger, failures, head, roots)
     if only and only not in ledger.accounts:
         failures.add("unknown", head.path, "the log has no such session", session=only)
@@ -1710,6 +1795,12 @@ def verify_evidence(text, keys, witnesses, needed):
             entries[index] = read_entry(data)
         except Bad as error:
             failures.add("unreadable", EVIDENCE, str(error), entry=index)
+    removed = {}
+    for entry in entries.values():
+        said = removed_by(entry)
+        if said and said["session"] == session:
+            removed.setdefault(said["payload"], []).extend(said["frames"])
+    removed = {name: joined(ranges) for name, ranges in removed.items()}
     frames = []
     for each in file.get("frames", []):
         segment = entries.get(each.get("segment"))
@@ -1732,6 +1823,8 @@ def verify_evidence(text, keys, witnesses, needed):
                 continue
             for (name, length, commitment), payload in zip(said, each["payloads"]):
                 if payload.get("state") in ("hidden", "removed"):
+                    if payload["state"] == "removed" and not is_in(removed.get(name, []), part.sequence):
+                        failures.add("payload", EVIDENCE, f"{name} is called removed, and no entry of the log that is here says so", **place)
                     continue
                 salt, data = b64(payload.get("salt")), b64(payload.get("bytes"))
                 if len(salt) != 16 or len(data) != length or sha256(b"\x02", salt, data) != commitment:

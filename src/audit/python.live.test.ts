@@ -27,6 +27,7 @@ import {
 import { testKeys } from '../testing/recording-keys.ts'
 import type { Given } from '../testing/tampering.ts'
 import { rotatedEvidence } from '../testing/rotated-evidence.ts'
+import { erasedEvidence } from '../testing/tampered-removals.ts'
 import { tamperedEvidence } from '../testing/tampered-json.ts'
 import { tamperingCorpus } from '../testing/tampering-corpus.ts'
 import {
@@ -303,6 +304,17 @@ describe('the verifier in Python (P-06)', () => {
       const path = fileWith('broken', JSON.stringify({ ...file, keys: chain }))
       expect(await python([path, '--key', vkeyOf(LOG_KEY)])).toMatchObject({ code: 1, proved: false })
     }
+  })
+
+  it('takes an evidence file at its word that something was erased only where the log says so', async () => {
+    const { text, changed } = await erasedEvidence()
+    const flags = flagsOf({})
+    expect(await python([fileWith('erased', text), ...flags])).toMatchObject({ code: 0, proved: true })
+    for (const [name, one] of changed)
+      expect(await python([fileWith('called', one), ...flags]), name).toMatchObject({
+        code: 1,
+        proved: false,
+      })
   })
 
   it('verifies an evidence file, and none that was changed', async () => {

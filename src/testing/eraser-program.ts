@@ -22,7 +22,7 @@ const eraser = new Eraser({
   keys: testKeys,
   journal,
   rewriter: {
-    concerns: (of: SessionId, removal) => concerns(directory, of, removal),
+    concerns: (of: SessionId, removal) => concerns({ directory, keys: testKeys }, of, removal),
     thin: (of, removal) => thinned({ directory, keys: testKeys, random }, of, removal),
     putInPlace: (of, found) => putInPlace(directory, of, found),
   },

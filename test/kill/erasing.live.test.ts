@@ -105,7 +105,7 @@ async function startedAgain(isAccepted: boolean): Promise<void> {
     keys: testKeys,
     journal,
     rewriter: {
-      concerns: (id, removal) => concerns(directory, id, removal),
+      concerns: (id, removal) => concerns({ directory, keys: testKeys }, id, removal),
       thin: (id, removal) => thinned({ directory, keys: testKeys, random }, id, removal),
       putInPlace: (id, found) => putInPlace(directory, id, found),
     },

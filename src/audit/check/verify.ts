@@ -1,3 +1,4 @@
+import { isGatewayError } from '../../core/index.ts'
 import type { VerifierKey } from '../../evidence/note/keys.ts'
 import type { Verified } from '../../evidence/note/note.ts'
 import { treeHasher } from '../../evidence/tree/hasher.ts'
@@ -12,6 +13,7 @@ import { logSource } from './pieces.ts'
 import type { AuditSource, PayloadOpener, Primitives } from './ports.ts'
 import { checkDraft, checkSessionFile, type FileOutcome, type SessionFileParts } from './session-file.ts'
 import type { Removal } from './removals.ts'
+import { restoredPayload } from './restored.ts'
 import type { SegmentTree } from './segment-tree.ts'
 import { TreeCheck } from './tree.ts'
 
@@ -149,6 +151,7 @@ class Verification {
     const signers = await claims.verifyHead(keys, first.keys)
     await claims.holdAgainstHead()
     this.#holdRemoved(first)
+    await this.#holdRestored(first)
     await this.#holdKept(first, { begin, journal, gaps: first.gaps })
     const others = session === undefined ? await this.#others(claims, first) : undefined
     if (session !== undefined && !first.has(session))
@@ -277,6 +280,24 @@ class Verification {
     }
   }
 
+  /** What the log says is gone must not be there. Its entry comes behind the file: the few that it is about are read once more. */
+  async #holdRestored(ledger: Ledger): Promise<void> {
+    const { source, primitives, payloads } = this.#options
+    const through = ledger.through?.time ?? 0
+    const folders = new Map<string, readonly string[]>()
+    for (const [session, removals] of Map.groupBy(ledger.removals, (each) => each.session)) {
+      if (this.#states.get(session) !== 'proved') continue
+      const folder = sessionPath(session).split('/').slice(0, -1).join('/')
+      const beside = folders.get(folder) ?? (await namesIn(source, folder))
+      folders.set(folder, beside)
+      const parts = { source, primitives, payloads, removals, through, beside }
+      const found = await restoredPayload(parts, session)
+      if (found === undefined) continue
+      this.#states.set(session, 'failed')
+      this.#failures.add({ ...found, path: sessionPath(session), session })
+    }
+  }
+
   /** Frames of sessions that have no file yet must be in a draft, or in the journal. */
   async #holdKept(ledger: Ledger, kept: Kept): Promise<void> {
     for (const { session, file, last } of ledger.accounts()) {
@@ -363,5 +384,15 @@ class Verification {
       ...(first === undefined ? {} : { first }),
       ...(last === undefined ? {} : { last }),
     }
+  }
+}
+
+/** None where nobody can tell. What is no folder is told with the other files. */
+async function namesIn(source: AuditSource, folder: string): Promise<readonly string[]> {
+  try {
+    return (await source.list?.(folder)) ?? []
+  } catch (error) {
+    if (!isGatewayError(error) || error.code === 'upstream_unreachable') throw error
+    return []
   }
 }

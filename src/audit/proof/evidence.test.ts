@@ -11,6 +11,7 @@ import { LOG_KEY, STRANGER_KEY, vkeyOf, WITNESSES } from '../../testing/recorded
 import { testKeys } from '../../testing/recording-keys.ts'
 import { sampleRecording } from '../../testing/sample-recording.ts'
 import { rotatedEvidence } from '../../testing/rotated-evidence.ts'
+import { erasedEvidence } from '../../testing/tampered-removals.ts'
 import { tamperedEvidence } from '../../testing/tampered-json.ts'
 import {
   formatEvidence,
@@ -101,6 +102,20 @@ describe('an evidence file', () => {
       code: 'not_found',
       message: expect.stringContaining(message),
     })
+  })
+
+  it('calls erased what the log says was erased, and shows that it does (P-06)', async () => {
+    const { text, changed } = await erasedEvidence()
+    const proved = (given: string) =>
+      verifyEvidence({ evidence: parseEvidence(given), primitives, keys: [LOG_KEY.key] })
+    expect(await proved(text)).toMatchObject({ proved: true, failures: [] })
+    expect(text.match(/"state":"removed"/g)).toHaveLength(2)
+    for (const [name, one] of changed) {
+      expect(one, name).not.toBe(text)
+      expect(await proved(one), name).toMatchObject({ proved: false })
+    }
+    for (const [name, one] of changed.slice(0, 2))
+      expect((await proved(one)).failures[0], name).toMatchObject({ code: 'payload' })
   })
 
   describe('of a log whose key has changed twice', async () => {

@@ -11,6 +11,7 @@ import { LOG_PREFIX, logSource, readWhole } from '../check/pieces.ts'
 import type { AuditSource, Primitives } from '../check/ports.ts'
 import { Damage, type SealedChunk, SealedFile, type SealedFileHeader } from '../check/sealed-file.ts'
 import type { Evidence, EvidenceEntry, EvidenceFrame, EvidencePayload, KeyChange } from './evidence.ts'
+import { RemovedPayloads, removalIn } from './removed-payloads.ts'
 import { TreeLevels } from './tree-levels.ts'
 
 /** Gives what may be shown of a chunk: the payloads of each of its frames, by sequence number. */
@@ -45,7 +46,7 @@ export async function proveFrames(options: ProveOptions): Promise<Evidence> {
   const { source, primitives, session, sequence } = options
   if (!isSessionId(session)) throw notFound('This is no session id.')
   const hasher = treeHasher(primitives.sha256)
-  const { segments, file, reader, checkpoint, announced } = await entriesOf(options)
+  const { segments, file, reader, checkpoint, announced, removals } = await entriesOf(options)
   const [first, last] = [segments[0]?.said.first, segments.at(-1)?.said.last]
   const wanted = new Set<number>()
   const kept: EvidenceFrame[] = []
@@ -71,15 +72,46 @@ export async function proveFrames(options: ProveOptions): Promise<Evidence> {
   }
   if (sequence !== undefined && !kept.some(({ part }) => sequenceOf(part) === sequence))
     throw notFound(`The session has no frame ${sequence}: its frames are from ${first} to ${last}.`)
+  // What is proved to be erased is called so; of another payload that is not there this says nothing.
+  const told = removals.filter(({ index, said }) => index < reader.size && isAbout(said, session, kept))
+  const removed = new RemovedPayloads(
+    session,
+    told.map(({ said }) => said),
+  )
   const named = [
     ...segments.filter(({ index }) => wanted.has(index)),
     ...(sequence === undefined ? [file] : []),
+    ...told,
   ]
   const entries: EvidenceEntry[] = []
   for (const { index, entry } of named)
     entries.push({ index, entry, proof: await reader.inclusionProof(index) })
   const keys = await keyChanges(options, announced, reader.size)
-  return { session, checkpoint, entries, frames: kept, keys }
+  const proved = kept.map((each) => withProvedStates(each, removed))
+  return { session, checkpoint, entries, frames: proved, keys }
+}
+
+/** Whether an entry of the log tells of payloads that one of these frames has not any more. */
+function isAbout(entry: LogEntry, session: string, frames: readonly EvidenceFrame[]): boolean {
+  const said = new RemovedPayloads(session, [entry])
+  return frames.some(({ part, payloads }) =>
+    payloads.some((each) => isCalledRemoved(each) && said.has(each.name, sequenceOf(part))),
+  )
+}
+
+function withProvedStates(frame: EvidenceFrame, removed: RemovedPayloads): EvidenceFrame {
+  const sequence = sequenceOf(frame.part)
+  const payloads = frame.payloads.map(
+    (each): EvidencePayload =>
+      isCalledRemoved(each) && !removed.has(each.name, sequence)
+        ? { name: each.name, state: 'hidden' }
+        : each,
+  )
+  return { ...frame, payloads }
+}
+
+function isCalledRemoved(payload: EvidencePayload): boolean {
+  return 'state' in payload && payload.state === 'removed'
 }
 
 /**
@@ -115,10 +147,13 @@ async function entriesOf({ source, primitives, session }: ProveOptions) {
   let reader = new LogReader(log, hasher, parseCheckpoint(parseNote(checkpoint).text).size)
   const segments: Segment[] = []
   const announced: { readonly index: number; readonly entry: Uint8Array }[] = []
+  const removals: (EvidenceEntry & { readonly said: LogEntry })[] = []
   let file: EvidenceEntry | undefined
   for (let bundle = 0; bundle * TILE_WIDTH < reader.size; bundle++) {
     for (const [at, entry] of (await reader.entries(bundle)).entries()) {
       const said = readEntry(entry)
+      if (removalIn(session, said) !== undefined)
+        removals.push({ index: bundle * TILE_WIDTH + at, entry, proof: [], said })
       if (said.kind === 'key') announced.push({ index: bundle * TILE_WIDTH + at, entry })
       if ((said.kind !== 'segment' && said.kind !== 'file') || said.session !== session) continue
       const found = { index: bundle * TILE_WIDTH + at, entry, proof: [] }
@@ -132,11 +167,12 @@ async function entriesOf({ source, primitives, session }: ProveOptions) {
     throw notFound('The session has no sealed file yet: it can be proved soon after it has ended.')
   const covered = segments.filter((each) => each.index < index)
   const cosigned = await checkpointAt(source, COSIGNED_PATH)
-  if (cosigned === undefined) return { segments: covered, file, reader, checkpoint, announced }
+  const found = { segments: covered, file, announced, removals }
+  if (cosigned === undefined) return { ...found, reader, checkpoint }
   const { size } = parseCheckpoint(parseNote(cosigned).text)
-  if (size <= index || size > reader.size) return { segments: covered, file, reader, checkpoint, announced }
+  if (size <= index || size > reader.size) return { ...found, reader, checkpoint }
   reader = new LogReader(log, hasher, size)
-  return { segments: covered, file, reader, checkpoint: cosigned, announced }
+  return { ...found, reader, checkpoint: cosigned }
 }
 
 async function checkpointAt(source: AuditSource, name: string): Promise<Uint8Array | undefined> {

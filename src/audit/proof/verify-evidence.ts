@@ -11,6 +11,7 @@ import { type Failure, Failures } from '../check/failures.ts'
 import { commitmentsOf, type PartHead, readPart } from '../check/part.ts'
 import type { Primitives } from '../check/ports.ts'
 import type { Evidence, EvidenceFrame } from './evidence.ts'
+import { RemovedPayloads } from './removed-payloads.ts'
 
 /** The name under which failures speak of an evidence file. */
 const PATH = 'the evidence file'
@@ -64,6 +65,7 @@ export async function verifyEvidence(options: EvidenceOptions): Promise<Evidence
       failures.add({ code: 'unreadable', path: PATH, entry: index, why: messageOf(error) })
     }
   }
+  const removals = new RemovedPayloads(session, entries.values())
   const frames: (PartHead & { shown: readonly string[] })[] = []
   for (const frame of evidence.frames) {
     const segment = entries.get(frame.segment)
@@ -90,6 +92,11 @@ export async function verifyEvidence(options: EvidenceOptions): Promise<Evidence
       else if (sequence <= (frames.at(-1)?.sequence ?? -1))
         fail('frames', 'a frame does not stand in its place', sequence)
       const shown = shownIn(primitives, frame, (why) => fail('payload', why, sequence))
+      for (const { name, ...payload } of frame.payloads) {
+        // Anybody could call it so.
+        if (!('state' in payload) || payload.state !== 'removed' || removals.has(name, sequence)) continue
+        fail('payload', `${name} is called removed, and no entry of the log that is here says so`, sequence)
+      }
       frames.push({ ...head, shown })
     } catch (error) {
       fail('frames', messageOf(error))

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabelName, SessionId } from '../../core/index.ts'
 import { brand } from '../../core/index.ts'
+import { sessionFile } from '../../recording/files/names.ts'
 import { readOwnFile } from '../../recording/reading/reader.ts'
 import {
   closeEntry,
@@ -34,6 +36,8 @@ let api: TestApi
 let place: string
 let session: SessionId
 let other: SessionId
+/** The file of the session as it was. */
+let before: Buffer | undefined
 
 beforeAll(async () => {
   api = await startTestApi()
@@ -115,6 +119,9 @@ async function left(id: SessionId): Promise<string> {
 describe('sluice audit erase', () => {
   it('has a guide whose commands work, and takes out what it is told to', async () => {
     expect(await left(session).catch(() => MARK)).toContain(MARK)
+    before = existsSync(sessionFile(api.dataDirectory, session))
+      ? readFileSync(sessionFile(api.dataDirectory, session))
+      : undefined
     const guide = readFileSync(join(ROOT, 'docs/audit.md'), 'utf8')
     const commands = [...guide.matchAll(/^sluice audit erase .*$/gm)].map(([each]) => each)
     expect(commands.length).toBeGreaterThan(1)
@@ -137,6 +144,27 @@ describe('sluice audit erase', () => {
     expect(stdout).toContain('recording.removed')
     const [, entry = ''] = /^ *(\d+) .*recording\.removed/m.exec(stdout) ?? []
     expect((await shell(`sluice audit log ${entry}`)).stdout).toMatch(/payload +\S+/)
+  }, 180_000)
+
+  it('is proved to somebody by an evidence file, and noticed by both verifiers when it is there again (P-06)', async () => {
+    await api.gateway.parts.recording.settle()
+    const key = (await shell('sluice audit key')).stdout.trim()
+    await shell(`sluice audit prove ${session} --data data --master-key sluice.key --out erased.json`)
+    for (const verify of ['sluice audit verify', '/usr/bin/python3 examples/verify/verify.py'])
+      expect(await shell(`${verify} erased.json --key '${key}'`), verify).toMatchObject({ code: 0 })
+    expect((await shell(`sluice audit show erased.json --key '${key}'`)).stdout).toContain('[erased]')
+    const path = sessionFile(api.dataDirectory, session)
+    const after = readFileSync(path)
+    if (before === undefined) throw new Error('the session was not sealed before it was erased')
+    writeFileSync(path, before)
+    for (const verify of ['sluice audit verify', '/usr/bin/python3 examples/verify/verify.py'])
+      for (const master of ['', ' --master-key sluice.key']) {
+        const { code, stdout } = await shell(`${verify} data --key '${key}'${master}`)
+        expect({ verify, master, code }).toEqual({ verify, master, code: 1 })
+        expect(stdout).toContain('is there, and the log says that it was removed')
+      }
+    writeFileSync(path, after)
+    await verified()
   }, 180_000)
 
   it('is seen in place by who reads the recording', async () => {

@@ -37,7 +37,7 @@ function eraser(): Eraser {
     keys: testKeys,
     journal: stage.journal,
     rewriter: {
-      concerns: (id, removal) => concerns(directory, id, removal),
+      concerns: (id, removal) => concerns({ directory, keys: testKeys }, id, removal),
       thin: (id, removal) => thinned({ directory, keys: testKeys, random }, id, removal),
       putInPlace: (id, found) => putInPlace(directory, id, found),
     },

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { SessionId } from '../../core/index.ts'
@@ -8,6 +8,7 @@ import { memoryDirectory } from '../../testing/faulty-files.ts'
 import { testKeys } from '../../testing/recording-keys.ts'
 import { type S3Fault, S3Server } from '../../testing/s3-server.ts'
 import { dayOf, sessionFile } from '../files/names.ts'
+import { markFile } from '../files/upload-marks.ts'
 import { readSession } from '../reading/reader.ts'
 import type { Uploader } from './uploader.ts'
 
@@ -103,6 +104,24 @@ test('killed behind any request, the next one finds what was done', async () => 
     await stage.uploader({ wholeBytesMax: 1_000 }).pass(true)
     expect(await proved()).toEqual(sessions)
   }
+})
+
+test('what a process left that was killed while it fetched is taken away at the start', async () => {
+  const session = stage.session()
+  await stage.seal()
+  await stage.uploader().pass(true)
+  const left = `${markFile(stage.directory, session, 'up')}.4711-1.got`
+  const place = join(stage.directory, 'uploads', 'place')
+  const said = readFileSync(place)
+  writeFileSync(left, 'half of a session file')
+  await stage.uploader().pass()
+  expect(existsSync(left)).toBe(false)
+  // Also where nothing can be done with the store.
+  writeFileSync(left, 'half of a session file')
+  writeFileSync(place, 'elsewhere\n')
+  await expect(stage.uploader().pass()).rejects.toMatchObject({ code: 'conflict' })
+  expect(existsSync(left)).toBe(false)
+  writeFileSync(place, said)
 })
 
 test('two at once, on the same files and on copies of them', async () => {

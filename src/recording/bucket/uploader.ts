@@ -179,6 +179,7 @@ export class Uploader {
   /** Marks are of one bucket: in another one nothing is that they say. */
   async #begin(): Promise<void> {
     const { directory, place } = this.#options
+    await this.#sweep()
     const path = join(uploadsDirectory(directory), 'place')
     const said = await readMarkText(path)
     if (said === undefined) await writeMark(path, `${place}\n`)
@@ -191,6 +192,11 @@ export class Uploader {
         },
       )
     }
+  }
+
+  /** What a process left that was killed: of a file that it fetched a copy with its key, which nobody would erase. */
+  async #sweep(): Promise<void> {
+    const { directory } = this.#options
     for (const day of await listIfThere(uploadsDirectory(directory))) {
       const folder = join(uploadsDirectory(directory), day)
       if (!/^\d{4}-\d\d-\d\d$/.test(day)) continue

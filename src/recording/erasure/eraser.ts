@@ -108,7 +108,7 @@ export class Eraser {
   async run(session?: SessionId): Promise<ErasureReport | undefined> {
     return await this.#inTurn(async () => {
       let told: ErasureReport | undefined
-      for await (const { name, request } of this.#pending.all()) {
+      for await (const { name, request } of this.#pending.all(this.#options.onFault)) {
         if (this.#stopped) break
         if (session !== undefined && request.session !== session) continue
         const { scope, by, reason } = request
@@ -176,7 +176,8 @@ export class Eraser {
     journal.sync()
     await rewriter.putInPlace(session, thinned)
     if (tickets.length > 0 && removed.some(({ payload }) => payload !== 'body')) await onErased(tickets)
-    return { state: 'erased', removed }
+    // Of a rule: all was gone, and now the file says that the rule was applied.
+    return removed.length === 0 ? NOTHING : { state: 'erased', removed }
   }
 
   /** What its own file says of a session, or `anywhere` while it has none; and whether there is an entry of that number. */

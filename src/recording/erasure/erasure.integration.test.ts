@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Entry, SessionId } from '../../core/index.ts'
@@ -24,6 +24,12 @@ import { type FileJournal, openJournal } from '../journal/journal.ts'
 import { readJournal, readSession } from '../reading/reader.ts'
 import { KEEP_ALL, Retention } from '../retention.ts'
 import { Eraser, type ErasureInput, type Rewriter } from './eraser.ts'
+import {
+  decodeSealedHeader,
+  encodeSealedHeader,
+  type SealedHeader,
+  sealedHeaderBytes,
+} from '../sealed/file-header.ts'
 import { concerns, putInPlace, thinned } from './rewrite.ts'
 
 const DAY = 24 * 60 * 60 * 1000
@@ -48,7 +54,7 @@ beforeEach(() => {
   copies = []
   journal = start()
   rewriter = {
-    concerns: (session, removal) => concerns(directory, session, removal),
+    concerns: (session, removal) => concerns({ directory, keys: testKeys }, session, removal),
     thin: (session, removal) => thinned({ directory, keys: testKeys, random }, session, removal),
     putInPlace: (session, found) => putInPlace(directory, session, found),
   }
@@ -64,7 +70,10 @@ function start(): FileJournal {
   return openJournal({ directory, keys: testKeys, random, clock, files: unsyncedFiles, onFault })
 }
 
-function eraserOver(by: Rewriter): Eraser {
+function eraserOver(
+  by: Rewriter,
+  onFault: (error: unknown) => void = (error) => expect.fail(String(error)),
+): Eraser {
   return new Eraser({
     directory,
     keys: testKeys,
@@ -73,7 +82,7 @@ function eraserOver(by: Rewriter): Eraser {
     clock,
     isHeld: () => held,
     onErased: (tickets) => Promise.resolve(void copies.push(...tickets)),
-    onFault: (error) => expect.fail(String(error)),
+    onFault,
   })
 }
 
@@ -251,11 +260,20 @@ test('a request that the gateway did not write is not followed (P-06)', async ()
   const other = session()
   await sealed()
   rmSync(join(folder, name))
-  for (const text of [`${json.replace(id, other)}\n${mac}\n`, `${json}\n\n`, json]) {
+  const faults: unknown[] = []
+  const telling = eraserOver(rewriter, (error) => void faults.push(error))
+  const texts = [`${json.replace(id, other)}\n${mac}\n`, `${json}\n\n`, json, 'x']
+  for (const text of texts) {
     writeFileSync(join(folder, `${other}.1.json`), text)
-    await expect(eraser.run()).rejects.toThrow(GatewayError)
+    await telling.run()
   }
+  mkdirSync(join(folder, '0.json'))
+  await telling.run()
+  expect(faults).toEqual(Array(texts.length + 2).fill(expect.any(GatewayError)))
   expect(await textOf(other)).toContain(MARK)
+  // Nothing else waits for who put it there.
+  expect(await telling.request(input(id))).toMatchObject({ state: 'erased' })
+  expect(await textOf(id)).not.toContain(MARK)
 })
 
 test('a file that got another entry meanwhile is not replaced by the one without it', async () => {
@@ -325,4 +343,36 @@ test('retention by label removes results and sealed values when their time has c
   clock.advance(20 * DAY)
   await retention().run()
   expect((await entriesOf(young)).flatMap(({ erased = [] }) => erased)).toEqual(['body'])
+})
+
+test('a file that says by itself which rules were applied to it is not believed (P-06)', async () => {
+  const id = session()
+  await sealed()
+  const path = sessionFile(directory, id)
+  const rules: readonly (readonly string[])[] = [['*'], ['pii.email']]
+  const claimed = (edit: (header: SealedHeader) => SealedHeader): void => {
+    const bytes = readFileSync(path)
+    const length = sealedHeaderBytes(bytes)
+    const header = encodeSealedHeader(edit(decodeSealedHeader(bytes.subarray(0, length))))
+    writeFileSync(path, Buffer.concat([header, bytes.subarray(length)]))
+  }
+  const scope = { labels: ['pii.email'] }
+  claimed((header) => ({ ...header, without: rules.flat() }))
+  expect(await eraser.retire(id, scope, Number.MAX_SAFE_INTEGER)).toMatchObject({ state: 'erased' })
+  expect((await entriesOf(id)).flatMap(({ erased = [] }) => erased)).toEqual(['body'])
+  const own = readFileSync(path)
+  // Now the gateway says so: it is not written again.
+  expect(await eraser.retire(id, scope, Number.MAX_SAFE_INTEGER)).toMatchObject({ state: 'nothing' })
+  expect(readFileSync(path).equals(own)).toBe(true)
+  // The same MAC for more than it was made for.
+  claimed((header) => ({ ...header, without: rules.flat() }))
+  expect(await eraser.retire(id, {}, Number.MAX_SAFE_INTEGER)).toMatchObject({ state: 'erased' })
+  expect(await textOf(id)).not.toContain(MARK)
+  // What was erased by request is looked through once more, and then the file says so.
+  const asked = session()
+  await sealed()
+  await eraser.request(input(asked))
+  for (const _ of [1, 2])
+    expect(await eraser.retire(asked, {}, Number.MAX_SAFE_INTEGER)).toEqual({ state: 'nothing', removed: [] })
+  expect(await rewriter.concerns(asked, { scope: {}, rule: '*' })).toBe(false)
 })

@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GatewayError, type RecordingKeys, type SessionId } from '../../core/index.ts'
 import { isMissing, listIfThere, syncDirectory } from '../files/files.ts'
@@ -18,6 +18,8 @@ export type ErasureRequest = {
 }
 
 const SUFFIX = '.json'
+/** A scope, who asked and a reason, each of which has a limit of its own. */
+const REQUEST_BYTES_MAX = 1024 * 1024
 
 /**
  * Erasures that were asked for and are not done, one file each in the directory `erasures`: what was accepted is done,
@@ -51,11 +53,21 @@ export class PendingErasures {
     return name
   }
 
-  /** Oldest first of each session. Throws `invalid` on one that no gateway with these keys wrote. */
-  async *all(): AsyncGenerator<{ readonly name: string; readonly request: ErasureRequest }> {
+  /**
+   * Oldest first of each session. What no gateway with these keys wrote, or what cannot be read, is told to `onFault` and passed
+   * over: it must not keep others from being done.
+   */
+  async *all(
+    onFault: (error: unknown) => void,
+  ): AsyncGenerator<{ readonly name: string; readonly request: ErasureRequest }> {
     for (const name of (await listIfThere(this.#directory)).sort()) {
       if (!name.endsWith(SUFFIX)) continue
-      const request = await this.#read(name)
+      let request: ErasureRequest | undefined
+      try {
+        request = await this.#read(name)
+      } catch (error) {
+        onFault(error)
+      }
       if (request !== undefined) yield { name, request }
     }
   }
@@ -70,23 +82,31 @@ export class PendingErasures {
   }
 
   async #read(name: string): Promise<ErasureRequest | undefined> {
-    let text: string
+    const path = join(this.#directory, name)
+    let text = ''
     try {
-      text = await readFile(join(this.#directory, name), 'utf8')
+      const found = await lstat(path)
+      // A pipe would be waited for.
+      if (found.isFile() && found.size <= REQUEST_BYTES_MAX) text = await readFile(path, 'utf8')
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error
     }
+    const request = this.#own(text)
+    if (request !== undefined) return request
+    throw new GatewayError('invalid', `${name} in the directory erasures was not written by this gateway.`, {
+      remedy: 'Find out who put it there, and take it away; ask for the erasure again.',
+    })
+  }
+
+  /** What was asked for, where the MAC is that of a gateway with these keys. */
+  #own(text: string): ErasureRequest | undefined {
     const [json = '', mac = ''] = text.split('\n')
     const given = Buffer.from(mac, 'base64')
     const isOwn = this.#macs(json).some(
       (each) => each.length === given.length && timingSafeEqual(each, given),
     )
-    const request = isOwn ? requestIn(JSON.parse(json)) : undefined
-    if (request !== undefined) return request
-    throw new GatewayError('invalid', `${name} in the directory erasures was not written by this gateway.`, {
-      remedy: 'Find out who put it there, and take it away; ask for the erasure again.',
-    })
+    return isOwn ? requestIn(JSON.parse(json)) : undefined
   }
 
   #macs(text: string): Buffer[] {

@@ -10,6 +10,7 @@ import { SealedReader } from '../sealed/reader.ts'
 import { withoutPayloads } from '../sealed/remove.ts'
 import { readSealed } from '../sealed/session-reader.ts'
 import { SealedWriter } from '../sealed/writer.ts'
+import { appliedRules, withAppliedRules } from './applied-rules.ts'
 import { type ErasureScope, type PayloadPlace, rangesOf, type RemovedRanges, selectorOf } from './scope.ts'
 
 export type RewriteParts = {
@@ -33,13 +34,10 @@ export type Thinned = {
   readonly of: number
 }
 
-/** Rules that the header of a file names: it has to stay short. */
-const RULES_MAX = 16
-
 /**
  * Writes the file of a sealed session anew, under another data key, without the payloads in the scope, beside the one that
  * is there, and syncs it; nothing changes before `putInPlace`. Undefined, and nothing written, where there is no such
- * payload (any more). Throws `not_found` without a sealed file, `invalid` where it cannot be read.
+ * payload (any more): of a rule the file is written all the same then, if it does not say yet that it was applied. Throws `not_found` without a sealed file, `invalid` where it cannot be read.
  */
 export async function thinned(
   { directory, keys, random }: RewriteParts,
@@ -48,15 +46,15 @@ export async function thinned(
 ): Promise<Thinned | undefined> {
   const path = sessionFile(directory, session)
   const { scope, rule } = removal
-  const before = await look(path, session, removal)
+  const before = await look(path, keys, session, removal)
   if (!before.hasAny) return undefined
   const file = await opened(path, session)
   const { ino } = await file.stat()
   const { key, header } = newDataKey(keys, random, session)
-  const without = [...before.without, ...(rule === undefined ? [] : [rule])].slice(-RULES_MAX)
+  const rules = [...before.without, ...(rule === undefined ? [] : [rule])]
   const writer = new SealedWriter({
     key,
-    header: { ...header, without },
+    header: withAppliedRules(keys, header, rules),
     sha256: nodeSha256,
     salt: () => {
       throw new Error('a frame was added without its salts')
@@ -79,7 +77,7 @@ export async function thinned(
   } finally {
     await fresh.close()
   }
-  if (removed.length > 0) return { removed: rangesOf(removed, all), of: ino }
+  if (removed.length > 0 || rule !== undefined) return { removed: rangesOf(removed, all), of: ino }
   await rm(thinnedFile(path), { force: true })
   return undefined
 }
@@ -104,13 +102,18 @@ export async function putInPlace(directory: string, session: SessionId, { of }: 
 }
 
 /** Whether there is anything to take out, as far as the public parts say: what was removed before stands there as well. */
-export async function concerns(directory: string, session: SessionId, removal: Removal): Promise<boolean> {
-  return (await look(sessionFile(directory, session), session, removal)).hasAny
+export async function concerns(
+  { directory, keys }: Omit<RewriteParts, 'random'>,
+  session: SessionId,
+  removal: Removal,
+): Promise<boolean> {
+  return (await look(sessionFile(directory, session), keys, session, removal)).hasAny
 }
 
 /** By the public parts alone: most sessions have nothing that a rule is about. */
 async function look(
   path: string,
+  keys: RecordingKeys,
   session: SessionId,
   { scope, rule }: Removal,
 ): Promise<{ readonly hasAny: boolean; readonly without: readonly string[] }> {
@@ -118,7 +121,7 @@ async function look(
   try {
     const reader = new SealedReader(path, file, nodeSha256)
     const header = await reader.header()
-    const { without = [] } = header
+    const without = appliedRules(keys, header)
     if (rule !== undefined && without.includes(rule)) return { hasAny: false, without }
     const inScope = selectorOf(scope)
     for await (const { part } of reader.frames(header)) {

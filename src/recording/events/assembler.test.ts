@@ -101,6 +101,37 @@ test('neither results, parameters nor reasons of answers are in an event, and st
   expect(JSON.stringify(events)).not.toContain('AAEC')
 })
 
+test('what a client mistyped is told with statements only: not why it was refused, nor names that nobody else knows (P-02)', async () => {
+  const refused = [
+    { sequence: 1, time: 1, session, entry: openEntry() },
+    {
+      sequence: 2,
+      time: 2,
+      session,
+      entry: intentEntry(1, {
+        text: `SELECT * FROM customers WHERE email = "${MARKER}"`,
+        decision: 'deny',
+        reason: `column "${MARKER}" does not exist`,
+        reads: ['public.customers', MARKER],
+        writes: [`public."${MARKER}"`],
+        typed: [MARKER, `public."${MARKER}"`],
+      }),
+    },
+    { sequence: 3, time: 3, session, entry: outcomeEntry(1, { outcome: 'refused', tag: '42703' }) },
+  ]
+  const [, event] = await eventsOf(assembler(), refused)
+  expect(event?.json).not.toContain(MARKER)
+  expect(event?.ocsf).toMatchObject({
+    status_code: '42703',
+    unmapped: { reads: ['public.customers'], writes: [] },
+  })
+  const [, whole] = await eventsOf(assembler(true), refused)
+  expect(whole?.ocsf).toMatchObject({
+    status_detail: `column "${MARKER}" does not exist`,
+    unmapped: { reads: ['public.customers', MARKER] },
+  })
+})
+
 test('of a request that may not be shown the method and the route are', async () => {
   const request = [
     { sequence: 1, time: 1, session, entry: openEntry({ protocol: 'http' }) },

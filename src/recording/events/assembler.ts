@@ -186,12 +186,23 @@ export class EventAssembler {
     context.answers.clear()
   }
 
-  /** What of an intent is told: no parameters, and of the text as much as is asked for and fits. */
+  /**
+   * What of an intent is told: no parameters, and of the text as much as is asked for and fits. Where it is not, nothing either that
+   * may quote it: neither why it was refused, in words, nor names that only the client says exist.
+   */
   #shortened(head: IntentHead): OpenCommand['intent'] {
     const { parameters: _, readings: __, text, ...rest } = head
     if (!this.#options.statements) {
       const [, method] = /^([A-Z]{1,16}) \//.exec(text) ?? []
-      return { ...rest, text: undefined, ...(method === undefined ? {} : { method }) }
+      const { reason: ___, reads, writes, typed = [], ...quiet } = rest
+      const isKnown = (name: string): boolean => !typed.includes(name)
+      return {
+        ...quiet,
+        ...(reads === undefined ? {} : { reads: reads.filter(isKnown) }),
+        ...(writes === undefined ? {} : { writes: writes.filter(isKnown) }),
+        text: undefined,
+        ...(method === undefined ? {} : { method }),
+      }
     }
     const room = this.#textHeld > LIMITS.streamTextHeldMax ? 1_000 : LIMITS.streamTextMax
     const kept = text.length <= room ? text : text.slice(0, room).toWellFormed()

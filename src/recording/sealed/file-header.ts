@@ -6,6 +6,8 @@ export type SealedHeader = {
   readonly key: { readonly id: string; readonly wrapped: string }
   /** Rules of retention that were applied to the file: their labels, `*` for all payloads. A hint: the log has what was removed. */
   readonly without?: readonly string[]
+  /** Base 64: with which a gateway vouches for `without`. */
+  readonly mac?: string
 }
 
 const SEALED_FILE_MAGIC = 'SLUICER2'
@@ -15,8 +17,8 @@ const HEADER_BYTES_MAX = 4_096
 /** A whole header has at most so many. */
 export const SEALED_HEADER_BYTES_MAX = SEALED_PREFIX_BYTES + HEADER_BYTES_MAX
 
-export function encodeSealedHeader({ session, key, without = [] }: SealedHeader): Buffer {
-  const hint = without.length === 0 ? {} : { without }
+export function encodeSealedHeader({ session, key, without = [], mac }: SealedHeader): Buffer {
+  const hint = without.length === 0 ? {} : { without, mac }
   const text = Buffer.from(JSON.stringify({ session, key: { id: key.id, wrapped: key.wrapped }, ...hint }))
   if (text.length > HEADER_BYTES_MAX) throw new Error('the header of a session file is too long')
   const bytes = Buffer.alloc(SEALED_PREFIX_BYTES + text.length)
@@ -44,7 +46,7 @@ export function decodeSealedHeader(bytes: Buffer): SealedHeader {
     throw new Error('the checksum of the file header is wrong')
   const header: unknown = JSON.parse(bytes.toString('utf8', SEALED_PREFIX_BYTES))
   if (!isRecord(header) || !isRecord(header.key)) throw new Error('the header is not one of a session file')
-  const { session, key, without } = header
+  const { session, key, without, mac } = header
   if (typeof session !== 'string' || typeof key.id !== 'string' || typeof key.wrapped !== 'string')
     throw new Error('the header is not one of a session file')
   const rules: readonly unknown[] = Array.isArray(without) ? without : []
@@ -53,6 +55,7 @@ export function decodeSealedHeader(bytes: Buffer): SealedHeader {
     session,
     key: { id: key.id, wrapped: key.wrapped },
     ...(hint.length === 0 ? {} : { without: hint }),
+    ...(typeof mac === 'string' ? { mac } : {}),
   }
 }
 

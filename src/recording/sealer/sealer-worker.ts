@@ -132,7 +132,7 @@ port.on('message', (message: ToSealer) => {
     case 'concerns':
       void answer(
         message.id,
-        concerns(directory, message.session, message.removal).then((each) => ({ concerns: each })),
+        concerns({ directory, keys }, message.session, message.removal).then((each) => ({ concerns: each })),
       )
       return
     case 'thin':
