@@ -76,6 +76,7 @@ const piece = fc.oneof(
 const edit = fc.tuple(fc.nat(EXAMPLE.length), fc.nat(12), piece)
 
 it('reads or refuses every mutation of a configuration (P-03)', () => {
+  const runs = times({ small: 300, full: 50_000 })
   let read = 0
   let refused = 0
   fc.assert(
@@ -99,8 +100,10 @@ it('reads or refuses every mutation of a configuration (P-03)', () => {
         expect(problem.fix).toMatch(/^\S[^\n]*$/)
       }
     }),
-    { numRuns: times({ small: 300, full: 50_000 }), seed },
+    { numRuns: runs, seed },
   )
   tally('mutations', read + refused)
-  expect(Math.min(read, refused)).toBeGreaterThan(0)
+  expect(refused).toBeGreaterThan(0)
+  // One in thirty is still a configuration: of few runs it says nothing that none was among them.
+  if (runs >= 300) expect(read).toBeGreaterThan(0)
 })
