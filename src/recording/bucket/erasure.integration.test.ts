@@ -1,12 +1,13 @@
+import { renameSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { SessionId } from '../../core/index.ts'
 import { BucketStage, PREFIX } from '../../testing/bucket-stage.ts'
 import { collect } from '../../testing/entries.ts'
 import { random, testKeys } from '../../testing/recording-keys.ts'
 import { S3Server } from '../../testing/s3-server.ts'
-import { Eraser } from '../erasure/eraser.ts'
+import { Eraser, type Rewriter } from '../erasure/eraser.ts'
 import { concerns, putInPlace, thinned } from '../erasure/rewrite.ts'
-import { dayOf } from '../files/names.ts'
+import { dayOf, sessionFile, thinnedFile } from '../files/names.ts'
 import { readSession } from '../reading/reader.ts'
 import type { Uploader } from './uploader.ts'
 
@@ -30,7 +31,7 @@ afterEach(() => stage.close())
 const stored = (id: SessionId): number | undefined =>
   server.objects.get(`${PREFIX}sessions/${dayOf(id)}/${id}.slr`)?.bytes.length
 
-function eraser(): Eraser {
+function eraser(by: Partial<Rewriter> = {}): Eraser {
   const { directory, clock } = stage
   return new Eraser({
     directory,
@@ -40,6 +41,7 @@ function eraser(): Eraser {
       concerns: (id, removal) => concerns({ directory, keys: testKeys }, id, removal),
       thin: (id, removal) => thinned({ directory, keys: testKeys, random }, id, removal),
       putInPlace: (id, found) => putInPlace(directory, id, found),
+      ...by,
     },
     clock,
     isHeld: () => false,
@@ -71,4 +73,28 @@ test('what is in the store only is erased there as well, and the bucket is prove
   expect(verdict.failures).toEqual([])
   expect(verdict.proved).toBe(true)
   expect(stage.faults).toEqual([])
+})
+
+test('erased here by a process that was killed before it could say so, it goes from the store when it is done again (P-06)', async () => {
+  uploader = stage.uploader()
+  const id = stage.session(BYTES)
+  await stage.seal()
+  await uploader.pass(true)
+  const path = sessionFile(stage.directory, id)
+  const killed = eraser({
+    putInPlace: () => {
+      renameSync(thinnedFile(path), path)
+      return Promise.reject(new Error('killed'))
+    },
+  })
+  await expect(
+    killed.request({ session: id, scope: {}, by: 'person:ada', reason: 'case 4711' }),
+  ).rejects.toThrow('killed')
+  await uploader.pass(true)
+  expect(stored(id)).toBeGreaterThan(BYTES)
+  await eraser().run()
+  await stage.seal()
+  await uploader.pass(true)
+  expect(stored(id)).toBeLessThan(BYTES)
+  expect((await stage.verify()).failures).toEqual([])
 })

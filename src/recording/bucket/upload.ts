@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
 import { GatewayError, type SessionId } from '../../core/index.ts'
 import { damaged } from '../files/damaged.ts'
 import { openIfThere } from '../files/files.ts'
@@ -32,17 +33,22 @@ export async function uploadSession(options: UploadOptions, session: SessionId):
     const keyId = await keyIdOf(path, content)
     await store(bucket, sessionName(session), content, await marks.read(session, 'was'))
     await marks.write(session, { bytes: content.bytes, sha256: content.sha256, keyId })
-    // Written anew while it was uploaded: then that one has to go up as well.
-    const now = await openIfThere(path)
-    try {
-      const isSame = now === undefined || (await now.stat()).ino === (await file.stat()).ino
-      if (!isSame) await marks.outdate(session)
-      else await marks.remove(session, ['was'])
-    } finally {
-      await now?.close()
-    }
+    // Written anew while it was uploaded: then that one has to go up as well. Another look behind the mark, which whoever puts
+    // another file here takes away before and after.
+    if (await isFile(path, file)) await marks.confirm(session)
+    if (!(await isFile(path, file))) await marks.outdate(session)
   } finally {
     await file.close()
+  }
+}
+
+/** Whether the file that is open is the one at this path, or none is there. */
+async function isFile(path: string, file: FileHandle): Promise<boolean> {
+  const now = await openIfThere(path)
+  try {
+    return now === undefined || (await now.stat()).ino === (await file.stat()).ino
+  } finally {
+    await now?.close()
   }
 }
 

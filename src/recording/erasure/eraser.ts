@@ -47,6 +47,16 @@ export type ErasureInput = {
   readonly reason: string
 }
 
+/** What is recorded of a session that something is to be taken out of. */
+type Recorded = {
+  readonly summary: SessionSummary
+  /** The sequence number of its last entry. */
+  readonly last: number
+  readonly hasSequence: boolean
+  /** Of its approval requests. */
+  readonly tickets: readonly string[]
+}
+
 const NOTHING: ErasureReport = { state: 'nothing', removed: [] }
 
 /** Why payloads are removed, as the recording says it. */
@@ -81,7 +91,7 @@ export class Eraser {
    */
   async request({ session, scope, by, reason }: ErasureInput): Promise<ErasureReport> {
     const { journal, clock } = this.#options
-    const { summary, last, hasSequence } = await this.#recorded(session, scope.sequence, true)
+    const { summary, last, hasSequence } = await this.#recorded(session, scope.sequence)
     if (summary.closedAt === undefined) {
       throw new GatewayError('conflict', 'This session goes on: what it will have done is not known yet.', {
         remedy: `End it first: sluice sessions end ${session}`,
@@ -160,8 +170,11 @@ export class Eraser {
     endedBefore = Number.POSITIVE_INFINITY,
   ): Promise<ErasureReport> {
     const { journal, rewriter, isHeld, onErased } = this.#options
-    const { summary, last, tickets } = await this.#recorded(session)
+    const own = await this.#found(session)
+    // Not sealed yet: what the journal has is taken out behind that. Throws where it is nowhere.
+    const { summary, last, tickets } = own ?? (await this.#recorded(session))
     if (isHeld(summary)) return { state: 'held', removed: [] }
+    if (own === undefined) return { state: 'waiting', removed: [] }
     const hasEnded = summary.closedAt !== undefined && summary.closedAt < endedBefore
     if (!hasEnded || (await this.#isInJournal(last))) return { state: 'waiting', removed: [] }
     const thinned = await rewriter.thin(session, removal)
@@ -180,26 +193,33 @@ export class Eraser {
     return removed.length === 0 ? NOTHING : { state: 'erased', removed }
   }
 
-  /** What its own file says of a session, or `anywhere` while it has none; and whether there is an entry of that number. */
-  async #recorded(session: SessionId, sequence?: number, anywhere = false) {
+  /** What its own file says of a session, or the journal while it has none. Throws `not_found`. */
+  async #recorded(session: SessionId, sequence?: number): Promise<Recorded> {
+    const found = await this.#found(session, sequence, readSession)
+    if (found !== undefined) return found
+    throw new GatewayError('not_found', `There is no recording of session ${session}.`)
+  }
+
+  /** What its own file says of a session, and whether there is an entry of that number; undefined: it has no file. */
+  async #found(
+    session: SessionId,
+    sequence?: number,
+    read: typeof readSession | typeof readOwnFile = readOwnFile,
+  ): Promise<Recorded | undefined> {
     const { directory, keys, fetch } = this.#options
-    const entries = anywhere
-      ? readSession(directory, keys, session, fetch === undefined ? {} : { fetch })
-      : readOwnFile(directory, keys, session, fetch)
     let [summary, last, hasSequence]: [SessionSummary | undefined, number, boolean] = [
       undefined,
       0,
       sequence === undefined,
     ]
     const tickets: string[] = []
-    for await (const entry of entries) {
+    for await (const entry of read(directory, keys, session, { fetch })) {
       summary = fold(summary, session, entry.time, entry.entry)
       last = entry.sequence
       hasSequence ||= last === sequence
       if (entry.entry.kind === 'hold') tickets.push(entry.entry.head.ticket)
     }
-    if (summary !== undefined) return { summary, last, hasSequence, tickets }
-    throw new GatewayError('not_found', `There is no recording of session ${session}.`)
+    return summary && { summary, last, hasSequence, tickets }
   }
 
   /** Whether the journal may have the frames up to this one, too. */

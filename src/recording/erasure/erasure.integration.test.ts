@@ -248,6 +248,20 @@ test('what the journal still has is erased when that has gone; a hold that comes
   expect(await textOf(id)).not.toContain(MARK)
 })
 
+test('what nobody has sealed yet is not taken for gone: it is erased once it is (P-06)', async () => {
+  const id = session()
+  const asked = eraser.request(input(id))
+  const time = setInterval(() => clock.advance(1_000), 1)
+  const report = await asked
+  clearInterval(time)
+  expect(report).toEqual({ state: 'waiting', removed: [] })
+  expect(await eraser.waiting()).toBe(1)
+  await sealed()
+  await eraser.run()
+  expect(await textOf(id)).not.toContain(MARK)
+  expect(await eraser.waiting()).toBe(0)
+})
+
 test('a request that the gateway did not write is not followed (P-06)', async () => {
   const id = session()
   await sealed()

@@ -79,6 +79,8 @@ export async function thinned(
   }
   if (removed.length > 0 || rule !== undefined) return { removed: rangesOf(removed, all), of: ino }
   await rm(thinnedFile(path), { force: true })
+  // All of it had been taken out already, perhaps by a process that was killed before it could say so of what was uploaded.
+  await outdateMark(directory, session)
   return undefined
 }
 
@@ -97,8 +99,8 @@ export async function putInPlace(directory: string, session: SessionId, { of }: 
   // What was uploaded is another file from now on; the uploader may have been at work with the one before meanwhile.
   await outdateMark(directory, session)
   await rename(thinnedFile(path), path)
-  await syncDirectory(dirname(path))
   await outdateMark(directory, session)
+  await syncDirectory(dirname(path))
 }
 
 /** Whether there is anything to take out, as far as the public parts say: what was removed before stands there as well. */

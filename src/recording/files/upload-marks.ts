@@ -67,13 +67,18 @@ export class Marks {
     return isOwn ? mark : undefined
   }
 
-  /** On the disk when it resolves. */
+  /** The store has this, and what is here is to be looked at: `was`. On the disk when it resolves. */
   async write(session: SessionId, mark: Mark): Promise<void> {
     const [secret = new Uint8Array()] = this.#secrets
     await writeMark(
-      markFile(this.#directory, session, 'up'),
+      markFile(this.#directory, session, 'was'),
       `${textOf(mark)} ${macOf(secret, session, mark).toString('hex')}\n`,
     )
+  }
+
+  /** What was written is what is here: `was` becomes `up`, so that at no moment there are both of them or neither. */
+  async confirm(session: SessionId): Promise<void> {
+    await move(this.#directory, session, 'was', 'up')
   }
 
   async remove(session: SessionId, names: readonly MarkName[]): Promise<void> {
@@ -89,9 +94,14 @@ export class Marks {
 
 /** Says that the session's file is not the one that was uploaded, if one was. */
 export async function outdateMark(data: string, session: SessionId): Promise<void> {
-  const path = markFile(data, session, 'up')
+  await move(data, session, 'up', 'was')
+}
+
+/** Does nothing where there is no such mark. */
+async function move(data: string, session: SessionId, from: MarkName, to: MarkName): Promise<void> {
+  const path = markFile(data, session, from)
   try {
-    await rename(path, markFile(data, session, 'was'))
+    await rename(path, markFile(data, session, to))
   } catch (error) {
     if (isMissing(error)) return
     throw error

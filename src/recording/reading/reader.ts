@@ -117,10 +117,10 @@ export async function* readOwnFile(
   directory: string,
   keys: RecordingKeys,
   session: SessionId,
-  fetch?: FetchSession,
+  options: Pick<ReadSessionOptions, 'fetch'> = {},
 ): AsyncGenerator<RecordedEntry> {
   const whole = sessionFile(directory, session)
-  await bringBack(directory, session, fetch)
+  await bringBack(directory, session, options.fetch)
   // A draft becomes the file by being renamed: then it is there the second time.
   for (const path of [whole, draftFile(whole), whole]) {
     const file = await openIfThere(path)

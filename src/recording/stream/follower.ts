@@ -60,7 +60,7 @@ export class EventFollower {
     this.#tail = new JournalTail(directory, keys)
     const recall = async function* (session: SessionId, before: number): AsyncGenerator<EntryPlace> {
       let isThere = false
-      for await (const each of readOwnFile(directory, keys, session, fetch)) {
+      for await (const each of readOwnFile(directory, keys, session, { fetch })) {
         isThere = true
         yield each
       }
