@@ -4,7 +4,7 @@ import { SAMPLE_LABELS, sampleCatalogue, sampleParts } from '../../testing/sampl
 import type { AnalysisContext } from '../analyse.ts'
 import { analyse } from '../analyse.ts'
 import { assembleCatalogue } from '../catalogue/assemble.ts'
-import { sessionEffects } from '../session/effects.ts'
+import { mayMoveNames, sessionEffects } from '../session/effects.ts'
 import type { Parser } from '../parse/parser.ts'
 import type { Overlay } from '../session/overlay.ts'
 import { NO_OVERLAY, overlayAfter } from '../session/overlay.ts'
@@ -321,6 +321,8 @@ describe('the search path and the role', () => {
     [`SET search_path = empty, public; ${read}`, 'public'],
     [`SELECT set_config('search_path', 'app, public', false); ${read}`, 'app'],
     [`SELECT pg_catalog.set_config('search_path', '"app"', false); ${read}`, 'app'],
+    [`SELECT set_config('search_path', E' \t\r\f\napp \t, "public" ', false); ${read}`, 'app'],
+    [`SELECT set_config('search_path', 'APP,public', false); ${read}`, 'app'],
     [`SET search_path = app; RESET search_path; ${read}`, 'public'],
     [`SET search_path = app; SET search_path TO DEFAULT; ${read}`, 'public'],
     [`SET search_path = app; RESET ALL; ${read}`, 'public'],
@@ -347,6 +349,15 @@ describe('the search path and the role', () => {
     'SET search_path = nowhere',
     'SET search_path FROM CURRENT',
     "SELECT set_config('search_path', $1, false)",
+    // The server keeps these in the name, and looks into the next schema.
+    ...[0xa0, 0x2003, 0x2028, 0xfeff, 0x0b].flatMap((code) => [
+      `SELECT set_config('search_path', 'app${String.fromCodePoint(code)}, public', false)`,
+      `SELECT set_config('search_path', '${String.fromCodePoint(code)}app, public', false)`,
+      `SELECT set_config('search_path', 'app, public${String.fromCodePoint(code)}', false)`,
+    ]),
+    "SELECT set_config('search_path', 'app, public,', false)",
+    "SELECT set_config('search_path', 'app public', false)",
+    "SELECT set_config('search_path', 'app, public', false), set_config('search_path', ',', false)",
     "SELECT set_config('search_path', 'app', false) WHERE id = 1",
     "SELECT set_config('search_path', 'app', false), id FROM orders",
     "SELECT CASE WHEN true THEN set_config('search_path', 'app', false) END",
@@ -369,4 +380,26 @@ describe('the search path and the role', () => {
       expect((await factsOf(text)).escape).toBeUndefined()
     },
   )
+})
+
+describe('whether names may mean something else behind it', () => {
+  it.each([
+    ['SELECT 1', false],
+    ["SET application_name = 'search_path'", false],
+    ["SELECT 'set role' AS role -- discard", false],
+    ['RESET ALL', false],
+    ["SET SCHEMA 's3'", true],
+    ['SET U&"search!005Fpath" UESCAPE \'!\' = s3', true],
+    ["SET LOCAL Search_Path = 's3'", true],
+    ['RESET role', true],
+    ['SET SESSION AUTHORIZATION app', true],
+    ['DISCARD PLANS', true],
+    ["SELECT set_config('search' || '_path', 's3', false)", true],
+    ["PREPARE p AS SELECT set_config('role', 'app', false)", true],
+    ["UPDATE pg_settings SET setting = 's3' WHERE name = 'search' || '_path'", true],
+    ["WITH u AS (UPDATE pg_catalog.pg_settings SET setting = 's3') SELECT 1", true],
+    ['SELECT 1; SET SCHEMA s3', true],
+  ])('%s: %s', async (text, moves) => {
+    expect(mayMoveNames(await parser.parse(text))).toBe(moves)
+  })
 })

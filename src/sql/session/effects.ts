@@ -206,26 +206,54 @@ function setConfigEffect(value: Node, names: Names): Effect | undefined {
   return path === undefined ? undefined : pathEffect(path, local === 'true', names)
 }
 
+/** What the server passes over between names: a vertical tab only since PostgreSQL 16, and nothing beyond ASCII. */
+const BLANK = '[ \\t\\n\\r\\f]*'
+const SCHEMA_NAME = new RegExp(`^${BLANK}(?:"((?:[^"]|"")*)"|([^\\s,"]+))${BLANK}(,|$)`)
+const ONLY_BLANK = new RegExp(`^${BLANK}$`)
+
 /**
- * The schemas of a search_path as the server keeps it: separated by commas, in double quotes or folded to lower case.
- * Undefined when it is written in no such way.
+ * The schemas of a search_path as the server keeps it: separated by commas, in double quotes or folded to lower case
+ * (SplitIdentifierString in varlena.c). Undefined when it is written in no such way.
  */
 export function readPath(text: string): readonly string[] | undefined {
   const path: string[] = []
-  let rest = text.trim()
-  if (rest === '') return path
-  for (;;) {
-    const match = /^(?:"((?:[^"]|"")*)"|([^\s,"]+))\s*(?:,\s*|$)/.exec(rest)
+  if (ONLY_BLANK.test(text)) return path
+  for (let rest = text; ; ) {
+    const match = SCHEMA_NAME.exec(rest)
     if (match === null) return undefined
-    const [all, quoted, bare] = match
+    const [all, quoted, bare, comma] = match
     // What the server folds beyond ASCII depends on its locale.
     if (bare !== undefined && !/^[\0-\x7f]*$/.test(bare)) return undefined
     path.push(quoted === undefined ? (bare ?? '').toLowerCase() : quoted.replaceAll('""', '"'))
-    const next = rest.slice(all.length)
-    if (next === '') return all.trimEnd().endsWith(',') ? undefined : path
-    rest = next
+    if (comma === '') return path
+    rest = rest.slice(all.length)
   }
 }
+
+/**
+ * Whether a text may change what names mean, or whose rights count, for statements behind it: by a path, a role or who the
+ * session is, set in any spelling. What is opaque may as well; its class says so.
+ */
+export function mayMoveNames(parsed: ParseResult): boolean {
+  if (parsed.kind !== 'parsed') return true
+  return (parsed.tree.stmts ?? []).some(({ stmt }) => stmt !== undefined && movesNames(stmt))
+}
+
+function movesNames(node: Node): boolean {
+  if ('DiscardStmt' in node) return true
+  if ('VariableSetStmt' in node) {
+    // RESET ALL takes back to what the session began with.
+    return MOVING.has(node.VariableSetStmt.name?.toLowerCase() ?? '')
+  }
+  const { settings, relations } = survey(node)
+  return (
+    settings.some(({ name }) => name === undefined || MOVING.has(name.toLowerCase())) ||
+    // A rule of this view calls set_config.
+    relations.some(({ name, role }) => name === 'pg_settings' && role === 'write')
+  )
+}
+
+const MOVING: ReadonlySet<string> = new Set(['search_path', 'role', 'session_authorization'])
 
 function definitionEffects(node: Node, names: Names): readonly Effect[] {
   if ('CreateStmt' in node) {

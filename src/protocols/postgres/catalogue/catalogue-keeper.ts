@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Timer } from '../../../core/index.ts'
+import { GatewayError } from '../../../core/index.ts'
 import type { Beginning, Catalogue } from '../../../sql/index.ts'
 import type { Snapshots } from '../../../session/index.ts'
 import { readPath } from '../../../sql/index.ts'
@@ -39,12 +40,18 @@ export type Known = {
 /** The schemas as they are set, not those of them that there are now: the others may be made at any time. */
 export const BEGINNING_QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, SESSION_USER`
 
-/** What `BEGINNING_QUERY` answers. A path that cannot be read is none: then no name without a schema is known. */
+/** What `BEGINNING_QUERY` answers. Throws `unsupported` for a path that cannot be read: the server may look anywhere then. */
 export function beginningOf(rows: readonly (readonly (string | null)[])[]): Beginning {
   const [path, role, login] = rows[0] ?? []
   if (typeof path !== 'string' || typeof role !== 'string' || typeof login !== 'string')
     throw new Error('the server does not tell its search path')
-  return { searchPath: readPath(path) ?? [], role, login }
+  const searchPath = readPath(path)
+  if (searchPath !== undefined) return { searchPath, role, login }
+  throw new GatewayError('unsupported', 'The search path of this session cannot be followed.', {
+    remedy:
+      'Set one whose schemas are in double quotes, or in ASCII letters, with commas and blanks between them.',
+    retry: 'only-if-changed',
+  })
 }
 
 /**

@@ -10,7 +10,7 @@ import type {
   ReuseShape,
   SqlAnalyser,
 } from '../../../sql/index.ts'
-import { answerForms, NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
+import { answerForms, mayMoveNames, NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
 import { copyAnswers, noteAnswers } from './answers.ts'
 import type { Planned } from './estimate.ts'
 import { explained } from './estimate.ts'
@@ -111,7 +111,7 @@ export function isReadManyWays(sql: Uint8Array): boolean {
   return sql.some((byte) => byte >= 0x80 || byte === BACKSLASH)
 }
 
-/** Judgements of texts with `CHANGES_MEANING` in them: kept, because the text of a cached one is not searched again. */
+/** Judgements of texts that `mayMoveNames`: kept, because the text of a cached one is not parsed again. */
 const MOVING = new WeakSet<Judgement>()
 
 const ASCII = /^[\0-\x7f]*$/
@@ -479,7 +479,7 @@ export class Judge {
     noteCountable(judgement, parsed)
     noteAnswers(judgement, answerForms(parsed), text)
     noteTold(judgement, parsed)
-    if (CHANGES_MEANING.test(text)) MOVING.add(judgement)
+    if (mayMoveNames(parsed)) MOVING.add(judgement)
     if (effects.some((each) => each.length > 0)) EFFECTS.set(judgement, effects)
     this.#follow(judgement)
     if (parsed.kind === 'unparsed' && judgement.decision.kind === 'deny') throw unreadable(parsed)
@@ -542,9 +542,6 @@ export class Judge {
     return text.includes('\ufffd') ? buffer.toString('latin1', start, end) : text
   }
 }
-
-/** Found anywhere in a statement, even in a comment: it may change what names mean, or whose rights count. */
-const CHANGES_MEANING = /search_path|\brole\b|session\s+authorization|set_config|\bdiscard\b/i
 
 function sameJudgement(a: Judgement, b: Judgement): boolean {
   return a === b || inWords(a) === inWords(b)
