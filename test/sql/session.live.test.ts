@@ -23,6 +23,9 @@ INSERT INTO numbers SELECT generate_series(1, 250);
 CREATE SCHEMA tenant;
 CREATE TABLE tenant.customers (id int, email text);
 INSERT INTO tenant.customers VALUES (1, 'tenant@example.com');
+CREATE TABLE turned (email text, back text GENERATED ALWAYS AS (reverse(email)) STORED, said text GENERATED ALWAYS AS (upper(email)) STORED);
+INSERT INTO turned (email) SELECT email FROM customers WHERE id < 4;
+CREATE VIEW turned_list AS SELECT back AS line, said FROM turned;
 CREATE SCHEMA hidden;
 CREATE TABLE hidden.customers (id int, email text);
 CREATE ROLE other;
@@ -51,7 +54,7 @@ describe.each(MAJORS)('a session on PostgreSQL %i', (major) => {
         .replace('connections:', 'labels:\n  pii.email: { mask: { kind: partial, of: email } }\nconnections:')
         .replace(
           /( {2}crm:[\s\S]*?tagApplicationName: false)/,
-          '$1\n    labels: { public.customers.email: pii.email }',
+          '$1\n    labels: { public.customers.email: pii.email, public.turned.email: pii.email, public.turned.said: pii.email }',
         ),
       env: { [UPSTREAM_PASSWORD]: PASSWORD },
     })
@@ -189,6 +192,47 @@ describe.each(MAJORS)('a session on PostgreSQL %i', (major) => {
       )
       await client.query("SET app.tenant = '7'")
       expect((await client.query("SELECT current_setting('app.tenant') AS t")).rows).toEqual([{ t: '7' }])
+    })
+  })
+
+  test('a path is read as the server reads it, white space beyond ASCII and all (P-02)', async () => {
+    const connectionString = await gateway.dsn('crm', TEST_IDENTITY)
+    const read = async (code: number, options: string, set?: string): Promise<void> => {
+      const client = new Client({ connectionString, options })
+      client.on('error', () => undefined)
+      let told = ''
+      try {
+        await client.connect()
+        if (set !== undefined) await client.query(set).catch((error: unknown) => void (told += String(error)))
+        const { rows } = await client.query('SELECT email FROM customers ORDER BY id LIMIT 1')
+        told += JSON.stringify(rows)
+      } catch (error) {
+        told += String(error)
+      } finally {
+        await client.end().catch(() => undefined)
+      }
+      expect(told, code.toString(16)).not.toContain(MARK)
+      expect(told, code.toString(16)).not.toBe('')
+    }
+    for (const code of [0x0b, 0x85, 0xa0, 0x2003, 0x2028, 0x3000, 0xfeff]) {
+      const odd = String.fromCodePoint(code)
+      await read(code, `-c search_path=tenant${odd},public`)
+      await read(code, '', `SELECT set_config('search_path', 'tenant${odd}, public', false)`)
+      await read(code, '', `SELECT set_config('search_path', '${odd}tenant, public', false)`)
+    }
+  })
+
+  test('what is generated from a protected column is hidden whole, but for what has a label of its own (P-02)', async () => {
+    await connected('crm', async (client) => {
+      const shown = async (text: string): Promise<unknown> =>
+        (await client.query({ text, rowMode: 'array' })).rows
+      expect(await shown('SELECT email, back, said FROM turned LIMIT 1')).toEqual([
+        ['q***@example.com', '[masked]', 'Q***@EXAMPLE.COM'],
+      ])
+      expect(await shown('SELECT * FROM turned_list LIMIT 1')).toEqual([['[masked]', 'Q***@EXAMPLE.COM']])
+      expect(await shown('SELECT back FROM (SELECT * FROM turned) t LIMIT 1')).toEqual([['[masked]']])
+      const told = await shown(`SELECT "column", shown FROM sluice.masked_columns`)
+      expect(told).toContainEqual(['back', 'hidden whole'])
     })
   })
 

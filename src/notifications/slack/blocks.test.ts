@@ -138,6 +138,22 @@ describe('J-06: a message that Slack gives back', () => {
   })
 
   it.each([
+    '<https://x.example*/OR true/*|checked>',
+    '<!date^0^x|checked>',
+    '<#C0123|checked>',
+    '<@U0123>',
+    '<mailto:x@example.com|checked>',
+    'a < b AND c > d',
+  ])('is another one when %s is there as more than text', (hidden) => {
+    const sent = posted({ text: `DELETE FROM notes WHERE id = 1 /*${hidden}*/` }).blocks
+    const json = JSON.stringify(sent)
+    const changed = json.replaceAll('&lt;', '<').replaceAll('&gt;', '>')
+    expect(changed).not.toBe(json)
+    expect(isSame(sent, JSON.parse(changed) as unknown[])).toBe(false)
+    expect(isSame(sent, JSON.parse(json) as unknown[])).toBe(true)
+  })
+
+  it.each([
     ['a word', (json: string) => json.replace('SELECT 1', 'SELECT 2')],
     ['who asks', (json: string) => json.replace('support-agent', 'lunch-agent')],
     [

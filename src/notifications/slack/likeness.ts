@@ -19,10 +19,17 @@ function essence(value: unknown): unknown {
     .map(([name, each]) => [name, essence(each)])
 }
 
-/** `<https://a|b>` as it was written keeps both parts; an address that Slack put into brackets loses them. */
+/**
+ * Slack shows what stands in angle brackets as something else (a link by its label, a date, a name), and a bracket itself only
+ * where it is escaped: https://docs.slack.dev/messaging/formatting-message-text. An address that Slack put into brackets loses
+ * them; all other brackets that are no text are told apart from those that are by a character that no text has.
+ */
 function unmarked(text: string): string {
   return text
+    .replaceAll('\0', '\ufffd')
     .replace(/<((?:https?|mailto):[^|<>]*)>/g, '$1')
+    .replaceAll('<', '\0<')
+    .replaceAll('>', '\0>')
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')
     .replaceAll('&amp;', '&')

@@ -134,6 +134,8 @@ describe('an answer', () => {
     expect(retryDelayMs(error, 1, 1)).toBe(1_000)
     expect(retryDelayMs(error, 4, 1)).toBe(8_000)
     expect(retryDelayMs(error, 4_000, 1)).toBe(300_000)
+    // Times are kept as whole numbers.
+    expect(Number.isInteger(retryDelayMs(error, 1, 0.1234567))).toBe(true)
   })
 
   test('says itself how long to wait, in seconds or as a date, up to an hour', async () => {

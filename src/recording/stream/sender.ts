@@ -46,7 +46,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /**
- * How long to wait before attempt number `attempt` (from 1), with `random` from 0 to 1: twice as long each time, half of it by
+ * How many whole milliseconds to wait before attempt number `attempt` (from 1), with `random` from 0 to 1: twice as long each time, half of it by
  * chance, so that gateways that lost the same receiver do not come back together.
  */
 export function retryDelayMs(error: unknown, attempt: number, random: number): number {
@@ -56,5 +56,7 @@ export function retryDelayMs(error: unknown, attempt: number, random: number): n
     : LIMITS.streamRetryMs * 2 ** Math.min(attempt - 1, 30)
   const bound = isRefusal(error) ? LIMITS.streamParkedMs : Math.min(most, LIMITS.streamRetryMsMax)
   const own = bound * (0.5 + random / 2)
-  return typeof asked === 'number' ? Math.max(own, Math.min(asked, LIMITS.streamRetryAfterMsMax)) : own
+  return Math.round(
+    typeof asked === 'number' ? Math.max(own, Math.min(asked, LIMITS.streamRetryAfterMsMax)) : own,
+  )
 }

@@ -127,6 +127,18 @@ describe('labels', () => {
     ).toBe('email=pii plan=pii folded=pii')
   })
 
+  it('are said to be of others there, but where the column has been given one itself', () => {
+    const generated = [{ relation: 20001, attribute: 3, from: 4 }]
+    const columns = [...sampleParts().columns, { relation: 20001, attribute: 3, name: 'folded', type: 25 }]
+    const isGenerated = (...given: LabelAssignment[]) =>
+      sampleCatalogue({ generated, columns }, given)
+        .relations.get(20001)
+        ?.columns.filter(({ generated: of }) => of === true)
+        .map(({ name }) => name)
+    expect(isGenerated(label('public.customers.email'))).toEqual(['folded'])
+    expect(isGenerated(label('public.customers.email'), label('public.customers.folded', 'own'))).toEqual([])
+  })
+
   it('of several columns go together to what is computed from them', () => {
     const both = (order: readonly number[]) => {
       const generated = order.map((from) => ({ relation: 20001, attribute: 3, from }))

@@ -117,7 +117,7 @@ function labelColumns(
 function computedFrom(before: Given | undefined, from: Given): Given {
   if (before === undefined) {
     const paths = from.paths?.map(({ label }) => ({ path: ANYWHERE, label }))
-    return paths === undefined ? { ...from } : { ...from, paths }
+    return { ...from, ...(paths === undefined ? {} : { paths }), generated: true }
   }
   const known = labelsOfColumn(before)
   const more = labelsOfColumn(from).filter((label) => !known.includes(label))
@@ -137,7 +137,13 @@ function together(first: Given, second: Given): Given {
       first.paths?.some((each) => each.path === path && (path !== ANYWHERE || each.label === other)) !== true,
   )
   const paths = [...(first.paths ?? []), ...(more ?? [])]
-  return { ...(label === undefined ? {} : { label }), ...(paths.length === 0 ? {} : { paths }) }
+  const isOwn = first.label !== undefined || (first.paths !== undefined && second.label === undefined)
+  const { generated } = isOwn ? first : second
+  return {
+    ...(label === undefined ? {} : { label }),
+    ...(paths.length === 0 ? {} : { paths }),
+    ...(generated === undefined ? {} : { generated }),
+  }
 }
 
 /** Gives `to` the labels that `from` has on columns of the same name. */

@@ -107,6 +107,8 @@ export type Column = {
   readonly label?: LabelName
   /** Labels of what lies at paths inside its JSON. */
   readonly paths?: readonly PathLabel[]
+  /** Its labels are those of columns that it is generated from: what of a protected value stands where in it, nobody knows. */
+  readonly generated?: true
   /** Writing a value there tells whether it is there already: a unique index or an exclusion constraint looks at it. */
   readonly unique?: true
   /** That constraint compares it by more than equality, as with `&&`: one value asks about many. */

@@ -5,7 +5,7 @@ import type { CatalogueParts } from './parts.ts'
 
 /** By relation and attribute number: the label of the whole, and those of paths inside. */
 export type ColumnLabels = Map<number, Map<number, Given>>
-export type Given = Pick<Column, 'label' | 'paths'>
+export type Given = Pick<Column, 'label' | 'paths' | 'generated'>
 
 /** A unique index, a key or an exclusion constraint, as it looks at the columns of one relation. */
 type Index = {

@@ -146,8 +146,10 @@ export class FromWalk implements Sources {
       const paths = column.label === undefined && column.paths !== undefined ? { paths: column.paths } : {}
       const source = { relation: oid, attribute, type }
       const inner = view?.columns[i]
-      if (inner === undefined)
-        return { name, source, type, labels: own, computed: false, ...paths, ...toldOf(column) }
+      if (inner === undefined) {
+        const computed = column.generated === true && own.length > 0
+        return { name, source, type, labels: own, computed, ...paths, ...toldOf(column) }
+      }
       const labels = this.#query.holds('label of a view') ? unionOf([{ labels: own }, inner]) : inner.labels
       const both = own.length === 0 ? inner : inner.labels.length === 0 ? paths : {}
       const parts = both.paths === undefined ? {} : { paths: both.paths }

@@ -174,14 +174,16 @@ function computes(name: string): boolean {
   return of === 'read' || of === 'write'
 }
 
-/** Says it in words that change settings, run text as SQL, or go where it cannot be followed. */
+/**
+ * Says it in words that change settings, run text as SQL, or go where it cannot be followed. What is a comment and what only
+ * looks like one, inside a string or a quoted name, is not told apart: words count in both.
+ */
 function saysLoud(source: string): boolean {
-  const said = source.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, ' ')
-  if (LOUD_WORDS.test(said) || LOUD_STATEMENT.test(said)) return true
+  if (LOUD_WORDS.test(source) || HIDING.test(source) || LOUD_STATEMENT.test(source)) return true
   // A body of the standard's form is kept as a tree.
-  for (const [, id] of said.matchAll(/:(?:funcid|aggfnoid|winfnoid) ([0-9]+)/g))
+  for (const [, id] of source.matchAll(/:(?:funcid|aggfnoid|winfnoid) ([0-9]+)/g))
     if (id === SET_CONFIG) return true
-  return [...said.matchAll(/([a-z_][\w$]*)"?\s*\(/gi)].some(
+  return [...source.matchAll(CALLED)].some(
     ([, name]) => builtinClass(name?.toLowerCase() ?? '') === 'administer',
   )
 }
@@ -190,7 +192,15 @@ function saysLoud(source: string): boolean {
 const SET_CONFIG = '2078'
 const LOUD_WORDS =
   /set_config|pg_settings|\bexecute\b|\bcall\b|\w+_to_xml|\bts_stat\b|\bts_rewrite\b|dblink|\bxpath_table\b|\bcrosstab|\bconnectby\b/i
-const LOUD_STATEMENT = /(?:^|;|\bbegin|\bthen|\belse|\bloop|>>)\s*(?:set|reset|discard|load|do)\b/i
+/** A name in Unicode escapes may be any, and a comment inside another one ends who knows where. */
+const HIDING = /u&"|\/\*(?:(?!\*\/)[\s\S])*\/\*/i
+/** White space, comments, and the ends of such that began inside a string. */
+const GAP = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*[\s\S]*?\*/|\*/)*`
+const LOUD_STATEMENT = new RegExp(
+  String.raw`(?:^|;|\bbegin|\bthen|\belse|\bloop|>>)${GAP}(?:set|reset|discard|load|do)\b`,
+  'i',
+)
+const CALLED = new RegExp(String.raw`([a-z_][\w$]*)"?${GAP}\(`, 'gi')
 
 function wordsOf(source: string): ReadonlySet<string> {
   const words = new Set<string>()

@@ -68,12 +68,20 @@ export const VIRTUAL_TABLES: ReadonlyMap<string, VirtualTable> = new Map<string,
         const shown = new Map<LabelName, string>()
         const rows: string[][] = []
         for (const relation of source.catalogue()?.relations.values() ?? []) {
-          for (const { name, label, paths = [] } of relation.columns) {
+          for (const { name, label, paths = [], generated } of relation.columns) {
             const parts = paths.map((each) => ({ name: `${name}: ${each.path}`, label: each.label }))
             for (const each of label === undefined ? parts : [{ name, label }, ...parts]) {
               const words = shown.get(each.label) ?? shownAs(source, each.label)
               shown.set(each.label, words)
-              rows.push([relation.schema, relation.name, each.name, each.label, words])
+              // What is computed from protected values is never masked in part.
+              const isWhole = generated === true && words.startsWith('masked: ')
+              rows.push([
+                relation.schema,
+                relation.name,
+                each.name,
+                each.label,
+                isWhole ? 'hidden whole' : words,
+              ])
             }
           }
         }
