@@ -211,6 +211,7 @@ class Gathered {
   #reason: string | undefined
   #reach = false
   #ownTypes = false
+  #deferred = false
   #unbounded = false
   #writesEverything = false
   #redefines = false
@@ -281,6 +282,7 @@ class Gathered {
     this.#reason ??= result.escape?.reason
     this.#reach ||= result.reach
     this.#ownTypes ||= result.ownTypes
+    this.#deferred ||= runsDeferred(node)
     return result
   }
 
@@ -361,11 +363,23 @@ class Gathered {
       unbounded: this.#unbounded,
       writesEverything: this.#writesEverything,
       redefines: this.#redefines,
-      attributes: { parsed: true, reach: this.#reach, ...(this.#ownTypes ? { ownTypes: true } : {}) },
+      attributes: {
+        parsed: true,
+        reach: this.#reach,
+        ...(this.#ownTypes ? { ownTypes: true } : {}),
+        ...(this.#deferred ? { deferred: true } : {}),
+      },
     }
     placesFor(facts, this.#places)
     return facts
   }
+}
+
+/** Checks, or makes to be checked now, what earlier statements of the transaction did: what was deferred runs. */
+function runsDeferred(node: Node): boolean {
+  if ('ConstraintsSetStmt' in node) return true
+  const { kind } = 'TransactionStmt' in node ? node.TransactionStmt : {}
+  return kind === 'TRANS_STMT_COMMIT' || kind === 'TRANS_STMT_PREPARE'
 }
 
 /** Those after which columns are there, or called or described so, that were not before: labels may be meant for them. */

@@ -46,9 +46,12 @@ CREATE OPERATOR =! (leftarg = grade, rightarg = grade, function = grade_lt);
 RESET ROLE;
 CREATE OPERATOR CLASS grades DEFAULT FOR TYPE grade USING btree AS OPERATOR 1 <!, OPERATOR 3 =!, FUNCTION 1 grade_cmp(grade, grade);
 CREATE FUNCTION on_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
-  IF tg_tag = 'DROP TABLE' THEN RAISE NOTICE 'saw %', public.seen(); END IF; END$$;
+  IF tg_tag IN ('DROP TABLE', 'GRANT', 'REVOKE', 'SELECT INTO') THEN RAISE NOTICE 'saw %', public.seen(); END IF; END$$;
 CREATE EVENT TRIGGER dropped ON ddl_command_start EXECUTE FUNCTION on_drop();
 SET ROLE shop_app;
+CREATE TABLE put_off (id int, v text);
+CREATE FUNCTION on_put_off() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM says(NEW.v); RETURN NULL; END$$;
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON put_off DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION on_put_off();
 CREATE TABLE graded (g grade); INSERT INTO graded VALUES ('a'), ('b');
 CREATE TABLE measured (id int, v text); INSERT INTO measured VALUES (1, 'row'); CREATE INDEX ON measured (says(v));
 CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
@@ -100,6 +103,12 @@ const TRIES: readonly string[] = [
   "SELECT x FROM (VALUES ('a'::grade), ('b')) v (x) ORDER BY x",
   'DELETE FROM parent WHERE id = 1',
   'DROP TABLE graded',
+  'GRANT SELECT ON quiet TO shop_app',
+  'REVOKE SELECT ON quiet FROM shop_app',
+  'SELECT 1 AS a INTO made',
+  "INSERT INTO put_off VALUES (1, 'row'); SET/**/CONSTRAINTS ALL IMMEDIATE",
+  "INSERT INTO put_off VALUES (1, 'fail'); SET--x\nCONSTRAINTS later IMMEDIATE",
+  "INSERT INTO put_off VALUES (1, 'fail'); COMMIT",
   'ANALYZE',
   'ANALYZE measured',
   'CREATE TEMP TABLE mine (LIKE checked INCLUDING ALL); INSERT INTO mine VALUES (1, $$fail$$)',

@@ -327,13 +327,38 @@ describe('code of users that nobody names', () => {
     expect((await factsOf(text, { catalogue })).attributes).toMatchObject({ reach })
   })
 
+  it.each([
+    ['COMMIT', true],
+    ['END AND CHAIN', true],
+    ["PREPARE TRANSACTION 'x'", true],
+    ['SET CONSTRAINTS ALL IMMEDIATE', true],
+    ['SET/**/CONSTRAINTS ALL DEFERRED', true],
+    ['SELECT 1; SET--x\nCONSTRAINTS x IMMEDIATE', true],
+    ["SELECT 'commit' AS end", undefined],
+    ['ROLLBACK', undefined],
+    ['SELECT CASE WHEN true THEN 1 END', undefined],
+  ])('may have been put off until: %s', async (text, deferred) => {
+    expect((await factsOf(text)).attributes['deferred']).toBe(deferred)
+  })
+
   it('runs with definitions where there are event triggers', async () => {
     for (const [extension, reach] of [
       [null, true],
       ['timescaledb', false],
     ] as const) {
       const catalogue = sampleCatalogue({ eventTriggers: [{ extension }] })
-      expect((await factsOf('DROP TABLE leads', { catalogue })).attributes).toMatchObject({ reach })
+      for (const text of [
+        'DROP TABLE leads',
+        'GRANT SELECT ON leads TO app',
+        'REVOKE SELECT ON leads FROM app',
+        'SELECT 1 AS a INTO made',
+        'SELECT 1 AS a INTO made UNION ALL SELECT 2',
+        'REINDEX INDEX leads_pkey',
+        'REFRESH MATERIALIZED VIEW leads',
+        'CREATE TABLE made AS SELECT 1 AS a',
+        'EXPLAIN ANALYZE CREATE TABLE made AS SELECT 1 AS a',
+      ])
+        expect((await factsOf(text, { catalogue })).attributes, text).toMatchObject({ reach })
       expect((await factsOf('DELETE FROM leads', { catalogue })).attributes).toMatchObject({ reach: false })
     }
   })

@@ -1,11 +1,11 @@
 import type { CopyStmt, Node } from 'libpg-query'
-import type { CopyForm, Output, StatementFacts } from '../../core/command.ts'
+import type { CommandClass, CopyForm, Output, StatementFacts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
 import { isPlainTable, labelsOf, NO_USER_CODE } from '../catalogue/catalogue.ts'
 import type { Given } from '../sealing/given.ts'
 import { checkCasts, checkParts, checkRelations, settingEscapes } from './checks.ts'
-import { classOfKind, explains } from '../statement/classify.ts'
+import { classOf, classOfKind, explains } from '../statement/classify.ts'
 import { copyForm, copyInForm } from '../statement/copy-form.ts'
 import { checkDefinition } from './definitions.ts'
 import { isTemporary, settingEffect } from '../session/effects.ts'
@@ -126,8 +126,11 @@ function runsAnyCode(node: Node, names: Names): boolean {
   // ANALYZE computes what indexes and statistics are over.
   if ('VacuumStmt' in node) return (node.VacuumStmt.rels ?? []).length === 0
   if ('TruncateStmt' in node && node.TruncateStmt.behavior === 'DROP_CASCADE') return true
-  return comparing || (definitions && classOfKind(kindOf(node)) === 'define')
+  // Event triggers run for definitions, rights, REINDEX, and what makes a table or fills one anew.
+  return comparing || (definitions && (!ROWS_ONLY.has(classOf(node)) || 'RefreshMatViewStmt' in node))
 }
+
+const ROWS_ONLY: ReadonlySet<CommandClass> = new Set(['read', 'write'])
 
 /** No row that others refer to is changed or removed. */
 function insertsOnly(node: Node, { changes, nested }: Survey): boolean {

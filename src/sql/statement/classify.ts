@@ -185,6 +185,9 @@ export function classOf(node: Node, executed: CommandClass = 'opaque'): CommandC
   return strictest([base, refine(node, executed)])
 }
 
+/** ROW SHARE, as SELECT ... FOR UPDATE takes it; below it is only ACCESS SHARE. In the server: lockdefs.h. */
+const ROW_SHARE = 2
+
 function refine(node: Node, executed: CommandClass): CommandClass {
   if ('SelectStmt' in node) return intoOf(node.SelectStmt)
   if ('CopyStmt' in node) return copyOf(node.CopyStmt)
@@ -196,6 +199,8 @@ function refine(node: Node, executed: CommandClass): CommandClass {
   if ('CreateTableAsStmt' in node) return innerOf(node.CreateTableAsStmt.query, executed)
   if ('VariableSetStmt' in node) return changeOfStatement(node.VariableSetStmt).class
   if ('TransactionStmt' in node) return transactionOf(node.TransactionStmt)
+  // What readers take stops nobody; whoever takes more keeps writers out, or readers as well.
+  if ('LockStmt' in node) return (node.LockStmt.mode ?? 0) <= ROW_SHARE ? 'read' : 'write'
   if ('AlterTableStmt' in node) return alterTableOf(node.AlterTableStmt)
   if ('CreateSchemaStmt' in node) {
     const { authrole, schemaElts } = node.CreateSchemaStmt

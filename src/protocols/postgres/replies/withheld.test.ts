@@ -117,7 +117,8 @@ describe('errors and notices in labelled reach (P-02)', () => {
     expect(mayHoldValues({ facts, text: 'UPDATE customers SET plan = 1' }, false)).toBe(true)
     expect(mayHoldValues({ facts: outside, text: 'UPDATE notes SET a = 1' }, false)).toBe(false)
     expect(mayHoldValues({ facts: outside, text: 'DELETE FROM notes' }, true)).toBe(true)
-    expect(mayHoldValues({ facts: outside, text: ' commit' }, false)).toBe(true)
+    const deferred = { ...outside, attributes: { ...outside.attributes, deferred: true } }
+    expect(mayHoldValues({ facts: deferred, text: 'COMMIT' }, false)).toBe(true)
     expect(mayHoldValues({ facts: { ...facts, attributes: { parsed: false } }, text: 'x' }, false)).toBe(true)
     expect(mayHoldValues(undefined, false)).toBe(false)
   })

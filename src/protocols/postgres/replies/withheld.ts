@@ -11,9 +11,6 @@ import { knownSqlstate, ownMessage } from './sqlstates.ts'
  * ours, and names that the catalogue knows.
  */
 
-/** Ends or checks what earlier statements of the transaction did; anywhere, because comments may stand in front. */
-const SETTLES = /\b(?:commit|end|prepare\s+transaction|set\s+constraints)\b/i
-
 /**
  * Of these classes, what is found while the client's own text is read is told in full: it quotes that text and names
  * of the catalogue, because no row has been looked at yet. Only then is there a POSITION: what runs later has none, and
@@ -37,7 +34,8 @@ export function mayHoldValues(of: Reached | undefined, named: boolean): boolean 
   if (named) return true
   if (of === undefined) return false
   const { attributes } = of.facts
-  return attributes['reach'] !== false || SETTLES.test(of.text)
+  // A commit, or SET CONSTRAINTS, runs what earlier statements have put off.
+  return attributes['reach'] !== false || attributes['deferred'] === true
 }
 
 /** Code of users behind a type runs while the text is read, and what it says there has a POSITION as well. */
