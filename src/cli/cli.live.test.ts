@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CLI } from '../../test/support/gateway.ts'
 import type { TestApi } from '../testing/running-gateway.ts'
 import { startTestApi } from '../testing/running-gateway.ts'
-
-const CLI = fileURLToPath(new URL('./main.ts', import.meta.url))
+import { COMMAND_GROUPS } from './commands.ts'
 
 let api: TestApi
 
@@ -45,6 +45,17 @@ describe('exit codes', () => {
     const refused = await sluice(['dsn', 'crm', '--as', 'nobody', '--json'])
     expect(refused).toMatchObject({ code: 1, stdout: '' })
     expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'not_found' } })
+  })
+})
+
+describe('what is loaded for a command', () => {
+  it('is listed under the very names that it adds', async () => {
+    for (const { names, load } of COMMAND_GROUPS) {
+      const program = new Command()
+      const add = await load()
+      add(program)
+      expect(program.commands.flatMap((each) => [each.name(), ...each.aliases()])).toEqual(names)
+    }
   })
 })
 

@@ -5,56 +5,20 @@
 import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { isGatewayError } from '../core/index.ts'
-import { addApprovalCommands } from './approvals.ts'
-import { addAuditCommands } from './audit/index.ts'
-import { addConfigCommands } from './config.ts'
+import { groupsFor } from './commands.ts'
 import { DEFAULT_DATA, UsageError } from './context.ts'
-import { addCredentialCommands } from './credentials.ts'
-import { addDemoCommand } from './demo.ts'
-import { addDoctorCommand } from './doctor.ts'
-import { addInitCommand } from './init/index.ts'
-import { addOverviewCommands } from './overview.ts'
-import { addIdentityCommands, addPeopleCommands } from './people.ts'
-import { addPolicyCommands } from './policy/index.ts'
-import { addQueryCommand } from './query.ts'
-import { addRunCommand } from './run.ts'
-import { addSecretCommands } from './secrets.ts'
-import { addSessionCommands } from './sessions/index.ts'
 import { SqlError } from './sql-error.ts'
-import { addStartCommand } from './start.ts'
 import { programVersion } from '../composition/version.ts'
-import { addWitnessCommands } from './witness.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, later: 75 } as const
 
-/** In the order in which a newcomer needs them. */
-const COMMANDS = [
-  addDemoCommand,
-  addInitCommand,
-  addStartCommand,
-  addOverviewCommands,
-  addQueryCommand,
-  addRunCommand,
-  addCredentialCommands,
-  addApprovalCommands,
-  addSessionCommands,
-  addAuditCommands,
-  addPeopleCommands,
-  addIdentityCommands,
-  addSecretCommands,
-  addConfigCommands,
-  addPolicyCommands,
-  addDoctorCommand,
-  addWitnessCommands,
-] as const
-
-function build(): Command {
+async function build(): Promise<Command> {
   const program = new Command('sluice')
     .description('A gateway between AI agents and the databases and internal APIs they want data from')
     .version(programVersion(), '--version', 'print the version')
     .exitOverride()
     .showSuggestionAfterError()
-  for (const add of COMMANDS) add(program)
+  for (const add of await Promise.all(groupsFor(process.argv[2]).map(({ load }) => load()))) add(program)
   for (const command of program.commands) everywhere(command)
   return program
 }
@@ -73,7 +37,8 @@ function everywhere(command: Command): void {
 
 async function main(): Promise<number> {
   try {
-    await build().parseAsync(process.argv)
+    const program = await build()
+    await program.parseAsync(process.argv)
     return Number(process.exitCode ?? EXIT.done)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
