@@ -4,13 +4,12 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { CLI } from './support/gateway.ts'
 import type { TestServer } from './support/postgres.ts'
 import { startTestServer } from './support/postgres.ts'
 import { cleanEnvironment, run } from './support/process.ts'
 
-const CLI = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
 const PASSWORD = 'init-upstream-password'
 const TABLES = 30
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { CLI } from '../../test/support/gateway.ts'
 import { randomFrom, seed, tally, times } from '../../test/support/proof.ts'
 import {
   directorySource,
@@ -19,7 +20,6 @@ import {
 } from '../evidence/index.ts'
 import { keyOf } from '../testing/witnessed-log.ts'
 
-const CLI = join(import.meta.dirname, 'main.ts')
 const WRITER = join(import.meta.dirname, '..', 'testing', 'log-writer.ts')
 const place = mkdtempSync(join(tmpdir(), 'sluice-witness-'))
 const log = keyOf('gateway.example/log', 1).key

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { CLI } from '../support/gateway.ts'
 import { mintDsn } from '../support/mint.ts'
 import type { TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
@@ -14,7 +14,6 @@ import { psql } from '../support/psql.ts'
 import { teardown } from '../support/teardown.ts'
 import { eventually } from '../support/wait.ts'
 
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const PASSWORD = 'owner-secret-9182'
 
 /** 30 tables, one of them with people in it. */

@@ -5,7 +5,7 @@ import { Client } from 'pg'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ApiClient, OPERATOR_SOCKET } from '../../src/api/client.ts'
 import type { TestGateway } from '../support/gateway.ts'
-import { startGateway } from '../support/gateway.ts'
+import { CLI, startGateway } from '../support/gateway.ts'
 import { mintDsn } from '../support/mint.ts'
 import type { TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
@@ -279,8 +279,7 @@ ${
   test('changes for a psql that is open across it', async () => {
     const dsn = await mintDsn(gateway, 'shop', 'agent')
     await writeFile(gateway.configFile, text({ labels: true }))
-    const cli = new URL('../../src/cli/main.ts', import.meta.url).pathname
-    const applying = `${process.execPath} ${cli} config apply ${gateway.configFile} --data ${gateway.dataDirectory}`
+    const applying = `${process.execPath} ${CLI} config apply ${gateway.configFile} --data ${gateway.dataDirectory}`
     const input = `${PREPARED.text};\n\\! ${applying}\n${PREPARED.text};\n`
     const done = await run('psql', ['-X', '-At', dsn], { input })
     // Only the second answer is masked, and says so.

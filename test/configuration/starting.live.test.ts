@@ -6,9 +6,9 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { CLI } from '../support/gateway.ts'
 import { mintDsn } from '../support/mint.ts'
 import type { TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
@@ -16,8 +16,6 @@ import { cleanEnvironment, run } from '../support/process.ts'
 import { psqlRows } from '../support/psql.ts'
 import { teardown } from '../support/teardown.ts'
 import { eventually } from '../support/wait.ts'
-
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 describe('a gateway', () => {
   const later = teardown()

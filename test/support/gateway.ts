@@ -1,6 +1,6 @@
 /**
  * A real gateway for tests: `sluice start` as a child process with a configuration and a data directory of its own,
- * used through its command line only, as people use it. Leaves servers behind it to postgres.ts.
+ * used through its command line and through what that is made of. Leaves servers behind it to postgres.ts.
  */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
@@ -9,14 +9,18 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dsnOf, mint } from '../../src/cli/credentials.ts'
 import type { RecordingKeys } from '../../src/core/index.ts'
 import { keysOf } from '../../src/testing/recording-keys.ts'
+import { distIsCurrent, ENTRY, ROOT } from '../../tools/dist.ts'
 import type { Finished, RunOptions } from './process.ts'
 import { cleanEnvironment, run } from './process.ts'
 
-/** The command line as a checkout has it: the built one while it is current. For terminals that run it themselves, too. */
-export const CLI = fileURLToPath(new URL('../../tools/sluice.ts', import.meta.url))
+/**
+ * The command line as `npm run sluice` has it: the built one while it is current. Looked up once and not at each of some
+ * thousand starts. For terminals that run it themselves, too.
+ */
+export const CLI = distIsCurrent() ? ENTRY : join(ROOT, 'src', 'cli', 'main.ts')
 
 /** A cold start compiles two WebAssembly modules on a machine that others use too. */
 const READY_MS_MAX = 30_000
@@ -40,7 +44,7 @@ export type TestGateway = {
   readonly pid: number
   /** What it has written to stderr so far: must never hold a secret. */
   readonly stderr: () => string
-  /** A fresh credential as a DSN, as `sluice dsn` prints it. */
+  /** A fresh credential as a DSN: what `sluice dsn` prints, made by the command's own code in this process. */
   dsn(connection: string, identity: string, ttl?: string): Promise<string>
   /** Any command of the command line against this gateway. */
   cli(args: readonly string[], options?: RunOptions): Promise<Finished>
@@ -93,17 +97,8 @@ async function launch(
     pid: child.pid ?? 0,
     stderr: () => stderr,
     cli,
-    async dsn(connection, identity, ttl) {
-      const done = await cli([
-        'dsn',
-        connection,
-        '--as',
-        identity,
-        ...(ttl === undefined ? [] : ['--ttl', ttl]),
-      ])
-      if (done.code !== 0) throw new Error(`sluice dsn ended with ${done.code}: ${done.stderr}`)
-      return done.stdout.trim()
-    },
+    dsn: async (connection, identity, ttl = '15m') =>
+      dsnOf(await mint(connection, 'database', { data: dataDirectory, as: identity, ttl })),
     async stop() {
       await end(child, 'SIGTERM')
       await rm(place, { recursive: true, force: true })

@@ -12,6 +12,7 @@ import type { QueryResultRow } from 'pg'
 import { Client } from 'pg'
 import type { PostgresServer } from '../../src/sample/index.ts'
 import { npmBinaries, startPostgres, unprivilegedUser } from '../../src/sample/index.ts'
+import { copyCluster } from './cluster.ts'
 import { eventually } from './wait.ts'
 
 export const MAJORS = [15, 18] as const
@@ -71,9 +72,11 @@ export async function startTestServer(
   await chmod(directory, 0o755)
   const password = randomBytes(18).toString('hex')
   const binDirectory = await binariesOf(major)
+  const dataDirectory = join(directory, 'data')
+  await copyCluster(binDirectory, dataDirectory)
   const server = await startPostgres({
     binDirectory,
-    dataDirectory: join(directory, 'data'),
+    dataDirectory,
     password,
     settings: {
       fsync: false,

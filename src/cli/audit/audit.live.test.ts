@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
+import { CLI } from '../../../test/support/gateway.ts'
 import { systemClock } from '../../core/index.ts'
 import { labelKey, openJournal } from '../../recording/index.ts'
 import { closeEntry, openEntry, sessionId } from '../../testing/entries.ts'
@@ -28,7 +29,6 @@ import { sampleRecording } from '../../testing/sample-recording.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../../..')
-const CLI = join(ROOT, 'src/cli/main.ts')
 const place = mkdtempSync(join(tmpdir(), 'sluice-audit-'))
 const stops: (() => void)[] = []
 afterAll(() => {

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CLI } from '../../../test/support/gateway.ts'
 import type { LabelName, SessionId } from '../../core/index.ts'
 import { brand } from '../../core/index.ts'
 import { sessionFile } from '../../recording/files/names.ts'
@@ -43,10 +44,7 @@ beforeAll(async () => {
   api = await startTestApi()
   place = join(api.place, 'auditor')
   mkdirSync(join(place, 'bin'), { recursive: true })
-  writeFileSync(
-    join(place, 'bin/sluice'),
-    `#!/bin/sh\nexec ${process.execPath} ${join(ROOT, 'src/cli/main.ts')} "$@"\n`,
-  )
+  writeFileSync(join(place, 'bin/sluice'), `#!/bin/sh\nexec ${process.execPath} ${CLI} "$@"\n`)
   chmodSync(join(place, 'bin/sluice'), 0o755)
   symlinkSync(api.dataDirectory, join(place, 'data'))
   symlinkSync(join(ROOT, 'examples'), join(place, 'examples'))
