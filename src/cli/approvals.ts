@@ -6,7 +6,8 @@ import { describe, previewText, shorten, told } from './approval-text.ts'
 import type { Common } from './context.ts'
 import { call, personClient, print, queryText, UsageError } from './context.ts'
 import { parseDuration } from './durations.ts'
-import { freshClient } from './login.ts'
+import type { LoginFlags } from './login.ts'
+import { asPerson, withLogin } from './login.ts'
 import { ask } from './prompt.ts'
 import { listing, relative } from './table.ts'
 
@@ -31,9 +32,7 @@ const offered = z.object({
   ),
 })
 
-type AnswerFlags = Common & {
-  readonly as?: string
-  readonly code?: string
+type AnswerFlags = LoginFlags & {
   readonly reason?: string
   readonly for?: string
   readonly mute?: string
@@ -108,48 +107,38 @@ export function addApprovalCommands(program: Command): void {
         print(common, answer, () => `${answer.ticket} is revoked; nothing more runs by it.`)
       }
     })
-  group
-    .command('preview')
-    .argument('<ticket>')
-    .description('try a held command out and roll it back, as a person with a fresh login who may answer it')
-    .option('--as <person>', 'who looks')
-    .option(
-      '--code <digits>',
-      'the code of the device; asked for when not given, - reads it from standard input',
-    )
-    .action(async (ticket: string, flags: AnswerFlags) => {
-      const client = await freshClient(flags, flags.as, flags.code)
-      try {
-        const path = `/v1/approvals/${encodeURIComponent(ticket)}`
-        const seen = preview.parse(await client.call('POST', `${path}/preview`, { through: 'cli' }))
-        if (flags.json === true) print(flags, seen, () => previewText(seen))
-        else {
-          const whole = approvalShown.parse(await client.call('GET', path))
-          print(flags, whole, () => describe(whole))
-        }
-      } finally {
-        await client.close()
+  withLogin(
+    group
+      .command('preview')
+      .argument('<ticket>')
+      .description(
+        'try a held command out and roll it back, as a person with a fresh login who may answer it',
+      ),
+    'who looks',
+  ).action((ticket: string, flags: LoginFlags) =>
+    asPerson(flags, async (client) => {
+      const path = `/v1/approvals/${encodeURIComponent(ticket)}`
+      const seen = preview.parse(await client.call('POST', `${path}/preview`, { through: 'cli' }))
+      if (flags.json === true) print(flags, seen, () => previewText(seen))
+      else {
+        const whole = approvalShown.parse(await client.call('GET', path))
+        print(flags, whole, () => describe(whole))
       }
-    })
-  group
-    .command('unmute')
-    .argument('<ticket>')
-    .description('let who was muted by this refusal ask again, as a person with a fresh login')
-    .option('--as <person>', 'who lifts it')
-    .option(
-      '--code <digits>',
-      'the code of the device; asked for when not given, - reads it from standard input',
-    )
-    .action(async (ticket: string, flags: AnswerFlags) => {
-      const client = await freshClient(flags, flags.as, flags.code)
-      try {
-        const path = `/v1/approvals/${encodeURIComponent(ticket)}/unmute`
-        const answer = approval.parse(await client.call('POST', path, { through: 'cli' }))
-        print(flags, answer, () => `${answer.chain.join(' for ')} may ask again on ${answer.connection}.`)
-      } finally {
-        await client.close()
-      }
-    })
+    }),
+  )
+  withLogin(
+    group
+      .command('unmute')
+      .argument('<ticket>')
+      .description('let who was muted by this refusal ask again, as a person with a fresh login'),
+    'who lifts it',
+  ).action((ticket: string, flags: LoginFlags) =>
+    asPerson(flags, async (client) => {
+      const path = `/v1/approvals/${encodeURIComponent(ticket)}/unmute`
+      const answer = approval.parse(await client.call('POST', path, { through: 'cli' }))
+      print(flags, answer, () => `${answer.chain.join(' for ')} may ask again on ${answer.connection}.`)
+    }),
+  )
   addAccess(group)
 }
 
@@ -159,15 +148,10 @@ function answering(
   description: string,
   verdict: 'approve' | 'refuse',
 ): Command {
-  return group
-    .command(name)
-    .argument('<ticket...>')
-    .description(`${description}, as a person with a fresh login`)
-    .option('--as <person>', 'who answers')
-    .option(
-      '--code <digits>',
-      'the code of the device; asked for when not given, - reads it from standard input',
-    )
+  return withLogin(
+    group.command(name).argument('<ticket...>').description(`${description}, as a person with a fresh login`),
+    'who answers',
+  )
     .option('--reason <text>', 'kept with the answer')
     .action(async (tickets: readonly string[], flags: AnswerFlags) => {
       const more = {
@@ -184,8 +168,7 @@ function answering(
       if (process.stdin.isTTY && flags.json !== true) {
         process.stderr.write(`${asked.map(describe).join('\n\n')}\n\n`)
       }
-      const client = await freshClient(flags, flags.as, flags.code)
-      try {
+      await asPerson(flags, async (client) => {
         for (const before of asked) {
           const { ticket } = before
           // The operator socket shows no protected value: who answers has to see what is asked.
@@ -198,9 +181,7 @@ function answering(
           const answer = approval.parse(await client.call('POST', `/v1/approvals/${ticket}/answer`, body))
           print(flags, answer, () => told(answer))
         }
-      } finally {
-        await client.close()
-      }
+      })
     })
 }
 
@@ -220,12 +201,10 @@ function isSame(a: Approval, b: Approval): boolean {
   return a.text === b.text && JSON.stringify(a.parameters) === JSON.stringify(b.parameters)
 }
 
-type AccessFlags = Common & {
+type AccessFlags = LoginFlags & {
   readonly on?: string
   readonly for?: string
   readonly reason: string
-  readonly as?: string
-  readonly code?: string
   readonly actsFor?: string
 }
 
@@ -268,26 +247,18 @@ function addAccess(group: Command): void {
           : `${answer.ticket} waits for people.\n\n${describe(answer)}`,
       )
     })
-  asking(
-    'break-glass',
-    'take access in an emergency, as a person with a fresh login: recorded, and everybody is told',
+  withLogin(
+    asking(
+      'break-glass',
+      'take access in an emergency, as a person with a fresh login: recorded, and everybody is told',
+    ),
+    'who takes it',
+  ).action((access: string, flags: AccessFlags) =>
+    asPerson(flags, async (client) => {
+      const answer = approval.parse(await client.call('POST', '/v1/access/emergency', bodyOf(access, flags)))
+      print(flags, answer, () => told(answer))
+    }),
   )
-    .option('--as <person>', 'who takes it')
-    .option(
-      '--code <digits>',
-      'the code of the device; asked for when not given, - reads it from standard input',
-    )
-    .action(async (access: string, flags: AccessFlags) => {
-      const client = await freshClient(flags, flags.as, flags.code)
-      try {
-        const answer = approval.parse(
-          await client.call('POST', '/v1/access/emergency', bodyOf(access, flags)),
-        )
-        print(flags, answer, () => told(answer))
-      } finally {
-        await client.close()
-      }
-    })
 }
 
 /** `--rows 12 --tolerance 2`. Throws UsageError. */

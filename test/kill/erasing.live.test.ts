@@ -30,8 +30,8 @@ import { FakeClock } from '../../src/testing/fake-clock.ts'
 import { unsyncedFiles } from '../../src/testing/faulty-files.ts'
 import { random, testKeys } from '../../src/testing/recording-keys.ts'
 import { seal } from '../../src/testing/seal.ts'
-import { seed, tally, times } from '../support/proof.ts'
-import { FAULTS, type Program, type Ran, runWith, someOf, stepsOf } from './stepped.ts'
+import { times } from '../support/proof.ts'
+import { FAULTS, meet, type Program, type Ran, stepsOf, waysOf } from './stepped.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../src/testing/eraser-program.ts', import.meta.url))
 const MARK = 'marker@example.com'
@@ -217,24 +217,9 @@ async function holds(ran: Ran, where: string): Promise<void> {
 }
 
 describe.each(FAULTS)('while erasing, $name', (fault) => {
-  const { error } = fault
-  test.each(error === 'KILL' ? ['once'] : ['once', 'from then on'])(
+  test.each(waysOf(fault))(
     'a system call that fails %s: nothing that is erased comes back, and nothing else goes (P-07)',
-    async (how) => {
-      const all = steps(fault)
-      expect(all.length).toBeGreaterThan(0)
-      let met = 0
-      for (const { calls, number } of someOf(all, error === 'KILL' ? 3 * MANY : MANY)) {
-        begin()
-        const when = how === 'once' ? `${number}` : `${number}+`
-        const ran = await runWith(programNow(), { calls, error, when })
-        const where = `call ${number} of ${calls.join()}, seed ${seed}: ${ran.said.join()}`
-        if (ran.failed > 0 || ran.signal !== null) met++
-        await holds(ran, where)
-      }
-      expect(met).toBeGreaterThan(0)
-      tally(error === 'KILL' ? 'kills' : 'faults', met)
-    },
+    (how) => meet(fault, how, MANY, { program: programNow, steps, begin, holds }),
     3_600_000,
   )
 })

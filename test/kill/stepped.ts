@@ -1,7 +1,8 @@
 /** Runs a program that waits for a line before it does what a test is about, with system calls of that failing. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { randomFrom, seed } from '../support/proof.ts'
+import { expect } from 'vitest'
+import { randomFrom, seed, tally } from '../support/proof.ts'
 import type { Fault } from './inject.ts'
 import { inject, watch } from './inject.ts'
 
@@ -12,12 +13,10 @@ const RENAME = ['rename', 'renameat', 'renameat2', 'link', 'linkat']
 const UNLINK = ['unlink', 'unlinkat', 'rmdir']
 const MAKE = ['mkdir', 'mkdirat']
 
+export type FileFault = { readonly name: string; readonly calls: readonly string[]; readonly error: string }
+
 /** What may go wrong with a file, each by itself. */
-export const FAULTS: readonly {
-  readonly name: string
-  readonly calls: readonly string[]
-  readonly error: string
-}[] = [
+export const FAULTS: readonly FileFault[] = [
   { name: 'open', calls: OPEN, error: 'EMFILE' },
   { name: 'write', calls: WRITE, error: 'EIO' },
   { name: 'fsync', calls: FSYNC, error: 'EIO' },
@@ -48,8 +47,39 @@ export type Ran = {
 }
 
 /** Runs the program with that fault; `when` as `inject` has it. */
-export async function runWith(program: Program, fault: Omit<Fault, 'paths'>): Promise<Ran> {
+async function runWith(program: Program, fault: Omit<Fault, 'paths'>): Promise<Ran> {
   return await run(program, async (pid) => await inject(pid, { ...fault, paths: program.paths(pid) }))
+}
+
+/** What is tried: a program, from the same beginning each time, and what must hold after it. */
+export type Tried = {
+  readonly program: () => Program
+  readonly steps: (fault: FileFault) => readonly Step[]
+  readonly begin: () => void
+  readonly holds: (ran: Ran, where: string) => Promise<void>
+}
+
+/** How a fault can be met: who is killed is killed once. */
+export function waysOf({ error }: FileFault): readonly string[] {
+  return error === 'KILL' ? ['once'] : ['once', 'from then on']
+}
+
+/** Meets the fault at `many` of its steps, kills at three times as many, and holds what follows against what must hold. */
+export async function meet(fault: FileFault, how: string, many: number, tried: Tried): Promise<void> {
+  const { error } = fault
+  const all = tried.steps(fault)
+  expect(all.length).toBeGreaterThan(0)
+  let met = 0
+  for (const { calls, number } of someOf(all, error === 'KILL' ? 3 * many : many)) {
+    tried.begin()
+    const when = how === 'once' ? `${number}` : `${number}+`
+    const ran = await runWith(tried.program(), { calls, error, when })
+    const where = `call ${number} of ${calls.join()}, seed ${seed}: ${ran.said.join()}`
+    if (ran.failed > 0 || ran.signal !== null) met++
+    await tried.holds(ran, where)
+  }
+  expect(met).toBeGreaterThan(0)
+  tally(error === 'KILL' ? 'kills' : 'faults', met)
 }
 
 /** Where a fault is met: the call of this number, of each of these kinds and each thread. */
@@ -59,9 +89,7 @@ export type Step = { readonly calls: readonly string[]; readonly number: number 
  * Every place where a program can meet one of the faults, in order. What ends it is met by kind: else it would always be the
  * kind that is called most.
  */
-export async function stepsOf(
-  program: Program,
-): Promise<(fault: (typeof FAULTS)[number]) => readonly Step[]> {
+export async function stepsOf(program: Program): Promise<(fault: FileFault) => readonly Step[]> {
   const calls = [...new Set(FAULTS.flatMap((each) => each.calls))]
   const counts = new Map<string, number>()
   await run(program, async (pid) => {
@@ -85,7 +113,7 @@ export async function stepsOf(
 }
 
 /** So many of them, in order; all of them where there are no more. */
-export function someOf(steps: readonly Step[], many: number): readonly Step[] {
+function someOf(steps: readonly Step[], many: number): readonly Step[] {
   const all = [...steps]
   const dice = randomFrom(seed + all.length)
   while (all.length > many) all.splice(Math.floor(dice() * all.length), 1)

@@ -12,8 +12,8 @@ import { BucketStage, bucketOf, PREFIX } from '../../src/testing/bucket-stage.ts
 import { collect } from '../../src/testing/entries.ts'
 import { testKeys } from '../../src/testing/recording-keys.ts'
 import { S3Server } from '../../src/testing/s3-server.ts'
-import { seed, tally, times } from '../support/proof.ts'
-import { FAULTS, type Program, type Ran, runWith, someOf, stepsOf } from './stepped.ts'
+import { times } from '../support/proof.ts'
+import { FAULTS, meet, type Program, type Ran, stepsOf, waysOf } from './stepped.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../src/testing/uploader-program.ts', import.meta.url))
 /** Of each kind of call, so many: all there are, in full. */
@@ -122,24 +122,9 @@ async function holds(ran: Ran, where: string): Promise<void> {
 }
 
 describe.each(FAULTS)('while uploading, $name', (fault) => {
-  const { error } = fault
-  test.each(error === 'KILL' ? ['once'] : ['once', 'from then on'])(
+  test.each(waysOf(fault))(
     'a system call that fails %s: all of it is here or in the store, and in the end in the store (P-06)',
-    async (how) => {
-      const all = steps(fault)
-      expect(all.length).toBeGreaterThan(0)
-      let met = 0
-      for (const { calls, number } of someOf(all, error === 'KILL' ? 3 * MANY : MANY)) {
-        begin()
-        const when = how === 'once' ? `${number}` : `${number}+`
-        const ran = await runWith(program(), { calls, error, when })
-        const where = `call ${number} of ${calls.join()}, seed ${seed}: ${ran.said.join()}`
-        if (ran.failed > 0 || ran.signal !== null) met++
-        await holds(ran, where)
-      }
-      expect(met).toBeGreaterThan(0)
-      tally(error === 'KILL' ? 'kills' : 'faults', met)
-    },
+    (how) => meet(fault, how, MANY, { program, steps, begin, holds }),
     3_600_000,
   )
 })
