@@ -210,7 +210,7 @@ describe('signed answers in', () => {
     for (const call of [
       sign(answer(ticket), 'evt_a', OUT),
       sign(answer(ticket), 'evt_b', IN, Date.now() - 301_000),
-      sign(answer(ticket), 'evt_c', IN, Date.now() + 301_000),
+      sign(answer(ticket), 'evt_c', IN, Date.now() + 330_000),
       { ...good, raw: good.raw.replace('approve"', 'refuse"') },
       { ...good, headers: { ...good.headers, 'webhook-id': 'evt_d' } },
       { raw: good.raw, headers: { 'content-type': 'application/json' } },
