@@ -545,7 +545,7 @@ class Part:
             raise Bad("a frame is too short")
         self.data, self.kind = data, data[0]
         self.head_end, self.sequence, self.time = 24 + u32(data, 4), u64(data, 8), u64(data, 16)
-        if not 2 <= self.kind <= 10 or any(data[1:4]):
+        if not 2 <= self.kind <= 11 or any(data[1:4]):
             raise Bad("a frame is of a kind that has no public part")
         if self.head_end > len(data) or self.sequence >= SAFE or self.time >= SAFE:
             raise Bad("a frame has an impossible length")
@@ -1106,7 +1106,7 @@ def read_masters(path):
 
 BLOCK_MAX = 150_994_944
 FRAME_MAX = 134_217_728
-PAYLOAD = re.compile(r"(text|parameters|reason|names|body|message|sealed\.[1-9][0-9]{0,3})\Z")
+PAYLOAD = re.compile(r"(text|parameters|reason|names|body|input|digest|message|sealed\.[1-9][0-9]{0,3})\Z")
 JOURNAL_FILE_MAX = 64 * 1024 * 1024 + BLOCK_MAX + 65_536
 
 
@@ -1297,7 +1297,7 @@ class Blocks:
             frame = data[at : at + length]
             if zlib.crc32(frame[12:]) != u32(frame, 8):
                 raise Bad("the checksum of the frame is wrong")
-            if frame[16] > 10 or any(frame[17:20]) or u64(frame, 24) != sequence or u64(frame, 32) >= SAFE:
+            if frame[16] > 11 or any(frame[17:20]) or u64(frame, 24) != sequence or u64(frame, 32) >= SAFE:
                 raise Bad("the frame is of another kind, or not in its place")
             frames.append((sequence, frame[16], u32(frame, 12), lambda text=frame[40 : 40 + head]: as_object(parsed(text)), length - 40 - head))
             at, sequence = at + length, sequence + 1

@@ -188,6 +188,22 @@ describe('the verifier in Python (P-06)', () => {
     }
   })
 
+  it('reads what clients sent to commands that ran, in the journal and in session files', async () => {
+    const whole = join(import.meta.dirname, '../recording/vectors/format-2/input/whole')
+    const key = readFileSync(join(whole, 'log', 'key'), 'utf8').trim()
+    const theirs = await python([whole, '--key', key, '--master-key', fileWith('master', MASTER_KEY)])
+    const ours = await verifyRecording({
+      source: directoryAuditSource(whole),
+      primitives: nodePrimitives,
+      keys: [parseVerifierKey(nodeSha256, key)],
+      payloads: payloadOpener(testKeys),
+      journal: journalFrames(whole, testKeys),
+    })
+    expect(ours).toMatchObject({ proved: true })
+    expect(theirs).toMatchObject({ proved: true, tail: { sessions: 1 } })
+    expect(JSON.stringify(theirs)).not.toContain('broken')
+  })
+
   it('takes frames that are in no file from the journal itself, and not from its headers', async () => {
     const whole = join(import.meta.dirname, '../recording/vectors/format-2/whole')
     const files: Files = new Map()

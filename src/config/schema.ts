@@ -161,7 +161,9 @@ export const CONNECTION_FIELDS = {
     .describe('written: recordings survive the process; fsync: they survive the machine.'),
   resultBytesKept: size({ min: 0, max: 64 * 1024 ** 2 })
     .default(LIMITS.resultBytesKept)
-    .describe('Bytes of each result kept in the recording. Default 64KiB.'),
+    .describe(
+      'Bytes of each result kept in the recording, and of the rows of each COPY FROM STDIN. Default 64KiB.',
+    ),
 } as const
 
 const classes = z.union([z.literal('all'), z.array(z.enum(COMMAND_CLASSES))])

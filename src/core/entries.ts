@@ -16,6 +16,13 @@ export type Entry =
   /** `body`: the last, and usually the only, bytes of the result. */
   | { readonly kind: 'outcome'; readonly head: OutcomeHead; readonly body?: Uint8Array }
   | { readonly kind: 'notice'; readonly head: NoticeHead }
+  /** Bytes that the client sent to a command that runs, as it sent them: rows of COPY. `digest` is that of an `InputEnd`. */
+  | {
+      readonly kind: 'input'
+      readonly head: InputHead
+      readonly body?: Uint8Array
+      readonly digest?: Uint8Array
+    }
   | { readonly kind: 'close'; readonly head: CloseHead }
   | { readonly kind: 'admin'; readonly head: AdminHead }
 
@@ -137,6 +144,23 @@ export type OutcomeHead = {
 }
 
 export type NoticeHead = { readonly n: number; readonly code: string; readonly message: string }
+
+export type InputHead = {
+  readonly n: number
+  /** Body and digest are encrypted under the keys of these labels. */
+  readonly sealed?: readonly string[]
+  /** Absent: more is to come. */
+  readonly end?: InputEnd
+}
+
+/** What was sent in all, from the first byte that the upstream asked for to the last. */
+export type InputEnd = {
+  /** `done`: the client said that this is all; `failed`: it gave up; `cut`: the command ended before either. */
+  readonly how: 'done' | 'failed' | 'cut'
+  readonly bytes: number
+  /** Of these, bytes that were counted and not kept; if there are any, `digest` is the SHA-256 of all, in hexadecimal. */
+  readonly unkept: number
+}
 
 export type CloseHead = { readonly reason: string; readonly commands: number }
 

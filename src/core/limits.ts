@@ -203,7 +203,7 @@ export const LIMITS = {
   digestTicketsMax: 20,
   /** How old a signed answer may be, and how far ahead its clock: Slack's and Standard Webhooks' own measure. */
   channelAnswerMs: 5 * 60 * 1000,
-  /** Result bytes kept per command in the recording. */
+  /** Result bytes kept per command in the recording, and as many of rows that its client sends with COPY. */
   resultBytesKept: 64 * 1024,
   /** A journal file is cut and a new one begun at this size. */
   journalFileBytesMax: 64 * 1024 * 1024,

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { isGatewayError } from '../core/index.ts'
 import { collect } from '../testing/entries.ts'
 import { checkLog } from '../testing/log-check.ts'
-import { damagedVectors, sessions, writeVectors } from '../testing/recording-vectors.ts'
+import { damagedVectors, inputSteps, sessions, writeVectors } from '../testing/recording-vectors.ts'
 import { type RecordedEntry, readJournal, readSession } from './reading/reader.ts'
 import { testKeys } from '../testing/recording-keys.ts'
 
@@ -36,6 +36,9 @@ function line({ sequence, time, session, entry }: RecordedEntry): string {
     kind: entry.kind,
     head: entry.head,
     body,
+    ...(entry.kind === 'input' && entry.digest !== undefined
+      ? { digest: Buffer.from(entry.digest).toString('base64') }
+      : {}),
   })
 }
 
@@ -79,6 +82,21 @@ test('the vectors are read as they say', async () => {
       own.map((each): unknown => JSON.parse(each)),
     )
   }
+})
+
+test('so are those of what clients send to commands that run', async () => {
+  await writeVectors(directory, inputSteps)
+  const whole = join(format2, 'input', 'whole')
+  expect(files(directory)).toEqual(files(whole))
+  for (const name of files(whole))
+    expect(readFileSync(join(directory, name)).equals(readFileSync(join(whole, name))), name).toBe(true)
+  const expected = readFileSync(join(format2, 'input', 'whole.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  expect((await collect(readJournal(whole, testKeys))).map(line)).toEqual(expected)
+  const own = expected.filter((each) => each.includes(`"session":"${sessions[0]}"`))
+  const read = (await collect(readSession(whole, testKeys, sessions[0] ?? expect.fail()))).map(line)
+  expect(read.map((each): unknown => JSON.parse(each))).toEqual(own.map((each): unknown => JSON.parse(each)))
 })
 
 test('recordings of before reasons and names of a client were payloads are read, and mean the same (P-06)', async () => {

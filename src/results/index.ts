@@ -8,6 +8,7 @@ import type { ResultPart } from './parts.ts'
 import { bytesPart } from './parts.ts'
 import { postgresParts } from './postgres.ts'
 
+export { inputPart } from './parts.ts'
 export type { ResultCell, ResultColumn, ResultPart } from './parts.ts'
 
 const READERS: ReadonlyMap<string, (bytes: Buffer) => Generator<ResultPart>> = new Map([

@@ -28,6 +28,15 @@ export function bytesPart(bytes: Buffer): ResultPart {
   return { kind: 'bytes', hex: bytes.toString('hex'), length: bytes.length }
 }
 
+/** A piece of what a client sent: a piece of text may begin and end inside of a character, and is shown as text all the same. */
+export function inputPart(bytes: Buffer): ResultPart {
+  const text = bytes.toString('utf8')
+  const inside = text.slice(3, -3)
+  const isText =
+    !inside.includes('\uFFFD') && inside.replaceAll(/[\n\r\t]/g, '').search(HIDDEN_CHARACTERS) < 0
+  return isText ? { kind: 'text', text: text.replace(/\n$/, '') } : bytesPart(bytes)
+}
+
 /** Bytes as text; undefined when they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -10,6 +10,8 @@ export class CommandInFlight {
   rows = 0
   bytes = 0
   keptBytes = 0
+  /** Bytes kept of what the client sent to it while it ran. */
+  inputKept = 0
   /** Where in the client's outbox this turn's part of the result begins; -1 while there is none. */
   from = -1
   /** The labels of values that may be quoted in it. */

@@ -15,6 +15,7 @@ export type {
 } from './ports.ts'
 export type { Held, Housekeeping, Permitted } from './flights.ts'
 export { housekeeping, isHeld } from './flights.ts'
+export type { Input } from './input.ts'
 export { ownJudgement } from './own.ts'
 export { patienceOf } from './patience.ts'
 export { afterFailing, afterGoingOn, effectError } from './refusals.ts'

@@ -21,6 +21,7 @@ import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
 import { approvalInput } from './asking.ts'
+import { Input } from './input.ts'
 import { intentHead, sealedBody, sealedFields, toldEntry } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
@@ -96,6 +97,7 @@ export class Session implements TurnMember {
   #effects: (() => void)[] = []
   #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   #flowing: CommandInFlight | undefined
+  #input: Input | undefined
   #onFlow: ((clientFull: boolean, upstreamFull: boolean) => void) | undefined
   #onAbandon: ((error: unknown) => void) | undefined
 
@@ -371,6 +373,20 @@ export class Session implements TurnMember {
   }
 
   /**
+   * The upstream asks for what the client sends to this command (rows of COPY): all that goes into what this returns is recorded
+   * before it is forwarded, up to as much as is kept of a result, sealed under these labels. Any that was not ended is cut.
+   */
+  input(flight: Permitted, labels: readonly LabelName[]): Input {
+    this.#input?.end('cut')
+    const parts = {
+      session: this.id,
+      journal: this.#gateway.journal,
+      keptMax: this.connection.resultBytesKept,
+    }
+    return (this.#input = new Input(parts, flight, labels))
+  }
+
+  /**
    * Runs an effect of a permitted command (a request through a client library) once this turn is recorded. When it
    * cannot be recorded the effect never runs; `afterTurn` tells.
    */
@@ -454,6 +470,7 @@ export class Session implements TurnMember {
   finish(flight: Permitted, outcome: OutcomeHead['outcome'], tag: string): void {
     if (flight.done) return
     flight.done = true
+    if (this.#input?.isOf(flight) === true) this.#input.end('cut')
     const kept = this.#flowing === flight ? this.#keep(flight) : undefined
     const { body, sealed } =
       kept === undefined ? {} : sealedBody(flight.command, kept, this.#gateway.journal, flight.quoted)
@@ -485,6 +502,7 @@ export class Session implements TurnMember {
     if (this.#closed) return
     this.#closed = true
     this.#takeFlow()
+    this.#input?.end('cut')
     const { journal } = this.#gateway
     if (told !== undefined) journal.append(this.id, toldEntry(told, [], journal))
     this.#gateway.journal.append(this.id, { kind: 'close', head: { reason, commands: this.#n } })
@@ -509,6 +527,7 @@ export class Session implements TurnMember {
 
   prepare(): void {
     this.#takeFlow()
+    this.#input?.flush()
   }
 
   deliver(): void {

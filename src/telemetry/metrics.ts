@@ -276,6 +276,7 @@ export class Metrics {
       case 'hold':
       case 'answer':
       case 'result':
+      case 'input':
       case 'notice':
       case 'close':
         return

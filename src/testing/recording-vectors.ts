@@ -19,6 +19,8 @@ import {
 } from '../recording/files/format.ts'
 import { checkHeader } from '../recording/files/file-header.ts'
 import { blockOffsets, checked, macOffsets, partsOf, sealed } from './journal-files.ts'
+import { LabelKeys } from '../recording/fields/label-keys.ts'
+import { sealValues } from '../recording/fields/sealed-values.ts'
 import { testKeys } from './recording-keys.ts'
 
 /** A recording that is the same, byte for byte, whenever and wherever it is made. */
@@ -28,7 +30,9 @@ const first = id(10)
 const second = id(20)
 export const sessions: readonly SessionId[] = [first, second]
 
-const steps: readonly (readonly [SessionId | undefined, Entry])[] = [
+type Step = readonly [SessionId | undefined, Entry]
+
+const steps: readonly Step[] = [
   [
     undefined,
     adminEntry({ action: 'config.applied', target: 'v1', details: { rules: 20, first: true, from: 'file' } }),
@@ -72,6 +76,53 @@ const steps: readonly (readonly [SessionId | undefined, Entry])[] = [
   [first, closeEntry(2)],
 ]
 
+/** What clients send to commands that run: kept whole, sealed, and more than is kept. */
+export const inputSteps: readonly Step[] = [
+  [first, openEntry()],
+  [first, intentEntry(1, { text: 'COPY t FROM STDIN', class: 'write', writes: ['public.t'] })],
+  [first, { kind: 'input', head: { n: 1 }, body: Buffer.from('1\tZoë\n') }],
+  [
+    first,
+    {
+      kind: 'input',
+      head: { n: 1, end: { how: 'done', bytes: 20, unkept: 8 } },
+      body: Buffer.from('2\t\\N\n'),
+      digest: Buffer.from(sha256('1\tZoë\n2\t\\N\n3\tthird\n')),
+    },
+  ],
+  [first, outcomeEntry(1, { tag: 'COPY 3', rows: 0, bytes: 12 })],
+  [second, openEntry()],
+  [second, intentEntry(1, { text: 'COPY customers (email) FROM STDIN', class: 'write' })],
+  [
+    second,
+    {
+      kind: 'input',
+      head: { n: 1, sealed: ['pii.email'] },
+      body: sealedInput(Buffer.from('ada@example.com\n').toString('base64')),
+    },
+  ],
+  [second, { kind: 'input', head: { n: 1, end: { how: 'failed', bytes: 16, unkept: 0 } } }],
+  [second, outcomeEntry(1, { outcome: 'error', tag: '57014' })],
+  [second, intentEntry(2, { text: 'COPY customers (email) FROM STDIN', class: 'write' })],
+  [
+    second,
+    {
+      kind: 'input',
+      head: { n: 2, sealed: ['pii.email'], end: { how: 'cut', bytes: 5, unkept: 5 } },
+      digest: sealedInput(sha256('abcd\n')),
+    },
+  ],
+  [first, closeEntry(1)],
+]
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+function sealedInput(text: string): Uint8Array {
+  return sealValues(new LabelKeys(testKeys[0]), ['pii.email'], [text], seeded('sluice input vectors'))
+}
+
 /** The same bytes whenever it is made. */
 function seeded(label = 'sluice vectors'): RandomBytes {
   let n = 0
@@ -80,14 +131,14 @@ function seeded(label = 'sluice vectors'): RandomBytes {
 
 /** Writes the data directory of the vectors: two journal files, one session sealed, the other stopped by a restart,
  * and the log as it was before that. */
-export async function writeVectors(into: string): Promise<void> {
+export async function writeVectors(into: string, of: readonly Step[] = steps): Promise<void> {
   const clock = new FakeClock()
   const random = seeded()
   const onFault = (error: unknown): never => {
     throw error
   }
   const journal = openJournal({ directory: into, keys: testKeys, random, clock, onFault })
-  for (const [index, [session, entry]] of steps.entries()) {
+  for (const [index, [session, entry]] of of.entries()) {
     // A MAC in between.
     clock.advance(index === 7 ? 1007 : 7)
     journal.append(session, entry)

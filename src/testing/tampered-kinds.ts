@@ -37,6 +37,12 @@ const FRAMES: Readonly<Record<Exclude<Entry['kind'], 'open' | 'admin'>, Entry>> 
   hold: { kind: 'hold', head: { n: 1, ticket: 'T-7K2M9Q0A', expiresAt: 1_767_225_600_000 } },
   answer: { kind: 'answer', head: { n: 1, ticket: 'T-7K2M9Q0A', answer: 'approved', by: 'person:eve' } },
   result: { kind: 'result', head: { n: 1 }, body: Buffer.from('one row') },
+  input: {
+    kind: 'input',
+    head: { n: 1, end: { how: 'done', bytes: 9, unkept: 2 } },
+    body: Buffer.from('one row'),
+    digest: Buffer.from('digest'),
+  },
   notice: { kind: 'notice', head: { n: 1, code: '01000', message: 'a notice' } },
   outcome: outcomeEntry(1, {}, Buffer.from('the end')),
   close: closeEntry(1),

@@ -170,7 +170,12 @@ export function sessionRoutes(parts: ApiParts): readonly AnyRoute[] {
             sequence: recorded.sequence,
             time: recorded.time,
             kind: of.kind,
-            head: { ...of.head },
+            head: {
+              ...of.head,
+              ...(of.kind === 'input' && of.digest !== undefined
+                ? { digest: Buffer.from(of.digest).toString('latin1') }
+                : {}),
+            },
             text: formatEntry(recorded),
             ...(body === undefined ? {} : { body: Buffer.from(body).toString('base64') }),
             ...(recorded.erased === undefined ? {} : { erased: [...recorded.erased] }),

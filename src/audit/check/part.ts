@@ -5,7 +5,7 @@ import { jsonOf, objectOf } from './objects.ts'
 export const KIND = { open: 2, close: 9, admin: 10 } as const
 
 const KIND_MIN = 2
-const KIND_MAX = 10
+const KIND_MAX = 11
 /** Kind, three zeros, length of the head, sequence number, time. */
 export const PART_FIXED_BYTES = 24
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { LIMITS, OUTSIDE_COMMANDS } from '../../core/index.ts'
 import { safe, safeText } from '../../recording/index.ts'
 import type { ResultColumn, ResultPart } from '../../results/index.ts'
-import { resultParts } from '../../results/index.ts'
+import { inputPart, resultParts } from '../../results/index.ts'
 import { table } from '../table.ts'
 import type { ShownEntry } from './entries.ts'
 
@@ -26,7 +26,7 @@ export class KeptResults {
   take({ kind, head, body, erased }: ShownEntry): void {
     if (kind === 'open') this.protocol = opening.parse(head).protocol
     if (erased?.includes('body') === true) this.#erased.add(numbered.parse(head).n)
-    if (body === undefined) return
+    if (body === undefined || kind === 'input') return
     const { n } = numbered.parse(head)
     if (n === OUTSIDE_COMMANDS) return
     const known = this.#bodies.get(n) ?? { parts: [], length: 0, left: 0 }
@@ -65,6 +65,8 @@ export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: numbe
         : shownLines(results.protocol, bytes, rowsMax)
       if (left > 0) lines.push(`${MARGIN}(${left} more bytes are not shown)`)
       yield { time: entry.time, text: [...lines, entry.text].join('\n') }
+    } else if (entry.kind === 'input') {
+      yield { time: entry.time, text: sentText(entry, rowsMax) }
     } else yield { time: entry.time, text: entry.text }
   }
 }
@@ -79,10 +81,18 @@ export function toldText({ text, body }: ShownEntry, protocol: string, rowsMax: 
   return [text, ...shownLines(protocol, Buffer.from(body ?? '', 'base64'), rowsMax)].join('\n')
 }
 
+/** The entry with what the client sent, cut where it came in several pieces. */
+function sentText({ text, body }: ShownEntry, rowsMax: number): string {
+  const bytes = Buffer.from(body ?? '', 'base64')
+  return bytes.length === 0 ? text : [text, ...linesOf([inputPart(bytes)], rowsMax)].join('\n')
+}
+
 function shownLines(protocol: string, bytes: Buffer, rowsMax: number): string[] {
-  return [...shownParts(resultParts(protocol, bytes), rowsMax)]
-    .flatMap((each) => each.split('\n'))
-    .map((line) => MARGIN + line)
+  return linesOf(resultParts(protocol, bytes), rowsMax)
+}
+
+function linesOf(parts: Iterable<ResultPart>, rowsMax: number): string[] {
+  return [...shownParts(parts, rowsMax)].flatMap((each) => each.split('\n')).map((line) => MARGIN + line)
 }
 
 /** Parts of a result as text for a terminal, in which nothing can move the cursor or hide. */

@@ -1,5 +1,5 @@
 import type { GatewayError, ParameterReading } from '../../core/index.ts'
-import type { Judgement, Permitted } from '../../session/index.ts'
+import type { Input, Judgement, Permitted } from '../../session/index.ts'
 import type { LocalAnswer, LocalCursor, LocalQuestion } from './local/local-answers.ts'
 import type { QueryTree as Node } from '../../sql/index.ts'
 import type { Formats, InReach, ResultPlan } from './results/results.ts'
@@ -152,8 +152,8 @@ export class Counting {
  */
 export type CopyTurn = {
   readonly of: PendingQuery | PendingExecute
-  /** The server has asked for rows, and has not been told that there are no more. */
-  isTaking: boolean
+  /** The server has asked for rows, and has not been told that there are no more: they are recorded in it. */
+  input: Input | undefined
   /** The server has been asked not to keep its answer to itself. */
   isFlushed: boolean
 }

@@ -76,7 +76,7 @@ export class ConversationState {
 
   /** The server takes rows of COPY. */
   get copyIn(): boolean {
-    return this.copy?.isTaking === true
+    return this.copy?.input !== undefined
   }
 
   /** Everything before the group in hand has been answered. */

@@ -29,6 +29,15 @@ const SESSION: readonly Entry[] = [
   { kind: 'result', head: { n: 0, sealed: ['pii.phone'] }, body: data },
   { kind: 'result', head: { n: 0 }, body: data },
   closeEntry(3),
+  intentEntry(4),
+  { kind: 'input', head: { n: 4, sealed: ['pii.email'] }, body: data },
+  {
+    kind: 'input',
+    head: { n: 4, sealed: ['pii.email'], end: { how: 'done', bytes: 2, unkept: 1 } },
+    body: data,
+    digest: data,
+  },
+  { kind: 'input', head: { n: 3 }, body: data },
 ]
 
 function chosen(scope: ErasureScope): string[] {
@@ -50,6 +59,9 @@ test('a label chooses results that may hold it, values sealed under it and notic
     '8 reason',
     '8 sealed.2',
     '9 body',
+    '14 input',
+    '15 input',
+    '15 digest',
   ])
   expect(chosen({ labels: ['pii.phone'] })).toEqual([
     '8 reason',
@@ -58,6 +70,7 @@ test('a label chooses results that may hold it, values sealed under it and notic
     '9 body',
     '10 body',
   ])
+  expect(chosen({ payloads: ['input'] })).toEqual(['14 input', '15 input', '15 digest', '16 input'])
   expect(chosen({ labels: ['pii'] })).toEqual([])
 })
 
@@ -65,7 +78,7 @@ test('kinds of payloads and one entry narrow it, and nothing means all', () => {
   expect(chosen({ payloads: ['text', 'parameters'], sequence: 2 })).toEqual(['2 text', '2 parameters'])
   expect(chosen({ payloads: ['sealed'] })).toEqual(['8 sealed.1', '8 sealed.2'])
   expect(chosen({ payloads: ['body'], labels: ['pii.email'] })).toEqual(['3 body', '6 body', '9 body'])
-  expect(chosen({}).length).toBe(14)
+  expect(chosen({}).length).toBe(19)
 })
 
 test('a scope comes back as it was written down', () => {

@@ -1,8 +1,17 @@
 import type { PayloadName } from '../sealed/payloads.ts'
 import type { PublicPart } from '../sealed/public-part.ts'
 
-/** What payloads are called, their numbers aside: `sealed` are all of `sealed.1`, `sealed.2` and so on. */
-export const PAYLOAD_KINDS = ['text', 'parameters', 'sealed', 'body', 'message', 'reason', 'names'] as const
+/** What payloads are called, their numbers aside: `sealed` are all of `sealed.1`, `sealed.2` and so on; with an `input` goes its digest. */
+export const PAYLOAD_KINDS = [
+  'text',
+  'parameters',
+  'sealed',
+  'body',
+  'input',
+  'message',
+  'reason',
+  'names',
+] as const
 export type PayloadKind = (typeof PAYLOAD_KINDS)[number]
 
 /** Which payloads of a session are to be erased: those that match every field that is given. */
@@ -35,6 +44,7 @@ export function selectorOf(scope: ErasureScope): (part: PublicPart, name: Payloa
 }
 
 export function kindOf(name: PayloadName): string {
+  if (name === 'digest') return 'input'
   return name.startsWith('sealed.') ? 'sealed' : name
 }
 
@@ -62,7 +72,7 @@ class Concerned {
       return name.startsWith('sealed.') ? this.#isSealed(head, name) : name === 'reason' && this.#isOf(n)
     }
     if (kind === 'outcome') this.#ended = n
-    if (kind !== 'result' && kind !== 'outcome' && kind !== 'notice') return false
+    if (kind !== 'result' && kind !== 'outcome' && kind !== 'notice' && kind !== 'input') return false
     return this.#isOf(n) || textsIn(head.sealed).some((each) => this.#labels.has(each))
   }
 

@@ -161,6 +161,19 @@ test('cut anywhere, the events behind the cut are the same, byte for byte', asyn
   }
 })
 
+test('what a client sent to a command is in no event (P-06)', async () => {
+  const input: EntryPlace = {
+    sequence: 3,
+    time: 2_400,
+    session,
+    entry: { kind: 'input', head: { n: 1 }, body: Buffer.from(MARKER), digest: Buffer.from(MARKER) },
+  }
+  const without = await eventsOf(assembler(), [...journal.slice(0, 2), ...journal.slice(2, 3)])
+  expect(await eventsOf(assembler(), [...journal.slice(0, 2), input, ...journal.slice(2, 3)])).toEqual(
+    without,
+  )
+})
+
 test('a command that began before what is recalled and ended before it is told does not come twice', async () => {
   const made = assembler(false, journal.slice(0, 2))
   expect(await eventsOf(made, journal.slice(2, 3), true)).toEqual([])

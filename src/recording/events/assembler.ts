@@ -128,6 +128,7 @@ export class EventAssembler {
       }
       case 'hold':
       case 'result':
+      case 'input':
       case 'notice':
       case 'admin':
         return []

@@ -17,6 +17,7 @@ export class FieldOpener {
 
   /** The entry as a reader sees it: a value of a label that `sees` does not say yes to is `[sealed pii.email]`. */
   shown(entry: Entry, sees: Sees): Entry {
+    if (entry.kind === 'input') return this.#shownInput(entry, sees)
     if (entry.kind === 'result' || entry.kind === 'outcome') return this.#shownBody(entry, sees)
     if (entry.kind !== 'intent' || entry.head.sealed === undefined) return entry
     const { sealed, ...head } = entry.head
@@ -60,6 +61,23 @@ export class FieldOpener {
     return base64 === undefined
       ? { kind: 'outcome', head: { ...head, ...(sealed && { sealed }) } }
       : { kind: 'outcome', head, body }
+  }
+
+  /** As with a body: what may not be seen of it is gone. */
+  #shownInput(entry: Extract<Entry, { kind: 'input' }>, sees: Sees): Entry {
+    const { kind, head, body, digest } = entry
+    const { sealed: labels, ...rest } = head
+    if (labels === undefined) return entry
+    const mayOpen = labels.every((label) => sees(label, head.n))
+    const [base64] = (mayOpen && body !== undefined ? this.#open({ labels, data: body }) : undefined) ?? []
+    const [hex] = (mayOpen && digest !== undefined ? this.#open({ labels, data: digest }) : undefined) ?? []
+    const isOpened = (body === undefined) === (base64 === undefined)
+    return {
+      kind,
+      head: mayOpen && isOpened ? rest : head,
+      ...(base64 === undefined ? {} : { body: Buffer.from(base64, 'base64') }),
+      ...(hex === undefined ? {} : { digest: Buffer.from(hex) }),
+    }
   }
 
   #open({ labels, data }: Pick<SealedField, 'labels' | 'data'>): readonly string[] | undefined {

@@ -10,6 +10,8 @@ import {
   type HoldHead,
   IDENTITY_KINDS,
   type Identity,
+  type InputEnd,
+  type InputHead,
   type IntentHead,
   type LabelledColumn,
   type NamesBasis,
@@ -144,6 +146,18 @@ const outcome: Shape<OutcomeHead> = {
 
 const notice: Shape<NoticeHead> = { n: number, code: text, message: text }
 
+const inputEnd: Shape<InputEnd> = {
+  how: oneOf(['done', 'failed', 'cut'] satisfies InputEnd['how'][]),
+  bytes: number,
+  unkept: number,
+}
+
+const input: Shape<InputHead> = {
+  n: number,
+  sealed: optional(listOf(text)),
+  end: optional(shaped(inputEnd)),
+}
+
 const close: Shape<CloseHead> = { reason: text, commands: number }
 
 const admin: Shape<AdminHead> = {
@@ -159,7 +173,7 @@ const admin: Shape<AdminHead> = {
 }
 
 /** An entry of its parts, which are held against what an entry must look like. Copies the body. Throws on nonsense. */
-export function entryOf(kind: EntryKind, head: unknown, body: Buffer): Entry {
+export function entryOf(kind: EntryKind, head: unknown, body: Buffer, digest?: Buffer): Entry {
   switch (kind) {
     case 'open':
       return { kind, head: checked(kind, head, open) }
@@ -177,6 +191,13 @@ export function entryOf(kind: EntryKind, head: unknown, body: Buffer): Entry {
     }
     case 'notice':
       return { kind, head: checked(kind, head, notice) }
+    case 'input':
+      return {
+        kind,
+        head: checked(kind, head, input),
+        ...(body.length === 0 ? {} : { body: Buffer.from(body) }),
+        ...(digest === undefined ? {} : { digest: Buffer.from(digest) }),
+      }
     case 'close':
       return { kind, head: checked(kind, head, close) }
     case 'admin':

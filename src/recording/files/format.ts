@@ -40,6 +40,7 @@ export const FRAME_CODES = {
   notice: 8,
   close: 9,
   admin: 10,
+  input: 11,
 } as const satisfies Record<FrameKind, number>
 
 const KINDS: readonly (FrameKind | undefined)[] = [
@@ -54,6 +55,7 @@ const KINDS: readonly (FrameKind | undefined)[] = [
   'notice',
   'close',
   'admin',
+  'input',
 ]
 
 export function frameKindOf(code: number): FrameKind | undefined {

@@ -37,6 +37,18 @@ test('every kind of entry reads as a person would say it', () => {
     outcomeEntry(1, { rows: 1, bytes: 70_000, unkept: 4464, ms: 12 }),
     outcomeEntry(2, { outcome: 'refused', tag: 'denied', rows: 0, bytes: 0, ms: 0 }),
     { kind: 'notice', head: { n: 1, code: '01000', message: 'email is masked' } },
+    { kind: 'input', head: { n: 2 }, body: Buffer.alloc(1234) },
+    {
+      kind: 'input',
+      head: { n: 2, end: { how: 'done', bytes: 70_000, unkept: 4464 } },
+      body: Buffer.alloc(9),
+      digest: Buffer.from('ab12'),
+    },
+    {
+      kind: 'input',
+      head: { n: 2, sealed: ['pii.email'], end: { how: 'failed', bytes: 1, unkept: 1 } },
+      digest: Buffer.from('\x1b'),
+    },
     closeEntry(2),
     adminEntry({ target: 'crm-password', details: { length: 20, sealed: true } }),
   ]
@@ -60,6 +72,9 @@ test('every kind of entry reads as a person would say it', () => {
 03:04:05.678  #1 ok  SELECT 1  1 row, 70,000 bytes (4,464 bytes not kept), 12 ms
 03:04:05.678  #2 refused  denied  0 rows, 0 bytes, 0 ms
 03:04:05.678  #1 notice 01000: email is masked
+03:04:05.678  #2 sent, 1,234 bytes
+03:04:05.678  #2 sent, to its end  70,000 bytes in all (4,464 bytes not kept), SHA-256 ab12
+03:04:05.678  #2 sent, given up by the client  1 byte in all (1 byte not kept) [sealed pii.email]
 03:04:05.678  close    client left, 2 commands
 03:04:05.678  secret.set by person:ada@example.com  crm-password  length=20  sealed=true`)
 })

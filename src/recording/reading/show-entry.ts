@@ -113,6 +113,8 @@ function describe(entry: Entry, erased: readonly string[] = []): string[] {
         ),
       ]
     }
+    case 'input':
+      return [safe(inputLine(entry, erased))]
     case 'notice':
       return [safe(`#${entry.head.n} notice ${entry.head.code}: ${entry.head.message}`)]
     case 'close':
@@ -126,6 +128,23 @@ function describe(entry: Entry, erased: readonly string[] = []): string[] {
       return assertNever(entry)
   }
 }
+
+/** `digest` is the SHA-256 of what was sent, which was more than is here. */
+function inputLine(
+  { head, body, digest }: Extract<Entry, { kind: 'input' }>,
+  erased: readonly string[],
+): string {
+  const note = `${sealedNote(head.sealed)}${erased.includes('input') || erased.includes('digest') ? ` ${ERASED}` : ''}`
+  const { end } = head
+  if (end === undefined) return `#${head.n} sent, ${count(body?.length ?? 0, 'byte')}${note}`
+  const kept = end.unkept === 0 ? '' : ` (${count(end.unkept, 'byte')} not kept)`
+  // One that is sealed is no text.
+  const isShown = digest !== undefined && digest.length > 0 && head.sealed === undefined
+  const of = isShown ? `, SHA-256 ${Buffer.from(digest).toString('latin1')}` : ''
+  return `#${head.n} sent, ${INPUT_ENDS[end.how]}  ${count(end.bytes, 'byte')} in all${kept}${of}${note}`
+}
+
+const INPUT_ENDS = { done: 'to its end', failed: 'given up by the client', cut: 'cut short' } as const
 
 function by(rules: readonly string[]): string {
   return rules.length === 0 ? ', by no rule' : `, by ${rules.join(', ')}`

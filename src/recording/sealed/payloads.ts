@@ -3,12 +3,23 @@ import { entryOf } from '../files/decode.ts'
 
 /** A part of an entry that may say something about data, and can be removed without the rest losing its proof. */
 export type Payload = { readonly name: PayloadName; readonly bytes: Uint8Array }
-export type PayloadName = 'text' | 'parameters' | 'body' | 'message' | 'reason' | 'names' | `sealed.${number}`
+export type PayloadName =
+  | 'text'
+  | 'parameters'
+  | 'body'
+  | 'input'
+  | 'digest'
+  | 'message'
+  | 'reason'
+  | 'names'
+  | `sealed.${number}`
 
 const NAMES: readonly string[] = [
   'text',
   'parameters',
   'body',
+  'input',
+  'digest',
   'message',
   'reason',
   'names',
@@ -30,8 +41,8 @@ export function isPayloadName(name: unknown): name is PayloadName {
 
 /**
  * Takes an entry apart. Payloads are the text of a statement, its parameters as JSON, why it was refused and names that
- * only the client says exist (both say what the client wrote), bytes of a result, the message of a notice, and what a
- * person wrote to an answer; everything else says who, when, by which rule and how much.
+ * only the client says exist (both say what the client wrote), bytes of a result, what a client sent to a command that ran
+ * and the digest of it, the message of a notice, and what a person wrote to an answer; everything else says who, when, by which rule and how much.
  */
 export function splitEntry(entry: Entry): SplitEntry {
   switch (entry.kind) {
@@ -58,6 +69,13 @@ export function splitEntry(entry: Entry): SplitEntry {
         payloads:
           entry.body === undefined || entry.body.length === 0 ? [] : [{ name: 'body', bytes: entry.body }],
       }
+    case 'input': {
+      const { body, digest } = entry
+      const payloads: Payload[] = []
+      if (body !== undefined && body.length > 0) payloads.push({ name: 'input', bytes: body })
+      if (digest !== undefined) payloads.push({ name: 'digest', bytes: digest })
+      return { head: entry.head, payloads }
+    }
     case 'notice': {
       const { message, ...head } = entry.head
       return { head, payloads: [{ name: 'message', bytes: Buffer.from(message) }] }
@@ -87,7 +105,10 @@ export function joinEntry(
     const bytes = payloads.get(name)
     return bytes === undefined || typeof bytes === 'string' ? '' : Buffer.from(bytes).toString('utf8')
   }
-  const body = payloads.get('body')
+  const bytes = (name: PayloadName): Buffer => {
+    const found = payloads.get(name)
+    return found === undefined || typeof found === 'string' ? EMPTY : viewOf(found)
+  }
   switch (kind) {
     case 'intent': {
       const parameters = payloads.get('parameters')
@@ -105,8 +126,12 @@ export function joinEntry(
       return entryOf(kind, { ...head, message: text('message') }, EMPTY)
     case 'answer':
       return entryOf(kind, payloads.has('reason') ? { ...head, reason: text('reason') } : head, EMPTY)
+    case 'input': {
+      const digest = bytes('digest')
+      return entryOf(kind, head, bytes('input'), digest.length === 0 ? undefined : digest)
+    }
     default:
-      return entryOf(kind, head, body === undefined || typeof body === 'string' ? EMPTY : viewOf(body))
+      return entryOf(kind, head, bytes('body'))
   }
 }
 

@@ -15,6 +15,7 @@ import { Meter } from './meter.ts'
 import { asksForReady, type Pending, type Portal, type Statement } from '../pending.ts'
 import { OwnAnswers } from './own-answers.ts'
 import { Company } from './company.ts'
+import { copyInBegins, copyInEnds } from './copy-in.ts'
 import { Fit, misfit } from './fit.ts'
 import type { ResultPlan } from '../results/results.ts'
 import type { CopyRows } from '../results/copy-rows.ts'
@@ -221,7 +222,7 @@ export class Replies implements FrameSink {
           this.#session.forward(housekeeping, COPY_FAIL)
           return
         }
-        this.#copyInBegins(buffer, start, end)
+        copyInBegins(this.#around, this.#flight, buffer, start, end)
         this.pass(buffer, from, end)
         return
       default:
@@ -304,30 +305,6 @@ export class Replies implements FrameSink {
     const message = decodeServer(SERVER_TYPES.copyOutResponse, buffer, start, end)
     if (message.kind !== 'copyOutResponse' || this.#plan === undefined) return
     this.#copy = copyMasker(this.#plan, message, this.#around.typeOf())
-  }
-
-  /** From here on the server takes rows of COPY. */
-  #copyInBegins(buffer: Buffer, start: number, end: number): void {
-    const state = this.#state
-    if (state.copy !== undefined) state.copy.isTaking = true
-    const message = decodeServer(SERVER_TYPES.copyInResponse, buffer, start, end)
-    const head = state.pending.first()
-    const flight = this.#flight
-    if (message.kind === 'copyInResponse' && flight !== undefined) {
-      const search = this.#around.copyBegins(flight, head?.kind === 'query' ? head.statement : 0, message)
-      if (search !== undefined) state.copySearch = { search, flight }
-    }
-    // Rows that came early wait to be looked through.
-    this.#state.wake()
-  }
-
-  /** A command has been answered: what waited for how its COPY ends can go on. */
-  #copyEnds(of: Pending): void {
-    const state = this.#state
-    if (state.copy?.of !== of) return
-    state.copy = undefined
-    state.copySearch = undefined
-    state.wake()
   }
 
   /** Undefined: the row may be shown. */
@@ -425,7 +402,7 @@ export class Replies implements FrameSink {
   #statementEnded(buffer: Buffer, from: number, end: number, tag: string): void {
     this.#copy = undefined
     const head = this.#state.pending.first()
-    if (head?.kind === 'execute') this.#copyEnds(head)
+    if (head?.kind === 'execute') copyInEnds(this.#state, head)
     if (head?.kind === 'query') this.#around.aftermath.acknowledged(head.flight, head.statement, tag)
     if (this.#cut !== undefined) {
       if (head?.kind === 'query') head.statement++
@@ -493,7 +470,7 @@ export class Replies implements FrameSink {
     this.#copy = undefined
     this.#state.failed = true
     const head = this.#state.pending.first()
-    if (head?.kind === 'query') this.#copyEnds(head)
+    if (head?.kind === 'query') copyInEnds(this.#state, head)
     const { copyRefusal } = this.#state
     this.#state.copyRefusal = undefined
     if (copyRefusal !== undefined && (head?.kind === 'query' || head?.kind === 'execute')) {
@@ -532,7 +509,7 @@ export class Replies implements FrameSink {
       if ('undo' in each) each.undo?.()
       // Skipped with the rest: it will not be answered.
       if (i > 0 && asksForReady(each)) this.#state.groupsEnded++
-      this.#copyEnds(each)
+      copyInEnds(this.#state, each)
       this.#end(each, i === 0 ? outcome : 'skipped', i === told || (told < 0 && i === 0) ? tag : '')
     }
     this.#state.counting?.settle(false)
@@ -553,7 +530,7 @@ export class Replies implements FrameSink {
     state.settings.ready(state.status, failed)
     const head = state.pending.first()
     if (head?.kind === 'query') {
-      this.#copyEnds(head)
+      copyInEnds(this.#state, head)
       this.#end(head, 'ok', head.tags)
     } else if (head?.kind === 'commit' && head.failed === undefined) {
       this.#session.result(head.flight, head.ended.message)

@@ -286,3 +286,56 @@ group('a message that is on its way when its group fails', () => {
     await isInStep(client)
   })
 })
+
+group('a row of COPY', () => {
+  it('is recorded before it is sent, and nothing is sent that cannot be (P-04)', async () => {
+    const { stage, client } = await open()
+    const { journal } = stage.world
+    await begin(client, [query(COPY)])
+    const lines = ['1\ta\n', '2\tb\n', '3\tc\n']
+    client.write(...lines.slice(0, 2).map(row))
+    await turns(30)
+    expect(await heardBy(client, [row(lines[2] ?? ''), over])).toEqual(['done COPY 3', 'ready idle'])
+    let recorded = ''
+    for (const each of journal.tape) {
+      if (each.kind === 'upstream') {
+        for (const line of lines) if (each.bytes.includes(line)) expect(recorded).toContain(line)
+      } else if (each.entry.kind === 'input') recorded += Buffer.from(each.entry.body ?? '').toString()
+    }
+    expect(recorded).toBe(lines.join(''))
+    expect(journal.entries.filter(({ kind }) => kind === 'input').at(-1)?.head).toMatchObject({
+      end: { how: 'done', bytes: 12, unkept: 0 },
+    })
+
+    await begin(client, [query(COPY)])
+    journal.broken = true
+    client.write(row('4\td\n'))
+    await turns(30)
+    journal.broken = false
+    expect(client.ended).toBe(true)
+    const sent = journal.tape.filter((each) => each.kind === 'upstream' && each.bytes.includes('4\td'))
+    expect(sent).toEqual([])
+  })
+
+  it('is recorded as far as the server could have it, where the COPY fails (P-04)', async () => {
+    const { stage, client } = await open()
+    const told = () => {
+      const inputs = stage.world.journal.entries.filter(({ kind }) => kind === 'input')
+      return inputs.map((each) => ({
+        ...each.head,
+        body: 'body' in each ? Buffer.from(each.body ?? '').toString() : '',
+      }))
+    }
+    await begin(client, [query(COPY)])
+    await heardBy(client, [row('1\ta\n'), row(BAD)])
+    await heardBy(client, [row('2\tb\n'), over])
+    await begin(client, [query(COPY)])
+    await heardBy(client, [row('3\tc\n'), given('no more')])
+    expect(told()).toEqual([
+      { n: 1, body: `1\ta\n${BAD}` },
+      { n: 1, body: '', end: { how: 'cut', bytes: 8, unkept: 0 } },
+      { n: 2, body: '3\tc\n', end: { how: 'failed', bytes: 4, unkept: 0 } },
+    ])
+    await isInStep(client)
+  })
+})

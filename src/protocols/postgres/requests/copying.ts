@@ -12,9 +12,9 @@ const COPY_FAIL = encodeClient({ kind: 'copyFail', reason: 'refused by the gatew
 const FLUSH = encodeClient({ kind: 'flush' })
 
 /**
- * Rows that a client sends for COPY ... FROM STDIN. They are passed on as they are, unless they go into labelled columns:
- * then each is looked through first, and a masked value makes COPY fail on both sides. What the server had of it by then
- * goes with it, because COPY takes all rows or none.
+ * Rows that a client sends for COPY ... FROM STDIN. They are recorded and passed on as they are, unless they go into labelled
+ * columns: then each is looked through first, and a masked value makes COPY fail on both sides. What the server had of it by
+ * then goes with it, because COPY takes all rows or none.
  *
  * While it takes rows a server ignores Sync and Flush; once the COPY has failed it answers them, or discards up to the next
  * Sync. When that was, nobody here can know before its answer comes. So no message is sent whose fate depends on it: what
@@ -23,6 +23,8 @@ const FLUSH = encodeClient({ kind: 'flush' })
  */
 export class Copying {
   readonly #around: RequestSurroundings
+  /** Of the body of a CopyData that was passed on in part. */
+  #left = 0
 
   constructor(around: RequestSurroundings) {
     this.#around = around
@@ -31,7 +33,7 @@ export class Copying {
   /** A command has been sent. */
   sent(of: PendingQuery | PendingExecute): void {
     if (answersOf(of.flight.judgement).takesCopy)
-      this.#around.state.copy = { of, isTaking: false, isFlushed: of.kind === 'query' }
+      this.#around.state.copy = { of, input: undefined, isFlushed: of.kind === 'query' }
   }
 
   /** What becomes of a message, other than Terminate, by its type. Undefined: no COPY makes a difference to it. */
@@ -44,13 +46,13 @@ export class Copying {
     const { copy } = state
     // Behind a COPY that has failed the server ignores them, too.
     if (copy === undefined) return isOfCopy ? 'drop' : undefined
-    if (!copy.isTaking) return this.#wait(copy)
+    if (copy.input === undefined) return this.#wait(copy)
     switch (type) {
       case CLIENT_TYPES.copyData:
         return state.copySearch === undefined ? 'pass' : 'stream'
       case CLIENT_TYPES.copyDone:
       case CLIENT_TYPES.copyFail:
-        return this.#end(copy, type)
+        return 'whole'
       // The server would ignore them, or answer them if it has failed by now.
       case CLIENT_TYPES.sync:
       case CLIENT_TYPES.flush:
@@ -64,11 +66,30 @@ export class Copying {
     }
   }
 
+  /** Adjacent messages of CopyData, cut anywhere but in a header. */
+  pass(buffer: Buffer, start: number, end: number): void {
+    const { session, state } = this.#around
+    // None: the command has failed while its last message was on its way.
+    const input = state.copy?.input
+    for (let at = start; at < end; ) {
+      if (this.#left === 0) {
+        this.#left = buffer.readInt32BE(at + 1) - 4
+        at += HEADER_BYTES
+      }
+      const until = Math.min(end, at + this.#left)
+      input?.push(buffer, at, until)
+      this.#left -= until - at
+      at = until
+    }
+    session.forward(housekeeping, buffer, start, end)
+  }
+
   /** Part of the body of CopyData that is looked through: it goes on in a message of its own. */
   piece(buffer: Buffer, start: number, end: number): void {
-    const { copySearch } = this.#around.state
+    const { copySearch, copy } = this.#around.state
     if (start === end || copySearch === undefined) return
     if (!this.#looked(copySearch, () => copySearch.search.push(buffer, start, end))) return
+    copy?.input?.push(buffer, start, end)
     const header = Buffer.allocUnsafe(HEADER_BYTES)
     header[0] = CLIENT_TYPES.copyData
     header.writeInt32BE(end - start + 4, 1)
@@ -90,17 +111,25 @@ export class Copying {
     return 'leave'
   }
 
-  /** No more rows: the server answers, whether it had failed before or not, and reads on as it does behind any command. */
-  #end(copy: CopyTurn, type: number): FrameMode {
-    const { state } = this.#around
-    const { copySearch } = state
+  /**
+   * CopyDone or CopyFail, from its header on: no more rows. The server answers, whether it had failed before or not, and reads
+   * on as it does behind any command.
+   */
+  ends(type: number, buffer: Buffer, from: number, end: number): void {
+    const { state, session } = this.#around
+    const { copy, copySearch } = state
+    // It may have failed while the rest of the message was on its way.
+    if (copy?.input === undefined || state.copyRefusal !== undefined) return
+    const { input } = copy
+    const isDone = type === CLIENT_TYPES.copyDone
     state.copySearch = undefined
-    copy.isTaking = false
+    copy.input = undefined
     // A later statement of a batch may take rows as well.
     if (copy.of.kind === 'execute' || !mayTakeMore(copy.of.flight.judgement, copy.of.statement))
       state.copy = undefined
-    if (copySearch === undefined || type !== CLIENT_TYPES.copyDone) return 'pass'
-    return this.#looked(copySearch, () => copySearch.search.end()) ? 'pass' : 'drop'
+    if (copySearch !== undefined && isDone && !this.#looked(copySearch, () => copySearch.search.end())) return
+    input.end(isDone ? 'done' : 'failed')
+    session.forward(housekeeping, buffer, from, end)
   }
 
   #looked({ flight }: { readonly flight: Permitted }, look: () => void): boolean {

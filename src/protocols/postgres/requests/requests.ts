@@ -96,6 +96,10 @@ export class Requests implements FrameSink {
   whole(type: number, buffer: Buffer, start: number, end: number): void {
     // Its group may have failed while the rest of it was on its way.
     if (this.#isSkipped(type)) return
+    if (type === CLIENT_TYPES.copyDone || type === CLIENT_TYPES.copyFail) {
+      this.#copying.ends(type, buffer, start - HEADER_BYTES, end)
+      return
+    }
     this.#takeTurns()
     if (this.#state.pending.length >= LIMITS.pendingMax) {
       throw new GatewayError(
@@ -166,7 +170,7 @@ export class Requests implements FrameSink {
   }
 
   pass(buffer: Buffer, start: number, end: number): void {
-    this.#session.forward(housekeeping, buffer, start, end)
+    this.#copying.pass(buffer, start, end)
   }
 
   /**
