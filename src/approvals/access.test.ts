@@ -211,4 +211,38 @@ describe('breaking the glass', () => {
     await stage.desk.revoke(ticket, 'person:ada')
     expect(names([grace])).toEqual([])
   })
+
+  it('once it was taken back, is not taken again before it would have ended', async () => {
+    const answer = { proof: proof([grace]), reason: 'fire' }
+    const { ticket } = await stage.desk.breakGlass(input([grace], { emergency: true }), answer)
+    await stage.desk.revoke(ticket, 'person:ada')
+    stage.clock.advance(60_000)
+    await stage.restart()
+    for (const rest of [{}, { name: 'look' }, { ms: 60_000 }]) {
+      const again = stage.desk.breakGlass(input([grace], { emergency: true, ...rest }), {
+        proof: proof([grace], stage.clock.now()),
+        reason: 'fire',
+      })
+      await expect(again).rejects.toMatchObject({ code: 'approval_refused', ticket })
+    }
+    // Others may, and whoever asks in the ordinary way.
+    const other = { proof: proof([ADA], stage.clock.now()), reason: 'fire' }
+    expect(await stage.desk.breakGlass(input([ADA], { emergency: true }), other)).toMatchObject({
+      state: 'approved',
+    })
+    expect(await stage.desk.open(input([grace]))).toMatchObject({ state: 'pending' })
+    stage.clock.advance(HALF_HOUR)
+    const late = { proof: proof([grace], stage.clock.now()), reason: 'fire' }
+    expect(await stage.desk.breakGlass(input([grace], { emergency: true }), late)).toMatchObject({
+      state: 'approved',
+    })
+  })
+
+  it('is not for who may not ask for anything more', async () => {
+    const { ticket } = await stage.desk.open(input([grace]))
+    await stage.answer(ticket, 'refuse', ADA, { muteMs: HALF_HOUR })
+    const answer = { proof: proof([grace]), reason: 'fire' }
+    const asked = stage.desk.breakGlass(input([grace], { emergency: true }), answer)
+    await expect(asked).rejects.toEqual(code('approval_refused'))
+  })
 })

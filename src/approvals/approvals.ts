@@ -1,9 +1,11 @@
 import type {
+  AbortWatch,
   AdminHead,
   Clock,
   ConnectionName,
   IdentityChain,
   RandomBytes,
+  Review,
   SessionId,
   Ticket,
 } from '../core/index.ts'
@@ -12,11 +14,12 @@ import type { MayAnswer } from './answering.ts'
 import type { Answer, Approval, ApprovalInput, ApprovalState, GivenAnswer } from './approval.ts'
 import { isOpen } from './approval.ts'
 import { Deadlines } from './deadlines.ts'
+import { refuseRevoked } from './emergency.ts'
 import { emptiedAtEnd, erased } from './erased.ts'
 import type { ApprovalStore } from './port.ts'
 import { offerOf, type Use } from './reuse.ts'
-import { routeFor, type Routes } from './route.ts'
-import { Serial } from './serial.ts'
+import { KnownRoutes, type Routes } from './route.ts'
+import { Lanes, Serial } from './serial.ts'
 import { Shelf } from './shelf.ts'
 import {
   answered,
@@ -72,10 +75,11 @@ export interface Approvals {
    * Waits at most `patienceMs` for an answer; aborting `signal` ends it at once. Never changes the request. With `use`, what
    * waits: `elsewhere` as soon as another approval stands for it, which `open` then gives.
    */
-  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal, use?: Use): Promise<WaitOutcome>
+  wait(ticket: Ticket, patienceMs: number, signal: AbortWatch, use?: Use): Promise<WaitOutcome>
   /**
    * A person with a fresh login opens access for itself, without being granted it; the same again is the one that is open.
-   * Throws `unauthenticated`, `denied`, `invalid`, `limit_exceeded`, `recording_unavailable`.
+   * Throws `unauthenticated`, `denied`, `invalid`, `limit_exceeded`, `recording_unavailable`, and `approval_refused` while a mute
+   * stands or one that was taken back would still run.
    */
   breakGlass(input: ApprovalInput, answer: Pick<Answer, 'proof' | 'reason'>): Promise<Approval>
   /** Takes the approval for this command: true at most as often as was approved, and durable before it resolves. */
@@ -133,6 +137,10 @@ type Change = {
 
 /** Attempts at a change that another process keeps getting ahead of, and at a ticket that is taken. */
 const ATTEMPTS_MAX = 8
+/** Requests that are being stored at once; they share their commits. */
+const INSERTS_MAX = 256
+const NO_REVIEW: readonly Review[] = []
+const NO_ANSWERS: readonly GivenAnswer[] = []
 /** After an expiry could not be stored. */
 const EXPIRY_RETRY_MS = 1000
 
@@ -149,10 +157,15 @@ class Desk implements Approvals {
   readonly #deadlines: Deadlines
   readonly #listeners = new Set<(approval: Approval) => void>()
   readonly #serial = new Serial()
+  readonly #routes = new KnownRoutes()
+  readonly #lanes = new Lanes(INSERTS_MAX)
 
   constructor(options: ApprovalsOptions, loaded: readonly Approval[]) {
     this.#options = options
-    this.#waiters = new Waiters(options.clock)
+    this.#waiters = new Waiters(options.clock, {
+      state: (ticket) => this.get(ticket)?.state,
+      stands: (use) => this.#standing(use) !== undefined,
+    })
     this.#deadlines = new Deadlines(options.clock, () => this.#meetDeadlines())
     const oldestFirst = [...loaded].sort((a, b) => (a.endedAt ?? a.createdAt) - (b.endedAt ?? b.createdAt))
     for (const approval of oldestFirst) this.#shelf.keep(approval)
@@ -170,7 +183,9 @@ class Desk implements Approvals {
       if (joined !== undefined) return joined
       await this.#supersedeKin(input)
       this.#refuseMuted(input)
-      return await this.#insert(() => ({ next: this.#make(input), by: describeChain(input.chain) }))
+      return await this.#lanes.run(() =>
+        this.#insert(() => ({ next: this.#make(input), by: describeChain(input.chain) })),
+      )
     })
   }
 
@@ -181,6 +196,8 @@ class Desk implements Approvals {
       taken(this.#make(input), answer, clock.now())
       const open = await this.#join(input.fingerprint)
       if (open !== undefined) return open
+      refuseRevoked(this.#shelf.all(), input, clock)
+      this.#refuseMuted(input)
       return await this.#insert(() => ({
         next: taken(this.#make(input), answer, clock.now()),
         by: describeChain(input.chain),
@@ -215,9 +232,8 @@ class Desk implements Approvals {
     throw new GatewayError('conflict', 'No ticket could be made for this.', { retry: 'later' })
   }
 
-  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal, use?: Use): Promise<WaitOutcome> {
-    const elsewhere = use && { shape: use.shape, stands: () => this.#standing(use) !== undefined }
-    return this.#waiters.wait(ticket, patienceMs, signal, () => this.get(ticket)?.state, elsewhere)
+  wait(ticket: Ticket, patienceMs: number, signal: AbortWatch, use?: Use): Promise<WaitOutcome> {
+    return this.#waiters.wait(ticket, patienceMs, signal, use)
   }
 
   async consume(ticket: Ticket, use: Use): Promise<boolean> {
@@ -424,10 +440,10 @@ class Desk implements Approvals {
         facts: { open, openMax: LIMITS.ticketsOpenMax },
       })
     }
-    const { review = [], ...asked } = input
+    const { review = NO_REVIEW, ...asked } = input
     return {
       ...asked,
-      route: routeFor(review, this.#options.routes()),
+      route: this.#routes.routeFor(review, this.#options.routes()),
       offer: offerOf(review),
       ...(review.some(({ effectRequired }) => effectRequired) ? { effectRequired: true } : {}),
       ticket: newTicket(this.#options.random),
@@ -435,7 +451,7 @@ class Desk implements Approvals {
       revision: 1,
       createdAt: now,
       expiresAt: now + (this.#options.pendingMs ?? LIMITS.ticketMs),
-      answers: [],
+      answers: NO_ANSWERS,
       uses: 0,
     }
   }

@@ -14,3 +14,25 @@ export class Serial {
     return running
   }
 }
+
+/** Lets so many pieces of work go on at once, and the others wait their turn: what each has in memory meanwhile adds up. */
+export class Lanes {
+  readonly #waiting: (() => void)[] = []
+  #free: number
+
+  constructor(lanes: number) {
+    this.#free = lanes
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#free++
+      else next()
+    }
+  }
+}

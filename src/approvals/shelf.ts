@@ -2,16 +2,17 @@ import type { ConnectionName, IdentityChain, SessionId, Ticket } from '../core/i
 import { identityKey, LIMITS } from '../core/index.ts'
 import type { Approval } from './approval.ts'
 import { openKeyOf } from './approval.ts'
+import { Several } from './several.ts'
 
 /** Requests that are open or ended lately, and where each is found. Bounded: of the ended ones the oldest go. */
 export class Shelf {
   readonly #known = new Map<Ticket, Approval>()
   readonly #openByKey = new Map<string, Ticket>()
   readonly #keys = new Map<Ticket, string>()
-  readonly #openBySubject = new Sets<string>()
-  readonly #openByKin = new Sets<string>()
-  readonly #reusableByShape = new Sets<string>()
-  readonly #reusableBySession = new Sets<SessionId>()
+  readonly #openBySubject = new Several<string, Ticket>()
+  readonly #openByKin = new Several<string, Ticket>()
+  readonly #reusableByShape = new Several<string, Ticket>()
+  readonly #reusableBySession = new Several<SessionId, Ticket>()
   readonly #mutes = new Map<string, { readonly until: number; readonly ticket: Ticket }>()
   readonly #ended = new Set<Ticket>()
 
@@ -52,7 +53,7 @@ export class Shelf {
 
   /** Of the one of this chain that has most. */
   openCount(chain: IdentityChain): number {
-    return Math.max(...subjectsOf(chain).map((subject) => this.#openBySubject.of(subject).size))
+    return Math.max(...subjectsOf(chain).map((subject) => this.#openBySubject.count(subject)))
   }
 
   /** Counts a ticket that is not kept yet. */
@@ -134,7 +135,7 @@ export class Shelf {
     }
   }
 
-  #found(tickets: ReadonlySet<Ticket>): readonly Approval[] {
+  #found(tickets: Iterable<Ticket>): readonly Approval[] {
     return [...tickets].flatMap((ticket) => this.#known.get(ticket) ?? [])
   }
 }
@@ -145,25 +146,4 @@ export class Shelf {
  */
 function subjectsOf(chain: IdentityChain): readonly string[] {
   return [...new Set([identityKey(chain[0]), identityKey(chain.at(-1) ?? chain[0])])]
-}
-
-const NONE: ReadonlySet<Ticket> = new Set()
-
-/** Tickets by something that several may share. */
-class Sets<K> {
-  readonly #sets = new Map<K, Set<Ticket>>()
-
-  of(key: K): ReadonlySet<Ticket> {
-    return this.#sets.get(key) ?? NONE
-  }
-
-  add(key: K, ticket: Ticket): void {
-    const set = this.#sets.get(key) ?? new Set()
-    this.#sets.set(key, set.add(ticket))
-  }
-
-  remove(key: K, ticket: Ticket): void {
-    const set = this.#sets.get(key)
-    if (set?.delete(ticket) === true && set.size === 0) this.#sets.delete(key)
-  }
 }

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { safe, safeText } from '../recording/index.ts'
+import { reviewed, reviewedText, showLookAlikes } from '../core/index.ts'
 import type { Approval, ApprovalShown, Preview } from './approval-schema.ts'
 import { facts, relative, table } from './table.ts'
 
@@ -42,6 +42,11 @@ function oftenText(chosen: Approval['reuse']): string {
   }
 }
 
+function warningsOf({ text, parameters = [], warnings }: Approval | ApprovalShown): readonly string[] {
+  const isAlike = [text, ...parameters].some((each) => each !== null && showLookAlikes(each) !== each)
+  return isAlike ? [...warnings, 'letters in it look like others: they stand as \\u{...}'] : warnings
+}
+
 /** `1 of 2 of the group dbas, or from 12:00 on of the group leads`. */
 function stepText(step: Approval['steps'][number]): string {
   const { escalation } = step
@@ -82,13 +87,15 @@ export function describe(of: Approval | ApprovalShown): string {
   const head = `${styleText('bold', ticket)}  ${state === 'pending' ? 'waits for an answer' : state} (${until})`
   const who = `${of.chain.join(' for ')} wants to ${wants} on ${of.connection}:`
   const parameters = (of.parameters ?? []).map(
-    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : safe(value)}`,
+    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : reviewed(value)}`,
   )
   const shown = 'earlier' in of ? of : undefined
   const parts = [
-    `${head}\n${safe(who)}`,
-    [safeText(of.text), ...parameters].join('\n'),
-    of.warnings.map((each) => styleText(['bold', 'red'], `! ${safe(each)}`)).join('\n'),
+    `${head}\n${reviewed(who)}`,
+    [reviewedText(of.text), ...parameters].join('\n'),
+    warningsOf(of)
+      .map((each) => styleText(['bold', 'red'], `! ${reviewed(each)}`))
+      .join('\n'),
     facts(factsOf(of)),
     shown?.preview === undefined ? '' : previewText(shown.preview),
     earlierText(shown),
@@ -107,7 +114,7 @@ export function previewText(of: Preview): string {
   const titles = ['TABLE', 'INSERTED', 'UPDATED', 'DELETED'].map((title, i) => ({ title, right: i > 0 }))
   const said =
     failure !== undefined
-      ? `It would fail: ${safe(failure)}.`
+      ? `It would fail: ${reviewed(failure)}.`
       : rows === undefined
         ? 'What it changes could not be counted.'
         : `It would change ${rowsText({ least: rows, most: rows })} in all.`
@@ -124,9 +131,12 @@ export function previewText(of: Preview): string {
             sample.rows.map((row) => row.map((cell) => cutCell(cell ?? 'NULL'))),
           ),
         ]
-  return [head, ...(counted.length === 0 ? [] : [table(titles, counted)]), ...shown, ...notes.map(safe)].join(
-    '\n',
-  )
+  return [
+    head,
+    ...(counted.length === 0 ? [] : [table(titles, counted)]),
+    ...shown,
+    ...notes.map(reviewed),
+  ].join('\n')
 }
 
 function cutCell(text: string): string {
@@ -160,7 +170,7 @@ function factsOf(of: Approval): (readonly [string, string])[] {
     ...(of.reasonNeeded ? [['reason', 'who approves has to say why'] as const] : []),
     ...(of.effectRequired ? [['rows', 'who approves has to say how many may change'] as const] : []),
     ...(of.effect === undefined ? [] : [['only if', `it changes ${rowsText(of.effect)}`] as const]),
-    ...variesText(of).map((line) => ['may vary', safe(line)] as const),
+    ...variesText(of).map((line) => ['may vary', reviewed(line)] as const),
     ...(of.uses === 0 ? [] : [['used', `${of.uses} times`] as const]),
     ...of.answers.map((each) => ['answer', answerText(each)] as const),
   ]
@@ -219,7 +229,7 @@ function choices(of: Approval, shown: ApprovalShown | undefined): string {
   const why =
     countable.can || of.access !== undefined
       ? ''
-      : `\nNot for a number of rows: ${safe(countable.why ?? 'they cannot be counted')}.`
+      : `\nNot for a number of rows: ${reviewed(countable.why ?? 'they cannot be counted')}.`
   return facts(all) + why
 }
 

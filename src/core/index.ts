@@ -2,6 +2,7 @@
  * The vocabulary of the gateway: ids, identities, commands and their facts, decisions, entries, errors, limits, time.
  * Leaves all behaviour to others and imports nothing. Promise: a word means one thing everywhere.
  */
+export * from './abort-watch.ts'
 export * from './brand.ts'
 export * from './budgets.ts'
 export * from './clock.ts'
@@ -15,6 +16,7 @@ export * from './errors.ts'
 export * from './identity.ts'
 export * from './ids.ts'
 export * from './limits.ts'
+export * from './look-alikes.ts'
 export * from './masking-key.ts'
 export * from './loopback.ts'
 export * from './parameters.ts'

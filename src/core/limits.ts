@@ -142,6 +142,8 @@ export const LIMITS = {
   patientProgramsMax: 100,
   /** How often a client that waits is told so: agents' shells end what is silent for long. */
   heldToldMs: 12_000,
+  /** The same where so many wait that they are told one after the other. */
+  heldToldMsMax: 15_000,
   /** An approval request nobody answered. */
   ticketMs: 60 * 60 * 1000,
   /** From approval to use: time to see the answer and run the command again, not to forget what was approved. */

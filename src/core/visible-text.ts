@@ -1,3 +1,4 @@
+import { showLookAlikes } from './look-alikes.ts'
 import { HIDDEN_CHARACTERS } from './parameters.ts'
 
 /** One line of text in which everything shows: `\u{1b}` for an escape character, `\n` for a newline. */
@@ -13,4 +14,13 @@ export function safe(text: string): string {
 /** The same for text of several lines: its newlines stay, and its tabs become spaces. */
 export function safeText(text: string): string {
   return text.replaceAll('\t', '    ').split(/\r?\n/).map(safe).join('\n')
+}
+
+/** The same for who has to judge it: letters that look like others show, too. */
+export function reviewed(text: string): string {
+  return safe(showLookAlikes(text))
+}
+
+export function reviewedText(text: string): string {
+  return safeText(showLookAlikes(text))
 }

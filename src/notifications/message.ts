@@ -2,7 +2,7 @@ import type { Approval } from '../approvals/index.ts'
 import { answersThrough, peopleNeeded } from '../approvals/index.ts'
 import type { ChannelBlock } from '../config/channel-block.ts'
 import type { CommandClass } from '../core/index.ts'
-import { describeChain, identityKey, safe, safeText } from '../core/index.ts'
+import { describeChain, identityKey, reviewed, reviewedText } from '../core/index.ts'
 import { type ApprovalEvent, notificationId } from './events.ts'
 
 /** What a channel says of an event. Holds nothing that not everybody may read of the request. */
@@ -61,22 +61,22 @@ export function messageOf(
     event,
     ticket: approval.ticket,
     state: approval.state,
-    chain: approval.chain.map((identity) => safe(identityKey(identity))),
-    who: safe(describeChain(approval.chain)),
+    chain: approval.chain.map((identity) => reviewed(identityKey(identity))),
+    who: reviewed(describeChain(approval.chain)),
     connection: approval.connection,
     class: approval.class,
     access: approval.access,
-    text: safeText(text),
-    parameters: parameters.map((value) => (value === null ? null : safe(value))),
+    text: reviewedText(text),
+    parameters: parameters.map((value) => (value === null ? null : reviewed(value))),
     isSealed: approval.shown !== undefined,
-    reads: approval.reads.map(safe),
-    writes: approval.writes.map(safe),
+    reads: approval.reads.map(reviewed),
+    writes: approval.writes.map(reviewed),
     createdAt: approval.createdAt,
     expiresAt: approval.expiresAt,
     peopleNeeded: peopleNeeded(approval.route),
     approved: approval.answers.filter(({ verdict }) => verdict === 'approve').length,
     reasonNeeded: approval.route.reason,
-    answers: approval.answers.map(({ verdict, by, at }) => ({ verdict, by: safe(identityKey(by)), at })),
+    answers: approval.answers.map(({ verdict, by, at }) => ({ verdict, by: reviewed(identityKey(by)), at })),
     mayAnswer: isOpenTo(channel, approval),
     link: publicUrl === undefined ? undefined : `${publicUrl}/approvals/${approval.ticket}`,
   }
@@ -124,7 +124,7 @@ export function headline(message: Message): string {
     case 'escalated':
       return `${ticket}: still waiting on ${connection}, others may answer now`
     case 'answered': {
-      const by = event.answer === undefined ? '' : ` by ${safe(identityKey(event.answer.by))}`
+      const by = event.answer === undefined ? '' : ` by ${reviewed(identityKey(event.answer.by))}`
       const verdict = event.answer?.verdict === 'approve' ? 'approved' : 'refused'
       const missing = state === 'pending' ? `, ${message.peopleNeeded - message.approved} more needed` : ''
       return `${ticket}: ${verdict}${by}${missing}`

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type {
+  Clock,
   Command,
   ConnectionName,
   Countable,
@@ -7,12 +8,11 @@ import type {
   IdentityChain,
   Journal,
   Review,
-  RuleRef,
   SessionId,
 } from '../core/index.ts'
 import { GatewayError, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
-import type { ApprovalInput } from './ports.ts'
+import type { ApprovalDesk, ApprovalInput } from './ports.ts'
 
 const ALREADY_RUN: Countable = {
   can: false,
@@ -27,15 +27,32 @@ type Asker = {
   readonly opening: { readonly database: string }
 }
 
+/** What people are asked about: a command, or its result beyond `rest`. */
+export type Question = {
+  readonly asker: Asker
+  readonly gateway: {
+    readonly approvals: ApprovalDesk
+    readonly clock: Clock
+    readonly journal: Pick<Journal, 'fingerprint'>
+  }
+  readonly policyVersion: string
+  readonly flight: CommandInFlight
+  readonly rest: string | undefined
+}
+
 /** What people are asked about a command, and what their answer will be bound to. `rest`: about that part of its result. */
-export function approvalInput(
-  { id, chain, connection: { name: connection }, opening: { database } }: Asker,
-  policyVersion: string,
-  { n, command, judgement }: CommandInFlight,
-  rules: readonly RuleRef[],
-  rest: string | undefined,
-  journal: Pick<Journal, 'fingerprint'>,
-): ApprovalInput {
+export function approvalInput({
+  asker: {
+    id,
+    chain,
+    connection: { name: connection },
+    opening: { database },
+  },
+  gateway: { journal },
+  policyVersion,
+  flight: { n, command, judgement },
+  rest,
+}: Question): ApprovalInput {
   const { facts, text } = command
   const { decision } = judgement
   refuseUnreadable(command)
@@ -69,7 +86,7 @@ export function approvalInput(
     class: facts.class,
     reads: facts.reads,
     writes: facts.writes,
-    rules,
+    rules: decision.rules,
     ...(review === undefined ? {} : { review }),
     ...(countable === undefined ? {} : { countable }),
     ...(warnings.length === 0 ? {} : { warnings }),

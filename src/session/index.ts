@@ -19,7 +19,7 @@ export type { Input } from './input.ts'
 export { ownJudgement } from './own.ts'
 export { patienceOf } from './patience.ts'
 export { afterFailing, afterGoingOn, effectError } from './refusals.ts'
-export type { HoldObserver } from './people.ts'
+export type { HoldObserver, ToldMeanwhile } from './people.ts'
 export type { Opening, Session } from './session.ts'
 export type { Ground } from './session-scope.ts'
 export type {

@@ -51,11 +51,39 @@ export function intentHead(
   }
 }
 
-/** The values that are sealed, encrypted. */
-export function sealedFields(
-  { sealed }: SealedCommand,
+/** Of a command of the gateway's own. `recorded`: what is recorded in place of its text. */
+export function ownHead(
+  n: number,
+  form: string,
+  text: string,
+  recorded: SealedCommand | undefined,
   journal: Pick<Journal, 'seal'>,
-): Pick<IntentHead, 'sealed'> {
+): IntentHead {
+  return {
+    n,
+    form,
+    text: recorded?.text ?? text,
+    class: 'read',
+    decision: 'allow',
+    rules: [],
+    ...(recorded === undefined ? {} : sealedFields(recorded, journal)),
+  }
+}
+
+/** Of what could not be read, and so never became a command. */
+export function unreadableHead(
+  n: number,
+  form: string,
+  text: string,
+  reason: string,
+  recorded: SealedCommand | undefined,
+  journal: Pick<Journal, 'seal'>,
+): IntentHead {
+  return { ...ownHead(n, form, text, recorded, journal), class: 'opaque', decision: 'deny', reason }
+}
+
+/** The values that are sealed, encrypted. */
+function sealedFields({ sealed }: SealedCommand, journal: Pick<Journal, 'seal'>): Pick<IntentHead, 'sealed'> {
   if (sealed.length === 0) return {}
   return {
     sealed: sealed.map(({ labels, numbers, values }) => ({

@@ -1,8 +1,7 @@
-import type { Clock, EffectBound, Entry, Ticket } from '../core/index.ts'
+import type { AbortWatch, EffectBound, Entry, Ticket } from '../core/index.ts'
 import { identityKey } from '../core/index.ts'
-import { whyUncounted } from './asking.ts'
-import type { CommandInFlight } from './flights.ts'
-import type { ApprovalDesk, ApprovalInput, WaitOutcome } from './ports.ts'
+import { approvalInput, type Question, whyUncounted } from './asking.ts'
+import type { ApprovalDesk, WaitOutcome } from './ports.ts'
 
 /** How a hold is told to the client while it waits. */
 export type HoldObserver = {
@@ -10,10 +9,18 @@ export type HoldObserver = {
   told(ticket: Ticket, expiresAt: number): void
   /** Called once when nobody is waited for any more, before it is known what that comes to. */
   ended?(): void
+  /** Called last, whatever came of it. */
+  settled?(): void
   /** Aborts when the client has gone or has cancelled. */
-  readonly signal: AbortSignal
+  readonly signal: AbortWatch
   /** Milliseconds to wait inline; 0: do not wait, end as pending at once unless approved already. */
   readonly patienceMs: number
+}
+
+/** What a client is told while it waits, and nobody needs afterwards. */
+export interface ToldMeanwhile {
+  /** All that was told since the last time, as it was told. */
+  takeTold(): Uint8Array
 }
 
 /** What came of asking people, and by which ticket. */
@@ -26,58 +33,65 @@ export type PeopleSaid = {
   readonly uncounted: string | undefined
 }
 
-/** Asks people about a command and waits for what they say; what they approved is used up by it. All of it is recorded. */
+/** `over`: it has ended. `old`: other rules are in force than those that people were asked under. */
+export type SessionStands = 'as asked' | 'old' | 'over'
+
+/**
+ * Asks people about a command and waits for what they say; what they approved is used up by it. All of it is recorded. Of
+ * what this keeps while it waits there is one for each of thousands.
+ */
 export async function askPeople(
-  question: {
-    readonly approvals: ApprovalDesk
-    readonly clock: Clock
-    readonly flight: CommandInFlight
-    readonly asked: ApprovalInput
-  },
+  question: Question,
   observer: HoldObserver,
-  session: {
-    /** Puts an entry into the recording. */
-    readonly note: (entry: Extract<Entry, { readonly kind: 'hold' | 'answer' }>) => void
-    /** It has ended. */
-    readonly isOver: () => boolean
-    /** Other rules are in force than those that people were asked under. */
-    readonly isOld: () => boolean
-  },
+  /** Puts an entry into the recording, if there is one, and says how the session stands. */
+  session: (entry?: Extract<Entry, { readonly kind: 'hold' | 'answer' }>) => SessionStands,
 ): Promise<PeopleSaid> {
-  const { approvals, clock, flight, asked } = question
-  const { n } = flight
-  const until = clock.now() + observer.patienceMs
-  let { ticket, expiresAt, state } = await approvals.open(asked)
-  session.note({ kind: 'hold', head: { n, ticket, expiresAt } })
-  // One that has its answer already waits for nobody.
-  if (state === 'pending') observer.told(ticket, expiresAt)
-  const wait = (): Promise<WaitOutcome> =>
-    approvals.wait(ticket, Math.max(0, until - clock.now()), observer.signal, asked)
-  let said = await wait()
-  while (said === 'elsewhere') {
-    const before = ticket
-    ;({ ticket, expiresAt, state } = await approvals.open(asked))
-    if (ticket !== before) session.note({ kind: 'hold', head: { n, ticket, expiresAt } })
-    said = await wait()
+  try {
+    const { approvals, clock } = question.gateway
+    const { n } = question.flight
+    const asked = approvalInput(question)
+    const until = clock.now() + observer.patienceMs
+    let { ticket, expiresAt, state } = await approvals.open(asked)
+    session({ kind: 'hold', head: { n, ticket, expiresAt } })
+    // One that has its answer already waits for nobody.
+    if (state === 'pending') observer.told(ticket, expiresAt)
+    let said = await approvals.wait(ticket, Math.max(0, until - clock.now()), observer.signal, asked)
+    while (said === 'elsewhere') {
+      const before = ticket
+      ;({ ticket, expiresAt, state } = await approvals.open(asked))
+      if (ticket !== before) session({ kind: 'hold', head: { n, ticket, expiresAt } })
+      said = await approvals.wait(ticket, Math.max(0, until - clock.now()), observer.signal, asked)
+    }
+    observer.ended?.()
+    let outcome = standing(said, observer, session)
+    const effect = approvals.get(ticket)?.effect
+    const uncounted = outcome === 'approved' && effect !== undefined ? whyUncounted(asked) : undefined
+    // It stays approved, for when it can be counted what it changes.
+    if (uncounted !== undefined) outcome = 'pending'
+    if (outcome === 'approved') {
+      outcome = (await approvals.consume(ticket, asked)) ? 'approved' : 'expired'
+      // What changed while the approval was being taken counts as well: the approval is spent, and nothing runs.
+      if (outcome === 'approved') outcome = standing(outcome, observer, session)
+    }
+    session({
+      kind: 'answer',
+      head: { n, ticket, answer: outcome, ...answeredBy(approvals.get(ticket), outcome) },
+    })
+    return { outcome, ticket, effect, uncounted }
+  } finally {
+    observer.settled?.()
   }
-  observer.ended?.()
-  let outcome: PeopleSaid['outcome'] = said
-  const isGone = (): boolean => observer.signal.aborted || session.isOver()
-  if (isGone()) outcome = 'abandoned'
-  if (outcome === 'approved' && session.isOld()) outcome = 'superseded'
-  const effect = approvals.get(ticket)?.effect
-  const uncounted = outcome === 'approved' && effect !== undefined ? whyUncounted(asked) : undefined
-  // It stays approved, for when it can be counted what it changes.
-  if (uncounted !== undefined) outcome = 'pending'
-  if (outcome === 'approved' && !(await approvals.consume(ticket, asked))) outcome = 'expired'
-  // What changed while the approval was being taken counts as well: the approval is spent, and nothing runs.
-  if (outcome === 'approved' && isGone()) outcome = 'abandoned'
-  if (outcome === 'approved' && session.isOld()) outcome = 'superseded'
-  session.note({
-    kind: 'answer',
-    head: { n, ticket, answer: outcome, ...answeredBy(approvals.get(ticket), outcome) },
-  })
-  return { outcome, ticket, effect, uncounted }
+}
+
+/** What was said, unless nobody wants it any more or it was said under other rules. */
+function standing(
+  said: PeopleSaid['outcome'],
+  { signal }: HoldObserver,
+  session: () => SessionStands,
+): PeopleSaid['outcome'] {
+  const stands = session()
+  if (signal.aborted || stands === 'over') return 'abandoned'
+  return said === 'approved' && stands === 'old' ? 'superseded' : said
 }
 
 /** Who said yes or no, for the entry that says what came of asking. */

@@ -1,4 +1,5 @@
 import type {
+  AbortWatch,
   CommandClass,
   Countable,
   Credential,
@@ -81,7 +82,7 @@ export interface ApprovalDesk {
   open(
     input: ApprovalInput,
   ): Promise<{ readonly ticket: Ticket; readonly expiresAt: number; readonly state: string }>
-  wait(ticket: Ticket, patienceMs: number, signal: AbortSignal, use: Use): Promise<WaitOutcome>
+  wait(ticket: Ticket, patienceMs: number, signal: AbortWatch, use: Use): Promise<WaitOutcome>
   /** True when this command may run by it, which is noted then; false when it may not, or not any more. */
   consume(ticket: Ticket, use: Use): Promise<boolean>
   /** A request that is open or ended lately. `effect`: what it was approved for changes so many rows, and no others. */

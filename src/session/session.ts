@@ -3,15 +3,14 @@ import type {
   Command,
   Connection,
   Deny,
+  Entry,
   Facts,
   IdentityChain,
-  IntentHead,
   Journal,
   LabelName,
   OutcomeHead,
   Pipe,
   RequestId,
-  RuleRef,
   SealedCommand,
   SessionId,
 } from '../core/index.ts'
@@ -20,12 +19,11 @@ import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { approvalInput } from './asking.ts'
 import { Input } from './input.ts'
-import { intentHead, sealedBody, sealedFields, toldEntry } from './intents.ts'
+import { intentHead, ownHead, sealedBody, toldEntry, unreadableHead } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
-import type { HoldObserver, PeopleSaid } from './people.ts'
+import type { HoldObserver, PeopleSaid, ToldMeanwhile } from './people.ts'
 import { askPeople } from './people.ts'
 import type { AccessDesk, ApprovalDesk, BudgetDesk, OwnRequest, Spending } from './ports.ts'
 import {
@@ -98,6 +96,7 @@ export class Session implements TurnMember {
   #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   #flowing: CommandInFlight | undefined
   #input: Input | undefined
+  #toldMeanwhile: ToldMeanwhile | undefined
   #onFlow: ((clientFull: boolean, upstreamFull: boolean) => void) | undefined
   #onAbandon: ((error: unknown) => void) | undefined
 
@@ -262,22 +261,13 @@ export class Session implements TurnMember {
   ): Promise<void> {
     const n = ++this.#n
     const began = this.#gateway.clock.now()
-    const head: IntentHead = {
-      n,
-      form,
-      text: recorded?.text ?? text,
-      class: 'read',
-      decision: 'allow',
-      rules: [],
-      ...(recorded === undefined ? {} : sealedFields(recorded, this.#gateway.journal)),
-    }
-    this.#gateway.journal.append(this.id, { kind: 'intent', head })
+    this.#append({ kind: 'intent', head: ownHead(n, form, text, recorded, this.#gateway.journal) })
     await this.afterTurn()
     const tag = await work()
     const ms = this.#gateway.clock.now() - began
     const outcome: OutcomeHead = { n, outcome: 'ok', tag, rows: 0, bytes: 0, unkept: 0, ms }
     if (this.#closed) return
-    this.#gateway.journal.append(this.id, { kind: 'outcome', head: outcome })
+    this.#append({ kind: 'outcome', head: outcome })
     this.#queue()
   }
 
@@ -294,35 +284,25 @@ export class Session implements TurnMember {
     const n = ++this.#n
     const recorded = text === '' || labels.length === 0 ? undefined : sealedWhole(text, labels)
     const basis = this.#scope.news(this.#scope.again())
-    const head: IntentHead = {
-      n,
-      form,
-      text: recorded?.text ?? text,
-      class: 'opaque',
-      decision: 'deny',
-      rules: [],
-      reason: error.message,
-      ...(recorded === undefined ? {} : sealedFields(recorded, this.#gateway.journal)),
-      ...(basis === undefined ? {} : { basis }),
-    }
-    this.#gateway.journal.append(this.id, { kind: 'intent', head })
+    const head = unreadableHead(n, form, text, error.message, recorded, this.#gateway.journal)
+    this.#append({ kind: 'intent', head: basis === undefined ? head : { ...head, basis } })
     this.#recordRefusal(n, error.code)
     return ofRequest(error, requestIdOf(this.id, n))
   }
 
   /** Waits for people. Resolves with the permission; throws `approval_*` or `canceled`, all recorded. */
-  async hold(held: Held, observer: HoldObserver): Promise<Permitted> {
-    const { outcome, ticket, effect, uncounted } = await this.#askPeople(
-      held,
-      held.decision.rules,
-      undefined,
-      observer,
-    ).catch((error: unknown) => {
-      // Nobody was asked: too many requests are open, or who asks is muted.
-      const { code } = asGatewayError(error)
-      if (!this.#closed) this.#recordRefusal(held.n, code)
-      throw error
-    })
+  hold(held: Held, observer: HoldObserver): Promise<Permitted> {
+    return this.#askPeople(held, undefined, observer).then(
+      (said) => this.#answered(held, said),
+      (error: unknown) => {
+        // Nobody was asked: too many requests are open, or who asks is muted.
+        if (!this.#closed) this.#recordRefusal(held.n, asGatewayError(error).code)
+        throw error
+      },
+    )
+  }
+
+  #answered(held: Held, { outcome, ticket, effect, uncounted }: PeopleSaid): Permitted {
     if (outcome === 'approved') {
       return new PermittedCommand(held.n, held.command, held.judgement, this.#gateway.clock.now(), effect)
     }
@@ -336,29 +316,22 @@ export class Session implements TurnMember {
    * Resolves when it may go on; throws `approval_*` or `canceled`. The adapter shows nothing of it meanwhile.
    */
   async holdRest(flight: Permitted, limit: string, observer: HoldObserver): Promise<void> {
-    const { rules } = flight.judgement.decision
-    const { outcome, ticket } = await this.#askPeople(flight, rules, limit, observer)
+    const { outcome, ticket } = await this.#askPeople(flight, limit, observer)
     if (outcome === 'approved') return
     const error = restError(outcome, limit, ticket, requestIdOf(this.id, flight.n))
     throw afterRunning(error, flight.command.facts)
   }
 
-  #askPeople(
-    flight: CommandInFlight,
-    rules: readonly RuleRef[],
-    rest: string | undefined,
-    observer: HoldObserver,
-  ): Promise<PeopleSaid> {
-    const { approvals, journal, clock } = this.#gateway
+  #askPeople(flight: CommandInFlight, rest: string | undefined, observer: HoldObserver): Promise<PeopleSaid> {
     const { policy } = this.#scope
-    const asked = approvalInput(this, policy.version, flight, rules, rest, journal)
-    return askPeople({ approvals, clock, flight, asked }, observer, {
-      note: (entry) => {
-        journal.append(this.id, entry)
+    const question = { asker: this, gateway: this.#gateway, policyVersion: policy.version, flight, rest }
+    return askPeople(question, observer, (entry) => {
+      if (entry !== undefined) {
+        this.#append(entry)
         this.#queue()
-      },
-      isOver: () => this.#closed,
-      isOld: () => this.#gateway.policy !== policy,
+      }
+      if (this.#closed) return 'over'
+      return this.#gateway.policy === policy ? 'as asked' : 'old'
     })
   }
 
@@ -409,8 +382,34 @@ export class Session implements TurnMember {
   tell(bytes: Uint8Array, start = 0, end = bytes.length, quoted: readonly LabelName[] = []): void {
     this.#takeFlow()
     const body = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
-    this.#gateway.journal.append(this.id, toldEntry(body, quoted, this.#gateway.journal))
+    this.#append(toldEntry(body, quoted, this.#gateway.journal))
     this.reply(bytes, start, end)
+  }
+
+  /**
+   * The same for what says only that the client still waits: sent at once, and recorded in one piece with others of its kind,
+   * in its place in front of whatever the session records next, or at `recordTold`.
+   */
+  tellMeanwhile(bytes: Uint8Array, told: ToldMeanwhile): void {
+    this.#takeFlow()
+    if (this.#toldMeanwhile !== told) this.recordTold()
+    this.#toldMeanwhile = told
+    this.reply(bytes)
+  }
+
+  recordTold(): void {
+    const told = this.#toldMeanwhile
+    if (told === undefined) return
+    this.#toldMeanwhile = undefined
+    const { journal } = this.#gateway
+    journal.append(this.id, toldEntry(told.takeTold(), [], journal))
+    this.#queue()
+  }
+
+  /** Every entry of the session but its first. */
+  #append(entry: Entry): void {
+    this.recordTold()
+    this.#gateway.journal.append(this.id, entry)
   }
 
   /**
@@ -463,7 +462,7 @@ export class Session implements TurnMember {
     const { body, sealed } = sealedBody(flight.command, bytes, journal, flight.quoted)
     flight.quoted = []
     const head = sealed === undefined ? { n: flight.n } : { n: flight.n, sealed }
-    journal.append(this.id, { kind: 'result', head, body })
+    this.#append({ kind: 'result', head, body })
   }
 
   /** The command has ended, one way or the other. */
@@ -484,16 +483,13 @@ export class Session implements TurnMember {
       ms: this.#gateway.clock.now() - flight.began,
       ...(sealed === undefined ? {} : { sealed }),
     }
-    this.#gateway.journal.append(
-      this.id,
-      body === undefined ? { kind: 'outcome', head } : { kind: 'outcome', head, body },
-    )
+    this.#append(body === undefined ? { kind: 'outcome', head } : { kind: 'outcome', head, body })
     if (this.#flowing === flight) this.#flowing = undefined
     this.#queue()
   }
 
   notice(n: number, code: string, message: string): void {
-    this.#gateway.journal.append(this.id, { kind: 'notice', head: { n, code, message } })
+    this.#append({ kind: 'notice', head: { n, code, message } })
     this.#queue()
   }
 
@@ -504,8 +500,8 @@ export class Session implements TurnMember {
     this.#takeFlow()
     this.#input?.end('cut')
     const { journal } = this.#gateway
-    if (told !== undefined) journal.append(this.id, toldEntry(told, [], journal))
-    this.#gateway.journal.append(this.id, { kind: 'close', head: { reason, commands: this.#n } })
+    if (told !== undefined) this.#append(toldEntry(told, [], journal))
+    this.#append({ kind: 'close', head: { reason, commands: this.#n } })
     this.#queue()
     this.#gateway.approvals.sessionEnded(this.id)
     this.#gateway.closed(this)
@@ -587,13 +583,13 @@ export class Session implements TurnMember {
   #recordIntent(n: number, command: Command, judgement: Judgement): void {
     for (const name of this.#scope.access) this.accessUsed.add(name)
     const head = intentHead(n, command, judgement, this.#gateway.journal, this.#scope.news(judgement.scope))
-    this.#gateway.journal.append(this.id, { kind: 'intent', head })
+    this.#append({ kind: 'intent', head })
     this.#queue()
   }
 
   #recordRefusal(n: number, tag: string): void {
     const head: OutcomeHead = { n, outcome: 'refused', tag, rows: 0, bytes: 0, unkept: 0, ms: 0 }
-    this.#gateway.journal.append(this.id, { kind: 'outcome', head })
+    this.#append({ kind: 'outcome', head })
     this.#queue()
   }
 }

@@ -2,13 +2,13 @@ import type { InReach } from './results/results.ts'
 import type { Pipe } from '../../core/index.ts'
 import type { GatewayError, Ticket } from '../../core/index.ts'
 import { asGatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
-import type { Held, HoldObserver, Permitted, Session } from '../../session/index.ts'
+import type { Held, HoldObserver, Permitted, Session, ToldMeanwhile } from '../../session/index.ts'
 import { housekeeping, patienceOf } from '../../session/index.ts'
 import { CLIENT_TYPES, encodeClient, HEADER_BYTES } from '../../wire/postgres/index.ts'
 import type { Judge } from './requests/commands.ts'
 import { errorBytes } from './errors.ts'
 import type { Reminders } from './held/reminders.ts'
-import { heldBytes, waitingBytes } from './held/told.ts'
+import { HeldClient, type WaitsIn } from './held/held-client.ts'
 import type { LocalAnswers } from './local/local-answers.ts'
 import type { MaskedResults } from './results/masked-notice.ts'
 import type { ReplySurroundings } from './replies/reply-surroundings.ts'
@@ -66,7 +66,7 @@ const TERMINATE = encodeClient({ kind: 'terminate' })
  * One client and one server talking: reads both, stalls the client while a command waits, keeps memory bounded when
  * either side reads slowly, and ends both together. What the messages mean is the business of requests and replies.
  */
-export class Conversation {
+export class Conversation implements WaitsIn {
   readonly #parts: ConversationParts
   readonly #session: Session
   readonly #client: Pipe
@@ -82,12 +82,10 @@ export class Conversation {
   #stalls = 0
   /** A message to be looked at once more when the stall is over. */
   #again: Buffer | undefined
-  #held: AbortController | undefined
+  #held: HeldClient | undefined
   /** Set while the rest of a result waits: what the server has sent of it so far. */
-  #rest: { readonly abort: AbortController; readonly bytes: Buffer[] } | undefined
+  #rest: { readonly client: HeldClient; readonly bytes: Buffer[] } | undefined
   #notices: Buffer[] = []
-  /** The last that was said of waiting, while it cannot be sent. */
-  #reminder: Buffer | undefined
   /** What the client calls itself. */
   #program: string
   /** What the server said while it was looked whether definitions had changed. */
@@ -186,8 +184,8 @@ export class Conversation {
 
   /** A cancel request with our key arrived: gives up what is held, or has the server cancel what it runs. */
   async cancel(): Promise<void> {
-    const held = this.#held ?? this.#rest?.abort
-    if (held !== undefined) held.abort('canceled')
+    const held = this.#held ?? this.#rest?.client
+    if (held !== undefined) held.abort()
     else await this.#parts.cancelUpstream()
   }
 
@@ -279,8 +277,8 @@ export class Conversation {
 
   /** Nobody waits any more for what is held. */
   #giveUp(): void {
-    this.#held?.abort('gone')
-    this.#rest?.abort.abort('gone')
+    this.#held?.abort()
+    this.#rest?.client.abort()
   }
 
   #keep(bytes: Buffer): void {
@@ -322,45 +320,44 @@ export class Conversation {
     if (!this.#upstreamFull && this.#waitingBytes <= LIMITS.heldBytesMax) this.#client.resume()
   }
 
-  async #hold(held: Held, patienceMs: number): Promise<Permitted> {
-    const abort = new AbortController()
-    this.#held = abort
-    if (this.#clientEnded || this.#ending !== undefined) abort.abort('gone')
+  #hold(held: Held, patienceMs: number): Promise<Permitted> {
+    const client = new HeldClient(patienceMs, this, held)
+    this.#held = client
+    if (this.#clientEnded || this.#ending !== undefined) client.abort()
     this.#lookForFarewell()
-    try {
-      const observer = this.#observer(patienceMs, abort, 'Held')
-      const told: HoldObserver['told'] = (ticket, expiresAt) => {
-        this.#parts.offerPreview(ticket, held)
-        observer.told(ticket, expiresAt)
-      }
-      return await this.#session.hold(held, { ...observer, told })
-    } finally {
-      this.#held = undefined
-    }
+    return this.#session.hold(held, client)
   }
 
   get #patienceMs(): number {
     return patienceOf(this.#session.connection, this.#program)
   }
 
-  #observer(patienceMs: number, abort: AbortController, what: string): HoldObserver {
-    let stop: (() => void) | undefined
-    return {
-      patienceMs,
-      signal: abort.signal,
-      told: (ticket, expiresAt) => {
-        if (patienceMs === 0) return
-        this.#notice(what, ticket, patienceMs, expiresAt)
-        stop = this.#parts.reminders?.start(patienceMs, (leftMs) => {
-          this.#reminder = waitingBytes(what, ticket, leftMs)
-          this.#sendNotices()
-        })
-      },
-      ended: () => {
-        stop?.()
-        this.#reminder = undefined
-      },
-    }
+  get reminders(): Reminders | undefined {
+    return this.#parts.reminders
+  }
+
+  asked(ticket: Ticket, held: Held | undefined): void {
+    if (held !== undefined) this.#parts.offerPreview(ticket, held)
+  }
+
+  announce(bytes: Buffer): void {
+    this.#notices.push(bytes)
+    this.#sendNotices()
+  }
+
+  /** Who does not read is told no more, and nothing is said in the middle of a message. */
+  remind(bytes: Buffer, told: ToldMeanwhile): boolean {
+    if (!this.#replies.atBoundary || this.#ending !== undefined || this.#clientFull) return false
+    this.#session.tellMeanwhile(bytes, told)
+    return true
+  }
+
+  recordTold(): void {
+    this.#session.recordTold()
+  }
+
+  settled(client: HeldClient): void {
+    if (this.#held === client) this.#held = undefined
   }
 
   /** In the middle of a result: the server is not read until `work` has settled. */
@@ -368,13 +365,12 @@ export class Conversation {
     work: (observer: HoldObserver) => Promise<void>,
     then: (refusal: GatewayError | undefined) => void,
   ): void {
-    const abort = new AbortController()
-    this.#rest = { abort, bytes: [] }
-    this.#upstream.pause()
-    if (this.#clientEnded) abort.abort('gone')
     // Inside a transaction others wait for what it has locked: the client is told the ticket, and does not wait.
-    const patienceMs = this.#state.inTransaction ? 0 : this.#patienceMs
-    work(this.#observer(patienceMs, abort, 'The rest of this result is held')).then(
+    const client = new HeldClient(this.#state.inTransaction ? 0 : this.#patienceMs, this)
+    this.#rest = { client, bytes: [] }
+    this.#upstream.pause()
+    if (this.#clientEnded) client.abort()
+    work(client).then(
       () => this.#goOn(then, undefined),
       (error: unknown) => this.#goOn(then, error),
     )
@@ -396,19 +392,11 @@ export class Conversation {
     if (this.#rest === undefined && !this.#clientFull) this.#upstream.resume()
   }
 
-  #notice(what: string, ticket: Ticket, patienceMs: number, expiresAt: number): void {
-    this.#notices.push(heldBytes(what, ticket, patienceMs, expiresAt))
-    this.#sendNotices()
-  }
-
-  /** Notices go between messages, never into one. Who does not read is told no more. */
+  /** Notices go between messages, never into one. */
   #sendNotices(): void {
     if (!this.#replies.atBoundary || this.#ending !== undefined) return
     for (const notice of this.#notices) this.#session.tell(notice)
     this.#notices = []
-    if (this.#reminder === undefined) return
-    if (!this.#clientFull) this.#session.tell(this.#reminder)
-    this.#reminder = undefined
   }
 
   #keepRest(bytes: Buffer): boolean {
@@ -456,7 +444,7 @@ export class Conversation {
     try {
       this.#keepRest(bytes.subarray(this.#replies.push(bytes)))
       // What waits in a group that has failed is discarded with it: nobody has to be asked any more.
-      if (this.#state.skipping) this.#held?.abort('skipped')
+      if (this.#state.skipping) this.#held?.abort()
       this.#sendNotices()
       if (this.#lastWord !== undefined && this.#replies.atBoundary) this.#sayLastWord()
       this.#settled()

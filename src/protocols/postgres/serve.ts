@@ -54,7 +54,7 @@ export class PostgresServer {
     this.#context = context
     this.#analyser = analyser
     this.#keys = new CancelKeys(context.random)
-    this.#reminders = new Reminders(context.gateway.clock, LIMITS.heldToldMs)
+    this.#reminders = new Reminders(context.gateway.clock, LIMITS.heldToldMs, LIMITS.heldToldMsMax)
     this.#ports = {
       network: context.gateway.network,
       clock: context.gateway.clock,

@@ -8,6 +8,11 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 /** A fact with what has been added to it since it was taken last. */
 type Fact = Mutable<SessionFact> & { changed: boolean }
 
+/** What is compared of two commands. */
+type Judged = {
+  readonly [K in 'reads' | 'writes' | 'columns' | 'class' | 'decision' | 'masked']?: IntentHead[K] | undefined
+}
+
 type Flight = { readonly sightings: Sighting[]; taken: boolean }
 
 /** Findings that are being gathered. */
@@ -28,11 +33,11 @@ export class SessionFacts {
   readonly #session: SessionId
   readonly #known = new Map<string, Fact>()
   /** Commands under way that may show something; whole: there are no others. */
-  readonly #flights = new Map<number, Flight>()
+  #flights: Map<number, Flight> | undefined
   #changed: Fact[] = []
   #sightings: Sighting[] = []
   #ends: (SightingEnd & { readonly session: SessionId; readonly n: number })[] = []
-  #last: { readonly head: IntentHead; readonly facts: readonly Fact[] } | undefined
+  #last: { readonly head: Judged; readonly facts: readonly Fact[] } | undefined
   #whole = false
   #overflowed = false
 
@@ -67,7 +72,7 @@ export class SessionFacts {
     }
     this.#changed = []
     into.sightings.push(...this.#sightings)
-    for (const flight of this.#flights.values()) {
+    for (const flight of this.#flights?.values() ?? []) {
       if (flight.taken) continue
       flight.taken = true
       into.sightings.push(...flight.sightings)
@@ -82,13 +87,16 @@ export class SessionFacts {
   #intent(time: number, head: IntentHead): void {
     const last = this.#last
     const facts = last !== undefined && isLike(last.head, head) ? last.facts : this.#factsOf(head)
-    this.#last = { head, facts }
+    // Not the whole head: its text is as long as it likes, and the session may be idle from now on.
+    const { reads, writes, columns, class: commandClass, decision, masked } = head
+    this.#last = { head: { reads, writes, columns, class: commandClass, decision, masked }, facts }
     this.#count(facts, time)
     const sightings = sightingsOf(this.#session, time, head)
     if (sightings.length === 0) return
-    if (this.#sightings.length + this.#flights.size < LIMITS.sightingsWaitingMax)
+    if (this.#sightings.length + (this.#flights?.size ?? 0) < LIMITS.sightingsWaitingMax) {
+      this.#flights ??= new Map()
       this.#flights.set(head.n, { sightings, taken: false })
-    else {
+    } else {
       this.#overflowed = true
       this.#whole = false
     }
@@ -96,8 +104,8 @@ export class SessionFacts {
 
   #outcome(head: OutcomeHead): void {
     const end = endOf(head)
-    const flight = this.#flights.get(head.n)
-    this.#flights.delete(head.n)
+    const flight = this.#flights?.get(head.n)
+    this.#flights?.delete(head.n)
     if (flight === undefined) {
       // It began before this was looked at; whether there is anything to end, the index knows.
       if (!this.#whole) this.#ends.push({ ...end, session: this.#session, n: head.n })
@@ -154,7 +162,7 @@ export class SessionFacts {
 }
 
 /** The lists of one judgement are the same objects each time. */
-function isLike(a: IntentHead, b: IntentHead): boolean {
+function isLike(a: Judged, b: Judged): boolean {
   return (
     a.reads === b.reads &&
     a.writes === b.writes &&

@@ -69,6 +69,47 @@ it('a line every 12 seconds with the ticket and what is left, until it is answer
   expect(told).toHaveLength(1)
 })
 
+it('and what it was told so is recorded in its place, in one piece, five lines at the latest', async () => {
+  const { stage, client } = await open(
+    { connection: '\n    patienceFor: { "patient*": 5m }' },
+    { parameters: { application_name: 'patient' } },
+  )
+  const from = client.heard.length
+  client.write(query(HELD))
+  await waits(stage)
+  const lines = (): number[] =>
+    stage.world
+      .entries('result')
+      .map(
+        ({ body }) =>
+          Buffer.from(body ?? '')
+            .toString('latin1')
+            .match(/ up to \d+ s more/g)?.length ?? 0,
+      )
+      .filter((count) => count > 0)
+  for (let i = 0; i < 7; i++) {
+    stage.world.clock.advance(12_000)
+    await turns()
+  }
+  expect(lines()).toEqual([5])
+  const [ticket] = stage.world.waiting()
+  if (ticket === undefined) throw new Error('nothing waits')
+  await stage.world.answer(ticket, 'approve')
+  await client.hear(from)
+  expect(lines()).toEqual([5, 2])
+  const kinds = stage.world.journal.entries.map(({ kind }) => kind).filter((kind) => kind !== 'admin')
+  expect(kinds.slice(kinds.indexOf('hold'))).toEqual([
+    'hold',
+    'result',
+    'result',
+    'result',
+    'answer',
+    'outcome',
+  ])
+  const told = client.heard.slice(from).filter(({ kind }) => kind === 'noticeResponse')
+  expect(told).toHaveLength(8)
+})
+
 it('no more when the client has canceled, or when patience is at its end', async () => {
   const { stage, client } = await open()
   const from = client.heard.length

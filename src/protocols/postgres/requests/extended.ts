@@ -9,6 +9,7 @@ import type { CountedRuns } from './counting.ts'
 import type { Copying } from './copying.ts'
 import type { LocalAnswer } from '../local/local-answers.ts'
 import type { PendingExecute, Portal, Statement } from '../pending.ts'
+import { KeptMessage } from './kept-message.ts'
 import { planFor, plansFor } from './plans.ts'
 import { listedAmong, mayList, readingsOf } from './readings.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
@@ -218,10 +219,11 @@ export class Extended {
     )
     const step = this.#session.step(command, judgement)
     if (!isHeld(step)) throw new Error('a command that is neither allowed nor denied is held')
-    const copy = Buffer.from(buffer.subarray(from, end))
+    const kept = new KeptMessage(buffer, from, end)
     const failFast = this.#state.inTransaction || this.#state.executed
     this.#refusing.later('bind', NO_TEXT, async () => {
       const permit = await this.#refusing.hold(step, statement.text, failFast, statement)
+      const copy = kept.bytes
       const behind = this.#judge.behind(judgement)
       const portal = {
         ...bare,
@@ -310,10 +312,11 @@ export class Extended {
       return
     }
     // Held only now: the policy became stricter after Bind. The portal is already upstream, but nothing has run.
-    const copy = Buffer.from(buffer.subarray(from, end))
+    const kept = new KeptMessage(buffer, from, end)
     const failFast = this.#state.inTransaction || this.#state.executed
     this.#refusing.later('execute', NO_TEXT, async () => {
       const permit = await this.#refusing.hold(step, judged.text, failFast, portal?.statement)
+      const copy = kept.bytes
       this.#forwardExecute(permit, portal, copy, 0, copy.length)
     })
   }

@@ -12,6 +12,7 @@ import { Copying } from './copying.ts'
 import { CountedRuns } from './counting.ts'
 import { Extended } from './extended.ts'
 import { plansFor } from './plans.ts'
+import { KeptMessage } from './kept-message.ts'
 import type { RequestSurroundings } from './refusing.ts'
 import { NO_TEXT, readyBytes, Refusing } from './refusing.ts'
 import type { PendingQuery } from '../pending.ts'
@@ -244,15 +245,15 @@ export class Requests implements FrameSink {
       this.#forwardQuery(step, buffer, from, end)
       return
     }
-    const message = Buffer.from(buffer.subarray(from, end))
-    this.#refusing.later('query', NO_TEXT, async () => {
-      const permit = await this.#refusing.hold(step, judged.text, this.#state.inTransaction)
-      if (permit.effect === undefined) this.#forwardQuery(permit, message, 0, message.length)
-      else {
+    const kept = new KeptMessage(buffer, from, end)
+    this.#refusing.later('query', NO_TEXT, () =>
+      this.#refusing.hold(step, judged.text, this.#state.inTransaction).then((permit) => {
+        const message = kept.bytes
+        if (permit.effect === undefined) return this.#forwardQuery(permit, message, 0, message.length)
         const sql = message.subarray(HEADER_BYTES, message.length - 1)
-        await this.#counted.query(permit, sql, permit.judgement)
-      }
-    })
+        return this.#counted.query(permit, sql, permit.judgement)
+      }),
+    )
   }
 
   #forwardQuery(permit: Permitted, buffer: Buffer, from: number, end: number): void {
