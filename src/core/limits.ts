@@ -265,9 +265,10 @@ export const LIMITS = {
   streamParkedMs: 10 * 60 * 1000,
   /** Sealing what is left when the gateway stops; the rest is done when it starts again. */
   sealAtStopMs: 3_000,
-  /** HTTP request head, and a JSON body that is masked in memory. */
+  /** HTTP request head. */
   httpHeadBytesMax: 32 * 1024,
-  httpMaskedBodyBytesMax: 8 * 1024 * 1024,
+  /** A JSON document that is masked in memory. */
+  jsonDocumentBytesMax: 8 * 1024 * 1024,
   /** Arrays and objects inside each other in a JSON body that is masked; people and programs stay below twenty. */
   jsonDepthMax: 512,
   /** Steps of one path into JSON, and the places that all paths of a connection may tell apart. */
@@ -275,6 +276,25 @@ export const LIMITS = {
   jsonPlacesMax: 10_000,
   /** A json cell that is masked at paths inside: more would hold up others for over 50 ms, and is hidden whole. */
   jsonCellBytesMax: 4 * 1024 * 1024,
+  /** A text in a body that is masked, as it is kept to be looked at: longer ones are hidden whole, or looked at in parts. */
+  bodyTextBytesMax: 64 * 1024,
+  /** What a detector finds may be this long (UTF-16 units): so much of a long text is kept from one part to the next. */
+  detectorWindowChars: 4 * 1024,
+  /** JSON in a text in JSON in a text: more is hidden whole where paths lead into it. */
+  jsonInTextLevelsMax: 4,
+  /** The head of a table, and the name of a field in a form. */
+  bodyNamesBytesMax: 64 * 1024,
+  /** Fields of one row of a table. */
+  csvFieldsMax: 4_096,
+  /** The beginning of a masked answer waits for this long, or this many bytes, for what may still refuse it in words. */
+  httpAnswerHeldBytes: 64 * 1024,
+  httpAnswerHeldMs: 100,
+  /** A compressed answer that is masked: as long as this unpacked, and from the first MiB on this many times its bytes. */
+  httpDecodedBytesMax: 1024 * 1024 * 1024,
+  httpDecodedRatioMax: 250,
+  httpDecodedFreeBytes: 1024 * 1024,
+  /** Content codings on top of each other. */
+  httpCodingsMax: 2,
   httpRequestBodyBytesMax: 1024 * 1024,
   /** An HTTP session ends after this long without a request. */
   httpSessionIdleMs: 5 * 60 * 1000,

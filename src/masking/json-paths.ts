@@ -23,6 +23,8 @@ export type Place = {
 type Node = Place & {
   readonly states: readonly number[]
   readonly members: Map<string, Node>
+  /** As `members`, of XML; the empty name is any other. */
+  readonly children: Map<string, Node>
   other: Node | undefined
   element: Node | undefined
 }
@@ -42,6 +44,7 @@ export class JsonPaths {
   /** Bytes (UTF-8) of the longest member name in any path. */
   readonly nameBytesMax: number
   readonly #paths: readonly (readonly Step[])[]
+  readonly #names: readonly string[]
   /** The number of a path's first state; states of one path follow each other. */
   readonly #firstState: readonly number[]
   readonly #places = new Map<string, Node>()
@@ -57,9 +60,15 @@ export class JsonPaths {
       states += path.length + 1
       return first
     })
-    const names = this.#paths.flat().flatMap((step) => (step.kind === 'key' ? [step.name] : []))
-    this.nameBytesMax = Math.max(0, ...names.map((name) => Buffer.byteLength(name)))
+    this.#names = this.#paths.flat().flatMap((step) => (step.kind === 'key' ? [step.name] : []))
+    this.nameBytesMax = Math.max(0, ...this.#names.map((name) => Buffer.byteLength(name)))
     this.#root = this.#place(this.#paths.map((_, path) => this.#state(path, 0)))
+  }
+
+  /** Whether a text that is no JSON could hold one of the names in the paths all the same. */
+  mayName(text: string): boolean {
+    if (this.#names.length === 0 || /\\[ux]/.test(text)) return true
+    return this.#names.some((name) => (name === '' ? /""|''/.test(text) : text.includes(name)))
   }
 
   get root(): Place {
@@ -76,6 +85,63 @@ export class JsonPaths {
     const next = this.#follow(node, name)
     node.members.set(name, next)
     return next
+  }
+
+  /** The place of a member by its name, whatever that is. */
+  named(from: Place, name: string): Place {
+    return this.member(from, from.names.some((each) => each.name === name) ? name : undefined)
+  }
+
+  /**
+   * One document of many, such as a line or a row: an element of the list that a path goes through first, whatever is
+   * around that list elsewhere. `email`, `[].email` and `items[].email` all mean its `email`.
+   */
+  get row(): Place {
+    const listed = this.#paths.flatMap((path, n) => {
+      const first = path.findIndex((step) => step.kind === 'element')
+      return first < 0 ? [] : [this.#state(n, first + 1)]
+    })
+    return this.either([this.#root, this.element(this.#root), this.#place(listed)])
+  }
+
+  /** Whether a name stands in any of the paths. */
+  knows(name: string): boolean {
+    return this.#names.includes(name)
+  }
+
+  /**
+   * What is inside of an XML element at `from`, be it an element or an attribute: a member by its name, and where a path
+   * goes on with `[]`, an element of the list as well, with or without an element of its own around it.
+   */
+  child(from: Place, name: string): Place {
+    const node = this.#node(from)
+    if (node === undefined) return DEAD
+    const known = this.knows(name) ? name : ''
+    const found = node.children.get(known)
+    if (found !== undefined) return found
+    const listed = this.#listed(node)
+    const next = this.either([this.named(node, name), this.named(listed, name), listed])
+    node.children.set(known, next)
+    return next
+  }
+
+  /** The place of the outermost element: paths begin in front of it or inside of it. */
+  outermost(name: string): Place {
+    return this.either([this.#root, this.#listed(this.#root), this.child(this.#root, name)])
+  }
+
+  /** Where `[]` leads, and nothing else. */
+  #listed(node: Node): Node {
+    const next = node.states.flatMap((state) => {
+      const [path, at] = this.#position(state)
+      return this.#paths[path]?.[at]?.kind === 'element' ? [state + 1] : []
+    })
+    return this.#place(next)
+  }
+
+  /** A place that is all of these. */
+  either(places: readonly Place[]): Node {
+    return this.#place(places.flatMap((place) => this.#node(place)?.states ?? []))
   }
 
   element(from: Place): Place {
@@ -144,6 +210,7 @@ export class JsonPaths {
       names: [...names].map((name) => ({ name, utf8: Buffer.from(name) })),
       states,
       members: new Map(),
+      children: new Map(),
       other: undefined,
       element: undefined,
     }

@@ -251,7 +251,7 @@ describe('what is not JSON (P-03)', () => {
   })
 
   it('is larger than the limit', () => {
-    const large = Buffer.alloc(LIMITS.httpMaskedBodyBytesMax + 1, ' ')
+    const large = Buffer.alloc(LIMITS.jsonDocumentBytesMax + 1, ' ')
     expect(() => jsonMasker([]).mask(large)).toThrow(expect.objectContaining({ code: 'limit_exceeded' }))
   })
 })

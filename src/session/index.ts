@@ -23,18 +23,25 @@ export type { HoldObserver, ToldMeanwhile } from './people.ts'
 export type { Opening, Session } from './session.ts'
 export type { Ground } from './session-scope.ts'
 export type {
+  BodyKind,
+  BodyMasking,
+  BodyRules,
   CellMasker,
   ColumnRule,
+  DetectorAssignment,
+  DetectorName,
   JsonAssignment,
-  JsonMasker,
+  MaskedPath,
   NeutralName,
   ValueFormat,
   ValueType,
 } from '../masking/index.ts'
 export {
+  BodyPlan,
   cellMasker,
   columnMasker,
-  jsonMasker,
+  DETECTOR_NAMES,
+  maskBody,
   maskedCell,
   NOTHING,
   OTHER,

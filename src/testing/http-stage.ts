@@ -28,6 +28,7 @@ export function httpConnection(port: number, more = ''): string {
       - { method: GET, path: /customers, class: read }
       - { method: GET, path: "/customers/{id}", class: read }
       - { method: GET, path: /numbers, class: read }
+      - { method: GET, path: /notes, class: read }
       - { method: GET, path: /slow, class: read }
       - { method: HEAD, path: /customers, class: read }
       - { method: POST, path: "/orders/{id}", class: write }
@@ -37,6 +38,8 @@ export function httpConnection(port: number, more = ''): string {
       "/customers/{id}: **.email": pii.email
       "/customers: items[].card": secret
       "/customers/{id}: card": secret
+      "/notes: detect email": pii.email
+      "/notes: detect vendor-token": secret
     limit: { rows: 10, bytes: 16KiB }
     patience: 30s${more}`
 }
@@ -142,6 +145,8 @@ export class HttpStage {
 export type HttpReply = {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  /** Fields behind a body in chunks. */
+  readonly trailers?: Readonly<Record<string, string>>
   readonly body: string
   /** False: the connection ended in the middle of it. */
   readonly whole: boolean
@@ -223,10 +228,12 @@ export class HttpStageClient {
       this.#read += start + length
       return { status, headers, body: text.slice(start, start + length), whole: true }
     }
-    const end = text.indexOf('0\r\n\r\n', start)
-    if (headers['transfer-encoding'] !== 'chunked' || end < 0) return undefined
-    this.#read += end + 5
-    return { status, headers, body: text.slice(start, end), whole: true }
+    if (headers['transfer-encoding'] !== 'chunked') return undefined
+    const chunked = chunksOf(text, start)
+    if (chunked === undefined) return undefined
+    this.#read += chunked.end
+    const trailers = headOf(`HTTP\r\n${chunked.trailers}`).headers
+    return { status, headers, trailers, body: chunked.body, whole: true }
   }
 
   #rest(): HttpReply {
@@ -235,6 +242,26 @@ export class HttpStageClient {
     const headEnd = text.indexOf('\r\n\r\n')
     const { status, headers } = headOf(headEnd < 0 ? '' : text.slice(0, headEnd))
     return { status, headers, body: headEnd < 0 ? '' : text.slice(headEnd + 4), whole: false }
+  }
+}
+
+/** A body in chunks, RFC 9112 section 7.1; undefined while its end has not come. */
+function chunksOf(
+  text: string,
+  start: number,
+): { readonly body: string; readonly trailers: string; readonly end: number } | undefined {
+  let body = ''
+  for (let at = start; ; ) {
+    const lineEnd = text.indexOf('\r\n', at)
+    if (lineEnd < 0) return undefined
+    const length = Number.parseInt(text.slice(at, lineEnd), 16)
+    if (length === 0) {
+      const end = text.indexOf('\r\n\r\n', lineEnd)
+      return end < 0 ? undefined : { body, trailers: text.slice(lineEnd + 2, end), end: end + 4 }
+    }
+    body += text.slice(lineEnd + 2, lineEnd + 2 + length)
+    at = lineEnd + 2 + length + 2
+    if (at > text.length) return undefined
   }
 }
 

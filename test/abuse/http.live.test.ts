@@ -192,7 +192,7 @@ describe('P-02 and P-03 over HTTP, whatever arrives from either side', () => {
     const answer = await raw(
       head('GET /c/crm-api/customers HTTP/1.1') +
         head('GET /c/crm-api/export/customers HTTP/1.1') +
-        head('GET /c/crm-api/customers/7?as=csv HTTP/1.1') +
+        head('GET /c/crm-api/customers/7?as=html HTTP/1.1') +
         head('GET /c/other/x HTTP/1.1'),
     )
     expect([...answer.matchAll(/HTTP\/1\.1 (\d\d\d)/g)].map(([, status]) => status)).toEqual([

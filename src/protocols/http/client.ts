@@ -9,7 +9,7 @@ import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/
 import { isHeld, patienceOf } from '../../session/index.ts'
 import type { Target } from '../../wire/http/index.ts'
 import { meaningOfHeaders, parseTarget, requestHeaders } from '../../wire/http/index.ts'
-import { assignmentsOf, factsOf, findRoute } from './commands.ts'
+import { factsOf, findRoute, rulesOf } from './commands.ts'
 import type { Route } from './commands.ts'
 import { sendProblem } from './errors.ts'
 import { relayAnswer } from './results.ts'
@@ -178,7 +178,7 @@ export class HttpServer {
     response.once('close', () => gone.abort('gone'))
     const permit = await permitted(session, command, judgement, gone.signal)
     const { decision } = judgement
-    const assignments = decision.kind === 'deny' ? [] : assignmentsOf(route, decision.masks)
+    const rules = decision.kind === 'deny' ? { paths: [] } : rulesOf(route, decision.masks)
     try {
       const credential = await upstream.credential()
       const outgoing = {
@@ -198,7 +198,7 @@ export class HttpServer {
       const answer = await sent
       if (answer === undefined) throw new Error('a recorded request was not sent')
 
-      await relayAnswer(session, permit, answer, assignments, response, method)
+      await relayAnswer(session, permit, answer, rules, response, method)
       session.finish(permit, 'ok', String(answer.status))
     } catch (error) {
       const failure = asGatewayError(error)

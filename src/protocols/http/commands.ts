@@ -1,6 +1,6 @@
 import type { Connection, Facts, LabelName, MaskingRule } from '../../core/index.ts'
 import { GatewayError } from '../../core/index.ts'
-import type { JsonAssignment } from '../../session/index.ts'
+import type { BodyRules, DetectorAssignment, DetectorName, JsonAssignment } from '../../session/index.ts'
 import type { RoutePattern, Target } from '../../wire/http/index.ts'
 import { matchesRoute, parseRoutePattern } from '../../wire/http/index.ts'
 import { readLabelPattern } from './labels.ts'
@@ -11,22 +11,31 @@ export type Route = {
   readonly method: string
   readonly pattern: RoutePattern
   readonly facts: Omit<Facts, 'attributes'>
-  readonly labels: readonly { readonly path: string; readonly label: LabelName }[]
+  readonly labels: readonly RouteLabel[]
 }
+
+/** A label at a path, or of what a detector finds. */
+type RouteLabel = { readonly label: LabelName } & (
+  | { readonly path: string }
+  | { readonly detector: DetectorName }
+)
 
 /** The routes of a connection, in the order in which they are written. Throws GatewayError `invalid`. */
 export function routesOf(connection: Connection<HttpSettings>): readonly Route[] {
   const assignments = connection.labels.map(({ pattern, label }) => {
     const read = readLabelPattern(pattern)
-    if (read === undefined) throw new GatewayError('invalid', `${pattern} gives a label to nothing.`)
-    return { ...read, label }
+    if (read === undefined || read.kind === 'unknown detector')
+      throw new GatewayError('invalid', `${pattern} gives a label to nothing.`)
+    const about: RouteLabel =
+      read.kind === 'path' ? { path: read.path, label } : { detector: read.detector, label }
+    return { route: read.route, about }
   })
   return connection.settings.routes.map(({ method, path, class: commandClass }) => {
     const pattern = parseRoutePattern(path)
     if (pattern === undefined) throw new GatewayError('invalid', `${path} is no route.`)
     const labels = assignments
       .filter(({ route }) => route === '*' || route === path)
-      .map((each) => ({ path: each.path, label: each.label }))
+      .map((each) => each.about)
     const name = `${method} ${path}`
     const reading = commandClass === 'read'
     const facts = {
@@ -38,7 +47,7 @@ export function routesOf(connection: Connection<HttpSettings>): readonly Route[]
       labels: [...new Set(labels.map((each) => each.label))],
       ...(labels.length === 0
         ? {}
-        : { columns: labels.map((each) => ({ column: `${path}: ${each.path}`, label: each.label })) }),
+        : { columns: labels.map((each) => ({ column: `${path}: ${nameOf(each)}`, label: each.label })) }),
       touches: [],
       filters: [],
       stores: [],
@@ -66,15 +75,19 @@ export function factsOf(route: Route, method: string, target: Target): Facts {
   return { ...route.facts, attributes }
 }
 
+function nameOf(label: RouteLabel): string {
+  return 'path' in label ? label.path : `detect ${label.detector}`
+}
+
 /** What is masked in the answer, for an identity with these masks. */
-export function assignmentsOf(
-  route: Route,
-  masks: ReadonlyMap<LabelName, MaskingRule>,
-): readonly JsonAssignment[] {
-  const assignments: JsonAssignment[] = []
-  for (const { path, label } of route.labels) {
-    const rule = masks.get(label)
-    if (rule !== undefined) assignments.push({ path, rule })
+export function rulesOf(route: Route, masks: ReadonlyMap<LabelName, MaskingRule>): BodyRules {
+  const paths: JsonAssignment[] = []
+  const detectors: DetectorAssignment[] = []
+  for (const label of route.labels) {
+    const rule = masks.get(label.label)
+    if (rule === undefined) continue
+    if ('path' in label) paths.push({ path: label.path, rule })
+    else detectors.push({ detector: label.detector, rule })
   }
-  return assignments
+  return { paths, detectors, nested: true }
 }

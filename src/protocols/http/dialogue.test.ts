@@ -154,7 +154,9 @@ describe('an answer', () => {
       'application/json',
       `${JSON.stringify(ALICE)}{"email":"${HTTP_CANARIES[0]}"}`,
     ],
-    ['lines of JSON', 'application/x-ndjson', `${JSON.stringify(ALICE)}\n${JSON.stringify(ALICE)}\n`],
+    ['another charset', 'application/json; charset=utf-16', JSON.stringify(ALICE)],
+    ['a table without names', 'text/csv', `1,${HTTP_CANARIES[0]}\n`],
+    ['XML with a document type', 'text/xml', `<!DOCTYPE a><a><email>${HTTP_CANARIES[0]}</email></a>`],
   ])('with protected fields that cannot be read is withheld: %s (P-02, P-03)', async (_name, type, body) => {
     const stage = await open()
     stage.json('GET /customers/1', body, 200, type)

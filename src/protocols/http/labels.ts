@@ -1,16 +1,25 @@
 import { isGatewayError } from '../../core/index.ts'
-import { parseJsonPath } from '../../session/index.ts'
+import type { DetectorName } from '../../session/index.ts'
+import { DETECTOR_NAMES, parseJsonPath } from '../../session/index.ts'
 import { httpSettings } from './settings.ts'
 
-/** `/customers: items[].email`, or `*: **.email` for every route. */
-const LABEL_PATTERN = /^(\*|\/\S*):\s*(\S+)$/
+/** `/customers: items[].email`, `*: **.email` for every route, or `/notes: detect email` for what looks like one. */
+const LABEL_PATTERN = /^(\*|\/\S*):\s*(?:detect\s+(\S+)|(\S+))$/
 
-/** Which fields of which answers a pattern is about; undefined when it is no pattern. */
-export function readLabelPattern(
-  pattern: string,
-): { readonly route: string; readonly path: string } | undefined {
-  const [, route, path] = LABEL_PATTERN.exec(pattern) ?? []
-  return route === undefined || path === undefined ? undefined : { route, path }
+/** What of which answers a pattern is about. */
+export type LabelPattern = { readonly route: string } & (
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'detector'; readonly detector: DetectorName }
+  | { readonly kind: 'unknown detector' }
+)
+
+/** Undefined when it is no pattern. */
+export function readLabelPattern(pattern: string): LabelPattern | undefined {
+  const [, route, name, path] = LABEL_PATTERN.exec(pattern) ?? []
+  if (route === undefined) return undefined
+  if (path !== undefined) return { kind: 'path', route, path }
+  const detector = DETECTOR_NAMES.find((each) => each === name)
+  return detector === undefined ? { kind: 'unknown detector', route } : { kind: 'detector', route, detector }
 }
 
 /** What is wrong with a pattern: its form, its path, or a route that is none of the connection's. */
@@ -25,8 +34,11 @@ export function labelFault(
       fix: 'write it like "/customers: items[].email" or "*: **.email"',
     }
   }
+  if (read.kind === 'unknown detector') {
+    return { expected: 'expected a detector', fix: `use one of ${DETECTOR_NAMES.join(', ')}` }
+  }
   try {
-    parseJsonPath(read.path)
+    if (read.kind === 'path') parseJsonPath(read.path)
   } catch (error) {
     if (!isGatewayError(error)) throw error
     return { expected: error.message, fix: 'write a path like items[].email' }

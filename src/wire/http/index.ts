@@ -4,5 +4,6 @@
  * is refused.
  */
 export * from './headers.ts'
+export * from './media-types.ts'
 export * from './path.ts'
 export * from './route-pattern.ts'
