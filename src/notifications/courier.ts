@@ -8,7 +8,8 @@ import type { Digest } from './message.ts'
 import { messageOf } from './message.ts'
 import type { Notification, NotificationStore } from './port.ts'
 import type { Sender } from './sender.ts'
-import { isPassing, retryDelayMs } from './sender.ts'
+import { asksToWait, isPassing, retryDelayMs } from './sender.ts'
+import { Turns } from './turns.ts'
 
 export type CourierParts = {
   readonly store: NotificationStore
@@ -34,12 +35,12 @@ export type ChannelFigures = {
   readonly fault: string | undefined
 }
 
-/** Of one round. */
-const READ_MAX = 200
+/** Of one round: of so many it is told whose turn it is. */
+const READ_MAX = 1_000
 
 /**
- * Brings what waits for one channel to it, one after the other, and not faster than the channel lets. Several nodes may each have
- * one for the same channel: whoever takes a notification first sends it.
+ * Brings what waits for one channel to it, one after the other, and not faster than the channel lets; who asks takes turns with the
+ * others who do. Several nodes may each have one for the same channel: whoever takes a notification first sends it.
  */
 export class Courier {
   readonly #channel: ChannelBlock
@@ -47,11 +48,13 @@ export class Courier {
   readonly #parts: CourierParts
   readonly #allowance: Allowance
   #figures = { waiting: 0, sent: 0, failures: 0, undelivered: 0 }
-  #failuresInARow = 0
+  readonly #turns: Turns
   #fault: string | undefined
   #notBefore = 0
   #timer: Timer | undefined
   #woken: (() => void) | undefined
+  /** Something may have come since the store was last asked. */
+  #isCalled = false
   #isStopped = false
   readonly #ended: Promise<void>
 
@@ -64,6 +67,7 @@ export class Courier {
     this.#channel = channel
     this.#sender = sender
     this.#parts = parts
+    this.#turns = new Turns((ticket) => parts.approvals.find(ticket))
     this.#allowance = new Allowance(channel.perMinute, parts.clock.now())
     this.#ended = this.#run()
   }
@@ -75,6 +79,7 @@ export class Courier {
 
   /** Something may wait. */
   wake(): void {
+    this.#isCalled = true
     this.#woken?.()
   }
 
@@ -92,6 +97,7 @@ export class Courier {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       let waitMs: number = LIMITS.notificationLookMs
+      this.#isCalled = false
       try {
         waitMs = await this.#round()
       } catch (error) {
@@ -103,7 +109,7 @@ export class Courier {
   }
 
   #sleep(ms: number): Promise<void> {
-    if (this.#isStopped) return Promise.resolve()
+    if (this.#isStopped || this.#isCalled) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#timer?.cancel()
@@ -123,11 +129,15 @@ export class Courier {
     if (now < this.#notBefore) return this.#notBefore - now
     const due = await store.due(name, now, READ_MAX)
     this.#figures.waiting = due.length < READ_MAX ? due.length : await store.waiting(name)
-    const [first] = due
-    if (first === undefined) return LIMITS.notificationLookMs
+    const next = await this.#turns.order(due, now)
+    const [first] = next
+    if (first === undefined) {
+      const at = due.length === 0 ? undefined : this.#turns.nextAt(now)
+      return Math.min(LIMITS.notificationLookMs, at === undefined ? Infinity : at - now)
+    }
     const left = this.#allowance.left(now)
     if (left < 1) return this.#allowance.waitMs()
-    const many = this.#sender.digest === undefined ? [] : due.filter(isCommon)
+    const many = this.#sender.digest === undefined || !isCommon(first) ? [] : next.filter(isCommon)
     if (left < 2 && many.length > 1) await this.#tellTogether(many)
     else await this.#tell(first)
     return 0
@@ -136,6 +146,7 @@ export class Courier {
   async #tell(notification: Notification): Promise<void> {
     const { approvals } = this.#parts
     if (!(await this.#take(notification))) return
+    this.#turns.served(notification.ticket)
     const { id, event: key, ticket, channel } = notification
     const approval = await approvals.find(ticket)
     const event = approval && eventsOf(approval).find((each) => each.key === key)
@@ -151,18 +162,24 @@ export class Courier {
         first?.id === id ? undefined : first?.ref,
       )
       await this.#parts.store.end(id, isSkipped ? 'skipped' : 'sent', ref)
-      this.#worked(isSkipped ? 0 : 1)
+      this.#worked([notification], isSkipped ? 0 : 1)
     } catch (error) {
       await this.#failed([notification], error)
     }
   }
 
-  /** Requests that are waiting, as one message. */
+  /** Requests that are waiting, as one message; those that it does not name are in the next. */
   async #tellTogether(all: readonly Notification[]): Promise<void> {
     const taken: Notification[] = []
     const tickets: Digest['tickets'][number][] = []
+    let more = 0
     for (const notification of all) {
+      if (tickets.length >= LIMITS.digestTicketsMax) {
+        more++
+        continue
+      }
       if (!(await this.#take(notification))) continue
+      this.#turns.served(notification.ticket)
       const approval = await this.#parts.approvals.find(notification.ticket)
       if (approval === undefined || this.#isPast(notification, approval)) {
         await this.#skip(notification)
@@ -177,12 +194,12 @@ export class Courier {
       this.#allowance.spend()
       const publicUrl = this.#parts.publicUrl()
       await this.#sender.digest?.({
-        tickets: tickets.slice(0, LIMITS.digestTicketsMax),
-        more: Math.max(0, tickets.length - LIMITS.digestTicketsMax),
+        tickets,
+        more,
         link: publicUrl === undefined ? undefined : `${publicUrl}/approvals`,
       })
       for (const { id } of taken) await this.#parts.store.end(id, 'sent')
-      this.#worked(taken.length)
+      this.#worked(taken, taken.length)
     } catch (error) {
       await this.#failed(taken, error)
     }
@@ -208,28 +225,33 @@ export class Courier {
     else await this.#parts.store.end(notification.id, 'skipped')
   }
 
-  #worked(sent: number): void {
+  #worked(all: readonly Notification[], sent: number): void {
     this.#figures.sent += sent
-    this.#failuresInARow = 0
     this.#fault = undefined
+    for (const { ticket } of all) this.#turns.worked(ticket)
   }
 
   async #failed(all: readonly Notification[], error: unknown): Promise<void> {
     const { store, clock, chance, report } = this.#parts
     const { message } = asGatewayError(error)
     this.#figures.failures++
-    this.#failuresInARow++
     // Once, or a receiver that is away would fill the log.
     if (this.#fault !== message)
       report(new Error(`channel ${this.#channel.name}: ${message}`, { cause: error }))
     this.#fault = message
     const now = clock.now()
-    const until = now + retryDelayMs(error, this.#failuresInARow, chance())
-    // A receiver that is away gets nothing of what waits; one that takes this message not may take the next.
-    if (isPassing(error)) this.#notBefore = until
+    const random = chance()
+    // It says itself that it wants nothing for now.
+    if (asksToWait(error)) this.#notBefore = now + retryDelayMs(error, 1, random)
+    const failures = new Map<string, number>()
+    for (const { ticket } of all) failures.set(this.#turns.whose(ticket), this.#turns.failuresOf(ticket))
     for (const notification of all) {
-      if (now - notification.at > LIMITS.notificationMsMax) await this.#giveUp(notification, message)
-      else await store.postpone(notification.id, until)
+      const { id, ticket, at, attempts } = notification
+      // It may be away, or fail on what this one has asked for: others are not kept waiting by that.
+      const inARow = failures.get(this.#turns.whose(ticket)) ?? 1
+      if (isPassing(error)) this.#turns.failed(ticket, inARow, now + retryDelayMs(error, inARow, random))
+      if (now - at > LIMITS.notificationMsMax) await this.#giveUp(notification, message)
+      else await store.postpone(id, now + retryDelayMs(error, attempts + 1, random))
     }
   }
 

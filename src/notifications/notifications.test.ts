@@ -17,7 +17,7 @@ let reported: string[]
 /** What each channel got, and what it does with it. */
 let got: { channel: string; message: Message; earlier: string | undefined }[]
 let digests: Digest[]
-let fails: () => Error | undefined
+let fails: (message?: Message) => Error | undefined
 let running: Notifications[]
 
 const secret = { kind: 'literal', value: new Secret('x') } as const
@@ -59,7 +59,7 @@ function mapOf(...channels: ChannelBlock[]): ReadonlyMap<string, ChannelBlock> {
 function senderOf({ name, kind }: ChannelBlock): Sender {
   return {
     send: (message, earlier) => {
-      const fault = fails()
+      const fault = fails(message)
       if (fault !== undefined) return Promise.reject(fault)
       got.push({ channel: name, message, earlier })
       return Promise.resolve({ ref: `${name} ${got.length}` })
@@ -119,6 +119,8 @@ async function wait(ms: number): Promise<void> {
     for (let i = 0; i < 6; i++) await stage.settled()
   }
 }
+
+const service = (name: string) => ({ ...approver(name), kind: 'service' as const })
 
 let asked = 0
 function ask(channels: readonly string[], rest: Partial<ApprovalInput> = {}, route = {}) {
@@ -302,6 +304,40 @@ describe('a channel that fails', () => {
     expect(attempts).toBe(2)
   })
 
+  it('on one message keeps nobody else waiting, and tries that one again later and later', async () => {
+    let poisoned = 0
+    fails = (message) => {
+      if (message?.text.includes('POISON') !== true) return undefined
+      poisoned++
+      return undelivered('hook.example.com answered 500.')
+    }
+    start(mapOf(hook))
+    const flood = { chain: [service('flood')] as const, text: 'SELECT 1 /* POISON */' }
+    for (let i = 0; i < 30; i++) await ask(['hook'], flood)
+    await settle()
+    await wait(60_000)
+    const before = poisoned
+    // After 1, 2, 4, 8, 16 and 32 seconds: whatever is asked for by the same one waits with it.
+    expect(before).toBeLessThanOrEqual(7)
+    const innocent = await ask(['hook'], { chain: [service('other')] })
+    await settle()
+    expect(told('hook')).toEqual([`requested ${innocent}`])
+    await wait(LIMITS.notificationRetryMsMax)
+    expect(poisoned).toBeGreaterThan(before)
+    // Delays are whole numbers: a store may keep nothing else.
+    for (const { dueAt } of store.all.values()) expect(Number.isInteger(dueAt)).toBe(true)
+  })
+
+  it('on one message of somebody gets the other messages of the same one first', async () => {
+    fails = (message) => (message?.text.includes('POISON') === true ? undelivered('500') : undefined)
+    start(mapOf(hook))
+    await ask(['hook'], { text: 'SELECT 1 /* POISON */' })
+    const next = await ask(['hook'])
+    await settle()
+    await wait(2_000)
+    expect(told('hook')).toEqual([`requested ${next}`])
+  })
+
   it('that takes one message not is given the next, and the one again every ten minutes', async () => {
     let attempts = 0
     fails = () => (++attempts === 1 ? refused('400', 'look') : undefined)
@@ -358,8 +394,42 @@ describe('J-01: a flood', () => {
     expect(digests).toHaveLength(1)
     expect(digests[0]?.tickets).toHaveLength(LIMITS.digestTicketsMax)
     expect(digests[0]?.more).toBe(40 - 4 - LIMITS.digestTicketsMax)
+    await wait(15_000)
+    expect(digests).toHaveLength(2)
+    expect(digests[1]?.more).toBe(0)
     expect(await store.waiting('mail')).toBe(0)
-    expect(tickets).toHaveLength(40)
+    // Each is named once, in a message of its own or among others.
+    const named = [...got.map(({ message }) => message), ...digests.flatMap((each) => each.tickets)]
+    expect(named.map(({ ticket }) => ticket).sort()).toEqual(tickets.sort())
+  })
+
+  it('hides nobody else: who asks takes turns, in single messages and where many are told together', async () => {
+    start(mapOf(mail, { ...hook, perMinute: 6 }))
+    for (let i = 0; i < 45; i++) await ask(['mail', 'hook'], { chain: [service('flood')] })
+    await settle()
+    const other = await ask(['mail', 'hook'], { chain: [service('other')] })
+    await wait(16_000)
+    expect(digests[0]?.tickets.map(({ ticket }) => ticket)).toContain(other)
+    expect(told('hook').slice(0, 8)).toContain(`requested ${other}`)
+    const late = await ask(['mail', 'hook'], { chain: [service('other')] })
+    await wait(16_000)
+    expect(
+      [...told('mail'), ...digests.flatMap((each) => each.tickets.map(({ ticket }) => ticket))].join(),
+    ).toContain(late)
+  })
+
+  it('keeps no emergency waiting, and there is always room for one', async () => {
+    const waiting = store.waiting.bind(store)
+    start(mapOf({ ...hook, perMinute: 6 }))
+    for (let i = 0; i < 20; i++) await ask(['hook'], { chain: [service('flood')] })
+    await settle()
+    store.waiting = () => Promise.resolve(LIMITS.notificationsWaitingMax)
+    const proof = { chain: [ADA], at: stage.clock.now(), method: 'code' } as const
+    const access = { name: 'repair', ms: 60_000, emergency: true }
+    await stage.desk.breakGlass(stage.command({ chain: [ADA], access }), { proof, reason: 'it burns' })
+    await wait(11_000)
+    expect(told('hook').at(-1)).toMatch(/^emergency /)
+    store.waiting = waiting
   })
 
   it('paces a system, which is told each', async () => {

@@ -132,13 +132,13 @@ export class Notifications {
     }
   }
 
-  /** Without those for which a channel has no room. */
+  /** Without those for which a channel has no room. There is always room for an emergency. */
   async #admitted(batch: readonly NewNotification[]): Promise<readonly NewNotification[]> {
     const full = new Set<string>()
     for (const name of new Set(batch.map(({ channel }) => channel)))
       if ((await this.#options.store.waiting(name)) >= LIMITS.notificationsWaitingMax) full.add(name)
     for (const { channel, ticket, event } of batch) {
-      if (!full.has(channel)) continue
+      if (!full.has(channel) || event === 'emergency') continue
       this.#options.record({
         action: 'notification.undelivered',
         by: 'gateway',
@@ -147,7 +147,7 @@ export class Notifications {
       })
       this.#options.report(new Error(`channel ${channel} is full: it is not told of ${ticket} (${event})`))
     }
-    return batch.filter(({ channel }) => !full.has(channel))
+    return batch.filter(({ channel, event }) => !full.has(channel) || event === 'emergency')
   }
 
   #look(): void {

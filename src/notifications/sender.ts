@@ -45,8 +45,13 @@ export function isPassing(error: unknown): boolean {
   return isGatewayError(error) && error.retry === 'later'
 }
 
+/** Whether the receiver has said itself how long it wants nothing. */
+export function asksToWait(error: unknown): boolean {
+  return isGatewayError(error) && typeof error.facts.retryAfterMs === 'number'
+}
+
 /**
- * How long to wait after so many failures in a row (from 1), with `random` from 0 to 1: twice as long each time, half of it
+ * How many whole milliseconds to wait after so many failures in a row (from 1), with `random` from 0 to 1: twice as long each time, half of it
  * by chance, so that gateways that lost the same receiver do not come back together.
  */
 export function retryDelayMs(error: unknown, failures: number, random: number): number {
@@ -55,5 +60,7 @@ export function retryDelayMs(error: unknown, failures: number, random: number): 
     ? Math.min(LIMITS.notificationRetryMs * 2 ** Math.min(failures - 1, 30), LIMITS.notificationRetryMsMax)
     : LIMITS.notificationParkedMs
   const own = bound * (0.5 + random / 2)
-  return typeof asked === 'number' ? Math.max(own, Math.min(asked, LIMITS.notificationParkedMs)) : own
+  return Math.round(
+    typeof asked === 'number' ? Math.max(own, Math.min(asked, LIMITS.notificationParkedMs)) : own,
+  )
 }

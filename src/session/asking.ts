@@ -41,18 +41,21 @@ export type Question = {
 }
 
 /** What people are asked about a command, and what their answer will be bound to. `rest`: about that part of its result. */
-export function approvalInput({
-  asker: {
-    id,
-    chain,
-    connection: { name: connection },
-    opening: { database },
-  },
-  gateway: { journal },
-  policyVersion,
-  flight: { n, command, judgement },
-  rest,
-}: Question): ApprovalInput {
+export function approvalInput(
+  {
+    asker: {
+      id,
+      chain,
+      connection: { name: connection },
+      opening: { database },
+    },
+    gateway: { journal },
+    policyVersion,
+    flight: { n, command, judgement },
+    rest,
+  }: Question,
+  countableNow: Countable | undefined = command.countable,
+): ApprovalInput {
   const { facts, text } = command
   const { decision } = judgement
   refuseUnreadable(command)
@@ -61,7 +64,7 @@ export function approvalInput({
   const shown = shownTexts(command, before)
   const definitions = judgement.scope.basis?.catalogue
   const review = decision.kind === 'deny' ? undefined : decision.review
-  const countable = rest === undefined ? command.countable : ALREADY_RUN
+  const countable = rest === undefined ? countableNow : ALREADY_RUN
   const warnings = warningsOf(facts)
   const bound = {
     chain,

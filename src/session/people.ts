@@ -1,4 +1,4 @@
-import type { AbortWatch, EffectBound, Entry, Ticket } from '../core/index.ts'
+import type { AbortWatch, Countable, EffectBound, Entry, Ticket } from '../core/index.ts'
 import { identityKey } from '../core/index.ts'
 import { approvalInput, type Question, whyUncounted } from './asking.ts'
 import type { ApprovalDesk, WaitOutcome } from './ports.ts'
@@ -15,6 +15,8 @@ export type HoldObserver = {
   readonly signal: AbortWatch
   /** Milliseconds to wait inline; 0: do not wait, end as pending at once unless approved already. */
   readonly patienceMs: number
+  /** What is known by now of whether its changes can be counted; absent: what the command says of it. */
+  readonly countable?: Countable | undefined
 }
 
 /** What a client is told while it waits, and nobody needs afterwards. */
@@ -49,7 +51,7 @@ export async function askPeople(
   try {
     const { approvals, clock } = question.gateway
     const { n } = question.flight
-    const asked = approvalInput(question)
+    const asked = approvalInput(question, observer.countable)
     const until = clock.now() + observer.patienceMs
     let { ticket, expiresAt, state } = await approvals.open(asked)
     session({ kind: 'hold', head: { n, ticket, expiresAt } })

@@ -49,11 +49,15 @@ export function uncountedError(why: string, ticket: Ticket, requestId: RequestId
   })
 }
 
-/** What a client is told whose command has changed more or fewer rows than it was approved for, and was rolled back. */
+/**
+ * What a client is told whose command has changed more or fewer rows than it was approved for, and was rolled back. `mayHaveMoved`: rows
+ * may have gone from one partition to another, which counts twice.
+ */
 export function effectError(
   approved: EffectBound,
   rows: number | undefined,
   requestId: RequestId,
+  mayHaveMoved = false,
 ): GatewayError {
   const changed = rows === undefined ? 'they could not be counted' : `it would have changed ${rows}`
   return new GatewayError(
@@ -61,8 +65,11 @@ export function effectError(
     `Nothing was changed: this was approved for ${effectText(approved)}, and ${changed}.`,
     {
       requestId,
-      remedy:
-        'It was rolled back and its approval is used up. Send it again to ask anew, after a look at the data.',
+      remedy: `It was rolled back and its approval is used up. Send it again to ask anew, after a look at the data.${
+        mayHaveMoved
+          ? ' A row that moves to another partition counts as two: deleted in one, inserted in the other.'
+          : ''
+      }`,
       retry: 'unchanged-after-approval',
     },
   )

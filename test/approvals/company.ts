@@ -4,7 +4,7 @@ import { dsnOf, mint } from '../../src/cli/credentials.ts'
 import type { TestApi } from '../../src/testing/running-gateway.ts'
 import { startTestApi } from '../../src/testing/running-gateway.ts'
 import { CLI } from '../support/gateway.ts'
-import type { TestServer } from '../support/postgres.ts'
+import type { MAJORS, TestServer } from '../support/postgres.ts'
 import { startTestServer } from '../support/postgres.ts'
 import type { Finished } from '../support/process.ts'
 import { run } from '../support/process.ts'
@@ -92,9 +92,9 @@ export type Shop = {
   stop(): Promise<void>
 }
 
-export async function startShop(): Promise<Shop> {
+export async function startShop(major: (typeof MAJORS)[number] = 15): Promise<Shop> {
   process.env['SHOP_PASSWORD'] = PASSWORD
-  const server = await startTestServer(15)
+  const server = await startTestServer(major)
   await server.role('shop_app', PASSWORD)
   await server.sql(`CREATE DATABASE ${DATABASE} OWNER shop_app`)
   const owner = await server.client(DATABASE)

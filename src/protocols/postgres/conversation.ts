@@ -1,6 +1,6 @@
 import type { InReach } from './results/results.ts'
 import type { Pipe } from '../../core/index.ts'
-import type { GatewayError, Ticket } from '../../core/index.ts'
+import type { Countable, GatewayError, Ticket } from '../../core/index.ts'
 import { asGatewayError, isGatewayError, LIMITS } from '../../core/index.ts'
 import type { Held, HoldObserver, Permitted, Session, ToldMeanwhile } from '../../session/index.ts'
 import { housekeeping, patienceOf } from '../../session/index.ts'
@@ -14,6 +14,7 @@ import type { MaskedResults } from './results/masked-notice.ts'
 import type { ReplySurroundings } from './replies/reply-surroundings.ts'
 import type { TypeLookup } from './results/result-types.ts'
 import { Replies } from './replies/replies.ts'
+import { countableBehind } from './requests/countable.ts'
 import type { RequestSurroundings } from './requests/refusing.ts'
 import { Requests } from './requests/requests.ts'
 import type { OwnSettings } from './replies/withheld.ts'
@@ -36,6 +37,8 @@ export type ConversationParts = {
   readonly masked: MaskedResults
   readonly writeBack: WriteBack
   readonly quiet: RequestSurroundings['quiet']
+  /** The same of what could change more rows than are counted. */
+  readonly counted: RequestSurroundings['quiet']
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   readonly settings: OwnSettings
@@ -53,6 +56,7 @@ export type ConversationParts = {
   readonly report: (error: unknown) => void
 }
 
+const UNKNOWN: Countable = { can: false, why: 'it is not known what it changes' }
 const FLUSH = encodeClient({ kind: 'flush' })
 /** For the rest of a message behind which the client is told why its session ends; that has to be within two seconds. */
 const LAST_WORD_MS = 500
@@ -150,6 +154,7 @@ export class Conversation implements WaitsIn {
       local: parts.local,
       writeBack: parts.writeBack,
       quiet: parts.quiet,
+      countable: (held) => this.#countable(held),
       over: () => this.#ending !== undefined,
     })
   }
@@ -325,7 +330,20 @@ export class Conversation implements WaitsIn {
     this.#held = client
     if (this.#clientEnded || this.#ending !== undefined) client.abort()
     this.#lookForFarewell()
-    return this.#session.hold(held, client)
+    return this.#countable(held).then((countable) => {
+      client.countable = countable
+      return this.#session.hold(held, client)
+    })
+  }
+
+  #countable({ command: { countable, facts } }: Held): Promise<Countable> {
+    const { settings } = this.#state
+    return countableBehind(
+      countable ?? UNKNOWN,
+      facts,
+      (name) => settings.isTemporary(name),
+      this.#parts.counted,
+    )
   }
 
   get #patienceMs(): number {

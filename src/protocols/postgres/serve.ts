@@ -207,6 +207,7 @@ export class PostgresServer {
     const { processId, key: serverKey } = upstream
     const cancel = (): Promise<void> => this.#cancel(connection, processId, serverKey)
     const key = this.#keys.add(() => conversation.cancel())
+    const looked = () => this.#looks.look(session, connection, database)
     const masked = new MaskedResults(connection.settings.maskedNotice)
     const conversation = new Conversation({
       session,
@@ -229,7 +230,8 @@ export class PostgresServer {
           : noticeWithoutValues(fields, catalogue, inText)
       },
       settings: new OwnSettings(upstream.parameters),
-      quiet: () => this.#looks.look(session, connection, database),
+      quiet: async () => (await looked())?.quiet,
+      counted: async () => (await looked())?.counted,
       masked,
       writeBack: new WriteBack({
         parse: (text) => analyser.parse(text),

@@ -6,11 +6,25 @@ import { openUpstream, UpstreamClient } from '../startup/upstream.ts'
 import { QUIET_QUERY, quietOf } from './quiet-code.ts'
 
 type Quiet = ReturnType<typeof quietOf>
-type Look = { readonly quiet: Quiet; readonly at: number }
+/** What code of users does that runs without being named. */
+export type SeenCode = {
+  /** Nothing of it could change settings. */
+  readonly quiet: Quiet
+  /** Nothing of it could change more rows than the server has counted when the command has run. */
+  readonly counted: Quiet
+}
+type Look = { readonly seen: Promise<SeenCode | undefined>; readonly at: number }
 
 /** For so long what was seen counts as what is there: as definitions are looked at elsewhere. */
 const SEEN_MS = 2_000
 const LOOK_MS = 10_000
+
+/**
+ * What removes rows past every count, and what has triggers wait until after it; dynamic SQL, and languages that nobody reads, count as
+ * that anyway. Words in comments count: what is refused by them is only an approval for a number of rows.
+ */
+const UNCOUNTED =
+  /\btruncate\b|\bconstraints\b|\b(?:create|drop|alter)\s+(?:(?:or\s+replace|global|local|temp|temporary|unlogged|foreign|materialized)\s+)*(?:table|view|schema|index|sequence|function|trigger|rule|extension|database|type|domain)\b|\brefresh\s+materialized\b|\blo_\w+|\blowrite\b/i
 
 /** Looks at the code of users in a database when somebody is about to be asked about a command: never before. */
 export class CodeLooks {
@@ -22,34 +36,48 @@ export class CodeLooks {
     this.#ports = ports
   }
 
-  /** Recorded as the gateway's own command in this session. Undefined: it could not be looked. */
-  async look(
+  /**
+   * Recorded as the gateway's own command in this session; who asks meanwhile, or just afterwards, is told the same. Undefined: it could
+   * not be looked.
+   */
+  look(
     session: Session,
     connection: Connection<PostgresSettings>,
     database: string,
-  ): Promise<Quiet | undefined> {
+  ): Promise<SeenCode | undefined> {
     let all = this.#seen.get(connection)
     if (all === undefined) this.#seen.set(connection, (all = new Map()))
-    const known = all.get(database)
-    const { clock } = this.#ports
-    if (known !== undefined && clock.now() - known.at < SEEN_MS) return known.quiet
-    all.delete(database)
-    const at = clock.now()
-    let quiet: Quiet | undefined
-    try {
-      await session.own('code', QUIET_QUERY, async () => {
-        quiet = await this.#read(connection, database)
-        return quiet === undefined ? 'unknown' : 'seen'
-      })
-    } catch {
-      // The recording is not to be had: whoever waits is told so by what it does next.
-      return undefined
-    }
-    if (quiet !== undefined) all.set(database, { quiet, at })
-    return quiet
+    const looks = all
+    const known = looks.get(database)
+    const at = this.#ports.clock.now()
+    if (known !== undefined && at - known.at < SEEN_MS) return known.seen
+    const seen = this.#look(session, connection, database)
+    const look = { seen, at }
+    looks.set(database, look)
+    void seen.then((found) => {
+      if (found === undefined && looks.get(database) === look) looks.delete(database)
+    })
+    return seen
   }
 
-  async #read(connection: Connection<PostgresSettings>, database: string): Promise<Quiet | undefined> {
+  async #look(
+    session: Session,
+    connection: Connection<PostgresSettings>,
+    database: string,
+  ): Promise<SeenCode | undefined> {
+    let read: Promise<SeenCode | undefined> | undefined
+    try {
+      await session.own('code', QUIET_QUERY, async () => {
+        read = this.#read(connection, database)
+        return (await read) === undefined ? 'unknown' : 'seen'
+      })
+    } catch {
+      // The recording is not to be had, or the session has ended: it is told so by what it does next.
+    }
+    return await read
+  }
+
+  async #read(connection: Connection<PostgresSettings>, database: string): Promise<SeenCode | undefined> {
     const parameters = new Map([
       ['application_name', 'sluice definitions'],
       ['client_encoding', 'UTF8'],
@@ -62,7 +90,8 @@ export class CodeLooks {
       const client = new UpstreamClient(open)
       const timer = this.#ports.clock.after(LOOK_MS, () => open.pipe.destroy())
       try {
-        return quietOf(await client.query(QUIET_QUERY))
+        const rows = await client.query(QUIET_QUERY)
+        return { quiet: quietOf(rows), counted: quietOf(rows, UNCOUNTED) }
       } finally {
         timer.cancel()
         client.close()

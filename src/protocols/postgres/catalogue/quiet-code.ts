@@ -79,11 +79,15 @@ const LETTERS_MAX = 16 * 1024 * 1024
 
 type Row = readonly (string | null)[]
 
-/** Whether code of users behind these relations, or behind what needs no name at all, could change settings. */
+/**
+ * Whether code of users behind these relations, or behind what needs no name at all, could change settings. `more`: or does what is
+ * found here in its words.
+ */
 export function quietOf(
   rows: readonly Row[],
+  more?: RegExp,
 ): (reads: readonly string[], writes: readonly string[]) => boolean {
-  const database = new Database(rows)
+  const database = new Database(rows, more)
   if (database.isBeyond) return () => false
   database.spread()
   return (reads, writes) =>
@@ -101,7 +105,7 @@ class Database {
   /** Who leads to it. */
   readonly #from = new Map<string, string[]>()
 
-  constructor(rows: readonly Row[]) {
+  constructor(rows: readonly Row[], more: RegExp | undefined) {
     const letters = rows.reduce((sum, [, , , source]) => sum + (source?.length ?? 0), 0)
     this.isBeyond = rows.length > ROWS_MAX || letters > LETTERS_MAX
     if (this.isBeyond) return
@@ -127,7 +131,7 @@ class Database {
       } else if (kind === 'function') {
         for (const word of [b.toLowerCase(), `#f${a}`]) addTo(words, word, `f${a}`)
         if (functionsCompute(extension ?? null)) continue
-        if (c === null || c === undefined || saysLoud(c)) this.#loud.add(`f${a}`)
+        if (c === null || c === undefined || saysLoud(c) || more?.test(c) === true) this.#loud.add(`f${a}`)
         else functions.push({ id: `f${a}`, source: c })
       }
     }

@@ -1,4 +1,4 @@
-import type { AbortListener, AbortWatch, Ticket } from '../../../core/index.ts'
+import type { AbortListener, AbortWatch, Countable, Ticket } from '../../../core/index.ts'
 import type { Held, HoldObserver, ToldMeanwhile } from '../../../session/index.ts'
 import type { Reminded, Reminders } from './reminders.ts'
 import { heldBytes, waitingBytes } from './told.ts'
@@ -28,6 +28,7 @@ export interface WaitsIn {
  */
 export class HeldClient implements HoldObserver, AbortWatch, Reminded, ToldMeanwhile {
   readonly patienceMs: number
+  countable: Countable | undefined
   readonly #in: WaitsIn
   readonly #held: Held | undefined
   #ticket: Ticket | undefined

@@ -28,6 +28,14 @@ describe('what a transaction has changed', () => {
     ['a row was left out', [COUNTS, ['']]],
     ['a count went back', [COUNTS, row('1', 'a', '1', '0', '0')]],
     ['a table has gone', [COUNTS]],
+    [
+      'a lock was taken that no change of rows takes',
+      [[null, 'on', 'false', '1', '0', '0'], row('1', 'a', '3', '0', '0')],
+    ],
+    [
+      'tables of the server itself changed',
+      [[null, 'on', 'false', '0', '2', '0'], row('1', 'a', '3', '0', '0')],
+    ],
   ])('is not known where %s', (_name, after) => {
     expect(changedTables([COUNTS, row('1', 'a', '2', '0', '0')], after)).toBeUndefined()
   })

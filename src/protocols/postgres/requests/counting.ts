@@ -13,7 +13,14 @@ import {
 import type { Ended, Portal, Statement } from '../pending.ts'
 import { Counting } from '../pending.ts'
 import type { ChangedTable } from './changed-rows.ts'
-import { changedTables, CHANGES_QUERY, changesText, NOTHING_DEFERRED, rowsIn } from './changed-rows.ts'
+import {
+  changedTables,
+  CHANGES_QUERY,
+  changesText,
+  mayHaveMoved,
+  NOTHING_DEFERRED,
+  rowsIn,
+} from './changed-rows.ts'
 import { planFor, plansFor } from './plans.ts'
 import { FAILING_PARSE } from './refusal.ts'
 import type { Refusing, RequestSurroundings } from './refusing.ts'
@@ -241,7 +248,12 @@ export class CountedRuns {
     session.notice(permit.n, 'effect', wordsOf(effect, tables, isRight))
     if (isRight) return undefined
     session.finish(permit, 'refused', 'effect_differs')
-    return effectError(effect, rows, session.requestId(permit.n))
+    return effectError(
+      effect,
+      rows,
+      session.requestId(permit.n),
+      tables !== undefined && mayHaveMoved(tables),
+    )
   }
 
   #notRun(permit: Permitted, message: string): GatewayError {

@@ -64,6 +64,8 @@ export class MeantSettings {
   #last: Told | undefined
   /** What this session has made: a name that others know as something else. */
   readonly #made = new Set<string>()
+  /** Of these the temporary ones. */
+  readonly #temporary = new Set<string>()
   #touches = 0
 
   /** The session begins with settings of the client's. */
@@ -93,6 +95,7 @@ export class MeantSettings {
       if (mark.kind === 'unknown') this.#lose()
       if (mark.kind === 'define' && this.#unseen) this.#lose()
       if (mark.kind === 'define' || mark.kind === 'make') this.#make(told.writes)
+      if (mark.kind === 'make') for (const name of told.writes) this.#temporary.add(lastOf(name))
       moves ||= this.#moves(mark)
     }
     this.#touch(told)
@@ -144,6 +147,11 @@ export class MeantSettings {
   /** How many commands were sent behind which code of users may stand: an approved portal is not executed over another one. */
   get touches(): number {
     return this.#touches
+  }
+
+  /** Whether this session has made a temporary table of this name. */
+  isTemporary(name: string): boolean {
+    return this.#temporary.has(lastOf(name))
   }
 
   /** Whether it has to be looked whether code of users has run. */
@@ -249,6 +257,7 @@ export class MeantSettings {
   /** The session is as it was when it began, but for what code of users keeps by itself. */
   #discard(): void {
     this.#made.clear()
+    this.#temporary.clear()
     this.#set(begun(this.#beginning))
   }
 

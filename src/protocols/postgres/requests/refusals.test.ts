@@ -33,6 +33,12 @@ async function open(options: StageOptions = {}): Promise<PostgresStage> {
   return stage
 }
 
+/** Of what the client has asked for; the gateway looks at code of users by itself. */
+function outcomes({ world }: PostgresStage): string[] {
+  const own = new Set(world.entries('intent').flatMap(({ head }) => (head.form === 'code' ? [head.n] : [])))
+  return world.entries('outcome').flatMap(({ head }) => (own.has(head.n) ? [] : [head.outcome]))
+}
+
 const DENIED = 'DROP TABLE customers'
 const HELD = "UPDATE orders SET state = 'sent'"
 const REFUSED = expect.stringMatching(/^error SL001 Do not send this to crm/)
@@ -407,7 +413,7 @@ group('a hold in the extended protocol', () => {
       'done UPDATE 1',
       'ready idle',
     ])
-    expect(stage.world.entries('outcome').map(({ head }) => head.outcome)).toEqual(['ok'])
+    expect(outcomes(stage)).toEqual(['ok'])
   })
 
   it('is for these parameters: others are held again', async () => {
@@ -444,7 +450,7 @@ group('a hold in the extended protocol', () => {
     await client.hear(from)
     await turns()
     expect(stage.ran()).toEqual([])
-    expect(stage.world.entries('outcome').map(({ head }) => head.outcome)).toEqual(['skipped'])
+    expect(outcomes(stage)).toEqual(['skipped'])
   })
 
   it('asks once for a portal that is fetched in parts, and shows only what the limit allows of it', async () => {

@@ -1,4 +1,4 @@
-import type { Command } from '../../../core/index.ts'
+import type { Command, Countable } from '../../../core/index.ts'
 import { asGatewayError, GatewayError, isGatewayError, labelsUsed, LIMITS } from '../../../core/index.ts'
 import type { Held, Judgement, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping } from '../../../session/index.ts'
@@ -38,6 +38,8 @@ export type RequestSurroundings = {
   readonly writeBack: WriteBack
   /** Which relations no code of users stands behind that could change settings. Undefined: it could not be looked. */
   readonly quiet: () => Promise<Quiet | undefined>
+  /** Whether what it changes can be counted, by what stands behind it now. */
+  countable(held: Held): Promise<Countable>
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   /** The session has ended; nothing may be recorded or forwarded for it any more. */
@@ -141,7 +143,8 @@ export class Refusing {
     const permit = await this.#around.hold(held, failFast)
     await this.#turn(permit.judgement)
     const same =
-      !judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)
+      (!judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)) &&
+      (permit.effect === undefined || (await this.#around.countable(held)).can)
     if (this.#around.over()) throw gone()
     if (!same || this.#around.state.skipping) session.finish(permit, 'skipped', '')
     this.#stillWanted()
