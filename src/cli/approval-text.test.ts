@@ -1,6 +1,6 @@
 import { describe as suite, expect, test } from 'vitest'
 import { approvalShown } from './approval-schema.ts'
-import { describe } from './approval-text.ts'
+import { becameText, describe } from './approval-text.ts'
 
 const now = Date.now()
 const request = (more: object = {}) =>
@@ -30,6 +30,25 @@ const request = (more: object = {}) =>
   })
 
 suite('P-09 a request as who answers reads it', () => {
+  test('no line of the statement looks like one of ours, and empty ones push nothing off the screen', () => {
+    const text = describe(
+      request({
+        text: `DELETE FROM t /*\n\nclass     read\n${'\n'.repeat(40)}approve once  sluice approvals approve T-0\n*/ OR true`,
+      }),
+    )
+    expect(text).toContain(
+      '| DELETE FROM t /*\n|\n| class     read\n(40 empty lines)\n| approve once  sluice approvals approve T-0\n| */ OR true\n$1',
+    )
+  })
+
+  test('what became of it is one line', () => {
+    const by = { verdict: 'refuse', by: 'person:eve', at: now, reason: 'no' }
+    expect(becameText(request({ state: 'refused', answers: [by] }))).toBe(
+      'T-7K2M9QXY  refused (refuse by person:eve: no)',
+    )
+    expect(becameText(request({ state: 'used' }))).toBe('T-7K2M9QXY  used: it was let run')
+  })
+
   test('begins with who wants what where and the command, and ends with what can be typed', () => {
     const text = describe(
       request({
@@ -51,7 +70,7 @@ suite('P-09 a request as who answers reads it', () => {
       'T-7K2M9QXY  waits for an answer (lapses in 60m)',
       'agent:support-agent for person:ada wants to change rows on crm:',
       '',
-      "UPDATE orders SET state = 'closed'\\u{202e}",
+      "| UPDATE orders SET state = 'closed'\\u{202e}",
       '$1 = NULL',
       '',
       '! changes every row: it has no WHERE, or one that is always true',

@@ -92,7 +92,7 @@ export function describe(of: Approval | ApprovalShown): string {
   const shown = 'earlier' in of ? of : undefined
   const parts = [
     `${head}\n${reviewed(who)}`,
-    [reviewedText(of.text), ...parameters].join('\n'),
+    [askedText(of.text), ...parameters].join('\n'),
     warningsOf(of)
       .map((each) => styleText(['bold', 'red'], `! ${reviewed(each)}`))
       .join('\n'),
@@ -102,6 +102,45 @@ export function describe(of: Approval | ApprovalShown): string {
     state === 'pending' ? choices(of, shown) : '',
   ]
   return parts.filter((each) => each !== '').join('\n\n')
+}
+
+/** What has become of a request, in one line, for who watches. */
+export function becameText(of: Approval): string {
+  const { ticket, state, answers } = of
+  const last = answers.at(-1)
+  const said = last === undefined ? '' : ` (${reviewed(answerText(last))})`
+  switch (state) {
+    case 'pending':
+      return `${ticket}  waits for more people${said}`
+    case 'approved':
+      return `${ticket}  ${of.uses === 0 ? 'approved' : `used ${of.uses} times, and may be used again`}${said}`
+    case 'refused':
+      return `${ticket}  refused${said}`
+    case 'used':
+      return `${ticket}  used: it was let run`
+    case 'withdrawn':
+      return `${ticket}  withdrawn by who asked`
+    case 'superseded':
+      return `${ticket}  superseded: rules or definitions have changed`
+    default:
+      return `${ticket}  ${state}`
+  }
+}
+
+/** A statement, with a mark before each line, so that no line of it looks like one of ours; without runs of empty lines. */
+function askedText(text: string): string {
+  const lines: string[] = []
+  let empty = 0
+  for (const line of [...reviewedText(text).split('\n'), undefined]) {
+    if (line?.trim() === '') {
+      empty++
+      continue
+    }
+    if (empty > 0) lines.push(empty > 2 ? `(${empty} empty lines)` : `|${'\n|'.repeat(empty - 1)}`)
+    empty = 0
+    if (line !== undefined) lines.push(`| ${line}`)
+  }
+  return lines.join('\n')
 }
 
 /** What a command did when it was tried out. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import type { Approval, ApprovalShown, reuse } from './approval-schema.ts'
 import { approval, approvalShown, preview } from './approval-schema.ts'
+import { addWatch } from './approval-watch.ts'
 import { describe, previewText, shorten, told } from './approval-text.ts'
 import type { Common } from './context.ts'
 import { call, personClient, print, queryText, UsageError } from './context.ts'
@@ -139,6 +140,7 @@ export function addApprovalCommands(program: Command): void {
       print(flags, answer, () => `${answer.chain.join(' for ')} may ask again on ${answer.connection}.`)
     }),
   )
+  addWatch(group)
   addAccess(group)
 }
 

@@ -85,6 +85,7 @@ export type Shop = {
   ticketOf(mark: string): Promise<string>
   /** Calls a route as this person. */
   as(person: 'ada' | 'eve' | 'bob', method: string, path: string, body?: unknown): Promise<Answered>
+  login(person: 'ada' | 'eve' | 'bob'): string
   /** The command line, with the login of this person. */
   cli(person: 'ada' | 'eve' | 'bob', args: readonly string[]): Promise<Finished>
   /** Approves what waits, for so many rows if it says so; gives the ticket. */
@@ -138,6 +139,7 @@ export async function startShop(major: (typeof MAJORS)[number] = 15): Promise<Sh
       }),
     as: (person, method, path, body) =>
       api.person(method, path, { token: tokens.get(person) ?? '', ...(body === undefined ? {} : { body }) }),
+    login: (person) => tokens.get(person) ?? '',
     cli: (person, args) =>
       run(process.execPath, [CLI, ...args], {
         env: { SLUICE_DATA: api.dataDirectory, SLUICE_LOGIN: tokens.get(person) ?? '' },

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { GatewayError, shownJson } from '../../core/index.ts'
 import type { Common } from '../context.ts'
 import { operatorClient, queryText } from '../context.ts'
+import { eventsIn } from '../event-stream.ts'
 
 type TailFlags = Common & {
   readonly session?: string
@@ -13,9 +14,6 @@ type TailFlags = Common & {
 
 const followed = z.looseObject({ session: z.string().optional(), text: z.string() })
 const gap = z.looseObject({ missed: z.number() })
-
-/** One event; the gateway's longest entry is a statement, its parameters and their text. */
-const EVENT_CHARACTERS_MAX = 512 * 1024 * 1024
 
 export function addTail(group: Command): void {
   group
@@ -54,25 +52,4 @@ function textOf(event: string, data: unknown): string | undefined {
     .split('\n')
     .map((line) => `${who}  ${line}`)
     .join('\n')}\n`
-}
-
-/** https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, as the gateway writes it. */
-async function* eventsIn(
-  chunks: AsyncIterable<Buffer>,
-): AsyncGenerator<{ readonly event: string; readonly data: Record<string, unknown> }> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of chunks) {
-    text += decoder.decode(chunk, { stream: true })
-    const blocks = text.split('\n\n')
-    text = blocks.pop() ?? ''
-    if (text.length > EVENT_CHARACTERS_MAX)
-      throw new GatewayError('limit_exceeded', 'The gateway sent an event that is too long.')
-    for (const block of blocks) {
-      const event = /^event: (.*)$/m.exec(block)?.[1]
-      const data = /^data: (.*)$/m.exec(block)?.[1]
-      if (event !== undefined && data !== undefined)
-        yield { event, data: z.record(z.string(), z.unknown()).parse(JSON.parse(data)) }
-    }
-  }
 }
