@@ -58,6 +58,8 @@ export type Route<Params = unknown, Query = unknown, Body = unknown, Answer = un
     readonly query: Query
     readonly body: Body
     readonly caller: Caller
+    /** The address that the request comes from; absent on the operator socket. */
+    readonly source?: string | undefined
   }) => Promise<Answer> | Answer
 }
 
@@ -83,6 +85,7 @@ export type AnyRoute = {
       readonly query: unknown
       readonly body: unknown
       readonly caller: Caller
+      readonly source?: string | undefined
     },
     record: RecordAdmin,
   ) => Promise<unknown>
@@ -111,7 +114,9 @@ export function route<Params, Query, Body, Answer>(definition: Route<Params, Que
       const input = { params, query, body }
       const by = (await definition.identify?.(input)) ?? raw.caller.name
       if (definition.records !== undefined) record({ ...definition.records(input), by })
-      return definition.answer.parse(await definition.handle({ ...input, caller: raw.caller }))
+      return definition.answer.parse(
+        await definition.handle({ ...input, caller: raw.caller, source: raw.source }),
+      )
     },
   }
 }

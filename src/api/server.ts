@@ -42,7 +42,8 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
           throw new GatewayError('invalid', 'Send the body as application/json.')
         }
         const body = route.isSigned ? { headers: request.headers, bytes: request.body } : request.body
-        const input = { params: request.params, query: request.query, body, caller }
+        const { params, query, ip: source } = request
+        const input = { params, query, body, caller, source }
         const answer = await route.run(input, (head) => {
           options.journal.append(undefined, { kind: 'admin', head })
           options.journal.sync()

@@ -10,6 +10,7 @@ import type {
   ReuseOffer,
   Review,
   RuleRef,
+  RunsUnder,
   SessionId,
   Ticket,
 } from '../core/index.ts'
@@ -83,6 +84,8 @@ export type ApprovalInput = {
   readonly estimatedRows?: number
   /** Whether what it changes can be counted before it takes effect. Absent: it cannot. */
   readonly countable?: Countable
+  /** In which database, by which program, with what changed in its session. Absent: access, and requests of earlier versions. */
+  readonly under?: RunsUnder
   readonly policyVersion: string
 }
 

@@ -11,13 +11,20 @@ import type {
 } from '../core/index.ts'
 import { chainKey, describeChain, GatewayError, identityKey, LIMITS, newTicket } from '../core/index.ts'
 import type { MayAnswer } from './answering.ts'
-import type { Answer, Approval, ApprovalInput, ApprovalState, GivenAnswer } from './approval.ts'
-import { isOpen } from './approval.ts'
+import {
+  type Answer,
+  type Approval,
+  type ApprovalInput,
+  type ApprovalState,
+  type GivenAnswer,
+  isOpen,
+} from './approval.ts'
 import { Deadlines } from './deadlines.ts'
 import { refuseRevoked } from './emergency.ts'
 import { emptiedAtEnd, erased } from './erased.ts'
+import { mutedError } from './muted.ts'
 import type { ApprovalStore } from './port.ts'
-import { offerOf, type Use } from './reuse.ts'
+import { offered, type Use } from './reuse.ts'
 import { KnownRoutes, type Routes } from './route.ts'
 import { Lanes, Serial } from './serial.ts'
 import { Shelf } from './shelf.ts'
@@ -418,16 +425,7 @@ class Desk implements Approvals {
     const mute = this.#shelf.muted(chain, connection, this.#options.clock.now())
     if (mute === undefined) return
     const { ticket } = mute
-    throw new GatewayError(
-      'approval_refused',
-      `Stop asking: an approver refused ${ticket}, and more for now.`,
-      {
-        ticket,
-        remedy:
-          'Ask the approver why. Nothing that needs approval on this connection is asked about meanwhile.',
-        retry: 'later',
-      },
-    )
+    throw mutedError(ticket, this.#shelf.get(ticket)?.answers)
   }
 
   #make(input: ApprovalInput): Approval {
@@ -443,8 +441,8 @@ class Desk implements Approvals {
     const { review = NO_REVIEW, ...asked } = input
     return {
       ...asked,
+      ...offered(review, asked),
       route: this.#routes.routeFor(review, this.#options.routes()),
-      offer: offerOf(review),
       ...(review.some(({ effectRequired }) => effectRequired) ? { effectRequired: true } : {}),
       ticket: newTicket(this.#options.random),
       state: 'pending',

@@ -47,6 +47,16 @@ describe('an answer through a channel', () => {
     expect(stage.desk.get(ticket)?.answers).toEqual([])
   })
 
+  it('counts for nothing that runs under another role or path than it looks, or under what nobody knows', async () => {
+    const ticket = await open({ under: { changes: ['role = app2'], moved: true } })
+    await expect(through(ticket, ADA)).rejects.toMatchObject({ code: 'denied' })
+    const other = await open({
+      fingerprint: 'other',
+      under: { changes: ['app.tenant = a'], moved: false },
+    })
+    expect(await through(other, ADA)).toMatchObject({ state: 'approved' })
+  })
+
   it('counts only where every route of the request lets it', async () => {
     const review = [stage.via({ channels: ['chat'], answers: ['chat'] }), stage.via({ channels: ['mail'] })]
     const ticket = await stage.ask({ review })

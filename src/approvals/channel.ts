@@ -8,17 +8,19 @@ export function throughChannel(channel: string): string {
 
 /**
  * Whether a person may answer through a channel at all: its route lets it, and it is nothing for which a person has to log in.
- * A value that is sealed was not shown there, and what nobody was shown nobody approves. Whether the channel could show the
+ * A value that is sealed was not shown there, and what nobody was shown nobody approves; nor what may mean something else in its
+ * session than the text says to whoever reads it in passing. Whether the channel could show the
  * whole text is for the channel to know.
  */
 export function answersThrough(approval: Approval, channel: string): boolean {
-  const { access, class: kind, shown, route } = approval
+  const { access, class: kind, shown, route, under } = approval
   return (
     route.answers?.includes(channel) === true &&
     access === undefined &&
     kind !== 'administer' &&
     kind !== 'opaque' &&
-    shown === undefined
+    shown === undefined &&
+    under?.moved !== true
   )
 }
 

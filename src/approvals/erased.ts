@@ -20,7 +20,13 @@ export function emptiedAtEnd(approval: Approval): Approval {
   return approval.erasing === true && !isOpen(approval) ? emptied(approval) : approval
 }
 
-function emptied({ parameters: _parameters, shown: _shown, erasing: _erasing, ...rest }: Approval): Approval {
+function emptied({
+  parameters: _parameters,
+  shown: _shown,
+  under: _under,
+  erasing: _erasing,
+  ...rest
+}: Approval): Approval {
   const answers = rest.answers.map(({ reason: _reason, ...given }) => given)
   return { ...rest, text: ERASED, reads: [], writes: [], answers }
 }

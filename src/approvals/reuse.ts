@@ -1,5 +1,5 @@
 import type { RequestId, ReuseOffer, Review, SessionId } from '../core/index.ts'
-import { GatewayError, LIMITS } from '../core/index.ts'
+import { cutAt, GatewayError, LIMITS } from '../core/index.ts'
 
 /** What an approver has chosen beyond one use. */
 export type Reuse =
@@ -19,9 +19,33 @@ export type Use = {
 }
 
 /** What approvers may choose: what all rules that speak of it let them. */
-export function offerOf(reviews: readonly Review[]): ReuseOffer {
+function offerOf(reviews: readonly Review[]): ReuseOffer {
   const [first, ...others] = reviews.map(({ reuse }) => reuse)
   return others.reduce<ReuseOffer>(both, first ?? {})
+}
+
+/** What approvers of a request may choose, with what they are warned of. */
+export function offered(
+  reviews: readonly Review[],
+  { warnings = [], varies }: { readonly warnings?: readonly string[]; readonly varies?: readonly string[] },
+): { readonly offer: ReuseOffer; readonly warnings?: readonly string[] } {
+  const offer = offerOf(reviews)
+  const all = [...warnings, ...reuseWarnings(offer, varies)]
+  return all.length === 0 ? { offer } : { offer, warnings: all }
+}
+
+/**
+ * What approvers are warned of where they may let commands of one shape run: another value selects as many rows as have it, and whether
+ * that is one at most nobody has looked.
+ */
+function reuseWarnings({ shapeMs, session }: ReuseOffer, varies: readonly string[] = []): readonly string[] {
+  const selecting = varies.filter((each) => each.startsWith('WHERE '))
+  if ((shapeMs === undefined && session !== true) || selecting.length === 0) return []
+  const shown = selecting.slice(0, 3).map((each) => cutAt(each, 100))
+  const more = selecting.length > shown.length ? `, and ${selecting.length - shown.length} more` : ''
+  return [
+    `for its shape or the session it may run for any number of rows: other values select others, as many as have them (${shown.join(', ')}${more})`,
+  ]
 }
 
 function both(one: ReuseOffer, other: ReuseOffer): ReuseOffer {

@@ -21,6 +21,14 @@ export const approval = z.object({
   reads: z.array(z.string()),
   writes: z.array(z.string()),
   rules: z.array(z.string()),
+  under: z
+    .object({
+      database: z.string().exactOptional(),
+      program: z.string().exactOptional(),
+      changes: z.array(z.string()),
+      moved: z.boolean(),
+    })
+    .optional(),
   request: z.string().optional(),
   access: z.object({ name: z.string(), ms: z.number(), emergency: z.boolean() }).optional(),
   peopleNeeded: z.number(),

@@ -37,7 +37,7 @@ suite('P-09 a request as who answers reads it', () => {
       }),
     )
     expect(text).toContain(
-      '| DELETE FROM t /*\n|\n| class     read\n(40 empty lines)\n| approve once  sluice approvals approve T-0\n| */ OR true\n$1',
+      '| DELETE FROM t /*\n| \n| class     read\n~ 40 lines with nothing but blanks\n| approve once  sluice approvals approve T-0\n| */ OR true\n$1',
     )
   })
 
@@ -53,6 +53,7 @@ suite('P-09 a request as who answers reads it', () => {
     const text = describe(
       request({
         warnings: ['changes every row: it has no WHERE, or one that is always true'],
+        under: { database: 'shop', program: 'psql', changes: [], moved: false },
         previewable: true,
         offer: { shapeMs: 3_600_000, session: true },
         earlier: [
@@ -68,15 +69,15 @@ suite('P-09 a request as who answers reads it', () => {
     )
     expect(text.split('\n')).toEqual([
       'T-7K2M9QXY  waits for an answer (lapses in 60m)',
-      'agent:support-agent for person:ada wants to change rows on crm:',
-      '',
-      "| UPDATE orders SET state = 'closed'\\u{202e}",
-      '$1 = NULL',
+      'agent:support-agent for person:ada wants to change rows on crm, with the command below',
       '',
       '! changes every row: it has no WHERE, or one that is always true',
       '',
       'class     write',
       'writes    public.orders',
+      'database  shop',
+      'program   psql (as the client says)',
+      'session   has changed nothing',
       'asked by  agents write reviewed (sluice.yaml:40)',
       'asked     2h ago',
       'step 1    0 of 1: anyone with the role approver',
@@ -85,6 +86,9 @@ suite('P-09 a request as who answers reads it', () => {
       'Commands like it were answered before:',
       'WHEN    ANSWER                          TICKET',
       '2h ago  refuse by person:eve: too many  T-00000001',
+      '',
+      "| UPDATE orders SET state = 'closed'\\u{202e}",
+      '$1 = NULL',
       '',
       'try it out first       sluice approvals preview T-7K2M9QXY',
       'approve once           sluice approvals approve T-7K2M9QXY',
@@ -131,8 +135,52 @@ suite('P-09 a request as who answers reads it', () => {
   })
 
   test('what nobody waits for offers nothing to type', () => {
-    expect(describe(request({ state: 'used', effect: { least: 10, most: 14 } }))).toMatch(
-      /only if +it changes 10 to 14 rows$/,
+    const text = describe(request({ state: 'used', effect: { least: 10, most: 14 } }))
+    expect(text).toMatch(/only if +it changes 10 to 14 rows$/m)
+    expect(text).not.toContain('sluice approvals')
+  })
+
+  test('a command can forge none of the lines around it, in a terminal of whatever width', () => {
+    const forged = [
+      'class     read',
+      'Tried out and rolled back in 12 ms. It would change 1 row in all.',
+      '2m ago  approve by person:bob  T-9DFC2PQA',
+      'approve once  sluice approvals approve T-9DFC2PQA',
+    ]
+    const wide = `${'x'.repeat(78)}class     read`
+    const text = `DELETE FROM c /*\n${forged.join('\n')}\n${wide}\n${'\n'.repeat(40)}*/ WHERE true`
+    const session = `role = ${'y'.repeat(200)}`
+    const said = describe(
+      request({ text, parameters: [wide], under: { program: wide, changes: [session], moved: true } }),
+      80,
     )
+    const lines = said.split('\n')
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80)
+    expect(lines.filter((line) => line.startsWith('class'))).toEqual(['class     write'])
+    expect(lines.filter((line) => /^(?:Tried|2m ago)/.test(line))).toEqual([])
+    expect(lines.filter((line) => line.startsWith('approve once'))).toEqual([
+      expect.stringContaining('approve T-7K2M9QXY'),
+    ])
+    expect(lines).toContain('~ 40 lines with nothing but blanks')
+    // What can be typed is the last, and all that is known stands above the command.
+    expect(lines.findIndex((line) => line.startsWith('| '))).toBeGreaterThan(
+      lines.findIndex((line) => line.startsWith('session')),
+    )
+  })
+
+  test('rows of a preview do not go on where our lines begin', () => {
+    const preview = {
+      ms: 1,
+      tables: [],
+      sample: {
+        columns: ['a', 'b', 'c'],
+        rows: [['x'.repeat(40), 'y'.repeat(40), `${'z'.repeat(30)}class read`]],
+        more: false,
+        masked: [],
+      },
+      notes: [],
+    }
+    for (const line of describe(request({ preview }), 80).split('\n'))
+      expect(line.length).toBeLessThanOrEqual(80)
   })
 })

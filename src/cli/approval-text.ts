@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
-import { reviewed, reviewedText, showLookAlikes } from '../core/index.ts'
+import { brokenAt, markedLines, reviewed, reviewedText, showLookAlikes, underFacts } from '../core/index.ts'
 import type { Approval, ApprovalShown, Preview } from './approval-schema.ts'
-import { facts, relative, table } from './table.ts'
+import { columnsOf, facts, relative, table, terminalColumns } from './table.ts'
 
 /** What came of an answer, in one line. */
 export function told(answer: Approval): string {
@@ -77,28 +77,27 @@ const DOES = {
 } as const
 
 /**
- * A request as who answers reads it, the most telling first: who wants what where, the whole command, what is worth a second look,
- * what it would change, how others answered, and what can be typed now.
+ * A request as who answers reads it: who wants what where, what is worth a second look, what is known of it, what it would change and
+ * how others answered; then the whole command, each of whose lines has a mark that no line of ours has; then what can be typed now.
+ * `room`: columns, so that no line is broken by the terminal.
  */
-export function describe(of: Approval | ApprovalShown): string {
+export function describe(of: Approval | ApprovalShown, room = terminalColumns()): string {
   const { state, ticket } = of
   const until = `${state === 'pending' ? 'lapses' : 'until'} ${relative(of.expiresAt)}`
   const wants = of.access === undefined ? DOES[classOf(of.class)] : `have the access ${of.access.name}`
   const head = `${styleText('bold', ticket)}  ${state === 'pending' ? 'waits for an answer' : state} (${until})`
-  const who = `${of.chain.join(' for ')} wants to ${wants} on ${of.connection}:`
-  const parameters = (of.parameters ?? []).map(
-    (value, index) => `$${index + 1} = ${value === null ? 'NULL' : reviewed(value)}`,
-  )
+  const what = of.access === undefined ? ', with the command below' : ', for this reason'
+  const who = `${of.chain.join(' for ')} wants to ${wants} on ${of.connection}${what}`
   const shown = 'earlier' in of ? of : undefined
   const parts = [
-    `${head}\n${reviewed(who)}`,
-    [askedText(of.text), ...parameters].join('\n'),
+    `${head}\n${hanging(reviewed(who), room)}`,
     warningsOf(of)
-      .map((each) => styleText(['bold', 'red'], `! ${reviewed(each)}`))
+      .map((each) => styleText(['bold', 'red'], hanging(`! ${reviewed(each)}`, room)))
       .join('\n'),
-    facts(factsOf(of)),
-    shown?.preview === undefined ? '' : previewText(shown.preview),
-    earlierText(shown),
+    facts(factsOf(of), room),
+    shown?.preview === undefined ? '' : previewText(shown.preview, room),
+    earlierText(shown, room),
+    commandText(of, room),
     state === 'pending' ? choices(of, shown) : '',
   ]
   return parts.filter((each) => each !== '').join('\n\n')
@@ -127,24 +126,23 @@ export function becameText(of: Approval): string {
   }
 }
 
-/** A statement, with a mark before each line, so that no line of it looks like one of ours; without runs of empty lines. */
-function askedText(text: string): string {
-  const lines: string[] = []
-  let empty = 0
-  for (const line of [...reviewedText(text).split('\n'), undefined]) {
-    if (line?.trim() === '') {
-      empty++
-      continue
-    }
-    if (empty > 0) lines.push(empty > 2 ? `(${empty} empty lines)` : `|${'\n|'.repeat(empty - 1)}`)
-    empty = 0
-    if (line !== undefined) lines.push(`| ${line}`)
-  }
-  return lines.join('\n')
+/** The command, marked, and its parameters. */
+function commandText({ text, parameters = [] }: Pick<Approval, 'text' | 'parameters'>, room: number): string {
+  return [
+    ...markedLines(reviewedText(text), room, columnsOf),
+    ...parameters.map((value, index) =>
+      hanging(`$${index + 1} = ${value === null ? 'NULL' : reviewed(value)}`, room),
+    ),
+  ].join('\n')
+}
+
+/** What goes on in a next line stands further in than anything that begins one. */
+function hanging(line: string, room: number): string {
+  return brokenAt(line, room - 8, columnsOf).join('\n        ')
 }
 
 /** What a command did when it was tried out. */
-export function previewText(of: Preview): string {
+export function previewText(of: Preview, room = terminalColumns()): string {
   const { rows, tables, failure, sample, notes, ms } = of
   const counted = tables.map((each) => [
     each.name,
@@ -168,13 +166,14 @@ export function previewText(of: Preview): string {
           table(
             sample.columns.map((title) => ({ title })),
             sample.rows.map((row) => row.map((cell) => cutCell(cell ?? 'NULL'))),
+            room,
           ),
         ]
   return [
-    head,
-    ...(counted.length === 0 ? [] : [table(titles, counted)]),
+    hanging(head, room),
+    ...(counted.length === 0 ? [] : [table(titles, counted, room)]),
     ...shown,
-    ...notes.map(reviewed),
+    ...notes.map((note) => hanging(reviewed(note), room)),
   ].join('\n')
 }
 
@@ -198,7 +197,8 @@ function factsOf(of: Approval): (readonly [string, string])[] {
     ...(of.writes.length === 0 ? [] : [['writes', of.writes.join(', ')] as const]),
     ...(of.estimatedRows === undefined
       ? []
-      : [['estimate', `${of.estimatedRows} rows, by the plan`] as const]),
+      : [['estimate', `about ${of.estimatedRows} rows, as the planner guesses`] as const]),
+    ...(of.under === undefined ? [] : underFacts(of.under)),
     ['asked by', of.rules.join(', ') || 'no rule lets it run unreviewed'],
     ['asked', relative(of.createdAt)],
     ...(of.access?.emergency === true
@@ -224,10 +224,10 @@ function answerText(each: Approval['answers'][number]): string {
   return `${each.verdict} by ${each.by}${only}${reason === undefined ? '' : `: ${reason}`}`
 }
 
-function earlierText(of: ApprovalShown | undefined): string {
+function earlierText(of: ApprovalShown | undefined, room: number): string {
   if (of === undefined || of.earlier.length === 0) return ''
   const rows = of.earlier.map((each) => [relative(each.at), answerText(each), each.ticket])
-  return `Commands like it were answered before:\n${table([{ title: 'WHEN' }, { title: 'ANSWER' }, { title: 'TICKET' }], rows)}`
+  return `Commands like it were answered before:\n${table([{ title: 'WHEN' }, { title: 'ANSWER' }, { title: 'TICKET' }], rows, room)}`
 }
 
 /** What can be typed now. */

@@ -10,7 +10,7 @@ import { parseDuration } from './durations.ts'
 import type { LoginFlags } from './login.ts'
 import { asPerson, withLogin } from './login.ts'
 import { ask } from './prompt.ts'
-import { listing, relative } from './table.ts'
+import { listing, relative, terminalColumns } from './table.ts'
 
 const offered = z.object({
   access: z.array(
@@ -168,7 +168,9 @@ function answering(
         asked.push(await call(flags, approvalShown, 'GET', `/v1/approvals/${encodeURIComponent(ticket)}`))
       }
       if (process.stdin.isTTY && flags.json !== true) {
-        process.stderr.write(`${asked.map(describe).join('\n\n')}\n\n`)
+        process.stderr.write(
+          `${asked.map((each) => describe(each, terminalColumns(process.stderr))).join('\n\n')}\n\n`,
+        )
       }
       await asPerson(flags, async (client) => {
         for (const before of asked) {
@@ -176,7 +178,7 @@ function answering(
           // The operator socket shows no protected value: who answers has to see what is asked.
           const whole = approvalShown.parse(await client.call('GET', `/v1/approvals/${ticket}`))
           if (process.stdin.isTTY && flags.json !== true && !isSame(before, whole)) {
-            process.stderr.write(`${describe(whole)}\n\n`)
+            process.stderr.write(`${describe(whole, terminalColumns(process.stderr))}\n\n`)
             if (verdict === 'approve' && (await ask(`Type yes to approve ${ticket}: `)) !== 'yes') continue
           }
           const body = { verdict, through: 'cli', ...more }

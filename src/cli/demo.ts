@@ -6,14 +6,15 @@ import { join } from 'node:path'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { TOTP } from 'otpauth'
-import { identityKey, Secret } from '../core/index.ts'
+import { brokenAt, cutAt, identityKey, markedLines, Secret } from '../core/index.ts'
 import type { RunningGateway } from '../main.ts'
 import { SAMPLE_SECRETS, sampleConfiguration, startSample } from '../sample/index.ts'
-import { safe } from '../recording/index.ts'
+import { safe, safeText } from '../recording/index.ts'
 import type { Common } from './context.ts'
 import { DEFAULT_DATA } from './context.ts'
 import { demoGuide } from './demo-guide.ts'
 import { reportFault, stopSignal } from './start.ts'
+import { columnsOf, terminalColumns } from './table.ts'
 
 type Approval = Parameters<Parameters<RunningGateway['parts']['approvals']['onChange']>[0]>[0]
 
@@ -109,7 +110,7 @@ function announceHolds(flags: DemoFlags, gateway: RunningGateway, nextCode: () =
     const { ticket } = approval
     say(
       flags,
-      `\n${styleText('yellow', title)} ${ticket}: ${askedText(approval)}\n` +
+      `\n${styleText('yellow', title)} ${ticket}\n${askedText(approval)}\n` +
         `Let it run, as ada from a second terminal (or refuse it: deny in place of approve):\n` +
         `  npm run -s sluice -- approvals approve ${ticket} --as ada --code ${nextCode()}${data}`,
     )
@@ -131,13 +132,39 @@ function announceHolds(flags: DemoFlags, gateway: RunningGateway, nextCode: () =
   })
 }
 
-/** Who asks for what, where; the whole of a long text is shown by `approvals show`, and by `approve` at a terminal. */
-function askedText({ chain, connection, text, shown = { text } }: Approval): string {
+/**
+ * Who asks for what, where, with what people are warned of; the whole of a long text is shown by `approvals show`, and by `approve` at a
+ * terminal. No line of the command looks like one of ours.
+ */
+export function askedText(
+  {
+    chain,
+    connection,
+    text,
+    parameters,
+    shown = { text, ...(parameters && { parameters }) },
+    warnings = [],
+    under,
+  }: Asked,
+  room = terminalColumns(),
+): string {
   const who = chain.map(identityKey).join(' for ')
-  const rest = shown.text.length - TEXT_SHOWN
-  const more = rest > 0 ? ` ... (${rest} characters more)` : ''
-  return `${safe(who)} wants to run this on ${connection}:\n  ${safe(shown.text.slice(0, TEXT_SHOWN))}${more}`
+  const begin = cutAt(safeText(shown.text), TEXT_SHOWN)
+  const rest = safeText(shown.text).length - begin.length
+  const more = rest > 0 ? [`~ ${rest} characters more: look with approvals show before you answer`] : []
+  const values = (shown.parameters ?? []).length
+  const hung = (line: string): string => brokenAt(line, room - 8, columnsOf).join('\n        ')
+  return [
+    hung(`${safe(who)} wants to run this on ${connection}:`),
+    ...warnings.map((each) => hung(`! ${safe(each)}`)),
+    ...(under?.changes ?? []).map((each) => hung(`session: ${safe(each)}`)),
+    ...markedLines(begin, room, columnsOf),
+    ...more,
+    ...(values === 0 ? [] : [`with ${values} parameters`]),
+  ].join('\n')
 }
+
+type Asked = Pick<Approval, 'chain' | 'connection' | 'text' | 'parameters' | 'shown' | 'warnings' | 'under'>
 
 function say(flags: DemoFlags, text: string): void {
   if (flags.json !== true) process.stdout.write(`${text}\n`)

@@ -25,6 +25,7 @@ const APPROVAL: Approval = {
   reads: [],
   writes: ['public.customers'],
   rules: [],
+  under: { database: 'crm', changes: ['app.user = marker'], moved: false },
   policyVersion: 'v1',
   route: {
     steps: [{ route: '', groups: [], identities: [], anyone: true, people: 1 }],
@@ -51,7 +52,7 @@ it('come back as they were, after a rotation as well, and say nothing on the dis
   expect(await rotated.get(APPROVAL.ticket)).toEqual(APPROVAL)
   expect(await rotated.findOpen('f')).toEqual(APPROVAL)
   expect(JSON.stringify(await inner.load(10, 0))).not.toMatch(/marker|UPDATE/)
-  const { parameters: _, shown: _shown, ...rest } = APPROVAL
+  const { parameters: _, shown: _shown, under: _under, ...rest } = APPROVAL
   expect(await rotated.replace({ ...rest, revision: 2 }, 1)).toBe(true)
   expect(await rotated.get(APPROVAL.ticket)).toEqual({ ...rest, revision: 2 })
   const without = new SealedApprovals(inner, testKeys, random)

@@ -51,8 +51,8 @@ export class SealedApprovals implements ApprovalStore {
     await this.#inner.scrub()
   }
 
-  #sealed({ parameters, shown, ...approval }: Approval): Approval {
-    const values = [approval.text, JSON.stringify(parameters ?? null), JSON.stringify(shown ?? null)]
+  #sealed({ parameters, shown, under, ...approval }: Approval): Approval {
+    const values = [approval.text, ...[parameters, shown, under].map((each) => JSON.stringify(each ?? null))]
     const bytes = sealValues(this.#current, LABELS, values, this.#random)
     return { ...approval, text: PREFIX + Buffer.from(bytes).toString('base64') }
   }
@@ -62,18 +62,27 @@ export class SealedApprovals implements ApprovalStore {
     const bytes = Buffer.from(approval.text.slice(PREFIX.length), 'base64')
     const id = keyIdOf(bytes) ?? ''
     const keys = this.#keys.get(id)
-    const [text, parameters, shown] =
+    const [text, parameters, shown, under] =
       (keys === undefined ? undefined : openValues(keys.of(LABELS), bytes)) ?? []
     // Who answers has to see what is asked; a request that nobody can read is one that nobody should approve.
     if (text === undefined)
       return { ...approval, text: `[sealed under the master key ${id}, which is not given]` }
-    return { ...approval, text, ...parametersOf(parameters), ...shownOf(shown) }
+    return { ...approval, text, ...parametersOf(parameters), ...shownOf(shown), ...underOf(under) }
   }
 }
 
 const listSchema = z.array(z.string().nullable()).nullable()
 const shownSchema = z
   .strictObject({ text: z.string(), parameters: listSchema.unwrap().exactOptional() })
+  .nullable()
+
+const underSchema = z
+  .strictObject({
+    database: z.string().exactOptional(),
+    program: z.string().exactOptional(),
+    changes: z.array(z.string()),
+    moved: z.boolean(),
+  })
   .nullable()
 
 /** Of a key of its own, so that nothing here opens a recording. */
@@ -90,4 +99,9 @@ function parametersOf(json = 'null'): Pick<Approval, 'parameters'> {
 function shownOf(json = 'null'): Pick<Approval, 'shown'> {
   const shown = shownSchema.parse(JSON.parse(json))
   return shown === null ? {} : { shown }
+}
+
+function underOf(json = 'null'): Pick<Approval, 'under'> {
+  const under = underSchema.parse(JSON.parse(json))
+  return under === null ? {} : { under }
 }

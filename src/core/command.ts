@@ -1,6 +1,7 @@
 import type { Countable } from './effect.ts'
 import type { LabelName } from './ids.ts'
 import type { ParameterReading } from './parameters.ts'
+import type { SessionChanges } from './runs-under.ts'
 
 /**
  * What kind of thing a command does.
@@ -179,6 +180,8 @@ export type Command = {
   readonly canonical?: string
   /** What else gives the text its meaning (search path, role, how dates are read), for an approval to be bound to as well. */
   readonly meaning?: string
+  /** What of that its session has changed, in words for who approves. Absent: the protocol has no such thing. */
+  readonly under?: SessionChanges
   /**
    * What it shares with commands that differ from it only in values of which one does as much as any other. An approval may be
    * for all of them. Absent: it is only like itself.

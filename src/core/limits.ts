@@ -135,6 +135,9 @@ export const LIMITS = {
   loginFailuresMax: 5,
   loginLockMs: 30_000,
   loginLockMsMax: 60 * 60 * 1000,
+  /** How often an address that has not failed may try while a person is locked; and addresses of earlier logins that are kept. */
+  loginBesideMs: 60_000,
+  loginSourcesKept: 8,
   /** Inline wait for an approval; most agents' shells give up after two minutes. */
   patienceMs: 45_000,
   patienceMsMax: 10 * 60 * 1000,

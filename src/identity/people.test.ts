@@ -236,6 +236,51 @@ describe('guessing', () => {
     expect(await store.find(ada)).toMatchObject({ failures: 1, lockedUntil: clock.now() })
   })
 
+  it('locks the source that it comes from, and nobody who has not guessed', async () => {
+    const app = await enrol()
+    clock.advance(STEP_MS)
+    const from = (source: string, code = wrong(app)): Promise<unknown> =>
+      reasonOf(people.login(ada, code, source))
+    expect(await from('203.0.113.7', app())).toBe('done')
+    // One request an hour held everybody out before.
+    for (let i = 0; i < 80; i++) {
+      await from('198.51.100.1')
+      clock.advance(60_000)
+    }
+    expect(await from('198.51.100.1', app())).toBe('locked')
+    expect(await from('203.0.113.7', app())).toBe('done')
+    expect(await from('198.51.100.1', app(clock.now() + STEP_MS))).toBe('locked')
+    clock.advance(2 * STEP_MS)
+    expect(await from('192.0.2.9', app())).toBe('done')
+  })
+
+  it('from many sources is slowed down as well, and locks out none that was right before', async () => {
+    const app = await enrol()
+    clock.advance(STEP_MS)
+    const from = (source: string, code = wrong(app)): Promise<unknown> =>
+      reasonOf(people.login(ada, code, source))
+    expect(await from('203.0.113.7', app())).toBe('done')
+    let tried = 0
+    for (let minute = 0; minute < 120; minute++) {
+      for (let i = 0; i < 3; i++)
+        if ((await from(`10.0.${minute >> 4}.${(minute % 16) * 16 + i}`)) === 'wrong_code') tried++
+      clock.advance(60_000)
+    }
+    // One a minute, but for the first five and those that fall between two locks.
+    expect(tried).toBeLessThanOrEqual(120 + LIMITS.loginFailuresMax + 10)
+    expect(await from('203.0.113.7', app())).toBe('done')
+  })
+
+  it('counts all addresses of one IPv6 network as one source', async () => {
+    const app = await enrol()
+    for (let i = 0; i < LIMITS.loginFailuresMax; i++)
+      await reasonOf(people.login(ada, wrong(app), `2001:db8::${i}:1`))
+    await reasonOf(people.login(ada, wrong(app), '2001:db8:0:0:9::1'))
+    expect(await reasonOf(people.login(ada, wrong(app), '2001:db8::77'))).toBe('locked')
+    clock.advance(STEP_MS)
+    expect(await reasonOf(people.login(ada, app(), '2001:db8:0:1::1'))).toBe('done')
+  })
+
   it('in parallel is counted one by one', async () => {
     const app = await enrol()
     clock.advance(STEP_MS)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { Secret as OtpSecret, TOTP } from 'otpauth'
 import type { Clock, Identity, IdentityChain, RandomBytes } from '../core/index.ts'
 import { GatewayError, LIMITS, Secret } from '../core/index.ts'
+import { lockMsAfter, LoginLimits } from './login-limits.ts'
 import type { EnrolledPerson, PeopleStore } from './port.ts'
 
 /** RFC 6238's own values, which every authenticator app has. */
@@ -53,7 +54,7 @@ export type PeopleOptions = {
 /**
  * People and their fresh logins on a terminal: codes of an authenticator app (TOTP, RFC 6238), enrolled with a
  * one-time code that an administrator hands over. A code counts once, in its half minute, and guessing is slowed
- * down more with every wrong one. What a person may do (roles) is the configuration's business.
+ * down more with every wrong one (`LoginLimits`). What a person may do (roles) is the configuration's business.
  */
 export class People {
   readonly #options: PeopleOptions
@@ -61,6 +62,7 @@ export class People {
   readonly #shown = new Map<string, OtpSecret>()
   /** One attempt of a person at a time: parallel guesses would all be made before the first is counted. */
   readonly #attempts = new Map<string, Promise<unknown>>()
+  readonly #limits = new LoginLimits()
 
   constructor(options: PeopleOptions) {
     this.#options = options
@@ -122,6 +124,7 @@ export class People {
       }
       if (!(await this.#options.store.redeem(hash, enrolled))) throw unknownInvitation()
       this.#shown.delete(hash)
+      this.#limits.forget(person)
       if (before !== undefined) await this.#options.vault.remove(before.device)
       return { chain: [identity], at: now, method: 'code' }
     })
@@ -129,9 +132,10 @@ export class People {
 
   /**
    * A fresh login by the code of an enrolled device. Throws `unauthenticated` (why is in `facts.reason`:
-   * `unknown_person`, `not_enrolled`, `wrong_code`, `used_code`), and `limit_exceeded` after too many wrong codes.
+   * `unknown_person`, `not_enrolled`, `wrong_code`, `used_code`), and `limit_exceeded` after too many wrong codes. `source`: the address it
+   * comes from; see `LoginLimits` for what wrong codes lock.
    */
-  async login(person: string, digits: string): Promise<Login> {
+  async login(person: string, digits: string, source?: string): Promise<Login> {
     return await this.#oneAtATime(person, async () => {
       const now = this.#options.clock.now()
       const identity = this.#options.find(person)
@@ -139,13 +143,16 @@ export class People {
       const enrolled = await this.#options.store.find(person)
       const secret = enrolled === undefined ? undefined : this.#options.vault.get(enrolled.device)
       if (enrolled === undefined || secret === undefined) throw noLogin('not_enrolled')
-      if (now < enrolled.lockedUntil) throw locked(enrolled.lockedUntil)
+      this.#limits.admit(person, source, enrolled.lockedUntil, now)
       const step = stepOf(OtpSecret.fromBase32(secret.reveal()), digits, now)
       if (step === undefined) {
-        await this.#countFailure(enrolled, now)
+        this.#limits.failed(person, source, now)
+        const failures = enrolled.failures + 1
+        await this.#options.store.fail(person, failures, now + lockMsAfter(failures))
         throw noLogin('wrong_code')
       }
       if (!(await this.#options.store.useStep(person, step))) throw noLogin('used_code')
+      this.#limits.worked(person, source)
       return { chain: [identity], at: now, method: 'code' }
     })
   }
@@ -160,6 +167,7 @@ export class People {
   async forget(person: string): Promise<void> {
     await this.#oneAtATime(person, async () => {
       const enrolled = await this.#options.store.find(person)
+      this.#limits.forget(person)
       await this.#options.store.remove(person)
       if (enrolled !== undefined) await this.#options.vault.remove(enrolled.device)
     })
@@ -179,13 +187,6 @@ export class People {
     if (invitation === undefined || invitation.expiresAt <= this.#options.clock.now())
       throw unknownInvitation()
     return invitation
-  }
-
-  async #countFailure(enrolled: EnrolledPerson, now: number): Promise<void> {
-    const failures = enrolled.failures + 1
-    const beyond = failures - LIMITS.loginFailuresMax
-    const lockMs = beyond < 0 ? 0 : Math.min(LIMITS.loginLockMs * 2 ** beyond, LIMITS.loginLockMsMax)
-    await this.#options.store.fail(enrolled.person, failures, now + lockMs)
   }
 
   async #oneAtATime<T>(person: string, attempt: () => Promise<T>): Promise<T> {
@@ -269,16 +270,5 @@ function noLogin(reason: 'unknown_person' | 'not_enrolled' | 'wrong_code' | 'use
     reason,
     'This code is wrong or was used already, or this person has no device enrolled.',
     'Wait for the next code and try again.',
-  )
-}
-
-function locked(until: number): GatewayError {
-  return new GatewayError(
-    'limit_exceeded',
-    `Too many wrong codes; locked until ${new Date(until).toISOString()}.`,
-    {
-      facts: { reason: 'locked' },
-      retry: 'later',
-    },
   )
 }

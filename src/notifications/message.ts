@@ -1,8 +1,16 @@
 import type { Approval } from '../approvals/index.ts'
 import { answersThrough, peopleNeeded } from '../approvals/index.ts'
 import type { ChannelBlock } from '../config/channel-block.ts'
-import type { CommandClass } from '../core/index.ts'
-import { describeChain, identityKey, reviewed, reviewedText } from '../core/index.ts'
+import type { CommandClass, RunsUnder } from '../core/index.ts'
+import {
+  cutAt,
+  describeChain,
+  identityKey,
+  markedLines,
+  reviewed,
+  reviewedText,
+  underFacts,
+} from '../core/index.ts'
 import { type ApprovalEvent, notificationId } from './events.ts'
 
 /** What a channel says of an event. Holds nothing that not everybody may read of the request. */
@@ -25,6 +33,11 @@ export type Message = {
   readonly isSealed: boolean
   readonly reads: readonly string[]
   readonly writes: readonly string[]
+  /** What is worth a second look. */
+  readonly warnings: readonly string[]
+  readonly estimatedRows: number | undefined
+  /** Under what it would run; undefined where access is asked for. */
+  readonly under: RunsUnder | undefined
   readonly createdAt: number
   readonly expiresAt: number
   readonly peopleNeeded: number
@@ -71,6 +84,9 @@ export function messageOf(
     isSealed: approval.shown !== undefined,
     reads: approval.reads.map(reviewed),
     writes: approval.writes.map(reviewed),
+    warnings: (approval.warnings ?? []).map(reviewed),
+    estimatedRows: approval.estimatedRows,
+    under: approval.under,
     createdAt: approval.createdAt,
     expiresAt: approval.expiresAt,
     peopleNeeded: peopleNeeded(approval.route),
@@ -93,17 +109,31 @@ function isOpenTo(channel: ChannelBlock, approval: Approval): boolean {
   )
 }
 
-/** The command as people read it: its text, and a line for each parameter. */
+/** The command as it is counted: its text, and a line for each parameter. */
 export function askedText({ text, parameters }: Pick<Message, 'text' | 'parameters'>): string {
-  return [text, ...parameters.map((value, index) => `$${index + 1} = ${value ?? 'NULL'}`)].join('\n')
+  return [text, ...parametersText(parameters)].join('\n')
 }
 
-/** The first `max` characters, and no half of one. */
-export function cut(text: string, max: number): string {
-  if (text.length <= max) return text
-  const last = text.charCodeAt(max - 1)
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max)
+/**
+ * The command as people read it: none of its lines looks like a line of ours, nor like that of a parameter. What is beyond `max`
+ * characters of `askedText` is not there.
+ */
+export function markedText(
+  { text, parameters }: Pick<Message, 'text' | 'parameters'>,
+  max = Infinity,
+): string {
+  const lines = markedLines(cutAt(text, max))
+  const rest = max - text.length - 1
+  const values =
+    rest <= 0 || parameters.length === 0 ? '' : cutAt(parametersText(parameters).join('\n'), rest)
+  return [...lines, ...(values === '' ? [] : [values])].join('\n')
 }
+
+function parametersText(parameters: Message['parameters']): string[] {
+  return parameters.map((value, index) => `$${index + 1} = ${value ?? 'NULL'}`)
+}
+
+export { cutAt as cut }
 
 export function cutNote(shown: number, total: number): string {
   return `cut: ${figure(shown)} of ${figure(total)} characters are shown`
@@ -143,9 +173,23 @@ function approvers({ answers }: Message): string {
     .join(', ')
 }
 
+type Fact = readonly [name: string, value: string]
+
 /** What is worth knowing besides the command. */
-export function factsOf(message: Message): readonly (readonly [name: string, value: string])[] {
+export function factsOf(message: Message): readonly Fact[] {
+  const [who, connection, ...rest] = requestFacts(message)
+  return [...(who ? [who] : []), ...(connection ? [connection] : []), ...underOf(message), ...rest]
+}
+
+/** Under what it would run. */
+export function underOf({ under }: Pick<Message, 'under'>): readonly Fact[] {
+  return under === undefined ? [] : underFacts(under)
+}
+
+/** Everything else. */
+export function requestFacts(message: Message): readonly Fact[] {
   const { who, connection, class: kind, access, reads, writes, expiresAt, peopleNeeded: people } = message
+  const { estimatedRows } = message
   return [
     ['who', who],
     ['connection', connection],
@@ -154,16 +198,24 @@ export function factsOf(message: Message): readonly (readonly [name: string, val
       : ['access', `${access.name} for ${Math.ceil(access.ms / 60_000)} min, rules of class ${kind}`],
     ...(writes.length === 0 ? [] : [['writes', listed(writes)] as const]),
     ...(reads.length === 0 ? [] : [['reads', listed(reads)] as const]),
+    ...(estimatedRows === undefined
+      ? []
+      : [['rows', `about ${figure(estimatedRows)}, as the planner guesses`] as const]),
     ...(message.isSealed ? [['sealed', 'values in it are shown to approvers who log in'] as const] : []),
     ['people', people === 1 ? 'one has to approve' : `${people} have to approve`],
     ['until', `${new Date(expiresAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`],
   ]
 }
 
+/** What people look at twice, a line for each: it stands before everything else. */
+export function warningLines({ warnings }: Pick<Message, 'warnings'>): readonly string[] {
+  return warnings.map((each) => `! ${each}`)
+}
+
 const LISTED_MAX = 10
 
 function listed(names: readonly string[]): string {
-  const first = names.slice(0, LISTED_MAX).map((name) => cut(name, 128))
+  const first = names.slice(0, LISTED_MAX).map((name) => cutAt(name, 128))
   return `${first.join(', ')}${names.length > LISTED_MAX ? `, and ${names.length - LISTED_MAX} more` : ''}`
 }
 

@@ -10,7 +10,7 @@ import type {
   Review,
   SessionId,
 } from '../core/index.ts'
-import { GatewayError, LIMITS, parameterText, requestIdOf } from '../core/index.ts'
+import { cutAt, GatewayError, LIMITS, MOVED_WARNING, parameterText, requestIdOf } from '../core/index.ts'
 import type { CommandInFlight } from './flights.ts'
 import type { ApprovalDesk, ApprovalInput } from './ports.ts'
 
@@ -19,12 +19,15 @@ const ALREADY_RUN: Countable = {
   why: 'it has run, and only the rest of its result is asked about',
 }
 
+/** Characters of what a program calls itself. */
+const PROGRAM_MAX = 200
+
 /** Who asks people about a command: a session. */
 type Asker = {
   readonly id: SessionId
   readonly chain: IdentityChain
   readonly connection: { readonly name: ConnectionName }
-  readonly opening: { readonly database: string }
+  readonly opening: { readonly database: string; readonly program: string }
 }
 
 /** What people are asked about: a command, or its result beyond `rest`. */
@@ -47,7 +50,7 @@ export function approvalInput(
       id,
       chain,
       connection: { name: connection },
-      opening: { database },
+      opening: { database, program },
     },
     gateway: { journal },
     policyVersion,
@@ -65,7 +68,8 @@ export function approvalInput(
   const definitions = judgement.scope.basis?.catalogue
   const review = decision.kind === 'deny' ? undefined : decision.review
   const countable = rest === undefined ? countableNow : ALREADY_RUN
-  const warnings = warningsOf(facts)
+  const { under = { changes: [], moved: false } } = command
+  const warnings = [...(under.moved ? [MOVED_WARNING] : []), ...warningsOf(facts)]
   const bound = {
     chain,
     connection,
@@ -92,6 +96,12 @@ export function approvalInput(
     rules: decision.rules,
     ...(review === undefined ? {} : { review }),
     ...(countable === undefined ? {} : { countable }),
+    under: {
+      ...(database === '' ? {} : { database }),
+      ...(program === '' ? {} : { program: cutAt(program, PROGRAM_MAX) }),
+      changes: under.changes,
+      moved: under.moved,
+    },
     ...(warnings.length === 0 ? {} : { warnings }),
     ...(facts.estimatedRows === undefined ? {} : { estimatedRows: facts.estimatedRows }),
     policyVersion,

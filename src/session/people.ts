@@ -1,5 +1,5 @@
 import type { AbortWatch, Countable, EffectBound, Entry, Ticket } from '../core/index.ts'
-import { identityKey } from '../core/index.ts'
+import { identityKey, whyRefused } from '../core/index.ts'
 import { approvalInput, type Question, whyUncounted } from './asking.ts'
 import type { ApprovalDesk, WaitOutcome } from './ports.ts'
 
@@ -29,6 +29,8 @@ export interface ToldMeanwhile {
 export type PeopleSaid = {
   readonly outcome: Exclude<WaitOutcome, 'elsewhere'>
   readonly ticket: Ticket
+  /** Who refused, and why, where that person said so. */
+  readonly refusal: string | undefined
   /** It was approved for so many changed rows. */
   readonly effect: EffectBound | undefined
   /** It was, and they cannot be counted here. */
@@ -79,7 +81,8 @@ export async function askPeople(
       kind: 'answer',
       head: { n, ticket, answer: outcome, ...answeredBy(approvals.get(ticket), outcome) },
     })
-    return { outcome, ticket, effect, uncounted }
+    const refusal = outcome === 'refused' ? whyRefused(approvals.get(ticket)?.answers) : undefined
+    return { outcome, ticket, refusal, effect, uncounted }
   } finally {
     observer.settled?.()
   }

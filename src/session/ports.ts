@@ -13,6 +13,7 @@ import type {
   RequestId,
   Review,
   RuleRef,
+  RunsUnder,
   ScramVerifier,
   SessionId,
   Ticket,
@@ -47,6 +48,8 @@ export type ApprovalInput = {
   readonly estimatedRows?: number
   /** Whether what it changes can be counted before it takes effect. Absent: it cannot. */
   readonly countable?: Countable
+  /** Under what it would run, for people. */
+  readonly under?: RunsUnder
   readonly policyVersion: string
 }
 
@@ -86,9 +89,16 @@ export interface ApprovalDesk {
   /** True when this command may run by it, which is noted then; false when it may not, or not any more. */
   consume(ticket: Ticket, use: Use): Promise<boolean>
   /** A request that is open or ended lately. `effect`: what it was approved for changes so many rows, and no others. */
-  get(
-    ticket: Ticket,
-  ): { readonly answers: readonly { readonly by: Identity }[]; readonly effect?: EffectBound } | undefined
+  get(ticket: Ticket):
+    | {
+        readonly answers: readonly {
+          readonly verdict: string
+          readonly by: Identity
+          readonly reason?: string
+        }[]
+        readonly effect?: EffectBound
+      }
+    | undefined
   /** Requests of this very chain on this connection that are open or ended lately, newest first. */
   of(chain: IdentityChain, connection: ConnectionName): readonly OwnRequest[]
   /** What was approved for this session is over with it. */

@@ -75,11 +75,15 @@ export function effectError(
   )
 }
 
+/** What came of asking people who did not approve. */
+type Unanswered = Pick<PeopleSaid, 'ticket' | 'refusal'> & {
+  readonly outcome: Exclude<PeopleSaid['outcome'], 'approved'>
+}
+
 /** What a client is told where the rest of its result would have been: `limit` is where it was held. */
 export function restError(
-  outcome: Exclude<PeopleSaid['outcome'], 'approved'>,
+  { outcome, ticket, refusal }: Unanswered,
   limit: string,
-  ticket: Ticket,
   requestId: RequestId,
 ): GatewayError {
   const details = { requestId, ticket }
@@ -87,7 +91,7 @@ export function restError(
     case 'refused':
       return new GatewayError('approval_refused', `Ask for less: an approver refused the rest (${ticket}).`, {
         ...details,
-        remedy: `The result was held at ${limit}. Add a LIMIT or a narrower condition.`,
+        remedy: `${refusal === undefined ? '' : `${refusal} `}The result was held at ${limit}. Add a LIMIT or a narrower condition.`,
         retry: 'only-if-changed',
       })
     case 'expired':
@@ -189,19 +193,19 @@ export function afterGoingOn(error: GatewayError): GatewayError {
 }
 
 /** What a client is told whose held command was not approved in time, or not at all. */
-export function approvalError(
-  outcome: Exclude<PeopleSaid['outcome'], 'approved'>,
-  ticket: Ticket,
-  requestId: RequestId,
-): GatewayError {
+export function approvalError({ outcome, ticket, refusal }: Unanswered, requestId: RequestId): GatewayError {
   const details = { requestId, ticket }
   switch (outcome) {
     case 'refused':
-      return new GatewayError('approval_refused', `Do not retry: an approver refused ${ticket}.`, {
-        ...details,
-        remedy: 'Ask the approver why, or send a different command.',
-        retry: 'only-if-changed',
-      })
+      return new GatewayError(
+        'approval_refused',
+        `Change it: an approver refused ${ticket}; nothing was run.`,
+        {
+          ...details,
+          remedy: `${refusal === undefined ? '' : `${refusal} `}Sent again as it is, it asks people anew under another ticket.`,
+          retry: 'only-if-changed',
+        },
+      )
     case 'expired':
       return new GatewayError('approval_expired', `Ticket ${ticket} is no longer valid; nothing was run.`, {
         ...details,

@@ -302,13 +302,13 @@ export class Session implements TurnMember {
     )
   }
 
-  #answered(held: Held, { outcome, ticket, effect, uncounted }: PeopleSaid): Permitted {
+  #answered(held: Held, { outcome, ticket, refusal, effect, uncounted }: PeopleSaid): Permitted {
     if (outcome === 'approved') {
       return new PermittedCommand(held.n, held.command, held.judgement, this.#gateway.clock.now(), effect)
     }
     this.#recordRefusal(held.n, `approval_${outcome}`)
     if (uncounted !== undefined) throw uncountedError(uncounted, ticket, requestIdOf(this.id, held.n))
-    throw approvalError(outcome, ticket, requestIdOf(this.id, held.n))
+    throw approvalError({ outcome, ticket, refusal }, requestIdOf(this.id, held.n))
   }
 
   /**
@@ -316,9 +316,9 @@ export class Session implements TurnMember {
    * Resolves when it may go on; throws `approval_*` or `canceled`. The adapter shows nothing of it meanwhile.
    */
   async holdRest(flight: Permitted, limit: string, observer: HoldObserver): Promise<void> {
-    const { outcome, ticket } = await this.#askPeople(flight, limit, observer)
+    const { outcome, ticket, refusal } = await this.#askPeople(flight, limit, observer)
     if (outcome === 'approved') return
-    const error = restError(outcome, limit, ticket, requestIdOf(this.id, flight.n))
+    const error = restError({ outcome, ticket, refusal }, limit, requestIdOf(this.id, flight.n))
     throw afterRunning(error, flight.command.facts)
   }
 

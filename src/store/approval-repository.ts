@@ -54,6 +54,13 @@ const answerSchema = z.strictObject({
   reason: z.string().exactOptional(),
 })
 
+const underSchema = z.strictObject({
+  database: z.string().exactOptional(),
+  program: z.string().exactOptional(),
+  changes: z.array(z.string()),
+  moved: z.boolean(),
+})
+
 const approvalSchema = z.strictObject({
   ticket: z.string().transform((text) => brand<Ticket>(text)),
   fingerprint: z.string(),
@@ -89,6 +96,7 @@ const approvalSchema = z.strictObject({
       z.strictObject({ can: z.literal(false), why: z.string() }),
     ])
     .exactOptional(),
+  under: underSchema.exactOptional(),
   policyVersion: z.string(),
   route: z.union([routeSchema, earlierRouteSchema]),
   offer: z

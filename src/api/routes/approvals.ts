@@ -43,6 +43,15 @@ export const approval = z.object({
   /** The rules that asked for it. */
   rules: z.array(z.string()),
   policyVersion: z.string(),
+  /** Under what it would run: `program` is what the client says it is; `changes` what its session has changed; `moved`: role or names may be others. */
+  under: z
+    .object({
+      database: z.string().optional(),
+      program: z.string().optional(),
+      changes: z.array(z.string()),
+      moved: z.boolean(),
+    })
+    .optional(),
   /** The command, and its session; absent where access is asked for. */
   session: z.string().optional(),
   request: z.string().optional(),
@@ -379,6 +388,7 @@ export function shown(of: Approval, { roles }: Caller): z.output<typeof approval
     writes: [...of.writes],
     rules: of.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`),
     policyVersion: of.policyVersion,
+    ...given({ under: of.under && { ...of.under, changes: [...of.under.changes] } }),
     ...given({ session: of.session, request: of.requestId, access: of.access }),
     peopleNeeded: peopleNeeded(of.route),
     steps: of.route.steps.map(({ groups, identities, anyone, people, escalation }, index) => ({

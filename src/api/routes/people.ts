@@ -48,8 +48,8 @@ export function peopleRoutes(parts: ApiParts): readonly AnyRoute[] {
       body: z.strictObject({ person: name, code: digits }),
       answer: loggedIn,
       records: ({ body }) => ({ action: 'login.attempt', target: personKey(parts, body.person) }),
-      handle: async ({ body }) =>
-        await tokenFor(await parts.people.login(personKey(parts, body.person), body.code)),
+      handle: async ({ body, source }) =>
+        await tokenFor(await parts.people.login(personKey(parts, body.person), body.code, source)),
     }),
     route({
       method: 'POST',

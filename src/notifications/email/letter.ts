@@ -6,7 +6,9 @@ import {
   type Digest,
   factsOf,
   headline,
+  markedText,
   type Message,
+  warningLines,
 } from '../message.ts'
 
 /** A mail: the same in text and in HTML. */
@@ -19,6 +21,8 @@ export function letterOf(message: Message): Letter {
   const asked = askedText(message)
   const shown = cut(asked, TEXT_MAX)
   const facts = factsOf(message)
+  const warnings = warningLines(message)
+  const marked = markedText(message, TEXT_MAX)
   const note = shown.length < asked.length ? `${cutNote(shown.length, asked.length)}.` : undefined
   const where = whereTo(message.link, commandFor(message.ticket))
   const head = headline(message)
@@ -27,9 +31,10 @@ export function letterOf(message: Message): Letter {
     text: [
       head,
       '',
+      ...(warnings.length === 0 ? [] : [...warnings, '']),
       ...facts.map(([name, value]) => `${name}: ${value}`),
       '',
-      ...indented(shown),
+      marked,
       ...(note === undefined ? [] : ['', note]),
       '',
       ...where.text,
@@ -37,8 +42,9 @@ export function letterOf(message: Message): Letter {
     ].join('\n'),
     html: page(
       `<h1 style="font-size:1.2em">${escaped(head)}</h1>
+${warnings.map((line) => `<p><strong>${escaped(line)}</strong></p>`).join('')}
 <table>${facts.map(([name, value]) => `<tr><td>${escaped(name)}</td><td>${escaped(value)}</td></tr>`).join('')}</table>
-<pre style="white-space:pre-wrap">${escaped(shown)}</pre>
+<pre style="white-space:pre-wrap;border-left:3px solid #888;padding-left:1em">${escaped(marked)}</pre>
 ${note === undefined ? '' : `<p><strong>${escaped(note)}</strong></p>`}
 <p>${where.html}</p>`,
     ),
@@ -59,11 +65,6 @@ export function digestLetter({ tickets, more, link }: Digest): Letter {
       `<h1 style="font-size:1.2em">${head}</h1><ul>${lines.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul><p>${where.html}</p>`,
     ),
   }
-}
-
-/** Lines of others look like no lines of ours. */
-function indented(text: string): string[] {
-  return text.split('\n').map((line) => `    ${line}`)
 }
 
 function whereTo(

@@ -26,7 +26,7 @@ describe('a request in Slack', () => {
       'class: write',
       'writes: public.t',
       'until: 2026-01-01 01:00 UTC',
-      "```\nDELETE FROM t WHERE id = 1\n$1 = 'a'\n$2 = NULL\n```",
+      "```\n| DELETE FROM t WHERE id = 1\n$1 = 'a'\n$2 = NULL\n```",
       '<https://sluice.example.com/approvals/T-7K2M9QXY|Open it>',
       'sluice approvals show T-7K2M9QXY',
     ])
@@ -35,7 +35,32 @@ describe('a request in Slack', () => {
     expect(text).toBe('T-7K2M9QXY: approval needed on crm')
   })
 
+  it('says before anything else what is worth a second look, and under what it would run', () => {
+    const under = { database: 'crm', program: 'psql\u202e', changes: ['app.tenant = evil'], moved: false }
+    const { words, hasActions } = posted({ warnings: ['changes every row'], under, estimatedRows: 1234 })
+    expect(words).toContain(
+      'on crm\n! changes every row\ndatabase: crm\nprogram: psql\\u{202e} (as the client says)\n',
+    )
+    expect(words).toContain('session: app.tenant = evil\nwho: ')
+    expect(words).toContain('rows: about 1,234, as the planner guesses')
+    expect(hasActions).toBe(true)
+    // What of it does not fit nobody has read.
+    const long = { changes: Array.from({ length: 20 }, () => 'x'.repeat(200)), moved: false }
+    expect(posted({ under: long }).hasActions).toBe(false)
+  })
+
+  it('shows no line of a command without a mark, and says how many are empty', () => {
+    const { words } = posted({
+      text: `DELETE FROM t /*\nstate: approved\n${'\n'.repeat(30)}*/`,
+      parameters: [],
+    })
+    expect(words).toContain(
+      '```\n| DELETE FROM t /*\n| state: approved\n~ 30 lines with nothing but blanks\n| */\n```',
+    )
+  })
+
   it.each([
+    ['another role', { under: { changes: ['role = app2'], moved: true } }],
     ['administer', { class: 'administer' }],
     ['opaque', { class: 'opaque' }],
     ['access', { access: { name: 'repair', ms: 60_000, emergency: false } }],

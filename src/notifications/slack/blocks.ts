@@ -1,4 +1,14 @@
-import { askedText, commandFor, cutNote, type Digest, factsOf, headline, type Message } from '../message.ts'
+import {
+  commandFor,
+  cutNote,
+  type Digest,
+  headline,
+  markedText,
+  type Message,
+  requestFacts,
+  underOf,
+  warningLines,
+} from '../message.ts'
 
 /**
  * Characters of one text: https://docs.slack.dev/reference/block-kit/blocks. All blocks together were seen to be refused from 13,000
@@ -7,6 +17,7 @@ import { askedText, commandFor, cutNote, type Digest, factsOf, headline, type Me
 const TEXT_MAX = 3_000
 const COMMAND_SECTIONS_MAX = 3
 const BESIDE_MAX = 1_000
+const UNDER_MAX = 700
 const FENCE = '```'
 
 export type Block = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -27,8 +38,12 @@ export function escaped(text: string): string {
 }
 
 /** Text in which no mark-up works. */
-function plain(id: string, text: string): Block {
-  return { type: 'section', block_id: id, text: { type: 'plain_text', text: fitting(text), emoji: false } }
+function plain(id: string, text: string, max = BESIDE_MAX): Block {
+  return {
+    type: 'section',
+    block_id: id,
+    text: { type: 'plain_text', text: fitting(text, max), emoji: false },
+  }
 }
 
 /** Text with mark-up of our own. */
@@ -37,15 +52,21 @@ function marked(id: string, text: string): Block {
 }
 
 /** Escaped, and cut between characters if it has to be. */
-function fitting(text: string): string {
+function fitting(text: string, max: number): string {
   let kept = ''
   let length = 0
   for (const character of text) {
     length += lengthOf(character)
-    if (length > BESIDE_MAX) return `${kept}\u2026`
+    if (length > max) return `${kept}\u2026`
     kept += escaped(character)
   }
   return kept
+}
+
+function fits(text: string, max: number): boolean {
+  let length = 0
+  for (const character of text) length += lengthOf(character)
+  return length <= max
 }
 
 /** How much of a message a character takes that is escaped for Slack, and then for JSON. Others that JSON escapes do not come here. */
@@ -70,7 +91,7 @@ type Shown = { readonly blocks: readonly Block[]; readonly shown: number; readon
 /** The command in sections of fixed width, as much as there is room for, and how many characters that is. */
 function commandSections(message: Message): Shown {
   // Three in a row would end the section.
-  const text = askedText(message).replace(/`{3,}/g, (run) => '\\u{60}'.repeat(run.length))
+  const text = markedText(message).replace(/`{3,}/g, (run) => '\\u{60}'.repeat(run.length))
   const room = TEXT_MAX - 2 * (FENCE.length + 1)
   const parts: string[] = []
   let part = ''
@@ -140,19 +161,30 @@ export function together({ tickets, more, link }: Digest): SlackMessage {
 }
 
 /**
- * Whether a click may answer it: where an answer through the channel counts, all of the command is shown, and nothing has to be
- * written for it.
+ * Whether a click may answer it: where an answer through the channel counts, all of the command and of what its session has changed is
+ * shown, and nothing has to be written for it.
  */
 export function hasButtons(message: Message): boolean {
   const { shown, total } = commandSections(message)
-  return message.mayAnswer && shown === total && !message.reasonNeeded
+  return message.mayAnswer && shown === total && !message.reasonNeeded && fits(underText(message), UNDER_MAX)
+}
+
+function underText(message: Message): string {
+  return factLines(underOf(message))
+}
+
+function factLines(facts: ReturnType<typeof underOf>): string {
+  return facts.map(([name, value]) => `${name}: ${value}`).join('\n')
 }
 
 function factsAndCommand(message: Message): readonly Block[] {
   const { blocks, shown, total } = commandSections(message)
-  const facts = factsOf(message).map(([name, value]) => `${name}: ${value}`)
+  const warnings = warningLines(message)
+  const under = underText(message)
   return [
-    plain('facts', facts.join('\n')),
+    ...(warnings.length === 0 ? [] : [plain('warnings', warnings.join('\n'), UNDER_MAX)]),
+    ...(under === '' ? [] : [plain('under', under, UNDER_MAX)]),
+    plain('facts', factLines(requestFacts(message))),
     ...blocks,
     ...(shown < total ? [plain('cut', `${cutNote(shown, total)}. Read all of it before you answer.`)] : []),
   ]

@@ -33,7 +33,7 @@ describe('a card for Teams', () => {
       version: '1.4',
       actions: [{ type: 'Action.OpenUrl', url: 'https://sluice.example.com/approvals/T-7K2M9QXY' }],
     })
-    expect(text).toContain('SELECT 1 -- [click](https://evil) **now**\\u{202e}')
+    expect(text).toContain('| SELECT 1 -- [click](https://evil) **now**\\u{202e}')
     expect(text).toContain('who: agent:support-agent for person:grace')
     expect(json).not.toContain('Action.Submit')
   })
@@ -46,6 +46,13 @@ describe('a card for Teams', () => {
       expect(runsOf(json).text).toMatch(/cut: [\d,]+ of [\d,]+ characters are shown\./)
     },
   )
+
+  it('says what is worth a second look, and under what it would run', () => {
+    const under = { database: 'crm', changes: ['role = app2'], moved: true }
+    const { text } = runsOf(cardOf(messageFor(TEAMS, { under, warnings: ['changes every row'] })))
+    expect(text).toContain('! changes every row')
+    expect(text).toContain('database: crm\nsession: role = app2')
+  })
 
   it('names many requests at once', () => {
     const digest = {

@@ -6,7 +6,9 @@ import {
   type Digest,
   factsOf,
   headline,
+  markedText,
   type Message,
+  warningLines,
 } from '../message.ts'
 
 /**
@@ -21,8 +23,9 @@ export function cardOf(message: Message): string {
     const shown = cut(asked, room)
     return [
       block(headline(message), { weight: 'Bolder' }),
+      ...warningLines(message).map((line) => block(line, { weight: 'Bolder' })),
       block(facts.join('\n'), {}),
-      block(shown, { fontType: 'Monospace' }),
+      block(markedText(message, room), { fontType: 'Monospace' }),
       ...(shown.length < asked.length
         ? [block(`${cutNote(shown.length, asked.length)}.`, { weight: 'Bolder' })]
         : []),

@@ -272,11 +272,12 @@ export class Conversation implements WaitsIn {
   }
 
   /**
-   * A client that says farewell behind a held command has given it up, even if it waits for us to hang up. What waits
+   * A client that says farewell behind a command that is held, or counted, has given it up, even if it waits for us to hang up. What waits
    * begins with a whole message, and is bounded.
    */
   #lookForFarewell(): void {
-    if (this.#held === undefined && this.#rest === undefined) return
+    const isWaiting = this.#held !== undefined || this.#rest !== undefined
+    if (!isWaiting && this.#state.counting === undefined) return
     if (saysFarewell(Buffer.concat(this.#waiting))) this.#giveUp()
   }
 
@@ -284,6 +285,11 @@ export class Conversation implements WaitsIn {
   #giveUp(): void {
     this.#held?.abort()
     this.#rest?.client.abort()
+    const { counting } = this.#state
+    if (counting === undefined || counting.isGivenUp) return
+    // It may wait for a lock, and has changed nothing for good: that is for the Sync that is kept back.
+    counting.isGivenUp = true
+    void this.#parts.cancelUpstream()
   }
 
   #keep(bytes: Buffer): void {

@@ -133,6 +133,8 @@ export type Ended = { readonly message: Buffer; readonly tag: string }
 /** The one command of a session whose changes are being counted. */
 export class Counting {
   ended: Ended | undefined
+  /** Its client has gone meanwhile: nothing of it is to stand. */
+  isGivenUp = false
   readonly #answered = Promise.withResolvers<boolean>()
 
   /** Whether all of it was answered; otherwise something has failed, and the client has been told. */

@@ -6,6 +6,8 @@ import type { QualifiedName } from '../parse/tree.ts'
 import { constantText, kindOf } from '../parse/tree.ts'
 import { survey } from '../statement/survey.ts'
 import { isOnlySetConfig, makesTemporary } from './effects.ts'
+import type { SettingSaid } from './settings-said.ts'
+import { setConfigSaid, settingSaid } from './settings-said.ts'
 
 /**
  * What a statement does to the meaning of statements behind it, as far as its text alone says. Whatever is not known to
@@ -18,10 +20,10 @@ export type Mark =
   | { readonly kind: 'savepoint' | 'release' | 'rollbackTo'; readonly name: string }
   /** DISCARD ALL. */
   | { readonly kind: 'discard' }
-  /** Until the end of the transaction, and no longer. */
-  | { readonly kind: 'local' }
+  /** Until the end of the transaction, and no longer. `says`: which settings, where it is that. */
+  | { readonly kind: 'local'; readonly says?: readonly SettingSaid[] }
   /** The same change whenever it is sent, taken back with its transaction. */
-  | { readonly kind: 'change' }
+  | { readonly kind: 'change'; readonly says?: readonly SettingSaid[] }
   /** The same: it makes a relation that only its session sees. */
   | { readonly kind: 'make' }
   /** The same for definitions: until it is committed, others do not see what names mean here. */
@@ -92,7 +94,8 @@ const SETTLING: ReadonlySet<string> = new Set([
 function markOf(node: Node): Mark {
   if ('TransactionStmt' in node) return transactionMark(node.TransactionStmt)
   if ('VariableSetStmt' in node) return settingMark(node.VariableSetStmt)
-  if ('ConstraintsSetStmt' in node) return { kind: 'local' }
+  if ('ConstraintsSetStmt' in node)
+    return { kind: 'local', says: [{ name: 'constraints', value: 'set', local: true }] }
   if ('DiscardStmt' in node) {
     const { target } = node.DiscardStmt
     return target === undefined || target === 'DISCARD_ALL' ? { kind: 'discard' } : UNKNOWN
@@ -110,7 +113,7 @@ function markOf(node: Node): Mark {
   // Rules of the server's own relations call what changes settings.
   if (found.relations.some((each) => each.role === 'write' && isSystemName(each))) return UNKNOWN
   if (found.calls.some(({ name }) => name === 'set_config'))
-    return isConstantSetConfig(node) ? CHANGE : UNKNOWN
+    return isConstantSetConfig(node) ? { kind: 'change', says: setConfigSaid(node) } : UNKNOWN
   return NONE
 }
 
@@ -152,8 +155,13 @@ function transactionMark({ kind, savepoint_name: name = '' }: TransactionStmt): 
   }
 }
 
-function settingMark({ kind, name, is_local: isLocal }: VariableSetStmt): Mark {
+function settingMark(statement: VariableSetStmt): Mark {
+  const { kind, name, is_local: isLocal } = statement
+  const says = settingSaid(statement)
   // SET TRANSACTION, also with the snapshot of another.
-  if (kind === 'VAR_SET_MULTI') return name?.startsWith('TRANSACTION') === true ? { kind: 'local' } : CHANGE
-  return isLocal === true ? { kind: 'local' } : CHANGE
+  if (kind === 'VAR_SET_MULTI')
+    return { kind: name?.startsWith('TRANSACTION') === true ? 'local' : 'change', says }
+  if (kind === 'VAR_RESET_ALL')
+    return { kind: 'change', says: [{ name: 'all settings', value: undefined, local: false }] }
+  return { kind: isLocal === true ? 'local' : 'change', says }
 }

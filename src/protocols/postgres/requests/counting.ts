@@ -10,7 +10,7 @@ import {
   HEADER_BYTES,
   SERVER_TYPES,
 } from '../../../wire/postgres/index.ts'
-import type { Ended, Portal, Statement } from '../pending.ts'
+import type { Portal, Statement } from '../pending.ts'
 import { Counting } from '../pending.ts'
 import type { ChangedTable } from './changed-rows.ts'
 import {
@@ -235,7 +235,7 @@ export class CountedRuns {
   /** Holds what has changed against what was approved, and has both recorded before anything takes effect. */
   #judged(
     permit: Permitted,
-    { ended }: { readonly ended: Ended | undefined },
+    { ended, isGivenUp }: Pick<Counting, 'ended' | 'isGivenUp'>,
     counted: { readonly before: (string | null)[][]; readonly after: (string | null)[][] },
   ): GatewayError | undefined {
     const { session } = this.#around
@@ -244,6 +244,15 @@ export class CountedRuns {
     const isWhole = ended !== undefined && ended.tag !== 'suspended'
     const tables = isWhole ? changedTables(counted.before, counted.after) : undefined
     const rows = tables === undefined ? undefined : rowsIn(tables)
+    if (isGivenUp) {
+      session.notice(
+        permit.n,
+        'effect',
+        `${changedWords(effect, tables)}: rolled back, since its client has gone`,
+      )
+      session.finish(permit, 'refused', 'canceled')
+      return new Refusal('canceled', 'The client went away.', { requestId: session.requestId(permit.n) })
+    }
     const isRight = isWithinEffect(effect, rows)
     session.notice(permit.n, 'effect', wordsOf(effect, tables, isRight))
     if (isRight) return undefined
@@ -273,9 +282,13 @@ function parse(statement: string, sql: string): ClientMessage {
 }
 
 function wordsOf(effect: EffectBound, tables: readonly ChangedTable[] | undefined, isRight: boolean): string {
+  return `${changedWords(effect, tables)}: ${isRight ? 'takes effect' : 'rolled back'}`
+}
+
+function changedWords(effect: EffectBound, tables: readonly ChangedTable[] | undefined): string {
   const changed =
     tables === undefined
       ? 'changed a number of rows that could not be counted'
       : `changed ${rowsIn(tables)}${tables.length === 0 ? '' : ` (${changesText(tables)})`}`
-  return `approved for ${effectText(effect)}, ${changed}: ${isRight ? 'takes effect' : 'rolled back'}`
+  return `approved for ${effectText(effect)}, ${changed}`
 }

@@ -1,13 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto'
+import type { SessionChanges } from '../../../core/index.ts'
 import type { Permitted } from '../../../session/index.ts'
 import type { Mark } from '../../../sql/index.ts'
 import { STATUS_BYTES } from '../../../wire/postgres/index.ts'
+import type { ChangesSaid } from './changes-said.ts'
+import { changesAfter, changesAtStart, changesCommitted, changesText, NO_CHANGES } from './changes-said.ts'
 
 /** Settings that the server reports, and by which it reads dates, times and intervals: `'01/02/2026'::date`. */
 const MEANT = ['DateStyle', 'IntervalStyle', 'TimeZone'] as const
 
-/** What a client says of itself, and settles nothing. */
-const NO_SETTINGS: ReadonlySet<string> = new Set(['user', 'database', 'application_name'])
+/** Whom and what a client asks for: what it is bound to besides. All else that it begins with, a command may read. */
+const NO_SETTINGS: ReadonlySet<string> = new Set(['user', 'database'])
 
 /** As many savepoints, relations and made names as are remembered of a session. */
 const KEPT_MAX = 1_000
@@ -18,6 +21,8 @@ const PLAIN_NAME = /^[\x20-\x7e]{1,62}$/
 /** Where a session stands: what has been changed so far, as a digest of all texts in their order. */
 type Level = {
   readonly digest: string
+  /** The same for people to read. */
+  readonly changes: ChangesSaid
   /** Some of what this transaction has changed outlasts it. */
   readonly lasting: boolean
   /** It has changed definitions that others do not see yet. */
@@ -51,8 +56,8 @@ export type Quiet = (reads: readonly string[], writes: readonly string[]) => boo
 export class MeantSettings {
   readonly #reported = new Map<string, string>()
   #words = wordsOf(this.#reported)
-  #history = begun('')
-  #beginning = ''
+  #history = begun({ digest: '', changes: NO_CHANGES })
+  #beginning: Pick<Level, 'digest' | 'changes'> = { digest: '', changes: NO_CHANGES }
   /** Another one after everything of which nobody knows what it has done. */
   #unlike = ''
   #now = this.#words
@@ -73,7 +78,10 @@ export class MeantSettings {
     const own = [...parameters]
       .filter(([name]) => !NO_SETTINGS.has(name))
       .sort(([a], [b]) => (a < b ? -1 : 1))
-    this.#beginning = own.length === 0 ? '' : digest('', JSON.stringify(own))
+    this.#beginning = {
+      digest: own.length === 0 ? '' : digest('', JSON.stringify(own)),
+      changes: changesAtStart(parameters),
+    }
     this.#set(begun(this.#beginning))
   }
 
@@ -114,19 +122,20 @@ export class MeantSettings {
   }
 
   /** A statement of a simple query has run. `rolledBack`: a COMMIT came to that. */
-  ran(command: Permitted['command'], { marks }: Told, statement: number, rolledBack: boolean): void {
+  ran(command: Permitted['command'], told: Told, statement: number, rolledBack: boolean): void {
+    const { marks } = told
     const mark = marks[statement]
     if (mark === undefined) {
       // An empty text is answered as well.
       if (marks.length > 0) this.#lose()
     } else if (mark.kind === 'discard' && marks.length === 1 && this.#isSettled) this.#discard()
-    else this.#apply(mark, command, statement, rolledBack)
+    else this.#apply(mark, told, command, statement, rolledBack)
   }
 
   /** An Execute is sent: it counts from now on. Returns what takes it back when it fails. */
-  ahead(command: Permitted['command'], { marks }: Told, failed: boolean): () => void {
+  ahead(command: Permitted['command'], told: Told, failed: boolean): () => void {
     const before = this.#history
-    for (const [statement, mark] of marks.entries()) this.#apply(mark, command, statement, failed)
+    for (const [statement, mark] of told.marks.entries()) this.#apply(mark, told, command, statement, failed)
     return () => this.#set(before)
   }
 
@@ -137,11 +146,17 @@ export class MeantSettings {
 
   /** Nothing was sent that may have changed one. */
   get isAsBegun(): boolean {
-    return this.#isSettled && this.#history.now.digest === this.#beginning && this.#unlike === ''
+    return this.#isSettled && this.#history.now.digest === this.#beginning.digest && this.#unlike === ''
   }
 
   get now(): string {
     return this.#now
+  }
+
+  /** What `now` comes to, for people who are asked about a command. */
+  get said(): SessionChanges {
+    const { changes, redefined } = this.#history.now
+    return changesText(changes, this.#unlike !== '', redefined)
   }
 
   /** How many commands were sent behind which code of users may stand: an approved portal is not executed over another one. */
@@ -212,7 +227,13 @@ export class MeantSettings {
     }
   }
 
-  #apply(mark: Mark, command: Permitted['command'], statement: number, rolledBack: boolean): void {
+  #apply(
+    mark: Mark,
+    { writes }: Told,
+    command: Permitted['command'],
+    statement: number,
+    rolledBack: boolean,
+  ): void {
     const { now, base, savepoints } = this.#history
     switch (mark.kind) {
       case 'none':
@@ -242,7 +263,9 @@ export class MeantSettings {
         const said = digest(now.digest, wholeOf(command, statement))
         const lasting = now.lasting || mark.kind !== 'local'
         const redefined = now.redefined || mark.kind === 'define'
-        this.#set({ now: { digest: said, lasting, redefined }, base, savepoints })
+        const changes =
+          mark.kind === 'discard' ? now.changes : changesAfter(now.changes, mark, writes, command)
+        this.#set({ now: { digest: said, changes, lasting, redefined }, base, savepoints })
       }
     }
   }
@@ -250,7 +273,10 @@ export class MeantSettings {
   /** The transaction has ended. What was committed is told from what only holds until then. */
   #end(rolledBack: boolean): void {
     const { now, base } = this.#history
-    const left = rolledBack || !now.lasting ? base.digest : digest(now.digest, 'committed')
+    const left =
+      rolledBack || !now.lasting
+        ? base
+        : { digest: digest(now.digest, 'committed'), changes: changesCommitted(now.changes) }
     this.#set(begun(left))
   }
 
@@ -296,8 +322,8 @@ function defines({ kind }: Mark): boolean {
   return kind === 'define'
 }
 
-function begun(digestNow: string): History {
-  const level = { digest: digestNow, lasting: false, redefined: false }
+function begun({ digest: digestNow, changes }: Pick<Level, 'digest' | 'changes'>): History {
+  const level = { digest: digestNow, changes, lasting: false, redefined: false }
   return { now: level, base: level, savepoints: [] }
 }
 

@@ -1,4 +1,4 @@
-import type { Command, Countable } from '../../../core/index.ts'
+import type { Command, Countable, SessionChanges } from '../../../core/index.ts'
 import { asGatewayError, GatewayError, isGatewayError, labelsUsed, LIMITS } from '../../../core/index.ts'
 import type { Held, Judgement, Permitted, Session } from '../../../session/index.ts'
 import { housekeeping } from '../../../session/index.ts'
@@ -83,6 +83,7 @@ export class Refusing {
       ...command,
       canonical,
       meaning: `${judge.meaning()}, settings ${settings}`,
+      under: read.every((each) => each === now) ? state.settings.said : readOtherwise(state.settings.said),
       countable: countableNow(judgement, state),
       ...(reuse === undefined ? {} : { shape: reuse.key, varying: reuse }),
     }
@@ -239,6 +240,11 @@ export class Refusing {
     }
     this.#around.follow()
   }
+}
+
+/** A statement that was prepared before its session changed something else. */
+function readOtherwise({ changes }: SessionChanges): SessionChanges {
+  return { changes: [...changes, 'other settings when this was prepared than now'], moved: true }
 }
 
 function standsOnCursor(): GatewayError {

@@ -111,6 +111,10 @@ it('parameters may only differ where one does as much as any other, and who appr
   const [ticket] = stage.world.waiting()
   if (ticket === undefined) throw new Error('nothing waits')
   expect(stage.world.approvals.get(ticket)?.varies).toEqual(['SET state = ...', 'WHERE id = ...'])
+  // Whether `id` is a key nobody has looked.
+  expect(stage.world.approvals.get(ticket)?.warnings).toEqual([
+    'for its shape or the session it may run for any number of rows: other values select others, as many as have them (WHERE id = ...)',
+  ])
   const proof = { chain: [APPROVER], at: stage.world.clock.now(), method: 'code' } as const
   const reuse = { kind: 'shape', ms: 3_600_000 } as const
   await stage.world.approvals.answer(ticket, { verdict: 'approve', proof, through: 'test', reuse })
