@@ -299,6 +299,19 @@ export const LIMITS = {
   /** Content codings on top of each other. */
   httpCodingsMax: 2,
   httpRequestBodyBytesMax: 1024 * 1024,
+  /** Places in which a client may show the gateway's token; an SDK has one or two. */
+  httpSlotsMax: 8,
+  /** A secret for an upstream: answers are searched for it, and fewer characters would be found in any. Fields hold no more. */
+  upstreamSecretCharactersMin: 8,
+  upstreamSecretBytesMax: 16 * 1024,
+  /** A token for an upstream whose issuer does not say how long it lives, and the longest that one is believed. */
+  upstreamTokenMs: 5 * 60 * 1000,
+  upstreamTokenMsMax: 24 * 60 * 60 * 1000,
+  /** Between two requests for a token when the last gave none, or none that the upstream took. */
+  upstreamTokenRetryMs: 5_000,
+  /** The wait for an issuer of such tokens, and its answer. */
+  upstreamIssuerAnswerMs: 10_000,
+  upstreamIssuerAnswerBytesMax: 64 * 1024,
   /** An HTTP session ends after this long without a request. */
   httpSessionIdleMs: 5 * 60 * 1000,
   /** Body of a request to the control API. */

@@ -50,6 +50,8 @@ export class HttpStage {
   readonly asked: Asked[]
   readonly port: number
   readonly upstreamPort: number
+  /** What `${env:NAME}` gives, read anew each time. */
+  readonly secrets: Record<string, string>
   readonly #answers: Map<string, HttpAnswer>
   readonly #close: () => Promise<void>
   readonly #upstream: Server
@@ -60,6 +62,7 @@ export class HttpStage {
     answers: Map<string, HttpAnswer>
     port: number
     upstreamPort: number
+    secrets: Record<string, string>
     upstream: Server
     close: () => Promise<void>
   }) {
@@ -67,12 +70,20 @@ export class HttpStage {
     this.asked = parts.asked
     this.port = parts.port
     this.upstreamPort = parts.upstreamPort
+    this.secrets = parts.secrets
     this.#answers = parts.answers
     this.#upstream = parts.upstream
     this.#close = parts.close
   }
 
-  static async open(): Promise<HttpStage> {
+  /** `connection`: another than `httpConnection`, for the port of the fake API. */
+  static async open(
+    options: {
+      readonly connection?: (port: number) => string
+      readonly secrets?: Readonly<Record<string, string>>
+    } = {},
+  ): Promise<HttpStage> {
+    const secrets: Record<string, string> = { TOKEN: UPSTREAM_TOKEN, ...options.secrets }
     const asked: Asked[] = []
     const answers = new Map<string, HttpAnswer>()
     const upstream = createServer((request, response) => {
@@ -90,9 +101,9 @@ export class HttpStage {
     })
     const upstreamPort = await listening(upstream)
     const world = await World.open({
-      configuration: configurationOf(httpConnection(upstreamPort)),
+      configuration: configurationOf((options.connection ?? httpConnection)(upstreamPort)),
       network: new FakeNetwork(),
-      secrets: { TOKEN: UPSTREAM_TOKEN },
+      secrets,
     })
     const protocol = http.serve(world.context())
     const sockets = new Set<Socket>()
@@ -110,7 +121,7 @@ export class HttpStage {
       upstream.closeAllConnections()
       await Promise.all([ended(listener), ended(upstream)])
     }
-    return new HttpStage({ world, asked, answers, port, upstreamPort, upstream, close })
+    return new HttpStage({ world, asked, answers, port, upstreamPort, secrets, upstream, close })
   }
 
   /** `GET /customers`: what the upstream answers. */

@@ -16,7 +16,7 @@ export const AUDIENCE = 'https://sluice.example'
 export const WEB_CLIENT = 'web'
 /** The client that is an agent of its own, with a secret. */
 export const AGENT_CLIENT = 'support-agent'
-const AGENT_SECRET = 'a secret of the test'
+export const AGENT_SECRET = 'a secret of the test'
 const REDIRECT = 'https://web.example/callback'
 
 export type TestProvider = {

@@ -1,5 +1,6 @@
 /** An internal API that answers in every form a client may ask for, each with marked values in it. */
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -75,6 +76,74 @@ const FORMS: Readonly<
 
 export const FORM_NAMES = Object.keys(FORMS)
 
+/** How it writes the credential that it was asked with, by the query's `echo`. */
+const ECHOES: Readonly<Record<string, (secret: string) => Buffer>> = {
+  plain: (secret) => Buffer.from(secret),
+  header: (secret) => Buffer.from(`Authorization: Bearer ${secret}`),
+  upper: (secret) => Buffer.from(secret.toUpperCase()),
+  backwards: (secret) => Buffer.from([...secret].toReversed().join('')),
+  url: (secret) =>
+    Buffer.from(encodeURIComponent(secret).replaceAll(/[-_.]/g, (c) => `%${c.charCodeAt(0).toString(16)}`)),
+  urlEvery: (secret) => Buffer.from(Buffer.from(secret).toString('hex').replaceAll(/../g, '%$&')),
+  base64: (secret) => Buffer.from(Buffer.from(secret).toString('base64')),
+  base64Second: (secret) => Buffer.from(Buffer.from(`u${secret}`).toString('base64')),
+  base64Third: (secret) => Buffer.from(Buffer.from(`u:${secret}`).toString('base64')),
+  base64url: (secret) => Buffer.from(Buffer.from(`{"token":"${secret}"}`).toString('base64url')),
+  hexadecimal: (secret) => Buffer.from(Buffer.from(secret).toString('hex')),
+  hexadecimalLarge: (secret) => Buffer.from(Buffer.from(secret).toString('hex').toUpperCase()),
+  json: (secret) => Buffer.from(JSON.stringify({ request: { authorization: secret } })),
+  jsonEvery: (secret) => Buffer.from([...secret].map((c) => `\\u00${c.charCodeAt(0).toString(16)}`).join('')),
+  html: (secret) => Buffer.from([...secret].map((c) => `&#${c.charCodeAt(0)};`).join('')),
+  utf16: (secret) => Buffer.from(secret, 'utf16le'),
+}
+
+export const ECHO_NAMES = Object.keys(ECHOES)
+
+/** What it writes then, as a client would read it byte by byte. */
+export function echoed(how: string, secret: string): string {
+  return (ECHOES[how]?.(secret) ?? Buffer.alloc(0)).toString('latin1')
+}
+
+/** Where it writes it, by the query's `at`. */
+export const ECHO_PLACES = ['body', 'error', 'redirect', 'cookie', 'field', 'pieces', 'late'] as const
+
+function echo(response: ServerResponse, secret: string, how: string, at: string): void {
+  const written = ECHOES[how]?.(secret) ?? Buffer.alloc(0)
+  // Fields hold neither NUL nor all above ASCII; what would be none is left out, so that there is still an answer.
+  const text = written.includes(0) ? '' : written.toString('latin1')
+  const whole = Buffer.concat([Buffer.from('{"a": "'), written, Buffer.from('"}')])
+  response.setHeader('content-type', 'application/json')
+  switch (at) {
+    case 'error':
+      response.writeHead(500, text.slice(0, 200)).end(whole)
+      return
+    case 'redirect':
+      response.writeHead(302, { location: `https://elsewhere.example/?t=${text}` }).end()
+      return
+    case 'cookie':
+      response.writeHead(200, { 'set-cookie': `t=${text}` }).end('{}')
+      return
+    case 'field':
+      response.writeHead(200, { 'x-debug': text }).end('{}')
+      return
+    case 'pieces':
+      void (async () => {
+        for (const byte of whole) {
+          response.write(Buffer.of(byte))
+          await new Promise(setImmediate)
+        }
+        response.end()
+      })()
+      return
+    case 'late':
+      response.write(' '.repeat(40))
+      setTimeout(() => response.end(whole), 20)
+      return
+    default:
+      response.end(whole)
+  }
+}
+
 export type HostileApi = {
   readonly url: string
   /** Requests that arrived, as `METHOD target`, and what came with them. */
@@ -92,6 +161,12 @@ export async function startHostileApi(): Promise<HostileApi> {
         headers: request.rawHeaders,
       })
       const url = new URL(request.url ?? '/', 'http://x')
+      const how = url.searchParams.get('echo')
+      if (how !== null) {
+        const secret = (request.headers.authorization ?? '').replace(/^Bearer /, '')
+        echo(response, secret, how, url.searchParams.get('at') ?? 'body')
+        return
+      }
       if (url.searchParams.get('as') === 'slow') {
         setTimeout(() => response.end(JSON_TEXT), 30_000).unref()
         return

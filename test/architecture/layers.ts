@@ -39,8 +39,13 @@ const LAYERS: readonly Row[] = [
     may: ['core', 'policy', 'masking', 'recording', 'identity', 'connections', 'approvals'],
   },
   {
+    folder: 'upstream-credentials',
+    may: ['core', 'config/values.ts'],
+    note: '`values.ts` is what the schema of their settings is made of',
+  },
+  {
     folder: 'protocols/*',
-    may: ['core', 'wire/*', 'sql', 'session/index.ts', 'config/values.ts'],
+    may: ['core', 'wire/*', 'sql', 'session/index.ts', 'config/values.ts', 'upstream-credentials/index.ts'],
     note: 'never another protocol; `values.ts` is what the schema of its settings is made of',
   },
   { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },

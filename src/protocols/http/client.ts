@@ -7,6 +7,7 @@ import type { Command, Connection, ConnectionName, GatewayError as Failure } fro
 import { asGatewayError, brand, GatewayError, isGatewayError, isLoopback, LIMITS } from '../../core/index.ts'
 import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/index.ts'
 import { isHeld, patienceOf } from '../../session/index.ts'
+import { REFLECTED } from '../../upstream-credentials/index.ts'
 import type { Target } from '../../wire/http/index.ts'
 import { meaningOfHeaders, parseTarget, requestHeaders } from '../../wire/http/index.ts'
 import { factsOf, findRoute, rulesOf } from './commands.ts'
@@ -17,6 +18,8 @@ import { sealedRequest } from './sealing.ts'
 import { HttpSessions } from './sessions.ts'
 import type { HttpSession } from './sessions.ts'
 import type { HttpSettings } from './settings.ts'
+import type { Taken } from './slots.ts'
+import { noToken, refuseElsewhere, takeToken, tooManyTokens } from './slots.ts'
 import type { Answer } from './upstream.ts'
 import { Upstreams } from './upstreams.ts'
 
@@ -38,7 +41,12 @@ export class HttpServer {
   constructor(context: ProtocolContext) {
     this.#context = context
     this.#sessions = new HttpSessions(context)
-    this.#upstreams = new Upstreams((reference) => context.resolveSecret(reference))
+    this.#upstreams = new Upstreams({
+      clock: context.gateway.clock,
+      resolveSecret: (reference) => context.resolveSecret(reference),
+      forgetSecret: (reference) => context.forgetSecret(reference),
+      report: (error) => context.report(error),
+    })
     const limits = {
       maxHeaderSize: LIMITS.httpHeadBytesMax,
       requestTimeout: 60_000,
@@ -107,11 +115,10 @@ export class HttpServer {
     // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
     if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
     const { name, rest } = placeOf(request)
-    const token = tokenOf(request)
-    // Before anything is said of the connection: who has no credential for it does not learn whether it exists.
-    this.#context.credentials.admitToken(token, name)
+    const { token, headers, target: bare } = this.#taken(request, name, rest)
     const connection = this.#connection(name)
-    const target = parseTarget(rest)
+    refuseElsewhere(token, requestHeaders(headers), bare)
+    const target = parseTarget(bare)
     this.#admitted.get(peerOf(request.socket))?.()
     const body = await bodyOf(request)
     // Once more: a body may take its time, and the credential may have ended meanwhile.
@@ -126,7 +133,7 @@ export class HttpServer {
     const stop = (reason: Failure): void => gone.abort(reason)
     session.stops.add(stop)
     try {
-      await this.#command(request, response, session, connection, target, body, gone)
+      await this.#command(request, response, session, connection, { target, headers, body }, gone)
     } catch (error) {
       // Ended from outside: that is the reason, whatever it made fail.
       throw isGatewayError(gone.signal.reason) ? gone.signal.reason : error
@@ -134,6 +141,37 @@ export class HttpServer {
       session.stops.delete(stop)
       this.#sessions.leave(session)
     }
+  }
+
+  /**
+   * The request without its token. The token is admitted before anything is said of the connection: who has no credential for it
+   * does not learn whether it exists, nor what its slots are.
+   */
+  #taken(request: IncomingMessage, name: ConnectionName, rest: string): Taken & { readonly token: string } {
+    const connection = this.#context.connection(name)
+    const slots =
+      connection !== undefined && isOurs(connection) ? connection.settings.client.slots : undefined
+    const taken = takeToken(slots, request.rawHeaders, rest)
+    const [token, ...more] = taken.tokens
+    if (token === undefined) throw this.#withoutToken(request, name, rest)
+    this.#context.credentials.admitToken(token, name)
+    if (more.length > 0) throw tooManyTokens()
+    return { ...taken, token }
+  }
+
+  /** Where nothing stands in a slot of this connection, a bearer token is looked at as it would be without a connection. */
+  #withoutToken(request: IncomingMessage, name: ConnectionName, rest: string): Failure {
+    const [bearer] = takeToken(undefined, request.rawHeaders, rest).tokens
+    if (bearer === undefined) return noToken()
+    try {
+      this.#context.credentials.admitToken(bearer, name)
+    } catch (error) {
+      return asGatewayError(error)
+    }
+    return new GatewayError('unauthenticated', 'Show the token where this connection wants it.', {
+      remedy: 'An administrator reads that under client.slots.',
+      retry: 'only-if-changed',
+    })
   }
 
   #connection(name: ConnectionName): Connection<HttpSettings> {
@@ -147,16 +185,17 @@ export class HttpServer {
     response: ServerResponse,
     { session }: HttpSession,
     connection: Connection<HttpSettings>,
-    target: Target,
-    body: Buffer,
+    asked: { readonly target: Target; readonly headers: readonly string[]; readonly body: Buffer },
     gone: AbortController,
   ): Promise<void> {
+    const { target, body } = asked
     const method = request.method ?? ''
     const written = `${method} ${target.path}${target.query === '' ? '' : `?${target.query}`}`
     const upstream = this.#upstreams.of(connection)
     let route: Route
     try {
       route = findRoute(upstream.routes, method, target)
+      upstream.refuseFilled(`${target.path}?${target.query}`)
     } catch (error) {
       const refused = session.stepUnreadable('request', written, asGatewayError(error))
       await session.afterTurn()
@@ -164,7 +203,7 @@ export class HttpServer {
     }
     const key = `${route.method} ${route.pattern.text}\n${written}`
     const judgement = session.cached('', key) ?? session.judge('', key, factsOf(route, method, target))
-    const headers = requestHeaders(request.rawHeaders)
+    const headers = upstream.ownFields(requestHeaders(asked.headers))
     const recorded = sealedRequest(written, body, judgement.facts.labels)
     const command: Command = {
       form: 'request',
@@ -180,19 +219,17 @@ export class HttpServer {
     const { decision } = judgement
     const rules = decision.kind === 'deny' ? { paths: [] } : rulesOf(route, decision.masks)
     try {
-      const credential = await upstream.credential()
-      const outgoing = {
+      const ready = await upstream.ready({
         method,
         target: `${target.path}${target.query === '' ? '' : `?${target.query}`}`,
         headers,
         body,
-        credential,
         signal: gone.signal,
-      }
+      })
       // The command and its decision are in the recording before the request leaves.
       let sent: Promise<Answer> | undefined
       session.perform(permit, () => {
-        sent = upstream.request(outgoing)
+        sent = upstream.request(ready)
       })
       await session.afterTurn()
       const answer = await sent
@@ -202,7 +239,10 @@ export class HttpServer {
       session.finish(permit, 'ok', String(answer.status))
     } catch (error) {
       const failure = asGatewayError(error)
-      session.finish(permit, outcomeOf(failure, gone.signal), failure.code)
+      // Of what is no refusal, whoever runs this learns: a secret of theirs is in the wrong hands.
+      const reflected = failure.facts['reason'] === REFLECTED
+      if (reflected) this.#context.report(failure)
+      session.finish(permit, outcomeOf(failure, gone.signal), reflected ? REFLECTED : failure.code)
       throw withRequest(failure, session.requestId(permit.n))
     } finally {
       await session.afterTurn()
@@ -235,7 +275,8 @@ function peerOf(socket: Socket): string {
 function outcomeOf(error: Failure, signal: AbortSignal): 'lost' | 'cut' | 'error' | 'refused' {
   if (signal.aborted) return 'lost'
   if (error.code === 'limit_exceeded') return 'cut'
-  return error.code === 'denied' ? 'refused' : 'error'
+  const withheld = error.code === 'denied' || error.facts['reason'] === REFLECTED
+  return withheld ? 'refused' : 'error'
 }
 
 function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
@@ -273,15 +314,6 @@ function placeOf(request: IncomingMessage): { readonly name: ConnectionName; rea
 function nowhere(): Failure {
   return new GatewayError('connection_unknown', 'Name a connection in the path: /c/NAME/...', {
     remedy: 'List the connections with: sluice connections ls',
-    retry: 'only-if-changed',
-  })
-}
-
-function tokenOf(request: IncomingMessage): string {
-  const [, token] = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '') ?? []
-  if (token !== undefined) return token
-  throw new GatewayError('unauthenticated', 'Show the gateway token: Authorization: Bearer TOKEN.', {
-    remedy: 'Get a fresh one with: sluice token CONNECTION --as IDENTITY',
     retry: 'only-if-changed',
   })
 }

@@ -1,7 +1,8 @@
 /**
  * HTTP as a reverse proxy by path: a gateway token comes in, the real credential goes out, routes and methods are
  * judged, JSON is masked by path. Leaves framing to node:http and undici, decisions and evidence to the session.
- * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld.
+ * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld; neither the
+ * token of the gateway nor the credential of the upstream is seen on the other side.
  */
 import { type Connection, LIMITS } from '../../core/index.ts'
 import type { Protocol, RecordedCommand, Rejudged } from '../../session/index.ts'

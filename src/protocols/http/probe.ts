@@ -1,7 +1,9 @@
 import type { Connection } from '../../core/index.ts'
-import { asGatewayError, isThisMachine } from '../../core/index.ts'
+import { asGatewayError, isThisMachine, systemClock } from '../../core/index.ts'
 import type { Finding, ProbePorts } from '../../session/index.ts'
+import { credentialOf } from '../../upstream-credentials/index.ts'
 import type { HttpSettings } from './settings.ts'
+import { credentialSettings } from './settings.ts'
 
 const DIAL_MS = 10_000
 
@@ -34,7 +36,7 @@ export async function probeHttp(
         remedy: 'Use an https:// URL.',
       })
     }
-    if (upstream.bearer !== undefined) await ports.resolveSecret(upstream.bearer)
+    await checkCredential(ports, connection.settings)
   } catch (error) {
     const { message, remedy } = asGatewayError(error)
     findings.push({
@@ -51,4 +53,18 @@ export async function probeHttp(
     })
   }
   return findings
+}
+
+/** Reads what the credential is made of, and asks no issuer: one that rotates would take the token of the gateway that runs. */
+async function checkCredential(ports: ProbePorts, settings: HttpSettings): Promise<void> {
+  const written = credentialSettings(settings)
+  if (written === undefined) return
+  const nothing = (): void => undefined
+  const made = credentialOf(written, {
+    clock: systemClock,
+    resolveSecret: (reference) => ports.resolveSecret(reference),
+    forgetSecret: nothing,
+    report: nothing,
+  })
+  await made.check()
 }

@@ -44,13 +44,16 @@ export async function relayAnswer(
   // What is known to be too long is refused in words; of what turns out to be, the connection is cut.
   if (!isBodiless(method, answer.status) && Number(field(answer, 'content-length')) > bytesMax)
     throw session.limitReached(flight, `${bytesMax} bytes`)
-  response.writeHead(answer.status, [...responseHeaders(answer.headers, false)])
-  for await (const chunk of answer.body) {
+  const headers = responseHeaders(answer.headers, false)
+  answer.watch.fields(headers)
+  for await (const chunk of answer.watch.through(answer.body)) {
     await spend(session, flight, chunk.length)
     if (flight.bytes + chunk.length > bytesMax) throw session.limitReached(flight, `${bytesMax} bytes`)
     await recorded(session, flight, chunk)
+    if (!response.headersSent) response.writeHead(answer.status, headers)
     if (!response.write(chunk)) await drained(response)
   }
+  if (!response.headersSent) response.writeHead(answer.status, headers)
   await ended(response)
 }
 

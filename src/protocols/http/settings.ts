@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { line, secretReference } from '../../config/values.ts'
 import { COMMAND_CLASSES } from '../../core/index.ts'
+import type { CredentialSettings } from '../../upstream-credentials/index.ts'
+import { upstreamCredential } from '../../upstream-credentials/index.ts'
 import { parseRoutePattern } from '../../wire/http/index.ts'
+import { clientSlots } from './slots.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -14,22 +17,41 @@ const route = z.strictObject({
   class: z.enum(COMMAND_CLASSES),
 })
 
-/** What an HTTP connection says besides what every connection does. */
-export const httpSettings = z.strictObject({
-  upstream: z.strictObject({
+const upstream = z
+  .strictObject({
     /** Scheme, host and port; a path in it is put in front of every request's. */
     url: line('a URL', 2048).refine(
       isUpstreamUrl,
       'expected a URL such as http://127.0.0.1:8080; leave out query, fragment and credentials',
     ),
     /** The upstream's own service token. */
-    bearer: secretReference().optional(),
-  }),
+    bearer: secretReference().optional().describe('Short for a credential of the kind bearer.'),
+    credential: upstreamCredential.optional().describe('Who the gateway is to this API. Default: nobody.'),
+  })
+  .refine(
+    ({ bearer, credential }) => bearer === undefined || credential === undefined,
+    'expected either bearer or credential; remove one of them',
+  )
+  .refine(
+    ({ url, credential }) => credential?.kind !== 'mutualTls' || url.startsWith('https:'),
+    'expected an https URL for mutualTls; a certificate is shown on a TLS line only',
+  )
+
+/** What an HTTP connection says besides what every connection does. */
+export const httpSettings = z.strictObject({
+  upstream,
+  client: z.strictObject({ slots: clientSlots }).prefault({}),
   /** The requests that exist for clients. Anything else is refused. Empty: nothing. */
   routes: z.array(route).default([]),
 })
 
 export type HttpSettings = z.output<typeof httpSettings>
+
+/** Who the gateway is to the upstream of these settings; undefined: nobody. */
+export function credentialSettings({ upstream }: HttpSettings): CredentialSettings | undefined {
+  if (upstream.bearer !== undefined) return { kind: 'bearer', token: upstream.bearer }
+  return upstream.credential
+}
 
 function isUpstreamUrl(text: string): boolean {
   if (!URL.canParse(text)) return false

@@ -1,4 +1,5 @@
-import type { Connection, Secret, SecretRef } from '../../core/index.ts'
+import type { Connection } from '../../core/index.ts'
+import type { CredentialPorts } from '../../upstream-credentials/index.ts'
 import type { Route } from './commands.ts'
 import { routesOf } from './commands.ts'
 import type { HttpSettings } from './settings.ts'
@@ -8,26 +9,26 @@ import { HttpUpstream } from './upstream.ts'
 export class KnownUpstream extends HttpUpstream {
   readonly routes: readonly Route[]
 
-  constructor(connection: Connection<HttpSettings>, resolve: (reference: SecretRef) => Promise<Secret>) {
-    super(connection, resolve)
+  constructor(connection: Connection<HttpSettings>, ports: CredentialPorts) {
+    super(connection, ports)
     this.routes = routesOf(connection)
   }
 }
 
 /** The pools of all connections. A connection configured anew gets a new one; the old one ends when it is idle. */
 export class Upstreams {
-  readonly #resolve: (reference: SecretRef) => Promise<Secret>
+  readonly #ports: CredentialPorts
   readonly #known = new Map<string, { connection: Connection<HttpSettings>; upstream: KnownUpstream }>()
 
-  constructor(resolve: (reference: SecretRef) => Promise<Secret>) {
-    this.#resolve = resolve
+  constructor(ports: CredentialPorts) {
+    this.#ports = ports
   }
 
   of(connection: Connection<HttpSettings>): KnownUpstream {
     const known = this.#known.get(connection.name)
     if (known?.connection === connection) return known.upstream
     if (known !== undefined) void known.upstream.retire()
-    const upstream = new KnownUpstream(connection, this.#resolve)
+    const upstream = new KnownUpstream(connection, this.#ports)
     this.#known.set(connection.name, { connection, upstream })
     return upstream
   }

@@ -51,6 +51,7 @@ export class MaskedAnswer {
     if (codings.length === 0 && Number(field(this.#answer, 'content-length')) > this.#keeper.bytesMax)
       throw this.#keeper.limitReached(`${this.#keeper.bytesMax} bytes`)
     const waitMs = kind !== undefined && isLive(kind) ? LIVE_MS : LIMITS.httpAnswerHeldMs
+    this.#answer.watch.fields(this.#fields())
     const pieces = decoded(this.#answer.body, codings)[Symbol.asyncIterator]()
     let isEmpty = true
     try {
@@ -65,6 +66,7 @@ export class MaskedAnswer {
         await this.#take(await this.#read(() => machine.write(value)))
       }
       if (machine !== undefined && !isEmpty) await this.#take(await this.#read(() => machine.end()))
+      await this.#put(this.#answer.watch.end())
     } finally {
       // Nobody waits for it: an upstream that says nothing any more would keep the client waiting.
       void pieces.return(undefined).catch(() => undefined)
@@ -107,7 +109,12 @@ export class MaskedAnswer {
     )
   }
 
+  /** What the machine has made of a piece, searched for the credential that the request was sent with. */
   async #take(bytes: Uint8Array): Promise<void> {
+    await this.#put(this.#answer.watch.push(bytes))
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return
     this.#held.push(bytes)
     this.#heldBytes += bytes.length
