@@ -391,7 +391,7 @@ describe('P-05 held is held: published attacks on approvals', () => {
     const { stdout } = await world.gateway.cli(['approvals', 'show', ticket])
     const lines = ['$1 = "x\\n$2 = 1"', '$2 = NULL', '$3 = "NULL"', '$4 = "a\\"\\\\\\u202e\\u0007"']
     const shown = stdout.split('\n')
-    expect(shown.slice(shown.indexOf(sql)).slice(0, 5)).toEqual([sql, ...lines])
+    expect(shown.slice(shown.indexOf(`| ${sql}`)).slice(0, 5)).toEqual([`| ${sql}`, ...lines])
     const json = JSON.parse((await world.gateway.cli(['approvals', 'show', ticket, '--json'])).stdout)
     expect(json.parameters).toEqual(lines.map((line, i) => (i === 1 ? null : line.slice(5))))
     await client.close()

@@ -157,7 +157,7 @@ describe('a preview of a held command', () => {
     const ticket = await shop.ticketOf("'typed'")
     const looked = await shop.cli('eve', ['approvals', 'show', ticket])
     expect(looked.stdout).toMatch(
-      /agent:agent wants to change rows on shop:\n\nUPDATE customers SET plan = 'typed'\n/,
+      /agent:agent wants to change rows on shop, [\s\S]*\n\n\| UPDATE customers SET plan = 'typed'\n/,
     )
     expect(looked.stdout).toContain('! changes every row')
     expect(looked.stdout).toContain(`sluice approvals preview ${ticket}`)

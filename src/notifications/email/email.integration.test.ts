@@ -111,7 +111,7 @@ describe('a mail', () => {
     expect(text).toMatch(/^Auto-Submitted: auto-generated\r$/m)
     expect(text).toContain('text/plain')
     expect(text).toContain('text/html')
-    expect(text).toContain("    DELETE FROM t WHERE a < 1 AND b = '<b>x</b>'")
+    expect(text).toContain("\r\n| DELETE FROM t WHERE a < 1 AND b = '<b>x</b>'")
     expect(text).toContain('DELETE FROM t WHERE a &lt; 1 AND b = &#39;&lt;b&gt;x&lt;/b&gt;&#39;')
     expect(text).toContain('https://sluice.example.com/approvals/T-7K2M9QXY')
   })
