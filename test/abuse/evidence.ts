@@ -1,4 +1,5 @@
 /** Holds what the server says it ran against what the recording says was allowed (P-04). */
+import { QUIET_QUERY } from '../../src/protocols/postgres/catalogue/quiet-code.ts'
 import type { RecordedEntry } from '../../src/recording/index.ts'
 import { FieldOpener } from '../../src/recording/index.ts'
 import { wholeRecording } from '../../src/testing/whole-recording.ts'
@@ -19,6 +20,8 @@ export async function journalOf({
 function isOwn(statement: LoggedStatement): boolean {
   return (
     statement.application === 'sluice catalogue' ||
+    // What code stands behind what is held: this one question, and no other.
+    (statement.application === 'sluice definitions' && statement.text === QUIET_QUERY) ||
     statement.text === "SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, SESSION_USER"
   )
 }
