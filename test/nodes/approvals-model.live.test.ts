@@ -41,14 +41,16 @@ describe.each([
   test('P-05: never run twice, never unapproved, never for a client that has gone, never stuck, never lost', async () => {
     const steps = times({ small: 60, full: 2_000 })
     const game = await Game.start(count, later)
-    for (let step = 0; step < steps; step++) {
+    // On a machine that others use too, people approve what nobody waits for any more: then it goes on until it was worth it.
+    let step = 0
+    for (; step < steps || (game.ledger.ran <= steps / 20 && step < steps * 10); step++) {
       // However few steps: once a gateway is killed in the middle of it.
       await game.step(step === steps >> 1)
       expect(game.ledger.wrong, `step ${step}, seed ${seed}`).toEqual([])
     }
     await game.finish()
     expect(game.ledger.check(), `seed ${seed}`).toEqual([])
-    tally(`${name}: steps`, steps)
+    tally(`${name}: steps`, step)
     tally(`${name}: kills`, game.kills)
     tally(`${name}: tickets`, game.tickets.size)
     tally(`${name}: commands run`, game.ledger.ran)

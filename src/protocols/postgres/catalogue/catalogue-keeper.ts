@@ -76,6 +76,8 @@ export class CatalogueKeeper {
   /** The snapshot in use. */
   #kept: string | undefined
   #users = 0
+  /** How often the last of them has left. */
+  #leavings = 0
   #timer: Timer | undefined
 
   constructor(
@@ -128,12 +130,14 @@ export class CatalogueKeeper {
 
   #read(): Promise<Known> {
     if (this.#known !== undefined) return Promise.resolve(this.#known)
-    this.#loading ??= this.#alone(() => this.#load()).finally(() => {
-      this.#loading = undefined
+    if (this.#loading !== undefined) return this.#loading
+    const loading = this.#alone(() => this.#load()).finally(() => {
+      if (this.#loading === loading) this.#loading = undefined
       // Everybody left meanwhile, so nobody else will end what was opened for them.
       if (this.#users === 0) this.#forget()
     })
-    return this.#loading
+    this.#loading = loading
+    return loading
   }
 
   /** Definitions change or may have changed: nobody gets what is known now. */
@@ -162,10 +166,13 @@ export class CatalogueKeeper {
   }
 
   #forget(): void {
+    this.#leavings++
     this.#timer?.cancel()
     this.#timer = undefined
     this.#database.leave(this)
     this.#drop()
+    // What is being read over it fails now, for those who have left; who comes next reads for himself.
+    this.#loading = undefined
     this.invalidate()
     if (this.#kept !== undefined) this.#ports.snapshots?.release(this.#kept)
     this.#kept = undefined
@@ -208,7 +215,7 @@ export class CatalogueKeeper {
         }
         return this.#known
       } catch (error) {
-        this.#drop()
+        this.#drop(client)
         throw error
       }
     }
@@ -243,12 +250,14 @@ export class CatalogueKeeper {
   #poll(): void {
     this.#timer = this.#ports.clock.after(this.#connection.settings.catalogueEvery, () => {
       this.#timer = undefined
+      const leavings = this.#leavings
       this.#check()
         .catch((error: unknown) => {
+          // Whoever left last has ended the session over which it was being asked; others may have come since.
+          if (this.#leavings !== leavings) return
           this.#drop()
           this.invalidate()
-          // Whoever left last has ended the session over which it was being asked.
-          if (this.#users > 0) this.#ports.report(error)
+          this.#ports.report(error)
         })
         .finally(() => {
           if (this.#users === 0) this.#drop()
@@ -264,9 +273,9 @@ export class CatalogueKeeper {
     if (epoch === this.#epoch && fingerprint !== this.#fingerprint) this.invalidate()
   }
 
-  #drop(): void {
-    this.#client?.close()
-    this.#client = undefined
+  #drop(client = this.#client): void {
+    client?.close()
+    if (client === this.#client) this.#client = undefined
   }
 }
 

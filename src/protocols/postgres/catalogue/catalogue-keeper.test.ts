@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import type { ConnectionName } from '../../../core/index.ts'
+import { brand, Secret } from '../../../core/index.ts'
+import { FakeClock } from '../../../testing/fake-clock.ts'
+import { FakeNetwork } from '../../../testing/fake-network.ts'
+import type { Answer } from '../../../testing/fake-postgres-answers.ts'
+import { rows } from '../../../testing/fake-postgres-answers.ts'
+import { FakePostgres } from '../../../testing/fake-postgres.ts'
+import { turns } from '../../../testing/pipe-pair.ts'
+import { postgresSettings } from '../settings.ts'
+import { fingerprintQuery } from './catalogue.ts'
+import { BEGINNING_QUERY, CatalogueKeeper } from './catalogue-keeper.ts'
+
+const EVERY_MS = 1_000
+
+describe('a catalogue that everybody has left, and somebody wants again', () => {
+  test('while it was being polled: the poll that was cut short is nobody’s fault, and harms nobody', async () => {
+    const stage = new Stage()
+    const { keeper, clock } = stage
+    keeper.join()
+    await keeper.ready()
+    stage.isSlow = true
+    clock.advance(EVERY_MS)
+    await turns()
+    stage.isSlow = false
+    keeper.leave()
+    keeper.join()
+    const known = await keeper.ready()
+    await turns()
+    expect(stage.reported).toEqual([])
+    expect(keeper.current()).toBe(known)
+    clock.advance(EVERY_MS)
+    await turns()
+    expect(keeper.current()).toBe(known)
+  })
+
+  test('while it was being read: it is read anew', async () => {
+    const stage = new Stage()
+    const { keeper } = stage
+    stage.isSlow = true
+    keeper.join()
+    const first = keeper.ready().catch(() => 'cut short')
+    await turns()
+    stage.isSlow = false
+    keeper.leave()
+    keeper.join()
+    const known = await keeper.ready()
+    expect(await first).toBe('cut short')
+    await turns()
+    expect(keeper.current()).toBe(known)
+    expect(stage.reported).toEqual([])
+  })
+})
+
+/** A keeper over a server without tables. */
+class Stage {
+  readonly clock = new FakeClock()
+  readonly reported: unknown[] = []
+  readonly keeper: CatalogueKeeper
+  /** The server does not come to an answer. */
+  isSlow = false
+
+  constructor() {
+    const server = new FakePostgres({ auth: 'trust' })
+    server.script((sql) => this.#answer(sql))
+    const network = new FakeNetwork().listen('db', 5432, (pipe) => server.serve(pipe))
+    this.keeper = new CatalogueKeeper(
+      {
+        network,
+        random: (length) => Buffer.alloc(length),
+        resolveSecret: async () => new Secret(''),
+        clock: this.clock,
+        report: (error) => this.reported.push(error),
+      },
+      {
+        name: brand<ConnectionName>('crm'),
+        protocol: 'postgres',
+        settings: postgresSettings.parse({
+          upstream: { host: 'db', user: 'sluice', sslmode: 'disable' },
+          catalogueEvery: `${EVERY_MS}ms`,
+        }),
+        labels: [],
+        limit: { rowsMax: 1, bytesMax: 1 },
+        patienceMs: 0,
+        sessionsPerIdentity: 1,
+        durability: 'fsync',
+        resultBytesKept: 0,
+      },
+      'crm',
+    )
+  }
+
+  #answer(sql: string): readonly Answer[] {
+    if (sql === fingerprintQuery && this.isSlow)
+      return [{ kind: 'wait', until: new Promise(() => undefined) }]
+    if (sql === BEGINNING_QUERY) return [rows(['path', 'role', 'login'], [['public', 'sluice', 'sluice']])]
+    return [
+      sql.includes('current_database') ? rows(['database', 'path'], [['crm', 'public']]) : rows(['oid'], []),
+    ]
+  }
+}
