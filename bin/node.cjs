@@ -104,6 +104,8 @@ function runScript(script, args, cache) {
   if (node !== fs.realpathSync(process.execPath)) {
     const env = Object.assign({}, process.env)
     if (cache !== undefined && env.NODE_COMPILE_CACHE === undefined) env.NODE_COMPILE_CACHE = cache
+    // glibc keeps what is freed for each of eight arenas a core; with two, an idle session costs a third less. mallopt(3).
+    if (env.MALLOC_ARENA_MAX === undefined) env.MALLOC_ARENA_MAX = '2'
     return runToEnd(node, [script].concat(args), { env: env })
   }
   if (cache !== undefined && process.env.NODE_COMPILE_CACHE === undefined) {

@@ -90,6 +90,13 @@ describe('the pinned Node', () => {
     expect(code).toBe(0)
   })
 
+  it('has few arenas of memory, unless told otherwise', async () => {
+    pin('echo "$MALLOC_ARENA_MAX"')
+    const script = join(root, 'bin', 'launch.cjs')
+    expect((await ended(started([script, 'check']))).out).toBe('2\n')
+    expect((await ended(started([script, 'check'], { MALLOC_ARENA_MAX: '7' }))).out).toBe('7\n')
+  })
+
   it('passes on its exit code', async () => {
     pin('exit 7')
     expect(await launch('check')).toMatchObject({ code: 7, signal: null })

@@ -53,7 +53,12 @@ export async function runSluice(options: SluiceOptions): Promise<RunningSluice> 
     process.execPath,
     [...(options.nodeArguments ?? []), SLUICE, 'start', '--config', config, '--data', data, '--json'],
     {
-      env: { BENCH_UPSTREAM_PASSWORD: ROLE_PASSWORD, SLUICE_KEY: masterKey },
+      env: {
+        BENCH_UPSTREAM_PASSWORD: ROLE_PASSWORD,
+        SLUICE_KEY: masterKey,
+        // As bin/node.cjs starts it.
+        MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? '2',
+      },
     },
   )
   await child.line()
