@@ -10,6 +10,7 @@ import { loadModule, parseSync } from 'libpg-query'
 import type { Connection, LabelAssignment } from '../src/core/index.ts'
 import type { Knowledge, KnowledgeSource } from '../src/protocols/postgres/requests/commands.ts'
 import { Judge } from '../src/protocols/postgres/requests/commands.ts'
+import { Guesses } from '../src/protocols/postgres/requests/planner.ts'
 import type { Session } from '../src/session/index.ts'
 import type { Catalogue, SqlAnalyser } from '../src/sql/index.ts'
 import { assembleCatalogue, createSqlAnalyser } from '../src/sql/index.ts'
@@ -114,7 +115,7 @@ async function subject(): Promise<Subject> {
     analyser,
     sourceOf(knowledge),
     { statement: () => undefined, cursor: () => undefined },
-    () => Promise.resolve(undefined),
+    { rows: () => Promise.resolve(undefined), guesses: new Guesses() },
   )
   const close = async (): Promise<void> => {
     world.close()

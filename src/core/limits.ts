@@ -161,6 +161,8 @@ export const LIMITS = {
   askedBytesMax: 1024 * 1024,
   /** Open approval requests of one identity: more is a flood. */
   ticketsOpenMax: 50,
+  /** Planners that are asked at once how many rows commands come to which people are asked about. */
+  guessesMax: 8,
   /** Steps of one route, and people of one step: more are a committee. */
   routeStepsMax: 8,
   routePeopleMax: 20,

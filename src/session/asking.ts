@@ -58,6 +58,7 @@ export function approvalInput(
     rest,
   }: Question,
   countableNow: Countable | undefined = command.countable,
+  estimatedRows: number | undefined = command.facts.estimatedRows,
 ): ApprovalInput {
   const { facts, text } = command
   const { decision } = judgement
@@ -103,7 +104,7 @@ export function approvalInput(
       moved: under.moved,
     },
     ...(warnings.length === 0 ? {} : { warnings }),
-    ...(facts.estimatedRows === undefined ? {} : { estimatedRows: facts.estimatedRows }),
+    ...(estimatedRows === undefined ? {} : { estimatedRows }),
     policyVersion,
   }
 }

@@ -17,6 +17,8 @@ export type HoldObserver = {
   readonly patienceMs: number
   /** What is known by now of whether its changes can be counted; absent: what the command says of it. */
   readonly countable?: Countable | undefined
+  /** What the server expects of it, for people to read; absent: what the facts say, if they do. */
+  readonly estimatedRows?: number | undefined
 }
 
 /** What a client is told while it waits, and nobody needs afterwards. */
@@ -53,7 +55,7 @@ export async function askPeople(
   try {
     const { approvals, clock } = question.gateway
     const { n } = question.flight
-    const asked = approvalInput(question, observer.countable)
+    const asked = approvalInput(question, observer.countable, observer.estimatedRows)
     const until = clock.now() + observer.patienceMs
     let { ticket, expiresAt, state } = await approvals.open(asked)
     session({ kind: 'hold', head: { n, ticket, expiresAt } })

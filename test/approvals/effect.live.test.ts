@@ -67,6 +67,30 @@ describe('J-02 data changed after approval: an approval that is bound to its eff
     },
   )
 
+  test('who looks at it is shown what the planner expects, and nothing where code of users would run for that', async () => {
+    await shop.sql('ANALYZE orders')
+    const client = await shop.client()
+    const run = outcome(client.query("UPDATE orders SET state = 'guessed' WHERE id > $1", [0]))
+    const ticket = await shop.ticketOf("'guessed'")
+    const shown = await shop.cli('ada', ['approvals', 'show', ticket])
+    expect(shown.stdout).toMatch(/estimate +about 1[12]\d rows, as the planner guesses/)
+    await answer(ticket, { verdict: 'refuse', reason: 'seen' })
+    expect((await run).error?.['code']).toBeDefined()
+    await shop.sql(
+      `CREATE FUNCTION telling() RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'told'; RETURN true; END $$`,
+    )
+    await shop.sql('ALTER TABLE parts ENABLE ROW LEVEL SECURITY')
+    await shop.sql('CREATE POLICY told ON parts USING (telling())')
+    const told = outcome(client.query("UPDATE parts SET id = 0 WHERE part = 'not guessed'"))
+    const other = await shop.ticketOf("'not guessed'")
+    expect((await shop.cli('ada', ['approvals', 'show', other])).stdout).not.toMatch(/estimate/)
+    await answer(other, { verdict: 'refuse', reason: 'seen' })
+    expect((await told).error?.['code']).toBeDefined()
+    await shop.sql('DROP POLICY told ON parts')
+    await shop.sql('ALTER TABLE parts DISABLE ROW LEVEL SECURITY')
+    await shop.sql('DROP FUNCTION telling()')
+  })
+
   test.each([
     ['simple', []],
     ['extended', [5]],

@@ -24,6 +24,8 @@ export type Message = { readonly type: string; readonly body: Buffer }
 const ANSWER_MS_MAX = 20_000
 
 export class RawClient {
+  /** For an answer. */
+  patienceMs = ANSWER_MS_MAX
   readonly #socket: Socket
   #unread = Buffer.alloc(0)
   #messages: Message[] = []
@@ -109,12 +111,12 @@ export class RawClient {
   }
 
   async #until(enough: () => boolean): Promise<void> {
-    const deadline = Date.now() + ANSWER_MS_MAX
+    const deadline = Date.now() + this.patienceMs
     while (!enough() && !this.#ended) {
       const left = deadline - Date.now()
       if (left <= 0)
         throw new Error(
-          `no answer within ${ANSWER_MS_MAX} ms; so far: ${this.#messages.map(({ type }) => type).join('')}`,
+          `no answer within ${this.patienceMs} ms; so far: ${this.#messages.map(({ type }) => type).join('')}`,
         )
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)

@@ -12,6 +12,9 @@ const SETTINGS = {
   options: '-c statement_timeout=20s',
 }
 
+/** What is asked is compared, not timed: a catalogue of thousands of tables takes a busy machine a while. */
+const PATIENCE_MS = 300_000
+
 export class ServerSession {
   readonly #client: RawClient
   /** I idle, T in a transaction, E in a failed one, ! ended. */
@@ -22,7 +25,9 @@ export class ServerSession {
   }
 
   static async open(target: Target): Promise<ServerSession> {
-    return new ServerSession((await RawClient.open(target, SETTINGS)).client)
+    const { client } = await RawClient.open(target, SETTINGS)
+    client.patienceMs = PATIENCE_MS
+    return new ServerSession(client)
   }
 
   close(): void {

@@ -39,6 +39,7 @@ export type ConversationParts = {
   readonly quiet: RequestSurroundings['quiet']
   /** The same of what could change more rows than are counted. */
   readonly counted: RequestSurroundings['quiet']
+  readonly planned: RequestSurroundings['planned']
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   readonly settings: OwnSettings
@@ -146,7 +147,7 @@ export class Conversation implements WaitsIn {
         this.#again = message
         this.#stall(when)
       },
-      hold: (held, failFast) => this.#hold(held, failFast ? 0 : this.#patienceMs),
+      hold: (held, failFast, guessed) => this.#hold(held, failFast ? 0 : this.#patienceMs, guessed),
       follow: () => this.#replies.follow(),
       redefining: () => parts.onRedefine('begun'),
       aftermath,
@@ -154,6 +155,7 @@ export class Conversation implements WaitsIn {
       local: parts.local,
       writeBack: parts.writeBack,
       quiet: parts.quiet,
+      planned: parts.planned,
       countable: (held) => this.#countable(held),
       over: () => this.#ending !== undefined,
     })
@@ -331,13 +333,14 @@ export class Conversation implements WaitsIn {
     if (!this.#upstreamFull && this.#waitingBytes <= LIMITS.heldBytesMax) this.#client.resume()
   }
 
-  #hold(held: Held, patienceMs: number): Promise<Permitted> {
+  #hold(held: Held, patienceMs: number, guessed: Promise<number | undefined>): Promise<Permitted> {
     const client = new HeldClient(patienceMs, this, held)
     this.#held = client
     if (this.#clientEnded || this.#ending !== undefined) client.abort()
     this.#lookForFarewell()
-    return this.#countable(held).then((countable) => {
+    return Promise.all([this.#countable(held), guessed]).then(([countable, rows]) => {
       client.countable = countable
+      client.estimatedRows = rows
       return this.#session.hold(held, client)
     })
   }

@@ -16,6 +16,7 @@ import { Conversation } from './conversation.ts'
 import { errorBytes } from './errors.ts'
 import { Reminders } from './held/reminders.ts'
 import { estimateRows } from './requests/estimate.ts'
+import { Guesses } from './requests/planner.ts'
 import { greet } from './startup/greeting.ts'
 import type { CancelKey } from './startup/keys.ts'
 import { CancelKeys } from './startup/keys.ts'
@@ -48,6 +49,7 @@ export class PostgresServer {
   readonly #ports: KeeperPorts
   readonly #databases = new Databases()
   readonly #looks: CodeLooks
+  readonly #guesses = new Guesses()
   readonly #keepers = new WeakMap<Connection<PostgresSettings>, Map<string, CatalogueKeeper>>()
 
   constructor(context: ProtocolContext, analyser: Promise<SqlAnalyser>) {
@@ -191,7 +193,11 @@ export class PostgresServer {
         statement: (name) => state.statements.get(name),
         cursor: (name) => state.portals.get(name),
       },
-      (planned, path) => estimateRows(this.#ports, connection, database, path, planned),
+      {
+        rows: (planned, path, withinMs) =>
+          estimateRows(this.#ports, connection, database, path, planned, withinMs),
+        guesses: this.#guesses,
+      },
     )
     for (const [parameter, value] of upstream.parameters) {
       judge.parameter(parameter, value)
@@ -232,6 +238,7 @@ export class PostgresServer {
       settings: new OwnSettings(upstream.parameters),
       quiet: async () => (await looked())?.quiet,
       counted: async () => (await looked())?.counted,
+      planned: async () => (await looked())?.planned,
       masked,
       writeBack: new WriteBack({
         parse: (text) => analyser.parse(text),

@@ -12,6 +12,8 @@ export type SeenCode = {
   readonly quiet: Quiet
   /** Nothing of it could change more rows than the server has counted when the command has run. */
   readonly counted: Quiet
+  /** There is nothing of it that could run, whatever it does, while what reads or writes these is only planned: named as read. */
+  readonly planned: Quiet
 }
 type Look = { readonly seen: Promise<SeenCode | undefined>; readonly at: number }
 
@@ -25,6 +27,8 @@ const LOOK_MS = 10_000
  */
 const UNCOUNTED =
   /\btruncate\b|\bconstraints\b|\b(?:create|drop|alter)\s+(?:(?:or\s+replace|global|local|temp|temporary|unlogged|foreign|materialized)\s+)*(?:table|view|schema|index|sequence|function|trigger|rule|extension|database|type|domain)\b|\brefresh\s+materialized\b|\blo_\w+|\blowrite\b/i
+
+const ANY = /(?:)/
 
 /** Looks at the code of users in a database when somebody is about to be asked about a command: never before. */
 export class CodeLooks {
@@ -91,7 +95,7 @@ export class CodeLooks {
       const timer = this.#ports.clock.after(LOOK_MS, () => open.pipe.destroy())
       try {
         const rows = await client.query(QUIET_QUERY)
-        return { quiet: quietOf(rows), counted: quietOf(rows, UNCOUNTED) }
+        return { quiet: quietOf(rows), counted: quietOf(rows, UNCOUNTED), planned: quietOf(rows, ANY) }
       } finally {
         timer.cancel()
         client.close()

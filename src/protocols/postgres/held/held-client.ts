@@ -29,6 +29,7 @@ export interface WaitsIn {
 export class HeldClient implements HoldObserver, AbortWatch, Reminded, ToldMeanwhile {
   readonly patienceMs: number
   countable: Countable | undefined
+  estimatedRows: number | undefined
   readonly #in: WaitsIn
   readonly #held: Held | undefined
   #ticket: Ticket | undefined

@@ -10,14 +10,14 @@ import type {
   ReuseShape,
   SqlAnalyser,
 } from '../../../sql/index.ts'
-import { answerForms, mayMoveNames, NO_OVERLAY, settingsNow } from '../../../sql/index.ts'
+import { answerForms, mayMoveNames } from '../../../sql/index.ts'
 import { copyAnswers, noteAnswers } from './answers.ts'
-import type { Planned } from './estimate.ts'
-import { explained } from './estimate.ts'
 import { copyCountable, noteCountable } from './countable.ts'
 import type { Portal, Statement } from '../pending.ts'
 import { judgeAnew } from './plans.ts'
 import { NOTHING_READ, opaqueFacts } from './known-facts.ts'
+import type { Estimator } from './planner.ts'
+import { Planner } from './planner.ts'
 import { Recorded } from './recorded.ts'
 import { copyTold, noteTold } from './told.ts'
 import type { BoundParameters } from '../startup/upstream.ts'
@@ -43,12 +43,6 @@ export type Knowledge = {
  * are parameters: nothing runs, and it is judged again before something does. Otherwise the planner is asked, or has been.
  */
 export type Estimating = 'static' | BoundParameters | { readonly estimatedRows: number | undefined }
-
-/** Asks the planner; undefined: it cannot tell. */
-export type Estimator = (
-  planned: Planned,
-  searchPath: readonly string[] | undefined,
-) => Promise<number | undefined>
 
 export interface KnowledgeSource {
   /** Whether the connection has labels, as configured now. */
@@ -129,7 +123,7 @@ export class Judge {
   readonly #named: NamedStatements
   #encoding = 'UTF8'
   #standardStrings = true
-  readonly #estimator: Estimator
+  readonly #planner: Planner
   #mayHaveChanged = false
   #everUnusual = false
 
@@ -145,7 +139,7 @@ export class Judge {
     this.recorded = new Recorded(analyser)
     this.#knowledge = knowledge
     this.#named = named
-    this.#estimator = estimator
+    this.#planner = new Planner(session, this.recorded, estimator)
   }
 
   get labelled(): boolean {
@@ -413,27 +407,20 @@ export class Judge {
     return { text, judgement: estimated }
   }
 
+  /** Of a session whose names may mean something else the planner would be asked about something else. */
   async #estimate(
-    knowledge: Knowledge,
-    { text, judgement }: Judged,
+    { context }: Knowledge,
+    judged: Judged,
     parameters: BoundParameters,
   ): Promise<number | undefined> {
-    const { class: commandClass, reads, writes, calls } = judgement.facts
-    // What reads nothing and calls nothing returns what it says: the planner is not asked about BEGIN.
-    if (commandClass === 'read' && reads.length + writes.length + calls.length === 0) return 0
-    // In a session whose names may mean something else the planner would be asked about something else.
-    if (this.#mayHaveChanged) return undefined
-    const planned = { text, parameters }
-    let rows: number | undefined
-    const work = async (): Promise<string> => {
-      const { catalogue, overlay, ...beginning } = knowledge.context
-      rows = await this.#estimator(planned, catalogue && settingsNow(beginning, overlay ?? NO_OVERLAY).path)
-      return rows === undefined ? 'unknown' : `${rows} rows`
-    }
-    const recorded = this.recorded.of({ text, judgement })
-    const asked = recorded && { ...recorded, text: explained({ ...planned, text: recorded.text }) }
-    await this.#session.own('estimate', explained(planned), work, asked)
-    return rows
+    return this.#mayHaveChanged ? undefined : await this.#planner.estimate(context, judged, parameters)
+  }
+
+  /** The same for people to read. */
+  async guess(judged: Judged, parameters: BoundParameters): Promise<number | undefined> {
+    const context = this.#knowledge.current()?.context
+    if (context === undefined || this.#mayHaveChanged) return undefined
+    return await this.#planner.guess(context, judged, parameters)
   }
 
   /** What is decided about a statement or cursor that was made past the protocol and is only known by name. */

@@ -1,10 +1,13 @@
 import { afterEach, describe as group, expect, it } from 'vitest'
 import { fails, rows } from '../../../testing/fake-postgres-answers.ts'
+import { LIMITS } from '../../../core/index.ts'
+import { QUIET_QUERY } from '../catalogue/quiet-code.ts'
 import {
   answerUsual,
   bind,
   execute,
   FIELDS,
+  NO_CODE,
   parse,
   PostgresStage,
   query,
@@ -128,6 +131,82 @@ group('a rule that asks for the estimate', () => {
       await client.query(sql)
     expect(explained(stage)).toEqual([])
     expect(stage.world.waiting()).toEqual([])
+  })
+})
+
+const HELD_RULES = `  - { name: agents ask, who: { kinds: [agent] }, on: all, permit: { run: all, unlimited: true } }
+`
+
+group('what people are told of a held command', () => {
+  async function held(code: readonly (readonly (string | null)[])[] = NO_CODE): Promise<PostgresStage> {
+    const stage = await PostgresStage.open({ rules: HELD_RULES })
+    const plan = JSON.stringify([
+      { Plan: { 'Node Type': 'ModifyTable', 'Plan Rows': 0, Plans: [{ 'Plan Rows': 40 }] } },
+    ])
+    stage.server.answer(/^EXPLAIN/, rows(['QUERY PLAN'], [[plan]]))
+    stage.server.answer(QUIET_QUERY, rows(['kind', 'a', 'b', 'c', 'd'], code))
+    stages.push(stage)
+    return stage
+  }
+  const UPDATE = 'UPDATE numbers SET n = 1 WHERE n > 5'
+  const waiting = async (stage: PostgresStage, count = 1): Promise<(number | undefined)[]> => {
+    await until('it is held', () => stage.world.waiting().length === count)
+    return stage.world.approvals.list().map(({ estimatedRows }) => estimatedRows)
+  }
+
+  it('is what the planner expects of it, asked on a session of the gateway and recorded', async () => {
+    const stage = await held()
+    const client = await stage.client()
+    client.write(query(UPDATE))
+    expect(await waiting(stage)).toEqual([40])
+    expect(stage.ran()).toEqual([`EXPLAIN (FORMAT JSON) ${UPDATE}`])
+    expect(stage.world.entries('intent').map(({ head }) => head.form)).toContain('estimate')
+  })
+
+  it('the same with parameters', async () => {
+    const stage = await held()
+    const client = await stage.client()
+    client.write(parse('UPDATE numbers SET n = 1 WHERE n > $1'), bind({ values: ['5'] }), execute(), sync)
+    expect(await waiting(stage)).toEqual([40])
+    const asked = stage.server.ran.find((each) => each.sql.startsWith('EXPLAIN'))
+    expect(asked?.values.map(String)).toEqual(['5'])
+  })
+
+  it.each([
+    ['code of users behind a table might run while it is planned', UPDATE, undefined],
+    ['it is several statements', `${UPDATE}; ${UPDATE}`, NO_CODE],
+    ['it defines something', 'CREATE TABLE more (n int)', NO_CODE],
+    ['it is not known what stands behind a table', UPDATE, []],
+  ])('is nothing when %s (P-05)', async (_why, sql, code) => {
+    const policy = NO_CODE.map(([, oid = null]) => ['calls', oid, '16400', null, null])
+    const stage = await held(code ?? [...NO_CODE, ['function', '16400', 'f', 'SELECT true', null], ...policy])
+    const client = await stage.client()
+    client.write(query(sql))
+    expect(await waiting(stage)).toEqual([undefined])
+    expect(explained(stage)).toEqual([])
+  })
+
+  it('is nothing for those that come while many are being asked', async () => {
+    const stage = await held()
+    const plan = Promise.withResolvers<void>()
+    stage.server.answer(/^EXPLAIN/, { kind: 'wait', until: plan.promise }, fails('57014', 'no'))
+    const clients = await Promise.all(Array.from({ length: LIMITS.guessesMax + 2 }, () => stage.client()))
+    for (const [n, client] of clients.entries()) client.write(query(`UPDATE numbers SET n = ${n}`))
+    await until('the others are held', () => stage.world.waiting().length === 2)
+    await until('all of them are asked', () => explained(stage).length === LIMITS.guessesMax)
+    plan.resolve()
+    expect(await waiting(stage, LIMITS.guessesMax + 2)).toEqual(clients.map(() => undefined))
+  })
+
+  it('is waited for no longer than a second', async () => {
+    const stage = await held()
+    stage.server.answer(/^EXPLAIN/, { kind: 'wait', until: new Promise(() => undefined) })
+    const client = await stage.client()
+    client.write(query(UPDATE))
+    await until('it is asked', () => explained(stage).length === 1)
+    expect(stage.world.waiting()).toEqual([])
+    stage.world.clock.advance(1_000)
+    expect(await waiting(stage)).toEqual([undefined])
   })
 })
 

@@ -6,9 +6,6 @@ import { openUpstream, UpstreamClient } from '../startup/upstream.ts'
 /** What a planner is asked about. */
 export type Planned = { readonly text: string; readonly parameters: BoundParameters }
 
-/** Longer than any planner needs that is worth waiting for; then the estimate is unknown. */
-const ESTIMATE_MS = 3_000
-
 const EXPLAIN = 'EXPLAIN (FORMAT JSON) '
 
 /** What is sent upstream, for the recording. */
@@ -19,7 +16,7 @@ export function explained({ text }: Planned): string {
 /**
  * How many rows the server's planner expects a statement to return or change; undefined: it cannot be told. Asked on a
  * session of its own, in which nothing can be written, since planning may call functions. It knows nothing of temporary
- * and uncommitted objects, nor of statements that SQL has prepared: those are unknown.
+ * and uncommitted objects, nor of statements that SQL has prepared: those are unknown, as is what it needs longer for than `withinMs`.
  */
 export async function estimateRows(
   ports: UpstreamPorts & { readonly clock: Pick<Clock, 'after'> },
@@ -27,13 +24,14 @@ export async function estimateRows(
   database: string,
   searchPath: readonly string[] | undefined,
   planned: Planned,
+  withinMs: number,
 ): Promise<number | undefined> {
   const parameters = new Map([
     ['application_name', 'sluice estimate'],
     ['client_encoding', 'UTF8'],
     ['standard_conforming_strings', 'on'],
     ['default_transaction_read_only', 'on'],
-    ['statement_timeout', String(ESTIMATE_MS)],
+    ['statement_timeout', String(withinMs)],
   ])
   if (searchPath !== undefined) {
     parameters.set('search_path', searchPath.map((each) => `"${each.replaceAll('"', '""')}"`).join(', '))
@@ -41,7 +39,7 @@ export async function estimateRows(
   try {
     const open = await openUpstream(ports, connection.settings, database, parameters, 0)
     const client = new UpstreamClient(open)
-    const timer = ports.clock.after(ESTIMATE_MS, () => open.pipe.destroy())
+    const timer = ports.clock.after(withinMs, () => open.pipe.destroy())
     try {
       const rows = await client.prepared(explained(planned), planned.parameters)
       return rowsOf(rows.map(([line]) => line ?? '').join('\n'))

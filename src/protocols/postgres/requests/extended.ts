@@ -222,7 +222,8 @@ export class Extended {
     const kept = new KeptMessage(buffer, from, end)
     const failFast = this.#state.inTransaction || this.#state.executed
     this.#refusing.later('bind', NO_TEXT, async () => {
-      const permit = await this.#refusing.hold(step, statement.text, failFast, statement)
+      const asked = { values: parameters, formats: message.parameterFormats, types: statement.types ?? [] }
+      const permit = await this.#refusing.hold(step, statement.text, failFast, statement, asked)
       const copy = kept.bytes
       const behind = this.#judge.behind(judgement)
       const portal = {

@@ -15,6 +15,7 @@ import { FAILING_PARSE, FAILING_QUERY } from './refusal.ts'
 import type { Quiet } from './meant-settings.ts'
 import type { Aftermath } from './named.ts'
 import { toldOf } from './told.ts'
+import type { BoundParameters } from '../startup/upstream.ts'
 import type { ConversationState } from '../state.ts'
 import type { WriteBack } from './write-back.ts'
 
@@ -27,8 +28,11 @@ export type RequestSurroundings = {
   stall(work: Promise<void>): void
   /** Nothing more is read until the promise has settled; then this message comes first, once more. */
   again(message: Buffer, when: Promise<void>): void
-  /** Waits for people, or not at all when it is to fail fast; throws GatewayError `approval_*` or `canceled`. */
-  hold(held: Held, failFast: boolean): Promise<Permitted>
+  /**
+   * Waits for people, or not at all when it is to fail fast; throws GatewayError `approval_*` or `canceled`. `guessed`: how many rows it
+   * comes to, for people to read.
+   */
+  hold(held: Held, failFast: boolean, guessed: Promise<number | undefined>): Promise<Permitted>
   /** The head of the queue may have changed. */
   follow(): void
   /** Definitions are about to change. */
@@ -40,6 +44,8 @@ export type RequestSurroundings = {
   readonly quiet: () => Promise<Quiet | undefined>
   /** Whether what it changes can be counted, by what stands behind it now. */
   countable(held: Held): Promise<Countable>
+  /** Behind which relations no code of users could run while a statement is planned. Undefined: it could not be looked. */
+  readonly planned: () => Promise<Quiet | undefined>
   /** Questions to the gateway itself. */
   readonly local: LocalAnswers
   /** The session has ended; nothing may be recorded or forwarded for it any more. */
@@ -136,12 +142,18 @@ export class Refusing {
 
   /**
    * Waits for people, then holds what they approved against the definitions once more: it may mean something else by
-   * now than what they were shown. Throws GatewayError `approval_*`, `canceled` or `conflict`.
+   * now than what they were shown. `bound`: its parameters, where they are known. Throws GatewayError `approval_*`, `canceled` or `conflict`.
    */
-  async hold(held: Held, text: string, failFast: boolean, of?: Statement): Promise<Permitted> {
+  async hold(
+    held: Held,
+    text: string,
+    failFast: boolean,
+    of?: Statement,
+    bound?: BoundParameters,
+  ): Promise<Permitted> {
     const { session, judge } = this.#around
     const meaning = judge.meaning()
-    const permit = await this.#around.hold(held, failFast)
+    const permit = await this.#around.hold(held, failFast, this.#guess(held, text, bound))
     await this.#turn(permit.judgement)
     const same =
       (!judge.labelled || ((await judge.holds(text, permit.judgement, of)) && judge.meaning() === meaning)) &&
@@ -155,6 +167,22 @@ export class Refusing {
       retry: 'later',
       requestId: session.requestId(permit.n),
     })
+  }
+
+  /** What the planner expects of one plain statement, where nothing of users' could run meanwhile. */
+  async #guess(
+    { command, judgement }: Held,
+    text: string,
+    bound: BoundParameters | undefined,
+  ): Promise<number | undefined> {
+    const { class: commandClass, statements, reads, writes, estimatedRows } = command.facts
+    const isPlain = statements.length === 1 && (commandClass === 'read' || commandClass === 'write')
+    // What a rule has asked for is not asked again.
+    const isAsked = estimatedRows !== undefined || judgement.decision.estimate !== undefined
+    if (bound === undefined || !isPlain || isAsked) return estimatedRows
+    const isPlanned = await this.#around.planned()
+    if (isPlanned?.([...reads, ...writes], []) !== true) return undefined
+    return this.#around.judge.guess({ text, judgement }, bound)
   }
 
   /** A statement that cannot be judged without waiting. A client that has gone meanwhile wants nothing any more. */

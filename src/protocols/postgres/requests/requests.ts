@@ -247,12 +247,14 @@ export class Requests implements FrameSink {
     }
     const kept = new KeptMessage(buffer, from, end)
     this.#refusing.later('query', NO_TEXT, () =>
-      this.#refusing.hold(step, judged.text, this.#state.inTransaction).then((permit) => {
-        const message = kept.bytes
-        if (permit.effect === undefined) return this.#forwardQuery(permit, message, 0, message.length)
-        const sql = message.subarray(HEADER_BYTES, message.length - 1)
-        return this.#counted.query(permit, sql, permit.judgement)
-      }),
+      this.#refusing
+        .hold(step, judged.text, this.#state.inTransaction, undefined, NO_PARAMETERS)
+        .then((permit) => {
+          const message = kept.bytes
+          if (permit.effect === undefined) return this.#forwardQuery(permit, message, 0, message.length)
+          const sql = message.subarray(HEADER_BYTES, message.length - 1)
+          return this.#counted.query(permit, sql, permit.judgement)
+        }),
     )
   }
 
