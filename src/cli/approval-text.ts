@@ -197,7 +197,12 @@ function factsOf(of: Approval): (readonly [string, string])[] {
     ...(of.writes.length === 0 ? [] : [['writes', of.writes.join(', ')] as const]),
     ...(of.estimatedRows === undefined
       ? []
-      : [['estimate', `about ${of.estimatedRows} rows, as the planner guesses`] as const]),
+      : [
+          [
+            'estimate',
+            `about ${rowsText({ least: of.estimatedRows, most: of.estimatedRows })}, as the planner guesses`,
+          ] as const,
+        ]),
     ...(of.under === undefined ? [] : underFacts(of.under)),
     ['asked by', of.rules.join(', ') || 'no rule lets it run unreviewed'],
     ['asked', relative(of.createdAt)],

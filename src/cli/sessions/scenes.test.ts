@@ -20,3 +20,19 @@ it('says in its place what a client was told outside of commands', async () => {
   for await (const { text } of scenes(entries(), 50)) played.push(text)
   expect(played).toEqual(['open', expect.stringMatching(says)])
 })
+
+it('folds what the gateway asked for itself, and nothing of the client', async () => {
+  const text = '#2 code\n              | SELECT 1\n              | FROM x'
+  const looked = { ...at, kind: 'intent', head: { n: 2, form: 'code' }, text }
+  const asked = { ...looked, head: { n: 3, form: 'query' } }
+  const played: string[] = []
+  async function* entries() {
+    yield* [opened, looked, asked]
+  }
+  for await (const scene of scenes(entries(), 50)) played.push(scene.text)
+  expect(played).toEqual([
+    'open',
+    "#2 code\n              | (2 lines of the gateway's own; sluice sessions show has them)",
+    text,
+  ])
+})

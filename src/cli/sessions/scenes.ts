@@ -67,8 +67,21 @@ export async function* scenes(entries: AsyncIterable<ShownEntry>, rowsMax: numbe
       yield { time: entry.time, text: [...lines, entry.text].join('\n') }
     } else if (entry.kind === 'input') {
       yield { time: entry.time, text: sentText(entry, rowsMax) }
-    } else yield { time: entry.time, text: entry.text }
+    } else yield { time: entry.time, text: isLook(entry) ? foldedText(entry) : entry.text }
   }
+}
+
+/** Whether the gateway itself asked, what code stands behind a command: each time in the same words. */
+function isLook({ kind, head }: ShownEntry): boolean {
+  return kind === 'intent' && head['form'] === 'code'
+}
+
+/** That, in one line: it is no part of what the client did. */
+function foldedText({ text }: ShownEntry): string {
+  const [first = '', ...lines] = text.split('\n')
+  return [first, `${MARGIN}(${lines.length} lines of the gateway's own; sluice sessions show has them)`].join(
+    '\n',
+  )
 }
 
 /** Whether it is what the client was told outside of commands. */
