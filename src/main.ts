@@ -252,6 +252,7 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     approvals,
     previews,
     channelAnswers: channels.answers,
+    channels: () => channels.figures(),
     sealed,
     recording,
     tail,

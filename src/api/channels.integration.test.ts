@@ -180,6 +180,14 @@ describe('webhooks out', () => {
     const { text } = await api.operator('GET', '/metrics')
     expect(text).toMatch(/sluice_notifications_failures\{channel="ops"\} [1-9]/)
     expect(text).toMatch(/sluice_notifications_undelivered\{channel="ops"\} 0/)
+    const { body } = await api.operator('GET', '/v1/status')
+    expect(body['channels']).toContainEqual(
+      expect.objectContaining({
+        name: 'ops',
+        undelivered: 0,
+        fault: expect.stringContaining('answered 302'),
+      }),
+    )
     expect(JSON.stringify(api.faults.map(String))).not.toContain(ticket)
   })
 })

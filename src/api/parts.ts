@@ -3,7 +3,7 @@ import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
 import type { Clock, ConfigVersion, Connection, Identity, IdentityChain, Journal } from '../core/index.ts'
 import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
-import type { ChannelAnswers } from '../notifications/index.ts'
+import type { ChannelAnswers, ChannelFigures } from '../notifications/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { Recording, Tail } from '../recording/index.ts'
 import type { ExplainQuestion, Explanation, Finding, Gateway } from '../session/index.ts'
@@ -19,6 +19,8 @@ export type ApiParts = {
   readonly previews: Previews
   /** Answers that come through channels. */
   readonly channelAnswers: ChannelAnswers
+  /** How each channel does that people are told through. */
+  channels(): readonly ChannelFigures[]
   readonly sealed: SealedSecrets
   readonly recording: Recording
   readonly tail: Tail

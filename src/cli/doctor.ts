@@ -10,6 +10,7 @@ import { call, print } from './context.ts'
 import type { Finding } from './findings.ts'
 import {
   bucketFindings,
+  channelFindings,
   logFindings,
   outletFindings,
   recordingFindings,
@@ -53,6 +54,14 @@ const status = z.object({
       missed: z.number(),
       parked: z.boolean(),
       fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    }),
+  ),
+  channels: z.array(
+    z.object({
+      name: z.string(),
+      waiting: z.number(),
+      undelivered: z.number(),
+      fault: z.string().optional(),
     }),
   ),
   shared: z
@@ -107,6 +116,7 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
       ...bucketFindings(running.store),
       ...retentionFindings(running.retention),
       ...outletFindings(running.outlets),
+      ...channelFindings(running.channels),
       ...storeFindings(running.shared),
     )
   dataDirectory(flags.data, findings)

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   bucketFindings,
   bytesText,
+  channelFindings,
   type LogStatus,
   logFindings,
   outletFindings,
@@ -154,4 +155,16 @@ test('the doctor says how a shared store is', () => {
   expect(told({ ...fine, clockAheadMs: 2_500 })[1]).toBe(
     'warning: The clock here is 2500 ms behind that of the store: credentials and tickets end by so much late.',
   )
+})
+
+test('a channel that people are not told through is a problem, and what was given up is said', () => {
+  const of = (status: Partial<Parameters<typeof channelFindings>[0][number]>) =>
+    channelFindings([{ name: 'ops', waiting: 0, undelivered: 0, ...status }]).map(
+      ({ level, about, message }) => `${level}: ${about}: ${message}`,
+    )
+  expect(of({})).toEqual(['ok: channel ops: Nothing has failed on it lately.'])
+  expect(of({ waiting: 2, undelivered: 1, fault: 'The receiver answered 500.' })).toEqual([
+    'problem: channel ops: People are not told through it: The receiver answered 500. 2 messages wait for it.',
+    'warning: channel ops: 1 message was given up since the gateway has started.',
+  ])
 })

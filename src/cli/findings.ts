@@ -104,6 +104,43 @@ export function outletFindings(outlets: readonly OutletStatus[]): readonly Findi
   })
 }
 
+/** What the gateway says of a channel that people are told of requests through. */
+export type ChannelStatus = {
+  readonly name: string
+  readonly waiting: number
+  readonly undelivered: number
+  readonly fault?: string | undefined
+}
+
+export function channelFindings(channels: readonly ChannelStatus[]): readonly Finding[] {
+  return channels.flatMap(({ name, waiting, undelivered, fault }) => {
+    const about = `channel ${name}`
+    const findings: Finding[] = []
+    if (fault === undefined)
+      findings.push({ level: 'ok', about, message: 'Nothing has failed on it lately.' })
+    else {
+      const left = `${waiting === 1 ? '1 message waits' : `${waiting} messages wait`} for it.`
+      findings.push({
+        level: 'problem',
+        about,
+        message: `People are not told through it: ${fault} ${left}`,
+        remedy: 'Requests wait all the same; see them with: sluice approvals ls',
+      })
+    }
+    if (undelivered > 0) {
+      const were = undelivered === 1 ? '1 message was' : `${undelivered} messages were`
+      findings.push({
+        level: 'warning',
+        about,
+        message: `${were} given up since the gateway has started.`,
+        remedy:
+          'Of which requests stands in the log of administration: sluice audit log --action notification.undelivered',
+      })
+    }
+    return findings
+  })
+}
+
 /** What the gateway says of its object store. */
 export type BucketStatus = {
   readonly place: string

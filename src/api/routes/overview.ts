@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ChannelFigures } from '../../notifications/index.ts'
 import { identityKey } from '../../core/index.ts'
 import type { OutletReport, SealerReport, StoreReport } from '../../recording/index.ts'
 import { databasesOf } from '../databases.ts'
@@ -60,7 +61,6 @@ const status = z.object({
   }),
   /** Legal holds that no recording is under, such as `connection crmm`, and erasures that are not done yet. */
   retention: z.object({ emptyHolds: z.array(z.string()), erasuresWaiting: z.int() }),
-  /** Where events go: how far each outlet is behind what was written, and the last fault, until something is taken. */
   /** The object store of recordings: what is not in it yet, and the last fault, until it takes something. */
   store: z
     .object({
@@ -75,6 +75,7 @@ const status = z.object({
       fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
     })
     .optional(),
+  /** Where events go: how far each outlet is behind what was written, and the last fault, until something is taken. */
   outlets: z.array(
     z.object({
       name: z.string(),
@@ -86,6 +87,20 @@ const status = z.object({
       /** It was refused: it is tried again every ten minutes. */
       parked: z.boolean(),
       fault: z.object({ message: z.string(), remedy: z.string().optional() }).optional(),
+    }),
+  ),
+  /** Through which people are told of requests: what waits to be told, and the last fault, until something was told. */
+  channels: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.string(),
+      waiting: z.int(),
+      /** Since the start of the gateway. */
+      sent: z.int(),
+      failures: z.int(),
+      /** Given up: nobody was told of them this way. */
+      undelivered: z.int(),
+      fault: z.string().optional(),
     }),
   ),
   /** Absent where the store is a file of this gateway's own. */
@@ -156,6 +171,10 @@ async function sharedOf(desk: SharedDesk, now: number): Promise<z.output<typeof 
 function outletOf(outlet: OutletReport): z.output<typeof status>['outlets'][number] {
   const { name, kind, lagFrames, delivered, missed, parked, fault } = outlet
   return { name, kind, lagFrames, delivered, missed, parked, ...faultIn(fault) }
+}
+
+function channelOf({ fault, ...figures }: ChannelFigures): z.output<typeof status>['channels'][number] {
+  return { ...figures, ...(fault === undefined ? {} : { fault }) }
 }
 
 function storeIn(store: StoreReport | undefined): Pick<z.output<typeof status>, 'store'> {
@@ -234,6 +253,7 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
         log: logOf(parts.recording.sealer()),
         retention: await parts.recording.retention(),
         outlets: parts.recording.outlets().map(outletOf),
+        channels: parts.channels().map(channelOf),
         ...storeIn(parts.recording.store()),
         ...(parts.shared === undefined ? {} : { shared: await sharedOf(parts.shared, parts.clock.now()) }),
       }),
