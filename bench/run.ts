@@ -11,6 +11,7 @@ import { recording } from './recording.ts'
 import { sessions } from './sessions.ts'
 import type { BenchOptions } from './support/options.ts'
 import { endAll } from './support/processes.ts'
+import { ensureSystemPackages } from '../tools/system.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   decisions,
@@ -39,6 +40,7 @@ async function main(): Promise<number> {
     )
     return 64
   }
+  if (!ensureSystemPackages()) return 1
   await benchmark({
     quick: values.quick,
     json: values.json,

@@ -12,6 +12,7 @@ import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from './dist.ts'
 import { runStep } from './steps.ts'
+import { ensureSystemPackages } from './system.ts'
 import { runTests } from './test-run.ts'
 
 type Counts = Record<string, number>
@@ -127,6 +128,8 @@ if (values.list) {
       : '--seed takes a whole number\n',
   )
   process.exitCode = 64
+} else if (!ensureSystemPackages()) {
+  process.exitCode = 1
 } else {
   mkdirSync(PROOFS, { recursive: true })
   const failed: string[] = []

@@ -9,6 +9,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ensureSystemPackages } from '../../tools/system.ts'
 import { allowAll, TEST_IDENTITY, UPSTREAM_PASSWORD } from '../support/config.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { TestServer } from '../support/postgres.ts'
@@ -89,6 +90,10 @@ async function keep(place: string, which: string, outputs: ReadonlyMap<string, s
 }
 
 async function main(): Promise<void> {
+  if (!ensureSystemPackages()) {
+    process.exitCode = 1
+    return
+  }
   const suite = await prepareSuite(say)
   const place = await mkdtemp(join(tmpdir(), 'sluice-regress-'))
   await chmod(place, 0o755)
