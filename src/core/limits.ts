@@ -303,6 +303,8 @@ export const LIMITS = {
   httpRequestBodyBytesMax: 1024 * 1024,
   /** Places in which a client may show the gateway's token; an SDK has one or two. */
   httpSlotsMax: 8,
+  /** Requests of one credential on one socket at once: pipelines are shorter, and streams of one client wait for each other. */
+  httpRequestsPerSocketMax: 64,
   /** A secret for an upstream: answers are searched for it, and fewer characters would be found in any. Fields hold no more. */
   upstreamSecretCharactersMin: 8,
   upstreamSecretBytesMax: 16 * 1024,
@@ -311,6 +313,8 @@ export const LIMITS = {
   upstreamTokenMsMax: 24 * 60 * 60 * 1000,
   /** Between two requests for a token when the last gave none, or none that the upstream took. */
   upstreamTokenRetryMs: 5_000,
+  /** Tokens of one upstream that answers are searched for while they live: renewed after a 401 each time, there could be many. */
+  upstreamTokensSearchedMax: 8,
   /** The wait for an issuer of such tokens, and its answer. */
   upstreamIssuerAnswerMs: 10_000,
   upstreamIssuerAnswerBytesMax: 64 * 1024,

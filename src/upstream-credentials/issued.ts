@@ -1,4 +1,5 @@
 import type { Secret } from '../core/index.ts'
+import { LIMITS } from '../core/index.ts'
 import type { BareRequest, CredentialPorts, UpstreamCredential, Worn } from './credential.ts'
 import { withField } from './fixed.ts'
 import type { Fresh } from './renewal.ts'
@@ -20,12 +21,16 @@ export class IssuedCredential implements UpstreamCredential {
   readonly #renewal: Renewal<IssuedToken>
   readonly #issuer: Issuer
   readonly #tokens = new WeakMap<Worn, IssuedToken>()
+  /** Tokens that were given and have not ended: an upstream may still give back one that was replaced, and it is still good. */
+  #living: readonly { readonly token: string; readonly endsAt: number }[] = []
 
   constructor(ports: CredentialPorts, issuer: Issuer) {
     this.#issuer = issuer
     this.#renewal = new Renewal(ports.clock, async () => {
       try {
-        return await issuer.issue()
+        const issued = await issuer.issue()
+        this.#remember(ports.clock.now(), issued)
+        return issued
       } catch (error) {
         ports.report(error)
         throw error
@@ -38,10 +43,16 @@ export class IssuedCredential implements UpstreamCredential {
     const token = issued.token.reveal()
     const worn = {
       ...withField(request, 'authorization', `Bearer ${token}`),
-      secrets: [token, ...issued.gotWith],
+      secrets: [...new Set([token, ...issued.gotWith, ...this.#living.map((each) => each.token)])],
     }
     this.#tokens.set(worn, issued)
     return worn
+  }
+
+  #remember(now: number, { value, lifeMs }: Fresh<IssuedToken>): void {
+    const living = this.#living.filter(({ endsAt }) => endsAt > now)
+    const fresh = { token: value.token.reveal(), endsAt: now + lifeMs }
+    this.#living = [...living, fresh].slice(-LIMITS.upstreamTokensSearchedMax)
   }
 
   async refused(worn: Worn): Promise<boolean> {

@@ -102,6 +102,19 @@ describe('a token', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('that an upstream did not take is used on while there is no other', async () => {
+    const { clock, asked, renewal } = issuer()
+    const first = renewal.current()
+    asked[0]?.give()
+    await first
+    clock.advance(LIMITS.upstreamTokenRetryMs)
+    const told = renewal.another('token 1')
+    asked[1]?.fail()
+    await expect(told).rejects.toThrow('no token 2')
+    // One request that may not be made, and an issuer that is down, stop nobody else.
+    expect(await renewal.current()).toBe('token 1')
+  })
+
   it('is not believed to live longer than a day', async () => {
     const { clock, asked, renewal } = issuer()
     const first = renewal.current()

@@ -46,7 +46,8 @@ export class Renewal<T> {
     const kept = this.#kept
     if (kept?.value === value) {
       if (this.#clock.now() - kept.since < LIMITS.upstreamTokenRetryMs) return false
-      this.#kept = undefined
+      // It stays while there is no other: one request that may not be made says nothing of all others.
+      return (await this.#renew()).value !== value
     }
     return (await this.current()) !== value
   }

@@ -3,6 +3,7 @@ import { LIMITS } from '../../core/index.ts'
 import { DEAD } from '../json-paths.ts'
 import type { Place } from '../json-paths.ts'
 import { Field, unreadable } from './field.ts'
+import { placeOfName, stepsOf } from './flat-name.ts'
 import { Output } from './output.ts'
 import type { BodyMasking, BodyPlan, MaskedPath, Tally } from './plan.ts'
 import { QUOTED_TEXT, UNQUOTED_TEXT } from './text-coding.ts'
@@ -20,8 +21,9 @@ type Expect = 'head' | 'field' | 'plain' | 'quoted' | 'quote' | 'end of line'
 /**
  * Tables as in RFC 4180: the first row has the names, a row is an element of the list that a path
  * names first, with the fields as its members. Fields beyond the names are hidden whole. What readers of tables are
- * not of one mind about (a quote inside of a plain field, a lone CR, two kinds of separators among the names) is not read, and
- * neither is a table in whose names none of the paths is found: it may have none.
+ * not of one mind about (a quote inside of a plain field, a lone CR, two kinds of separators among the names, a second table behind
+ * an empty line) is not read, and neither is a table in whose names none of the paths is found: it may have none. Names may be paths
+ * themselves, as programs write them that flatten records: `customer.email`.
  */
 export class CsvBody implements BodyMasking {
   readonly #plan: BodyPlan
@@ -36,6 +38,8 @@ export class CsvBody implements BodyMasking {
   #places: readonly Place[] = []
   #delimiter = 0x2c
   #column = 0
+  /** A line with nothing in it was read. */
+  #gap = false
 
   constructor(plan: BodyPlan, form: CsvForm) {
     this.#plan = plan
@@ -50,6 +54,7 @@ export class CsvBody implements BodyMasking {
   }
 
   write(bytes: Uint8Array): Uint8Array {
+    if (bytes.includes(0)) throw unreadable('has a byte in it that is no text')
     let at = this.#expect === 'head' ? this.#names(bytes) : 0
     while (at < bytes.length) at = this.#step(bytes, at)
     return this.#out.take()
@@ -101,13 +106,14 @@ export class CsvBody implements BodyMasking {
     const names = namesOf(row, String.fromCharCode(this.#delimiter))
     const { paths } = this.#plan
     if (paths.assignments.length > 0) {
-      const found = names.some((name) => paths.knows(name))
+      if (/^"?sep=/i.test(row)) throw unreadable('says in its first row how it is separated')
+      const found = names.some((name) => paths.knows(name) || stepsOf(name).some((step) => paths.knows(step)))
       const isTold = this.#form.header === 'present'
       if (this.#form.header === 'absent' || (!found && !isTold))
         throw unreadable('has no names that are known')
     }
     const place = paths.row
-    this.#places = names.map((name) => paths.named(place, name))
+    this.#places = names.map((name) => placeOfName(paths, place, name))
     this.#out.add(this.#head)
     this.#head = Buffer.alloc(0)
     this.#expect = 'field'
@@ -152,7 +158,11 @@ export class CsvBody implements BodyMasking {
   #fieldBegins(bytes: Uint8Array, at: number): number {
     const byte = bytes[at] ?? 0
     // An empty field is no value.
-    if (byte === this.#delimiter || byte === LF || byte === CR) return this.#fieldEnds(bytes, at)
+    if (byte === this.#delimiter || byte === LF || byte === CR) {
+      if (this.#column === 0 && byte !== this.#delimiter) this.#gap = this.#places.length > 1
+      return this.#fieldEnds(bytes, at)
+    }
+    if (this.#gap) throw unreadable('goes on behind an empty line, perhaps with another table')
     const isQuoted = byte === QUOTE
     const place = this.#places[this.#column]
     const isBeyond = place === undefined && this.#plan.paths.assignments.length > 0

@@ -74,6 +74,11 @@ export class Field {
     return NONE
   }
 
+  /** The value began like JSON in which paths go on, and could not be read as that: the rest of it may stand elsewhere. */
+  get isUnread(): boolean {
+    return this.#mode === 'watched' && this.#watch.isUnread
+  }
+
   /** The rest of what is shown of the value, written as the format wants it. */
   end(): Uint8Array {
     if (this.#mode === 'passed') return NONE

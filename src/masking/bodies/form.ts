@@ -2,6 +2,7 @@ import { LIMITS } from '../../core/index.ts'
 import type { Place } from '../json-paths.ts'
 import { Field, unreadable } from './field.ts'
 import { Output } from './output.ts'
+import { placeOfName } from './flat-name.ts'
 import type { BodyMasking, BodyPlan, MaskedPath, Tally } from './plan.ts'
 import { FORM_TEXT } from './text-coding.ts'
 
@@ -93,27 +94,9 @@ export class FormBody implements BodyMasking {
     const known = this.#known.get(key)
     if (known !== undefined) return known
     if (this.#known.size >= NAMES_MAX) this.#known.clear()
-    const place = this.#findPlace(key)
+    const { paths } = this.#plan
+    const place = placeOfName(paths, paths.root, FORM_TEXT.decode(key).text)
     this.#known.set(key, place)
     return place
-  }
-
-  /** As the name is written, and as the paths it may be: what masks any of them, masks it. */
-  #findPlace(raw: string): Place {
-    const { text } = FORM_TEXT.decode(raw)
-    const { paths } = this.#plan
-    return paths.either([
-      paths.named(paths.root, text),
-      this.#lead(text.split(/[[\]]+/).filter((each, n) => n === 0 || each !== '')),
-      this.#lead(text.split(/[[\].]+/).filter((each) => each !== '')),
-    ])
-  }
-
-  #lead(steps: readonly string[]): Place {
-    const { paths } = this.#plan
-    let place = paths.root
-    for (const step of steps) place = /^\d+$/.test(step) ? paths.element(place) : paths.named(place, step)
-    // `items[]`, with nothing inside, is a list of values.
-    return paths.either([place, paths.element(place)])
   }
 }

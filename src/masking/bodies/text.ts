@@ -1,5 +1,5 @@
 import { DEAD } from '../json-paths.ts'
-import { Field } from './field.ts'
+import { Field, unreadable } from './field.ts'
 import type { BodyMasking, BodyPlan, MaskedPath, Tally } from './plan.ts'
 import { PLAIN_TEXT } from './text-coding.ts'
 
@@ -21,6 +21,8 @@ export class TextBody implements BodyMasking {
   }
 
   write(bytes: Uint8Array): Uint8Array {
+    // UTF-16 that does not say so: valid UTF-8 in which nothing looks like anything.
+    if (bytes.includes(0)) throw unreadable('has a byte in it that is no text')
     return this.#text.push(bytes)
   }
 

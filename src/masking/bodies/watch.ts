@@ -33,6 +33,7 @@ export class TextWatch {
   /** The text was too long to be kept: it has been looked at from its beginning on. */
   #long = false
   #hidden = false
+  #unread = false
   /** A hit that was longer than the window goes on. */
   #open: ArmedDetector | undefined
 
@@ -51,8 +52,14 @@ export class TextWatch {
     this.#raw = ''
     this.#long = false
     this.#hidden = false
+    this.#unread = false
     this.#open = undefined
     return true
+  }
+
+  /** The text began like JSON in which paths go on, and could not be read as that. */
+  get isUnread(): boolean {
+    return this.#unread
   }
 
   /** The next bytes of it as they were written; gives what may be passed on. They are UTF-8, as a whole. */
@@ -62,8 +69,10 @@ export class TextWatch {
     if (this.#raw.length <= LIMITS.bodyTextBytesMax) return NONE
     if (!this.#long) {
       this.#long = true
-      if (this.#place !== undefined && /^\s*["[{]/.test(this.#coding.decode(this.#raw).text)) {
+      // Blanks so far: what follows may be anything.
+      if (this.#place !== undefined && /^\s*(?:["[{]|$)/.test(this.#coding.decode(this.#raw).text)) {
         this.#hidden = true
+        this.#unread = true
         this.#raw = ''
         return NONE
       }
@@ -101,6 +110,7 @@ export class TextWatch {
         if (!(error instanceof GatewayError)) throw error
       }
     }
+    this.#unread = true
     // Not JSON, or not to us: harmless only if nothing in it could be one of the names that paths look for.
     if (!this.#plan.paths.mayName(text)) return undefined
     this.#tally.unreadable()

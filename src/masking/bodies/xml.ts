@@ -9,7 +9,10 @@ import { CDATA_TEXT, entityText, XML_TEXT } from './text-coding.ts'
 const [LT, GT, SLASH, AMPERSAND, QUOTE, APOSTROPHE, EQUALS] = [0x3c, 0x3e, 0x2f, 0x26, 0x22, 0x27, 0x3d]
 const CDATA = '[CDATA['
 const BOM = [0xef, 0xbb, 0xbf]
-const XMLNS = /^xml(?:ns)?(?::|$)/
+const XML_DECLARATION = /^xml\s/i
+const XMLNS = /^xmlns(?::|$)/
+/** `xml:lang` and the like say how an element is read, and are no part of what it says. */
+const XML_OWN = /^xml:(?:lang|space|base|id)$/
 
 type Expect =
   | 'text'
@@ -55,6 +58,10 @@ export class XmlBody implements BodyMasking {
   #inside: 'nothing' | 'text' | 'elements' = 'nothing'
   /** A run of text is with its field. */
   #inText = false
+  /** A text of this element began like JSON and did not end: what stands behind a comment or in CDATA is the rest of it. */
+  #isTorn = false
+  /** The comment or instruction being read, one character for each byte; undefined: too long to be kept. */
+  #aside: string | undefined = ''
   /** The reference that is being read stands in an attribute. */
   #inAttribute = false
   #seen: 'nothing' | 'root' | 'end' = 'nothing'
@@ -142,7 +149,7 @@ export class XmlBody implements BodyMasking {
       if (!this.#inText) {
         this.#inText = true
         // Text and CDATA of a hidden element are one value, kept as text.
-        if (this.#hiding < 0) field.begin(this.#placeInside())
+        if (this.#hiding < 0) field.begin(this.#placeInside(), this.#isTorn)
       }
       if (this.#hiding >= 0) {
         this.#hide('text')
@@ -228,7 +235,7 @@ export class XmlBody implements BodyMasking {
       if (this.#hiding < 0) {
         this.#textEnds()
         this.#passText('<![CDATA[')
-        this.#cdata.begin(this.#placeInside())
+        this.#cdata.begin(this.#placeInside(), this.#isTorn)
       } else {
         this.#hide('text')
       }
@@ -238,7 +245,10 @@ export class XmlBody implements BodyMasking {
     return at + 1
   }
 
-  /** Comments and instructions pass, or are hidden, up to their end. */
+  /**
+   * Comments and instructions pass, or are hidden, up to their end. One that may hold something for a path (an element that was
+   * commented out) is emptied.
+   */
   #until(bytes: Uint8Array, start: number, end: string): number {
     let at = start
     while (at < bytes.length) {
@@ -247,17 +257,43 @@ export class XmlBody implements BodyMasking {
       if (this.#expect === 'instruction' && this.#instruction.length < 1024)
         this.#instruction += String.fromCharCode(byte)
       if (this.#kept !== end) continue
-      if (this.#expect === 'instruction') this.#checkDeclaration()
-      this.#expect = 'text'
-      break
+      this.#keepAside(bytes.subarray(start, at))
+      this.#asideEnds(end)
+      return at
     }
-    this.#show(bytes.subarray(start, at))
+    this.#keepAside(bytes.subarray(start, at))
     return at
+  }
+
+  #keepAside(bytes: Uint8Array): void {
+    if (this.#plan.paths.assignments.length === 0) {
+      this.#show(bytes)
+    } else if (this.#aside !== undefined) {
+      const isLong = this.#aside.length + bytes.length > LIMITS.bodyTextBytesMax
+      this.#aside = isLong ? undefined : this.#aside + Buffer.from(bytes).toString('latin1')
+    }
+  }
+
+  #asideEnds(end: string): void {
+    const aside = this.#aside
+    const isInstruction = this.#expect === 'instruction'
+    if (isInstruction) this.#checkDeclaration()
+    this.#expect = 'text'
+    this.#aside = ''
+    if (this.#plan.paths.assignments.length === 0 || this.#hiding >= 0) return
+    const isDeclaration = isInstruction && XML_DECLARATION.test(this.#instruction)
+    const text = aside === undefined ? undefined : Buffer.from(aside, 'latin1').toString()
+    if (text !== undefined && (isDeclaration || !this.#plan.paths.mayName(text))) {
+      this.#passText(aside ?? '')
+      return
+    }
+    this.#tally.unreadable()
+    this.#passText(`masked${end}`)
   }
 
   /** `<?xml encoding="..."?>`: what is not UTF-8 by its own word is not read. XML 1.0 section 2.8. */
   #checkDeclaration(): void {
-    if (!/^xml\s/i.test(this.#instruction)) return
+    if (!XML_DECLARATION.test(this.#instruction)) return
     const [, encoding] = /encoding\s*=\s*["']([^"']*)/i.exec(this.#instruction) ?? []
     if (encoding !== undefined && !/^(?:utf-8|us-ascii)$/i.test(encoding))
       throw unreadable('is in another encoding than UTF-8')
@@ -275,6 +311,7 @@ export class XmlBody implements BodyMasking {
         this.#cdataText(Buffer.from(this.#kept.slice(2)))
         if (this.#hiding < 0) {
           this.#show(this.#cdata.end())
+          this.#isTorn ||= this.#cdata.isUnread
           this.#passText(']]>')
         }
         this.#kept = ''
@@ -352,7 +389,7 @@ export class XmlBody implements BodyMasking {
   #nameEnds(bytes: Uint8Array, at: number): number {
     // One character for each byte, so that it goes out as it came in.
     const name = this.#kept
-    const local = Buffer.from(name.slice(name.indexOf(':') + 1), 'latin1').toString()
+    const local = Buffer.from(name.slice(name.lastIndexOf(':') + 1), 'latin1').toString()
     const { paths } = this.#plan
     switch (this.#expect) {
       case 'start name': {
@@ -364,6 +401,7 @@ export class XmlBody implements BodyMasking {
         this.#names.push(name)
         this.#places.push(this.#place)
         this.#seen = 'root'
+        this.#isTorn = false
         this.#passText(`<${name}`)
         if (!isBlank(bytes[at] ?? 0) && bytes[at] !== GT && bytes[at] !== SLASH)
           throw unreadable('has a name that cannot be read')
@@ -373,7 +411,7 @@ export class XmlBody implements BodyMasking {
       case 'attribute name': {
         const own = XMLNS.test(name) ? DEAD : paths.child(this.#place, local)
         // What is said of a labelled element is labelled, too.
-        const isLabelled = this.#place.masker !== undefined && !XMLNS.test(name)
+        const isLabelled = this.#place.masker !== undefined && !XMLNS.test(name) && !XML_OWN.test(name)
         this.#attribute.begin(this.#hiding >= 0 ? DEAD : isLabelled ? this.#place : own)
         this.#passText(name)
         this.#expect = 'equals'
@@ -419,13 +457,17 @@ export class XmlBody implements BodyMasking {
   #elementEnds(): void {
     this.#names.pop()
     this.#places.pop()
+    this.#isTorn = false
     this.#expect = 'text'
     if (this.#names.length === 0) this.#seen = 'end'
   }
 
   /** A run of text is over. */
   #textEnds(): void {
-    if (this.#inText && this.#hiding < 0) this.#show(this.#text.end())
+    if (this.#inText && this.#hiding < 0) {
+      this.#show(this.#text.end())
+      this.#isTorn ||= this.#text.isUnread
+    }
     this.#inText = false
   }
 

@@ -9,11 +9,17 @@ import type { Held, Judgement, Permitted, ProtocolContext } from '../../session/
 import { isHeld, patienceOf } from '../../session/index.ts'
 import { REFLECTED } from '../../upstream-credentials/index.ts'
 import type { Target } from '../../wire/http/index.ts'
-import { meaningOfHeaders, parseTarget, requestHeaders } from '../../wire/http/index.ts'
-import { factsOf, findRoute, rulesOf } from './commands.ts'
+import {
+  meaningOfHeaders,
+  parseTarget,
+  refuseAmbiguousHead,
+  requestHeaders,
+  unconditional,
+} from '../../wire/http/index.ts'
+import { factsOf, findRoute, refuseAnotherMethod, rulesOf } from './commands.ts'
 import type { Route } from './commands.ts'
 import { sendProblem } from './errors.ts'
-import { relayAnswer } from './results.ts'
+import { masksAnything, relayAnswer } from './results.ts'
 import { sealedRequest } from './sealing.ts'
 import { HttpSessions } from './sessions.ts'
 import type { HttpSession } from './sessions.ts'
@@ -114,6 +120,7 @@ export class HttpServer {
     refuseClear(request.socket)
     // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
     if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
+    refuseAmbiguousHead(request.rawHeaders, request.httpVersion)
     const { name, rest } = placeOf(request)
     const { token, headers, target: bare } = this.#taken(request, name, rest)
     const connection = this.#connection(name)
@@ -195,7 +202,8 @@ export class HttpServer {
     let route: Route
     try {
       route = findRoute(upstream.routes, method, target)
-      upstream.refuseFilled(`${target.path}?${target.query}`)
+      upstream.refuseFilled(target.query)
+      refuseAnotherMethod(target, request.headers['content-type'] ?? '', body)
     } catch (error) {
       const refused = session.stepUnreadable('request', written, asGatewayError(error))
       await session.afterTurn()
@@ -222,7 +230,7 @@ export class HttpServer {
       const ready = await upstream.ready({
         method,
         target: `${target.path}${target.query === '' ? '' : `?${target.query}`}`,
-        headers,
+        headers: isReading(method) && masksAnything(rules) ? unconditional(headers) : headers,
         body,
         signal: gone.signal,
       })
@@ -288,6 +296,11 @@ function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
     cause: error.cause,
     facts: error.facts,
   })
+}
+
+/** What a condition would hold back is an answer and nothing else. RFC 9110 section 9.2.1. */
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 /** The configuration has read the settings of every connection of ours by our schema. */

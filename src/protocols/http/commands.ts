@@ -2,7 +2,7 @@ import type { Connection, Facts, LabelName, MaskingRule } from '../../core/index
 import { GatewayError } from '../../core/index.ts'
 import type { BodyRules, DetectorAssignment, DetectorName, JsonAssignment } from '../../session/index.ts'
 import type { RoutePattern, Target } from '../../wire/http/index.ts'
-import { matchesRoute, parseRoutePattern } from '../../wire/http/index.ts'
+import { matchesRoute, mayMatchRoute, parseRoutePattern, saysAnotherMethod } from '../../wire/http/index.ts'
 import { readLabelPattern } from './labels.ts'
 import type { HttpSettings } from './settings.ts'
 
@@ -59,12 +59,40 @@ export function routesOf(connection: Connection<HttpSettings>): readonly Route[]
   })
 }
 
-/** The first route that fits. Throws GatewayError `denied` when none does. */
+/**
+ * The first route that fits. Throws GatewayError `denied` when none does, or when a name of it fits what the upstream may take for a
+ * literal of another route: `/customers/Export` is not `/customers/{id}` where there is `/customers/export`.
+ */
 export function findRoute(routes: readonly Route[], method: string, target: Target): Route {
-  const found = routes.find((route) => route.method === method && matchesRoute(route.pattern, target.path))
-  if (found !== undefined) return found
+  const { path } = target
+  const found = routes.find((route) => route.method === method && matchesRoute(route.pattern, path))
+  if (found !== undefined) {
+    if (found.pattern.segments.some(({ kind }) => kind === 'name')) refuseAnother(routes, found, path)
+    return found
+  }
   throw new GatewayError('denied', 'Use a configured route: this method and path is none of them.', {
     remedy: 'An administrator adds routes to the connection.',
+    retry: 'only-if-changed',
+  })
+}
+
+/** Throws GatewayError `denied` for a request that the upstream may take for one with another method. */
+export function refuseAnotherMethod(target: Target, contentType: string, body: Uint8Array): void {
+  if (!saysAnotherMethod(target.query, contentType, body)) return
+  throw new GatewayError('denied', 'Send the request with its own method: leave _method out of it.', {
+    remedy: 'An administrator adds a route for the method that is meant.',
+    retry: 'only-if-changed',
+  })
+}
+
+function refuseAnother(routes: readonly Route[], found: Route, path: string): void {
+  const another = routes.some(
+    ({ method, pattern }) =>
+      method === found.method && !matchesRoute(pattern, path) && mayMatchRoute(pattern, path),
+  )
+  if (!another) return
+  throw new GatewayError('denied', 'Write the path as its route is written: it could be read as another.', {
+    remedy: 'Leave out parameters behind a semicolon, endings and capitals that the route does not have.',
     retry: 'only-if-changed',
   })
 }

@@ -304,4 +304,20 @@ describe('a credential that is issued', () => {
       expect([reply.status, reply.body.includes(told)]).toEqual([502, false])
     }
   })
+
+  it('does not come back while it is still good, though another is sent by now (C-09, P-08)', async () => {
+    const { stage, issued, take } = await openOAuth()
+    const client = await stage.client()
+    await client.request('GET /numbers')
+    stage.world.clock.advance(90_000)
+    await client.request('GET /numbers')
+    await until('it is renewed', () => issued.length === 2)
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    take(2)
+    // As an API does that shows the requests before this one.
+    stage.answer('GET /numbers', (response) => response.end('{"last": "Bearer access-token-1"}'))
+    const reply = await client.request('GET /numbers')
+    expect(stage.asked.at(-1)?.headers.authorization).toBe('Bearer access-token-2')
+    expect([reply.status, reply.body.includes('access-token-1')]).toEqual([502, false])
+  })
 })

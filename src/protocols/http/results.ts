@@ -11,7 +11,7 @@ function isBodiless(method: string, status: number): boolean {
 }
 
 /** Whether something in an answer may have to be masked. */
-function masksAnything(rules: BodyRules): boolean {
+export function masksAnything(rules: BodyRules): boolean {
   return rules.paths.length > 0 || (rules.detectors ?? []).length > 0
 }
 
@@ -44,7 +44,8 @@ export async function relayAnswer(
   // What is known to be too long is refused in words; of what turns out to be, the connection is cut.
   if (!isBodiless(method, answer.status) && Number(field(answer, 'content-length')) > bytesMax)
     throw session.limitReached(flight, `${bytesMax} bytes`)
-  const headers = responseHeaders(answer.headers, false)
+  // An answer without a body has fields about one that would be masked: its length, its date, a hash of it.
+  const headers = responseHeaders(answer.headers, masksAnything(rules))
   answer.watch.fields(headers)
   for await (const chunk of answer.watch.through(answer.body)) {
     await spend(session, flight, chunk.length)

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import type { Connection, Credential, GatewayError, Timer } from '../../core/index.ts'
-import { LIMITS } from '../../core/index.ts'
+import type { Connection, Credential, GatewayError as Failure, Timer } from '../../core/index.ts'
+import { GatewayError, LIMITS } from '../../core/index.ts'
 import type { ProtocolContext, Session } from '../../session/index.ts'
 
 /** One credential on one socket: the session of HTTP. */
@@ -14,7 +14,17 @@ export type HttpSession = {
   /** Set once it is to end: it does with the last request on its way, whose outcome stands before the end. */
   ending: string | undefined
   /** Gives up the requests on their way; each tells its client the reason. */
-  readonly stops: Set<(reason: GatewayError) => void>
+  readonly stops: Set<(reason: Failure) => void>
+}
+
+function tooMany(): Failure {
+  return new GatewayError(
+    'limit_exceeded',
+    'Wait for answers: too many requests are on their way on this line.',
+    {
+      retry: 'later',
+    },
+  )
 }
 
 /** From a revocation to the cut: time to say why, within the two seconds in which a session has to be over. */
@@ -29,7 +39,10 @@ export class HttpSessions {
     this.#context = context
   }
 
-  /** The session a request belongs to, opened if it is the first. `leave` when the request has ended. */
+  /**
+   * The session a request belongs to, opened if it is the first. `leave` when the request has ended. Throws GatewayError
+   * `limit_exceeded` with `LIMITS.httpRequestsPerSocketMax` of them on their way: all behind each other would be judged at once.
+   */
   enter(socket: Socket, credential: Credential, connection: Connection, program: string): HttpSession {
     let sessions = this.#bySocket.get(socket)
     if (sessions === undefined) {
@@ -42,6 +55,7 @@ export class HttpSessions {
     }
     const key = `${credential.id} ${connection.name}`
     const known = sessions.get(key)
+    if (known !== undefined && known.active >= LIMITS.httpRequestsPerSocketMax) throw tooMany()
     const entered = known ?? this.#open(socket, key, credential, connection, program)
     sessions.set(key, entered)
     entered.active++

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { GatewayError, LIMITS } from '../../core/index.ts'
 import { credentialField, credentialQueryKey, credentialScheme } from '../../upstream-credentials/index.ts'
 import type { RawHeaders } from '../../wire/http/index.ts'
+import { fieldKey, unescapedQuery } from '../../wire/http/index.ts'
 
 const slot = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bearer') }),
@@ -58,7 +59,7 @@ export function takeToken(slots: readonly Slot[] | undefined, raw: RawHeaders, t
         break
       case 'header':
         tokens.push(...valuesOf(raw, each.name.toLowerCase()))
-        emptied.add(each.name.toLowerCase())
+        emptied.add(fieldKey(each.name))
         break
       case 'query': {
         const parted = withoutKey(query, each.name)
@@ -70,14 +71,14 @@ export function takeToken(slots: readonly Slot[] | undefined, raw: RawHeaders, t
   }
   const headers: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (!emptied.has((raw[i] ?? '').toLowerCase())) headers.push(raw[i] ?? '', raw[i + 1] ?? '')
+    if (!emptied.has(fieldKey(raw[i] ?? ''))) headers.push(raw[i] ?? '', raw[i + 1] ?? '')
   }
   return { tokens: tokens.filter((each) => each !== ''), headers, target: query }
 }
 
 /** A token that stands where it is not looked for would go on with the request, and be recorded. `headers`: those that go on. */
 export function refuseElsewhere(token: string, headers: RawHeaders, target: string): void {
-  const elsewhere = [target, decoded(target), ...headers].some((each) => each.includes(token))
+  const elsewhere = [target, unescapedQuery(target), ...headers].some((each) => each.includes(token))
   if (!elsewhere) return
   throw new GatewayError(
     'invalid',
@@ -136,7 +137,7 @@ function passwordOf(text: string): string {
 }
 
 /** The values of one key of the query, and the target without it. */
-export function withoutKey(
+function withoutKey(
   target: string,
   key: string,
 ): { readonly values: readonly string[]; readonly target: string } {
@@ -148,21 +149,13 @@ export function withoutKey(
     .split('&')
     .filter((pair) => {
       const equals = pair.indexOf('=')
-      if (decoded(equals < 0 ? pair : pair.slice(0, equals)) !== key) return true
-      values.push(equals < 0 ? '' : decoded(pair.slice(equals + 1)))
+      if (unescapedQuery(equals < 0 ? pair : pair.slice(0, equals)) !== key) return true
+      values.push(equals < 0 ? '' : unescapedQuery(pair.slice(equals + 1)))
       return false
     })
   if (values.length === 0) return { values, target }
   return {
     values,
     target: kept.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${kept.join('&')}`,
-  }
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return text
   }
 }

@@ -10,9 +10,9 @@ import type {
   Worn,
 } from '../../upstream-credentials/index.ts'
 import { credentialOf, ReflectionWatch, searcherOf } from '../../upstream-credentials/index.ts'
+import { fieldKey, hasQueryKey } from '../../wire/http/index.ts'
 import type { HttpSettings } from './settings.ts'
 import { credentialSettings } from './settings.ts'
-import { withoutKey } from './slots.ts'
 
 const CONNECTIONS_MAX = 64
 const CONNECT_MS = 10_000
@@ -68,15 +68,16 @@ export class HttpUpstream {
   ownFields(headers: readonly string[]): string[] {
     const kept: string[] = []
     for (let i = 0; i + 1 < headers.length; i += 2) {
-      const filled = this.#credential?.fields.includes((headers[i] ?? '').toLowerCase()) === true
+      const key = fieldKey(headers[i] ?? '')
+      const filled = this.#credential?.fields.some((each) => fieldKey(each) === key) === true
       if (!filled) kept.push(headers[i] ?? '', headers[i + 1] ?? '')
     }
     return kept
   }
 
   /** Throws GatewayError `invalid` where a client writes a key that the credential fills: two values would be read in two ways. */
-  refuseFilled(target: string): void {
-    const filled = this.#credential?.queryKeys.find((key) => withoutKey(target, key).values.length > 0)
+  refuseFilled(query: string): void {
+    const filled = this.#credential?.queryKeys.find((key) => hasQueryKey(query, key))
     if (filled === undefined) return
     throw new GatewayError('invalid', `Leave ${filled} out of the query: the gateway sets it.`, {
       retry: 'only-if-changed',

@@ -1,3 +1,5 @@
+import { GatewayError } from '../../core/index.ts'
+
 /** Fields of one hop, never passed on. RFC 9110 section 7.6.1. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -25,24 +27,80 @@ const REPLACED = new Set([
   'accept-encoding',
   'range',
   'if-range',
+  // Where it comes from.
   'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
   'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-originating-ip',
+  'x-remote-ip',
+  'x-remote-addr',
+  'true-client-ip',
+  'client-ip',
+  'cf-connecting-ip',
+  'fastly-client-ip',
+  // Who asks, as proxies that have logged somebody in tell it.
+  'remote-user',
+  'x-remote-user',
+  'x-remote-group',
+  'x-remote-groups',
+  'x-authenticated-user',
+  'x-webauth-user',
+  'x-goog-authenticated-user-email',
+  'x-goog-authenticated-user-id',
+  'x-ms-client-principal',
+  'x-ms-client-principal-id',
+  'x-ms-client-principal-name',
+  // Another host, path or method than those that were judged.
+  'x-host',
+  'x-original-host',
   'x-original-url',
+  'x-original-uri',
+  'x-original-method',
   'x-rewrite-url',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  'x-http-path-override',
+  // A server that hands fields on as variables takes it for its own HTTP_PROXY (CVE-2016-5385).
+  'proxy',
 ])
+
+/** Beginnings of such names: `X-Forwarded-For`, `-Host`, `-User`, `-Prefix` and whatever else proxies tell. */
+const REPLACED_BEGINNINGS = [
+  'x-forwarded-',
+  'x-auth-request-',
+  'x-amzn-oidc-',
+  'x-ssl-client-',
+  'ssl-client-',
+]
+
+/** Fields by which the answer depends on what is in it: asked often enough, they tell a value that is masked. */
+const CONDITIONS = new Set(['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'])
 
 /** Names and values in turn, as node gives and takes them. */
 export type RawHeaders = readonly string[]
 
+/**
+ * A name as servers read it that make variables of fields (RFC 3875 section 4.1.18): `X_Api_Key` and `X-Api-Key` are one there. Who
+ * leaves a field out leaves out all that have its key.
+ */
+export function fieldKey(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+}
+
 /** What of a request's fields goes upstream: neither of one hop, nor named by Connection, nor replaced by us. */
 export function requestHeaders(raw: RawHeaders): string[] {
-  return kept(raw, (name) => !HOP_BY_HOP.has(name) && !REPLACED.has(name))
+  return kept(raw, (key) => !HOP_BY_HOP.has(key) && !isReplaced(key))
+}
+
+/** The same without its conditions (RFC 9110 section 13.1): for a reading answer in which something is masked. */
+export function unconditional(raw: RawHeaders): string[] {
+  return kept(raw, (key) => !CONDITIONS.has(key))
+}
+
+function isReplaced(key: string): boolean {
+  return REPLACED.has(key) || REPLACED_BEGINNINGS.some((beginning) => key.startsWith(beginning))
 }
 
 /** Fields of a request that say who asks, how to answer, or how to follow it up, but nothing of what is to be done. */
@@ -79,12 +137,27 @@ export function meaningOfHeaders(raw: RawHeaders): string {
   return fields.sort().join('\n')
 }
 
-/** What of an answer's fields goes to the client. `changed`: the body is another than the upstream's. */
+/**
+ * What of an answer's fields goes to the client. `changed`: the body is another than the upstream's. Throws GatewayError
+ * `upstream_unreachable` where the body has a coding besides chunks, as nobody asked for (RFC 9112 section 7.4): it could not be read.
+ */
 export function responseHeaders(raw: RawHeaders, changed: boolean): string[] {
-  return kept(raw, (name) => {
-    if (HOP_BY_HOP.has(name) || name === 'set-cookie') return false
-    return !(changed && CHANGED_WITH_BODY.has(name))
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() === 'transfer-encoding' && raw[i + 1]?.trim().toLowerCase() !== 'chunked')
+      throw packedOnItsWay()
+  }
+  return kept(raw, (key) => {
+    if (HOP_BY_HOP.has(key) || key === 'set-cookie' || key === 'sluice-masked') return false
+    return !(changed && CHANGED_WITH_BODY.has(key))
   })
+}
+
+function packedOnItsWay(): GatewayError {
+  return new GatewayError(
+    'upstream_unreachable',
+    'The answer of the upstream is packed on its way though nobody asked for that, so it cannot be read and is withheld.',
+    { remedy: 'Have the upstream send chunks and no other Transfer-Encoding.', retry: 'only-if-changed' },
+  )
 }
 
 /** Fields that describe the bytes of the body. */
@@ -101,17 +174,17 @@ const CHANGED_WITH_BODY = new Set([
   'last-modified',
 ])
 
-function kept(raw: RawHeaders, wanted: (name: string) => boolean): string[] {
+function kept(raw: RawHeaders, wanted: (key: string) => boolean): string[] {
   const named = new Set<string>()
   for (let i = 0; i + 1 < raw.length; i += 2) {
     if (raw[i]?.toLowerCase() !== 'connection') continue
-    for (const token of (raw[i + 1] ?? '').split(',')) named.add(token.trim().toLowerCase())
+    for (const token of (raw[i + 1] ?? '').split(',')) named.add(fieldKey(token.trim()))
   }
   const result: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
-    const lower = name.toLowerCase()
-    if (!named.has(lower) && wanted(lower)) result.push(name, raw[i + 1] ?? '')
+    const key = fieldKey(name)
+    if (!named.has(key) && wanted(key)) result.push(name, raw[i + 1] ?? '')
   }
   return result
 }

@@ -3,7 +3,9 @@
  * node:http and undici, whose only importer is protocols/http. Promise: pure; what two readers could read in two ways
  * is refused.
  */
+export * from './framing.ts'
 export * from './headers.ts'
 export * from './media-types.ts'
 export * from './path.ts'
+export * from './query.ts'
 export * from './route-pattern.ts'

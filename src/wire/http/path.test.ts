@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { matchesRoute, parseRoutePattern, parseTarget, requestHeaders, responseHeaders } from './index.ts'
+import {
+  matchesRoute,
+  mayMatchRoute,
+  parseRoutePattern,
+  parseTarget,
+  requestHeaders,
+  responseHeaders,
+} from './index.ts'
 
 describe('a request target', () => {
   it.each([
@@ -47,6 +54,24 @@ describe('a request target', () => {
     '/a?b#c',
     '/a?b\u0000c',
     '/a?%zz',
+    // Tomcat and its like take parameters off before they look for dots.
+    '/a/..;/b',
+    '/a/..;x=1/b',
+    '/a/.;/b',
+    '/a/%2e%2e;x/b',
+    '/a/..%3b/b',
+    // Blanks at the end of a name go on some file systems.
+    '/a/..%20/b',
+    '/a/..%c2%a0;x/b',
+    // Overlong forms, and what a compatibility mapping makes dots and slashes.
+    '/a/%c0%ae%c0%ae/b',
+    '/a%c0%afb',
+    '/a%e0%80%afb',
+    '/a/%ff',
+    '/a%ef%bc%8fb',
+    '/a%ef%bc%bcb',
+    '/a/%ef%bc%8e%ef%bc%8e/b',
+    '/a/%e2%80%a5/b',
     `/${'a'.repeat(17_000)}`,
   ])('%s is refused, because two readers could read it in two ways', (target) => {
     expect(() => parseTarget(target)).toThrow(/request target/)
@@ -163,5 +188,34 @@ describe('fields', () => {
       '3',
     ])
     expect(responseHeaders(raw, true)).toEqual(['Content-Type', 'application/json'])
+  })
+})
+
+describe('a route that others may read in a path (C-01)', () => {
+  const may = (pattern: string, path: string): boolean => {
+    const parsed = parseRoutePattern(pattern)
+    return parsed !== undefined && mayMatchRoute(parsed, path)
+  }
+
+  it.each([
+    ['/customers/export', '/customers/EXPORT'],
+    ['/customers/export', '/Customers/export;v=1'],
+    ['/customers/export', '/customers/export.json'],
+    ['/customers/export', '/customers/export.'],
+    ['/customers/export', '/customers/export%20'],
+    ['/customers/export', '/customers/export%3Bx'],
+    ['/customers/export', '/customers/%EF%BD%85xport'],
+    ['/{any}/Export', '/x/export'],
+  ])('%s may be meant by %s', (pattern, path) => {
+    expect(may(pattern, path)).toBe(true)
+  })
+
+  it.each([
+    ['/customers/export', '/customers/7'],
+    ['/customers/export', '/customers/exports'],
+    ['/customers/export', '/customers/export/x'],
+    ['/customers/{id}', '/customers/'],
+  ])('%s is not meant by %s', (pattern, path) => {
+    expect(may(pattern, path)).toBe(false)
   })
 })

@@ -7,12 +7,15 @@ export type Target = { readonly path: string; readonly query: string }
 const SEGMENT = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$/
 const QUERY = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?[\]|{}"<>^`\\]|%[0-9A-Fa-f]{2})*$/
 const UNRESERVED = /^[A-Za-z0-9\-._~]$/
+/** Steps up or stays for servers that cut parameters off a segment, or blanks off its end, before they look. */
+const DOTS_FOR_SOME = /^\.{1,2}(?:\s*(?:;|$))/
 const TARGET_BYTES_MAX = 16 * 1024
 
 /**
  * Reads an origin-form request target (RFC 9112 section 3.2.1). Refused is whatever two readers could read in two ways:
- * absolute form, dot segments in any spelling, empty segments, encoded slashes, backslashes, control characters and
- * percent signs that encode nothing. Escapes of unreserved characters are undone, others keep capitals.
+ * absolute form, dot segments in any spelling and with parameters (`..;x`), empty segments, encoded slashes, backslashes, control
+ * characters, percent signs that encode nothing, bytes that are no UTF-8 (overlong forms of a dot or a slash are none), and characters
+ * that a compatibility mapping makes a slash or dots. Escapes of unreserved characters are undone, others keep capitals.
  * Throws GatewayError `invalid`.
  */
 export function parseTarget(target: string): Target {
@@ -38,8 +41,22 @@ function normalSegment(segment: string, last: boolean): string {
     }
     return UNRESERVED.test(character) ? character : escape.toUpperCase()
   })
-  if (normal === '.' || normal === '..') throw refused('its path has a dot segment')
+  const read = normal.includes('%') ? unescaped(normal) : normal
+  if (DOTS_FOR_SOME.test(read)) throw refused('its path has a dot segment')
   return normal
+}
+
+/** What a server that maps characters to plain ones reads: Unicode Standard Annex 15, form KC. */
+function unescaped(segment: string): string {
+  let text: string
+  try {
+    text = decodeURIComponent(segment)
+  } catch {
+    throw refused('its path escapes bytes that are no UTF-8')
+  }
+  const mapped = text.normalize('NFKC')
+  if (/[/\\]/.test(mapped)) throw refused('its path has a character that some read as a slash')
+  return mapped
 }
 
 function refused(why: string): GatewayError {

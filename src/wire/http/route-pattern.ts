@@ -30,3 +30,26 @@ export function matchesRoute(pattern: RoutePattern, path: string): boolean {
     segment.kind === 'literal' ? parts[i] === segment.text : (parts[i] ?? '') !== '',
   )
 }
+
+/**
+ * Whether a path that does not fit may be one that does for a server which reads more generously: in either case, without parameters
+ * and blanks and dots behind a segment, with its escapes undone, without the ending of a file.
+ */
+export function mayMatchRoute(pattern: RoutePattern, path: string): boolean {
+  const parts = path.slice(1).split('/')
+  if (parts.length !== pattern.segments.length) return false
+  return pattern.segments.every((segment, i) => {
+    if (segment.kind === 'name') return parts[i] !== ''
+    const wanted = readGenerously(segment.text)
+    const part = readGenerously(parts[i] ?? '')
+    return part === wanted || part.replace(/\.[a-z0-9]{1,5}$/, '') === wanted
+  })
+}
+
+function readGenerously(segment: string): string {
+  const [plain = ''] = decodeURIComponent(segment).split(';')
+  return plain
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[.\s]+$/, '')
+}
