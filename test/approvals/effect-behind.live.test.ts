@@ -18,6 +18,7 @@ const TABLES = [
   'truncating',
   'runs_text',
   'queues',
+  'numbering',
   'queued',
   'stamped',
   'logged',
@@ -36,6 +37,9 @@ const OBJECTS = [
   'CREATE TRIGGER t AFTER UPDATE ON runs_text FOR EACH ROW EXECUTE FUNCTION runs()',
   trigger('queue', 'SET CONSTRAINTS ALL DEFERRED; INSERT INTO queued VALUES (NEW.id + 100);'),
   'CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON queues DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION queue()',
+  'CREATE SEQUENCE numbers',
+  trigger('numbers_anew', "PERFORM setval('numbers', 1000);"),
+  'CREATE TRIGGER t AFTER UPDATE ON numbering FOR EACH ROW EXECUTE FUNCTION numbers_anew()',
   trigger('late_update', 'UPDATE victim SET n = n + 1;'),
   'CREATE CONSTRAINT TRIGGER t AFTER INSERT ON queued DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late_update()',
   trigger('stamp', '/* creates no row; drops nothing */ NEW.at := now();'),
@@ -88,7 +92,7 @@ describe.each(MAJORS)('PostgreSQL %i: J-02 what is not counted is not approved b
     async (connection) => {
       const client = await shop.client(connection)
       const before = await state()
-      for (const name of ['truncating', 'runs_text', 'queues']) {
+      for (const name of ['truncating', 'runs_text', 'queues', 'numbering']) {
         const { held, ticket, answer, countable } = await asked(
           client,
           `UPDATE ${name} SET n = 1 WHERE id = 1`,

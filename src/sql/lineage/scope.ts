@@ -57,6 +57,9 @@ export function isAlone(scope: Scope): boolean {
 const SYSTEM_COLUMNS = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
 const PLACE = 'tableoid'
 
+/** Without a column of this name it is how the session logged in (16 and later), unless the name has just been given to a column. */
+const LOGIN = 'system_user'
+
 export function labelsOfItem(item: Item): readonly LabelName[] {
   return unionOf([...item.columns, { labels: item.rest }])
 }
@@ -141,9 +144,17 @@ export function resolveName(name: string, scope: Scope | undefined): Reference {
   const labels = unionOf([...asRows, ...rests])
   if (rows.length > 0) return { kind: 'row', labels, item: rows.length === 1 ? rows[0] : undefined }
   if (open) return { kind: 'column', column: computedFrom(labels) }
+  if (name === LOGIN) return { kind: 'column', column: computedFrom(labelsInSight(scope)) }
   return SYSTEM_COLUMNS.has(name) && scope !== undefined
     ? { kind: 'column', column: computedFrom(labels) }
     : { kind: 'unknown' }
+}
+
+function labelsInSight(scope: Scope | undefined): readonly LabelName[] {
+  const labels: { readonly labels: readonly LabelName[] }[] = []
+  for (let level = scope; level !== undefined; level = level.outer)
+    for (const item of level.items) if (!item.certain) labels.push({ labels: labelsOfItem(item) })
+  return unionOf(labels)
 }
 
 /** The item that `alias.` means, nearest first; `schema.table.` for one without an alias. */

@@ -4,6 +4,7 @@ import { parentPort } from 'node:worker_threads'
 import { LIMITS } from '../../core/limits.ts'
 import { condense, depthOf } from './condense.ts'
 import { loadParserInstance } from './instance.ts'
+import { asOlderServersRead } from './older-servers.ts'
 
 /**
  * The thread that parses long statements, with a stack deep enough for every shape the size limit lets through.
@@ -44,7 +45,7 @@ function answer({ id, text }: WorkerRequest): WorkerAnswer {
     if (depthOf(raw.json) > LIMITS.treeDepthMax) {
       return { id, kind: 'unjudged', message: 'The statement nests too deeply to be judged.' }
     }
-    const json = JSON.stringify(condense(JSON.parse(raw.json)))
+    const json = JSON.stringify(condense(JSON.parse(asOlderServersRead(raw.json))))
     if (json.length > LIMITS.treeBytesMax) {
       return { id, kind: 'unjudged', message: 'The statement has too many parts to be judged.' }
     }

@@ -5,6 +5,7 @@ import { LIMITS } from '../../core/limits.ts'
 import { depthOf } from './condense.ts'
 import type { ParserInstance, RawParse } from './instance.ts'
 import { loadParserInstance } from './instance.ts'
+import { asOlderServersRead } from './older-servers.ts'
 import type { Token } from './tokens.ts'
 import { tokensOf } from './tokens.ts'
 import type { WorkerAnswer, WorkerRequest } from './parser-worker.ts'
@@ -122,7 +123,7 @@ function resultOf(raw: RawParse): ParseResult {
   if (depthOf(raw.json) > LIMITS.treeDepthMax) {
     return { kind: 'unjudged', message: 'The statement nests too deeply to be judged.' }
   }
-  const tree: Tree = JSON.parse(raw.json)
+  const tree: Tree = JSON.parse(asOlderServersRead(raw.json))
   return { kind: 'parsed', tree }
 }
 

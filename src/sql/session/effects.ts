@@ -209,11 +209,13 @@ function setConfigEffect(value: Node, names: Names): Effect | undefined {
 /** What the server passes over between names: a vertical tab only since PostgreSQL 16, and nothing beyond ASCII. */
 const BLANK = '[ \\t\\n\\r\\f]*'
 const SCHEMA_NAME = new RegExp(`^${BLANK}(?:"((?:[^"]|"")*)"|([^\\s,"]+))${BLANK}(,|$)`)
+/** The server cuts what is longer (NAMEDATALEN, less the zero byte), at a character of its own encoding. */
+const NAME_BYTES_MAX = 63
 const ONLY_BLANK = new RegExp(`^${BLANK}$`)
 
 /**
  * The schemas of a search_path as the server keeps it: separated by commas, in double quotes or folded to lower case
- * (SplitIdentifierString in varlena.c). Undefined when it is written in no such way.
+ * (SplitIdentifierString in varlena.c). Undefined when it is written in no such way, or a name is longer than the server reads.
  */
 export function readPath(text: string): readonly string[] | undefined {
   const path: string[] = []
@@ -224,7 +226,9 @@ export function readPath(text: string): readonly string[] | undefined {
     const [all, quoted, bare, comma] = match
     // What the server folds beyond ASCII depends on its locale.
     if (bare !== undefined && !/^[\0-\x7f]*$/.test(bare)) return undefined
-    path.push(quoted === undefined ? (bare ?? '').toLowerCase() : quoted.replaceAll('""', '"'))
+    const name = quoted === undefined ? (bare ?? '').toLowerCase() : quoted.replaceAll('""', '"')
+    if (Buffer.byteLength(name) > NAME_BYTES_MAX) return undefined
+    path.push(name)
     if (comma === '') return path
     rest = rest.slice(all.length)
   }

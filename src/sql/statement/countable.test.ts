@@ -47,6 +47,8 @@ describe('P-05 whether what a statement changes can be counted before it takes e
     'CREATE TABLE u AS SELECT 1',
     'UPDATE t SET a = unknown_function(a)',
     'LOCK TABLE t',
+    "UPDATE t SET a = setval('s', 5)",
+    "WITH d AS (DELETE FROM t RETURNING pg_catalog.setval('s', 5)) SELECT count(*) FROM d",
     'NOTIFY a',
     '',
     'UPDATE t SET',

@@ -7,6 +7,9 @@ import { survey } from './survey.ts'
 /** Statements that change rows and nothing else. None of them can commit, and all of them can be rolled back. */
 const CHANGES_ROWS: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
+/** Functions of the server's own whose work stays when all else is rolled back. What nextval gives out stays given out, too. */
+const NOT_UNDONE: ReadonlySet<string> = new Set(['setval'])
+
 /**
  * Whether it can be counted what a command changes, before that takes effect: of one INSERT, UPDATE, DELETE or MERGE, or a
  * query with such parts, that runs no code of which nobody knows what it does. A list of what can, never of what cannot: a statement
@@ -20,6 +23,8 @@ export function countableOf(parsed: ParseResult, facts: Facts): Countable {
   if (node === undefined) return not('it is empty')
   const kind = kindOf(node)
   if (facts.class === 'opaque') return not('it runs code of which it is not known what it does')
+  const kept = facts.calls.find((name) => NOT_UNDONE.has(name))
+  if (kept !== undefined) return not(`what ${kept} does is not undone by a rollback`)
   if (CHANGES_ROWS.has(kind))
     return facts.class === 'write' ? { can: true } : not('it does more than change rows')
   if (kind !== 'SelectStmt') {

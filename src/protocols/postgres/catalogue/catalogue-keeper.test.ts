@@ -9,9 +9,25 @@ import { FakePostgres } from '../../../testing/fake-postgres.ts'
 import { turns } from '../../../testing/pipe-pair.ts'
 import { postgresSettings } from '../settings.ts'
 import { fingerprintQuery } from './catalogue.ts'
-import { BEGINNING_QUERY, CatalogueKeeper } from './catalogue-keeper.ts'
+import { beginningOf, BEGINNING_QUERY, CatalogueKeeper } from './catalogue-keeper.ts'
 
 const EVERY_MS = 1_000
+
+describe('the search path that a session begins with', () => {
+  const pathOf = (path: string) => beginningOf([[path, 'app', 'app']]).searchPath
+
+  test('is followed as far as the server reads a name', () => {
+    const longest = 'l'.repeat(63)
+    expect(pathOf(`${longest}, "${longest}", public`)).toEqual([longest, longest, 'public'])
+  })
+
+  test.each(['l'.repeat(64), `"${'l'.repeat(64)}"`, `"${'é'.repeat(32)}"`])(
+    'is not followed where the server cuts a name short, and finds another schema: %s (P-03)',
+    (name) => {
+      expect(() => pathOf(`${name}, public`)).toThrow('cannot be followed')
+    },
+  )
+})
 
 describe('a catalogue that everybody has left, and somebody wants again', () => {
   test('while it was being polled: the poll that was cut short is nobody’s fault, and harms nobody', async () => {

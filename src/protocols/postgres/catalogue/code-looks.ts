@@ -10,7 +10,7 @@ type Quiet = ReturnType<typeof quietOf>
 export type SeenCode = {
   /** Nothing of it could change settings. */
   readonly quiet: Quiet
-  /** Nothing of it could change more rows than the server has counted when the command has run. */
+  /** Nothing of it could change more than the rows that the server has counted when the command has run. */
   readonly counted: Quiet
   /** There is nothing of it that could run, whatever it does, while what reads or writes these is only planned: named as read. */
   readonly planned: Quiet
@@ -22,11 +22,11 @@ const SEEN_MS = 2_000
 const LOOK_MS = 10_000
 
 /**
- * What removes rows past every count, and what has triggers wait until after it; dynamic SQL, and languages that nobody reads, count as
+ * What removes rows past every count, what no rollback undoes, and what has triggers wait until after it; dynamic SQL, and languages that nobody reads, count as
  * that anyway. Words in comments count: what is refused by them is only an approval for a number of rows.
  */
 const UNCOUNTED =
-  /\btruncate\b|\bconstraints\b|\b(?:create|drop|alter)\s+(?:(?:or\s+replace|global|local|temp|temporary|unlogged|foreign|materialized)\s+)*(?:table|view|schema|index|sequence|function|trigger|rule|extension|database|type|domain)\b|\brefresh\s+materialized\b|\blo_\w+|\blowrite\b/i
+  /\btruncate\b|\bconstraints\b|\b(?:create|drop|alter)\s+(?:(?:or\s+replace|global|local|temp|temporary|unlogged|foreign|materialized)\s+)*(?:table|view|schema|index|sequence|function|trigger|rule|extension|database|type|domain)\b|\brefresh\s+materialized\b|\blo_\w+|\blowrite\b|\bsetval\b/i
 
 const ANY = /(?:)/
 
