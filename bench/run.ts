@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { decisions } from './decisions.ts'
 import { held } from './held/index.ts'
+import { http } from './http/index.ts'
 import { postgres } from './postgres/index.ts'
 import { recording } from './recording.ts'
 import { sessions } from './sessions.ts'
@@ -16,6 +17,7 @@ import { ensureSystemPackages } from '../tools/system.ts'
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   decisions,
   held,
+  http,
   postgres,
   recording,
   sessions,

@@ -35,6 +35,7 @@ const NEEDS: readonly Need[] = [
       ),
   },
   { package: 'pgbouncer', present: () => onPath('pgbouncer') },
+  { package: 'nginx-light', present: () => onPath('nginx') },
   { package: 'python3-psycopg2', present: () => debianPythonHas('psycopg2') },
   { package: 'python3-psycopg', present: () => debianPythonHas('psycopg') },
   { package: 'python3-alembic', present: () => debianPythonHas('alembic') },

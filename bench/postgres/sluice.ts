@@ -20,6 +20,10 @@ export type RunningSluice = {
   readonly recording: { readonly directory: string; readonly keys: RecordingKeys }
   /** What it wrote to standard error, Node's own words included. */
   complaints(): string
+  /** Where it listens, by protocol. */
+  readonly ports: Readonly<Record<string, number>>
+  /** Mints a credential for an HTTP connection. */
+  token(connection: string): Promise<string>
   /** Mints a credential, as anyone would. */
   coordinates(connection: string, database: string): Promise<Coordinates>
   stop(): Promise<void>
@@ -61,11 +65,16 @@ export async function runSluice(options: SluiceOptions): Promise<RunningSluice> 
       },
     },
   )
-  await child.line()
+  const { endpoints }: { endpoints: Record<string, { port: number }> } = JSON.parse(await child.line())
   return {
     pid: child.pid,
+    ports: Object.fromEntries(Object.entries(endpoints).map(([name, { port }]) => [name, port])),
     recording: { directory: data, keys: keysOf(masterKey) },
     complaints: () => child.complaints(),
+    async token(connection) {
+      const asked = ['--as', 'bench-agent', '--ttl', '4h', '--data', data]
+      return (await run(process.execPath, [SLUICE, 'token', connection, ...asked])).trim()
+    },
     async coordinates(connection, database) {
       const asked = ['--as', 'bench-agent', '--ttl', '4h', '--database', database, '--data', data]
       const dsn = await run(process.execPath, [SLUICE, 'dsn', connection, ...asked])

@@ -16,7 +16,7 @@ export type Entry =
   /** `body`: the last, and usually the only, bytes of the result. */
   | { readonly kind: 'outcome'; readonly head: OutcomeHead; readonly body?: Uint8Array }
   | { readonly kind: 'notice'; readonly head: NoticeHead }
-  /** Bytes that the client sent to a command that runs, as it sent them: rows of COPY. `digest` is that of an `InputEnd`. */
+  /** Bytes that the client sent to a command that runs, as it sent them: rows of COPY, a body in pieces. `digest` is that of an `InputEnd`. */
   | {
       readonly kind: 'input'
       readonly head: InputHead

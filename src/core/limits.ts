@@ -210,7 +210,7 @@ export const LIMITS = {
   digestTicketsMax: 20,
   /** How old a signed answer may be, and how far ahead its clock: Slack's and Standard Webhooks' own measure. */
   channelAnswerMs: 5 * 60 * 1000,
-  /** Result bytes kept per command in the recording, and as many of rows that its client sends with COPY. */
+  /** Result bytes kept per command in the recording, and as many of what its client sends to it while it runs. */
   resultBytesKept: 64 * 1024,
   /** A journal file is cut and a new one begun at this size. */
   journalFileBytesMax: 64 * 1024 * 1024,
@@ -300,7 +300,17 @@ export const LIMITS = {
   httpDecodedFreeBytes: 1024 * 1024,
   /** Content codings on top of each other. */
   httpCodingsMax: 2,
+  /** Of an answer, what has come and was not taken by its client: then the upstream is not read on. */
+  httpAnswerWaitingBytes: 256 * 1024,
+  /** A body of a request that is judged with it, because something asks for it. */
   httpRequestBodyBytesMax: 1024 * 1024,
+  /** A body that is said to be no longer is taken whole, whoever asks for it: about what one read of a socket brings. */
+  httpShortBodyBytes: 64 * 1024,
+  /** A body that is taken whole, to its last byte; of one that streams, one piece after the other. */
+  httpBodyMs: 60_000,
+  /** The rest of a body that nobody wants: read for so long before the refusal, so that the line can be used again; and behind it. */
+  httpBodyRestMs: 100,
+  httpBodyLingerMs: 1_000,
   /** Places in which a client may show the gateway's token; an SDK has one or two. */
   httpSlotsMax: 8,
   /** Requests of one credential on one socket at once: pipelines are shorter, and streams of one client wait for each other. */

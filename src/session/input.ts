@@ -37,10 +37,6 @@ export class Input {
     this.#labels = labels
   }
 
-  isOf(flight: CommandInFlight): boolean {
-    return flight === this.#flight
-  }
-
   /** Takes `bytes[start, end)`, which are forwarded in this turn. What comes behind the end is no part of it. */
   push(bytes: Buffer, start: number, end: number): void {
     if (this.#isOver) return
@@ -105,5 +101,37 @@ export class Input {
 
   #sealed(text: string): Uint8Array {
     return this.#labels.length === 0 ? Buffer.from(text) : this.#parts.journal.seal(this.#labels, [text])
+  }
+}
+
+/** The inputs of a session: one for each command that asks for some. */
+export class Inputs {
+  readonly #parts: InputParts
+  readonly #open = new Map<CommandInFlight, Input>()
+
+  constructor(parts: InputParts) {
+    this.#parts = parts
+  }
+
+  /** Another of the same command that was not ended is cut. */
+  open(flight: CommandInFlight, labels: readonly LabelName[]): Input {
+    this.cut(flight)
+    const opened = new Input(this.#parts, flight, labels)
+    this.#open.set(flight, opened)
+    return opened
+  }
+
+  flush(): void {
+    for (const input of this.#open.values()) input.flush()
+  }
+
+  /** The command has ended: what was not ended before is cut. */
+  cut(flight: CommandInFlight): void {
+    this.#open.get(flight)?.end('cut')
+    this.#open.delete(flight)
+  }
+
+  cutAll(): void {
+    for (const flight of this.#open.keys()) this.cut(flight)
   }
 }

@@ -19,7 +19,8 @@ import { recognises } from '../masking/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { CommandInFlight, Held, Housekeeping, Permitted } from './flights.ts'
 import { HeldCommand, isPermit, PermittedCommand } from './flights.ts'
-import { Input } from './input.ts'
+import type { Input } from './input.ts'
+import { Inputs } from './input.ts'
 import { intentHead, ownHead, sealedBody, toldEntry, unreadableHead } from './intents.ts'
 import type { Judgement, JudgementCache } from './judgements.ts'
 import { Outbox } from './outbox.ts'
@@ -95,7 +96,7 @@ export class Session implements TurnMember {
   #effects: (() => void)[] = []
   #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   #flowing: CommandInFlight | undefined
-  #input: Input | undefined
+  readonly #inputs: Inputs
   #toldMeanwhile: ToldMeanwhile | undefined
   #onFlow: ((clientFull: boolean, upstreamFull: boolean) => void) | undefined
   #onAbandon: ((error: unknown) => void) | undefined
@@ -106,6 +107,8 @@ export class Session implements TurnMember {
     this.opening = opening
     this.spending = gateway.budgets.open(opening.chain, opening.connection.name)
     this.#scope = new SessionScope(gateway, opening)
+    const keptMax = opening.connection.resultBytesKept
+    this.#inputs = new Inputs({ session: id, journal: gateway.journal, keptMax })
   }
 
   get chain(): IdentityChain {
@@ -346,17 +349,11 @@ export class Session implements TurnMember {
   }
 
   /**
-   * The upstream asks for what the client sends to this command (rows of COPY): all that goes into what this returns is recorded
-   * before it is forwarded, up to as much as is kept of a result, sealed under these labels. Any that was not ended is cut.
+   * For what the client sends to this command while it runs (rows of COPY, a body in pieces): all that goes into what this returns
+   * is recorded before it is forwarded, up to as much as is kept of a result, sealed under these labels.
    */
   input(flight: Permitted, labels: readonly LabelName[]): Input {
-    this.#input?.end('cut')
-    const parts = {
-      session: this.id,
-      journal: this.#gateway.journal,
-      keptMax: this.connection.resultBytesKept,
-    }
-    return (this.#input = new Input(parts, flight, labels))
+    return this.#inputs.open(flight, labels)
   }
 
   /**
@@ -446,15 +443,19 @@ export class Session implements TurnMember {
     this.#queue()
   }
 
-  /** Counts and keeps bytes of a result that reach the client another way (a body through a client library). */
-  resultElsewhere(flight: Permitted, bytes: Uint8Array): void {
+  /**
+   * Counts and keeps bytes of a result that reach the client another way (a body through a client library). False: as much as is
+   * kept of a result is in the recording by now, so there is nothing to wait for.
+   */
+  resultElsewhere(flight: Permitted, bytes: Uint8Array): boolean {
     flight.bytes += bytes.length
     const room = this.connection.resultBytesKept - flight.keptBytes
-    if (room <= 0) return
+    if (room <= 0) return false
     const body = bytes.length <= room ? bytes : bytes.subarray(0, room)
     flight.keptBytes += body.length
     this.#recordResult(flight, body)
     this.#queue()
+    return true
   }
 
   #recordResult(flight: CommandInFlight, bytes: Uint8Array): void {
@@ -469,7 +470,7 @@ export class Session implements TurnMember {
   finish(flight: Permitted, outcome: OutcomeHead['outcome'], tag: string): void {
     if (flight.done) return
     flight.done = true
-    if (this.#input?.isOf(flight) === true) this.#input.end('cut')
+    this.#inputs.cut(flight)
     const kept = this.#flowing === flight ? this.#keep(flight) : undefined
     const { body, sealed } =
       kept === undefined ? {} : sealedBody(flight.command, kept, this.#gateway.journal, flight.quoted)
@@ -498,7 +499,7 @@ export class Session implements TurnMember {
     if (this.#closed) return
     this.#closed = true
     this.#takeFlow()
-    this.#input?.end('cut')
+    this.#inputs.cutAll()
     const { journal } = this.#gateway
     if (told !== undefined) this.#append(toldEntry(told, [], journal))
     this.#append({ kind: 'close', head: { reason, commands: this.#n } })
@@ -523,7 +524,7 @@ export class Session implements TurnMember {
 
   prepare(): void {
     this.#takeFlow()
-    this.#input?.flush()
+    this.#inputs.flush()
   }
 
   deliver(): void {

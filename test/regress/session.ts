@@ -9,7 +9,7 @@ const SETTINGS = {
   timezone: 'PST8PDT',
   intervalstyle: 'postgres_verbose',
   client_encoding: 'UTF8',
-  options: '-c statement_timeout=20s',
+  options: '-c statement_timeout=100s',
 }
 
 /** What is asked is compared, not timed: a catalogue of thousands of tables takes a busy machine a while. */

@@ -78,8 +78,11 @@ export function findRoute(routes: readonly Route[], method: string, target: Targ
 
 /** Throws GatewayError `denied` for a request that the upstream may take for one with another method. */
 export function refuseAnotherMethod(target: Target, contentType: string, body: Uint8Array): void {
-  if (!saysAnotherMethod(target.query, contentType, body)) return
-  throw new GatewayError('denied', 'Send the request with its own method: leave _method out of it.', {
+  if (saysAnotherMethod(target.query, contentType, body)) throw anotherMethod()
+}
+
+export function anotherMethod(): GatewayError {
+  return new GatewayError('denied', 'Send the request with its own method: leave _method out of it.', {
     remedy: 'An administrator adds a route for the method that is meant.',
     retry: 'only-if-changed',
   })

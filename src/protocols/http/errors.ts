@@ -13,12 +13,11 @@ function decisionOf(error: GatewayError): ProblemDetails {
   return problem.status === 429 ? { ...problem, status: 403 } : problem
 }
 
-export function sendProblem(response: ServerResponse, error: GatewayError): void {
-  if (response.headersSent) {
-    // Too late to say why: cut, so that nobody takes half an answer for a whole one.
-    response.destroy()
-    return
-  }
+/**
+ * Tells the client why. `closes`: the rest of its request is still to come and will not be read, so the line ends with this; the
+ * answer is whole before it does.
+ */
+export function sendProblem(response: ServerResponse, error: GatewayError, closes: boolean): void {
   const body = problemBytes(error)
   const { status } = decisionOf(error)
   response.writeHead(status, {
@@ -26,6 +25,8 @@ export function sendProblem(response: ServerResponse, error: GatewayError): void
     'content-length': body.length,
     'cache-control': 'no-store',
     ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    ...(closes ? { connection: 'close' } : {}),
   })
-  response.end(body)
+  if (closes) response.write(body)
+  else response.end(body)
 }

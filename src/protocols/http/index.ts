@@ -6,11 +6,11 @@
  */
 import { type Connection, LIMITS } from '../../core/index.ts'
 import type { Protocol, RecordedCommand, Rejudged } from '../../session/index.ts'
-import { HttpServer } from './client.ts'
+import { isOurs } from './serving/place.ts'
+import { HttpServer } from './serving/server.ts'
 import { labelFault } from './labels.ts'
 import { probeHttp } from './probe.ts'
 import { rejudgedRequest } from './rejudge.ts'
-import type { HttpSettings } from './settings.ts'
 import { httpSettings } from './settings.ts'
 
 export const http: Protocol = {
@@ -36,9 +36,4 @@ export const http: Protocol = {
 function rejudged(command: RecordedCommand, connection: Connection): Promise<Rejudged> {
   if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
   return Promise.resolve(rejudgedRequest(command, connection))
-}
-
-/** The configuration has read the settings of every connection of ours by our schema. */
-function isOurs(connection: Connection): connection is Connection<HttpSettings> {
-  return connection.protocol === 'http'
 }

@@ -4,7 +4,7 @@ import { COMMAND_CLASSES } from '../../core/index.ts'
 import type { CredentialSettings } from '../../upstream-credentials/index.ts'
 import { upstreamCredential } from '../../upstream-credentials/index.ts'
 import { parseRoutePattern } from '../../wire/http/index.ts'
-import { clientSlots } from './slots.ts'
+import { clientSlots } from './serving/slots.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 

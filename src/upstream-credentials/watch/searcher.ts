@@ -37,6 +37,11 @@ export class Searcher {
     }
   }
 
+  /** Bytes that have to be seen in front of and behind a place to know that none is around it. */
+  get reach(): number {
+    return this.#max
+  }
+
   /** Whether one of them is in there, whole. */
   isIn(bytes: Buffer): boolean {
     const shifts = this.#shifts

@@ -160,6 +160,31 @@ function packedOnItsWay(): GatewayError {
   )
 }
 
+/** What a field behind a body may not say: it frames, routes, authenticates or controls. RFC 9110 section 6.5.1. */
+const NO_TRAILER = new Set([
+  'age',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'date',
+  'expires',
+  'host',
+  'location',
+  'retry-after',
+  'sluice-masked',
+  'vary',
+  'warning',
+  'www-authenticate',
+])
+
+/** What of the fields behind an answer goes to the client. `changed` as for those in front of it. */
+export function trailerFields(raw: RawHeaders, changed: boolean): string[] {
+  return kept(responseHeaders(raw, changed), (name) => !NO_TRAILER.has(name))
+}
+
 /** Fields that describe the bytes of the body. */
 const CHANGED_WITH_BODY = new Set([
   'content-length',

@@ -37,8 +37,32 @@ export function saysAnotherMethod(query: string, contentType: string, body: Uint
   const type = parseMediaType(contentType)?.type ?? ''
   const text = (): string => Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
   if (type === 'application/x-www-form-urlencoded') return hasQueryKey(text(), METHOD_KEY)
-  if (type === 'multipart/form-data') return /name\s*=\s*"?\s*[_.]method["\s;[]/i.test(text())
+  if (type === 'multipart/form-data') return NAMED_PART.test(text())
   return /^application\/(?:[^/]+\+)?json$/.test(type) && /method/i.test(text()) && hasMember(text())
+}
+
+const NAMED_PART = /name\s*=\s*"?\s*[_.]method["\s;[]/i
+/** More than that can match, once blanks are one. */
+const NAMED_PART_CHARACTERS = 64
+
+/** Where a body of this type could name another method; `undefined`: nowhere. Servers that look for it do so in a POST. */
+export function namesMethod(contentType: string): 'anywhere' | 'in a part' | undefined {
+  const type = parseMediaType(contentType)?.type ?? ''
+  if (type === 'multipart/form-data') return 'in a part'
+  const isRead = type === 'application/x-www-form-urlencoded' || /^application\/(?:[^/]+\+)?json$/.test(type)
+  return isRead ? 'anywhere' : undefined
+}
+
+/** Looks for that in a multipart body that comes in pieces. What is in its files counts as well. */
+export class MethodWatch {
+  #tail = ''
+
+  finds(piece: Uint8Array): boolean {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+    const text = (this.#tail + bytes.toString('latin1')).replaceAll(/\s+/g, ' ')
+    this.#tail = text.slice(-NAMED_PART_CHARACTERS)
+    return NAMED_PART.test(text)
+  }
 }
 
 function hasMember(json: string): boolean {

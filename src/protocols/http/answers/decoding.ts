@@ -69,7 +69,7 @@ export async function* decoded(
 function refuseBomb({ packed, unpacked }: { readonly packed: number; readonly unpacked: number }): void {
   const isBomb = unpacked > LIMITS.httpDecodedFreeBytes && unpacked > LIMITS.httpDecodedRatioMax * packed
   if (!isBomb && unpacked <= LIMITS.httpDecodedBytesMax) return
-  throw new GatewayError('limit_exceeded', 'The answer is too long, unpacked, to be masked.', {
+  throw new GatewayError('limit_exceeded', 'The answer is too long, unpacked, to be looked into.', {
     remedy: 'Ask for fewer records at a time.',
     retry: 'only-if-changed',
     facts: { packed, unpacked },

@@ -3,25 +3,16 @@ import { GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
 import type { BodyKind, BodyMasking, BodyRules, MaskedPath } from '../../../session/index.ts'
 import { BodyPlan, maskBody } from '../../../session/index.ts'
 import { responseHeaders } from '../../../wire/http/index.ts'
-import type { Answer } from '../upstream.ts'
+import type { Answer } from '../upstream/upstream.ts'
 import { codingsOf, decoded } from './decoding.ts'
 import { bodyKindOf, isLive } from './kinds.ts'
-import { drained, ended, field } from './writing.ts'
+import type { AnswerKeeper } from './keeper.ts'
+import { addTrailers, drained, ended, field } from './writing.ts'
 
 /** Bytes out of the middle of a body, where no path says what they are. RFC 9110 section 15.3.7. */
 const PARTIAL_CONTENT = 206
 
 const FIELD = 'sluice-masked'
-
-/** Where the bytes of an answer go before the client gets them. */
-export type AnswerKeeper = {
-  readonly bytesMax: number
-  /** Bytes of the answer so far. */
-  taken(): number
-  limitReached(limit: string): GatewayError
-  /** Waits until these bytes may go: they count, and are in the recording. */
-  keep(bytes: Uint8Array): Promise<void>
-}
 
 /**
  * An answer on its way through the machine of its media type. Its beginning waits, up to 64 KiB or a tenth of a second: a short
@@ -48,8 +39,7 @@ export class MaskedAnswer {
     const kind = bodyKindOf(field(this.#answer, 'content-type'))
     const codings = codingsOf(field(this.#answer, 'content-encoding')) ?? []
     // What is known to be too long is refused in words.
-    if (codings.length === 0 && Number(field(this.#answer, 'content-length')) > this.#keeper.bytesMax)
-      throw this.#keeper.limitReached(`${this.#keeper.bytesMax} bytes`)
+    if (codings.length === 0) this.#keeper.refuseLength(field(this.#answer, 'content-length'))
     const waitMs = kind !== undefined && isLive(kind) ? LIVE_MS : LIMITS.httpAnswerHeldMs
     this.#answer.watch.fields(this.#fields())
     const pieces = decoded(this.#answer.body, codings)[Symbol.asyncIterator]()
@@ -127,7 +117,7 @@ export class MaskedAnswer {
       this.#held.length === 1 && this.#held[0] !== undefined ? this.#held[0] : Buffer.concat(this.#held)
     this.#held.length = 0
     this.#heldBytes = 0
-    await this.#keep(bytes)
+    await this.#keeper.keep(bytes)
     if (!this.#isBegun) {
       const paths = [
         ...this.#plan.paths.assignments.map(({ path }) => path),
@@ -148,22 +138,16 @@ export class MaskedAnswer {
     const count = masked.reduce((sum, each) => sum + each.count, 0)
     const told = count === 0 ? '0' : `${count}; ${listed(masked.map(({ path }) => path))}`
     if (this.#isBegun) {
-      if (this.#hasTrailers) this.#response.addTrailers([[FIELD, told]])
+      addTrailers(this.#answer, this.#response, true, [FIELD, told])
       await ended(this.#response)
       return
     }
     const bytes = Buffer.concat(this.#held)
-    await this.#keep(bytes)
+    await this.#keeper.keep(bytes)
     const length = ['content-length', String(bytes.length)]
     this.#response.writeHead(this.#answer.status, [...this.#fields(), ...length, FIELD, told])
     this.#response.write(bytes)
     await ended(this.#response)
-  }
-
-  async #keep(bytes: Uint8Array): Promise<void> {
-    const { bytesMax } = this.#keeper
-    if (this.#keeper.taken() + bytes.length > bytesMax) throw this.#keeper.limitReached(`${bytesMax} bytes`)
-    await this.#keeper.keep(bytes)
   }
 
   #fields(): string[] {

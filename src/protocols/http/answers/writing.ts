@@ -1,16 +1,37 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { GatewayError } from '../../../core/index.ts'
-import type { Answer } from '../upstream.ts'
+import { GatewayError, LIMITS } from '../../../core/index.ts'
+import { trailerFields } from '../../../wire/http/index.ts'
+import { readAway } from '../requests/request-body.ts'
+import type { Answer } from '../upstream/upstream.ts'
 
 /** Resolves when the client has taken what was written. Throws GatewayError `canceled` when it has gone. */
 export async function drained(response: ServerResponse): Promise<void> {
-  await Promise.race([once(response, 'drain'), once(response, 'close')])
-  if (response.destroyed) throw new GatewayError('canceled', 'The client went away.')
+  if (response.destroyed) throw gone()
+  if (!response.writableNeedDrain) return
+  // Listeners that are taken off again: an answer of a gigabyte waits some ten thousand times.
+  await new Promise<void>((resolve) => {
+    const over = (): void => {
+      response.off('drain', over)
+      response.off('close', over)
+      resolve()
+    }
+    response.on('drain', over)
+    response.on('close', over)
+  })
+  if (response.destroyed) throw gone()
 }
 
-export function ended(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
+function gone(): GatewayError {
+  return new GatewayError('canceled', 'The client went away.')
+}
+
+/**
+ * Ends an answer and waits until it is on its way. Where the rest of its request still comes, it is read away for a moment first: a
+ * line that is closed with bytes unread may take the answer with it (RFC 9112 section 9.6).
+ */
+export async function ended(response: ServerResponse): Promise<void> {
+  if (!response.req.complete && response.headersSent) await readAway(response.req, LIMITS.httpBodyLingerMs)
+  await new Promise<void>((resolve) => {
     response.end(() => resolve())
     response.once('close', () => resolve())
   })
@@ -23,4 +44,24 @@ export function field(answer: Answer, name: string): string {
     if (answer.headers[i]?.toLowerCase() === name) values.push(answer.headers[i + 1] ?? '')
   }
   return values.join(', ')
+}
+
+/**
+ * Fields behind the body, the upstream's and our own, for a client that can have them: in chunks only (RFC 9112 section 7.1.2).
+ * Throws as the watch does.
+ */
+export function addTrailers(
+  answer: Answer,
+  response: ServerResponse,
+  changed: boolean,
+  own: readonly string[] = [],
+): void {
+  if (!response.chunkedEncoding) return
+  const theirs = trailerFields(answer.body.trailers, changed)
+  answer.watch.fields(theirs)
+  const all = [...theirs, ...own]
+  if (all.length === 0) return
+  const pairs: [string, string][] = []
+  for (let i = 0; i + 1 < all.length; i += 2) pairs.push([all[i] ?? '', all[i + 1] ?? ''])
+  response.addTrailers(pairs)
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { HttpStage, httpConnection, UPSTREAM_TOKEN } from '../../testing/http-stage.ts'
+import { HttpStage, httpConnection, UPSTREAM_TOKEN } from '../../../testing/http-stage.ts'
 import { takeToken } from './slots.ts'
 
 const stages: HttpStage[] = []

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { HttpStage } from '../../testing/http-stage.ts'
+import { HttpStage } from '../../../testing/http-stage.ts'
 
 const CARD = '4111111111111111'
 const BODY = JSON.stringify({ items: [{ id: 1, card: CARD }] })

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
-import { HttpStage, httpConnection } from '../../testing/http-stage.ts'
-import { until } from '../../testing/world.ts'
-import { httpSettings } from './settings.ts'
+import { HttpStage, httpConnection } from '../../../testing/http-stage.ts'
+import { until } from '../../../testing/world.ts'
+import { httpSettings } from '../settings.ts'
 
 const stages: HttpStage[] = []
 afterEach(async () => {

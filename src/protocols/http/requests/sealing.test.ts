@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { brand, type LabelName } from '../../core/index.ts'
+import { brand, type LabelName } from '../../../core/index.ts'
 import { sealedRequest } from './sealing.ts'
 
 const labels = ['pii.phone', 'pii.email'].map((each) => brand<LabelName>(each))

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { GatewayError, LIMITS } from '../../core/index.ts'
-import { credentialField, credentialQueryKey, credentialScheme } from '../../upstream-credentials/index.ts'
-import type { RawHeaders } from '../../wire/http/index.ts'
-import { fieldKey, unescapedQuery } from '../../wire/http/index.ts'
+import { GatewayError, LIMITS } from '../../../core/index.ts'
+import { credentialField, credentialQueryKey, credentialScheme } from '../../../upstream-credentials/index.ts'
+import type { RawHeaders } from '../../../wire/http/index.ts'
+import { fieldKey, unescapedQuery } from '../../../wire/http/index.ts'
 
 const slot = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bearer') }),

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { expect, it } from 'vitest'
-import { HttpStage } from '../../testing/http-stage.ts'
-import { http } from './index.ts'
+import { HttpStage } from '../../../testing/http-stage.ts'
+import { http } from '../index.ts'
 
 it.each([
   ['127.0.0.1', '200'],

@@ -1,4 +1,4 @@
-import type { LabelName, SealedCommand } from '../../core/index.ts'
+import type { LabelName, SealedCommand } from '../../../core/index.ts'
 
 /**
  * What is recorded of a request on a route whose fields have labels: its body may hold values for any of them, so it is sealed

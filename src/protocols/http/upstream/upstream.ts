@@ -1,22 +1,28 @@
-import type { Dispatcher } from 'undici'
+import { Readable } from 'node:stream'
 import { Pool } from 'undici'
-import type { Connection } from '../../core/index.ts'
-import { GatewayError, isGatewayError } from '../../core/index.ts'
+import type { Connection } from '../../../core/index.ts'
+import { GatewayError, isGatewayError } from '../../../core/index.ts'
 import type {
   CredentialPorts,
   LineCredential,
   Searcher,
   UpstreamCredential,
   Worn,
-} from '../../upstream-credentials/index.ts'
-import { credentialOf, ReflectionWatch, searcherOf } from '../../upstream-credentials/index.ts'
-import { fieldKey, hasQueryKey } from '../../wire/http/index.ts'
-import type { HttpSettings } from './settings.ts'
-import { credentialSettings } from './settings.ts'
+} from '../../../upstream-credentials/index.ts'
+import { credentialOf, ReflectionWatch, searcherOf } from '../../../upstream-credentials/index.ts'
+import { fieldKey, hasQueryKey } from '../../../wire/http/index.ts'
+import type { HttpSettings } from '../settings.ts'
+import { credentialSettings } from '../settings.ts'
+import type { AnswerBody } from './answer-body.ts'
+import { exchange } from './exchange.ts'
+import type { Arrived } from './exchange.ts'
+import type { Range } from './range.ts'
+import { rangeFields } from './range.ts'
 
 const CONNECTIONS_MAX = 64
 const CONNECT_MS = 10_000
 const UNAUTHORIZED = 401
+const NOTHING = new Uint8Array(0)
 
 /** Of an answer that nobody gets: this much is read, so that its socket can be used again. */
 const DUMPED_BYTES_MAX = 64 * 1024
@@ -26,22 +32,39 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE',
 
 export type Answer = {
   readonly status: number
+  /** Names and values in turn. */
   readonly headers: readonly string[]
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: AnswerBody
   /** All that the client gets of it goes through this. */
   readonly watch: ReflectionWatch
+  /** The watch looks for something, so it has to see the body unpacked. */
+  readonly isSearched: boolean
+  /** The part that the client asked for, where the upstream was asked for more, so that the watch sees what is around it. */
+  readonly part: Range | undefined
 }
+
+/** A body in hand, which can be sent again, or one that is on its way, with its length in bytes if that is known. */
+export type OutgoingBody =
+  | { readonly kind: 'whole'; readonly bytes: Uint8Array }
+  | { readonly kind: 'pieces'; readonly length: number | undefined; pieces(): AsyncIterable<Uint8Array> }
 
 type Outgoing = {
   readonly method: string
   readonly target: string
   readonly headers: readonly string[]
-  readonly body: Uint8Array
+  readonly body: OutgoingBody
+  /** What the client may have of the answer as it is: in which codings, and which part. Undefined: all, and unpacked. */
+  readonly asIs: { readonly codings: string | undefined; readonly range: Range | undefined } | undefined
   readonly signal: AbortSignal
 }
 
 /** A request with its credential on, and the line that it takes. */
-export type Ready = { readonly outgoing: Outgoing; readonly worn: Worn; readonly pool: Pool }
+export type Ready = {
+  readonly outgoing: Outgoing
+  readonly worn: Worn
+  readonly pool: Pool
+  readonly searcher: Searcher | undefined
+}
 
 /**
  * The upstream of one connection. What the configuration names and nothing else: redirects are not followed, and the
@@ -51,6 +74,8 @@ export class HttpUpstream {
   readonly #origin: string
   readonly #base: string
   readonly #credential: UpstreamCredential | undefined
+  /** Its signature is over the body, which therefore has to be there before the first byte leaves. */
+  readonly signsBody: boolean
   readonly #report: (error: unknown) => void
   #line: { readonly pool: Pool; readonly shown: LineCredential | undefined } | undefined
   #searched: { readonly secrets: readonly string[]; readonly searcher: Searcher | undefined } | undefined
@@ -61,6 +86,7 @@ export class HttpUpstream {
     this.#base = url.pathname.replace(/\/$/, '')
     const settings = credentialSettings(connection.settings)
     this.#credential = settings === undefined ? undefined : credentialOf(settings, ports)
+    this.signsBody = settings?.kind === 'sigv4'
     this.#report = (error) => ports.report(error)
   }
 
@@ -92,13 +118,13 @@ export class HttpUpstream {
       method,
       origin: this.#origin,
       target,
-      headers: [...headers, 'accept-encoding', 'identity'],
-      body,
+      headers: [...headers, 'accept-encoding', this.#codings(outgoing)],
+      body: body.kind === 'whole' ? body.bytes : NOTHING,
     }
     try {
       const pool = await this.#pool()
       const worn = (await this.#credential?.putOn(bare)) ?? { target, headers: bare.headers, secrets: [] }
-      return { outgoing, worn, pool }
+      return { outgoing, worn, pool, searcher: this.#searcher(worn.secrets) }
     } catch (cause) {
       if (isGatewayError(cause) && cause.code === 'upstream_unreachable') throw cause
       throw new GatewayError('upstream_unreachable', 'The credential of this connection cannot be had.', {
@@ -114,40 +140,32 @@ export class HttpUpstream {
   async request(first: Ready): Promise<Answer> {
     try {
       const answer = await send(first)
-      if (answer.statusCode !== UNAUTHORIZED || !(await this.#renewed(first)))
-        return this.#answer(answer, first.worn.secrets)
+      if (answer.status !== UNAUTHORIZED || !(await this.#renewed(first)))
+        return answerOf(answer, first, first.searcher)
       const second = await this.ready(first.outgoing)
-      await answer.body.dump({ limit: DUMPED_BYTES_MAX })
-      const { worn } = second
-      return this.#answer(await send(second), [...new Set([...first.worn.secrets, ...worn.secrets])])
+      await answer.body.discard(DUMPED_BYTES_MAX)
+      const secrets = [...new Set([...first.worn.secrets, ...second.worn.secrets])]
+      return answerOf(await send(second), second, this.#searcher(secrets))
     } catch (cause) {
       if (isGatewayError(cause)) throw cause
-      throw new GatewayError('upstream_unreachable', 'The upstream of this connection does not answer.', {
-        remedy: 'Check it with: sluice doctor',
-        retry: 'later',
-        cause,
-      })
+      throw unreachable(cause)
     }
+  }
+
+  /** Where nobody here has to read the answer, it comes as the client likes it. */
+  #codings({ asIs }: Outgoing): string {
+    return (this.#credential === undefined ? asIs?.codings : undefined) ?? 'identity'
   }
 
   /** Whether it is worth a second time. What is not sent again has another credential the next time all the same. */
   async #renewed({ outgoing, worn }: Ready): Promise<boolean> {
     try {
       const another = (await this.#credential?.refused(worn)) === true
-      return another && IDEMPOTENT.has(outgoing.method)
+      return another && outgoing.body.kind === 'whole' && IDEMPOTENT.has(outgoing.method)
     } catch (error) {
       // The 401 is the answer then; whoever renews has said what is wrong.
       if (!isGatewayError(error)) this.#report(error)
       return false
-    }
-  }
-
-  #answer(answer: Dispatcher.ResponseData, secrets: readonly string[]): Answer {
-    return {
-      status: answer.statusCode,
-      headers: rawHeaders(answer.headers),
-      body: answer.body,
-      watch: new ReflectionWatch(this.#searcher(secrets)),
     }
   }
 
@@ -189,14 +207,40 @@ export class HttpUpstream {
   }
 }
 
-function send({ outgoing, worn, pool }: Ready): Promise<Dispatcher.ResponseData> {
-  return pool.request({
+function send({ outgoing, worn, pool, searcher }: Ready): Promise<Arrived> {
+  const { body, asIs } = outgoing
+  const range = asIs?.range === undefined ? [] : rangeFields(asIs.range, searcher?.reach ?? 0)
+  const length =
+    body.kind === 'pieces' && body.length !== undefined ? ['content-length', `${body.length}`] : []
+  const request = {
     method: methodOf(outgoing.method),
     path: worn.target,
-    headers: [...worn.headers],
-    body: outgoing.body.length === 0 ? null : Buffer.from(outgoing.body),
-    signal: outgoing.signal,
-    responseHeaders: 'raw',
+    headers: [...worn.headers, ...range, ...length],
+  }
+  return exchange(pool, { ...request, body: bodyOf(body) }, outgoing.signal)
+}
+
+function bodyOf(body: OutgoingBody): Buffer | Readable | null {
+  if (body.kind === 'whole') return body.bytes.length === 0 ? null : Buffer.from(body.bytes)
+  return Readable.from(body.pieces(), { objectMode: false })
+}
+
+function answerOf(
+  { status, headers, body }: Arrived,
+  { outgoing }: Ready,
+  searcher: Searcher | undefined,
+): Answer {
+  const watch = new ReflectionWatch(searcher)
+  const isSearched = searcher !== undefined
+  return { status, headers, body, watch, isSearched, part: isSearched ? outgoing.asIs?.range : undefined }
+}
+
+/** What went wrong on the way to the upstream, or back. */
+export function unreachable(cause: unknown): GatewayError {
+  return new GatewayError('upstream_unreachable', 'The upstream of this connection does not answer.', {
+    remedy: 'Check it with: sluice doctor',
+    retry: 'later',
+    cause,
   })
 }
 
@@ -210,17 +254,4 @@ function methodOf(method: string): (typeof METHODS)[number] {
   const found = METHODS.find((each) => each === method)
   if (found === undefined) throw new GatewayError('unsupported', 'This method is not spoken here.')
   return found
-}
-
-/** Names and values in turn, whichever form the library gave. */
-function rawHeaders(headers: unknown): readonly string[] {
-  const flat: string[] = []
-  if (Array.isArray(headers)) {
-    for (const each of headers) flat.push(String(each))
-  } else if (typeof headers === 'object' && headers !== null) {
-    for (const [name, value] of Object.entries(headers)) {
-      for (const each of Array.isArray(value) ? value : [value]) flat.push(name, String(each))
-    }
-  }
-  return flat
 }

@@ -1,8 +1,8 @@
-import type { Connection } from '../../core/index.ts'
-import type { CredentialPorts } from '../../upstream-credentials/index.ts'
-import type { Route } from './commands.ts'
-import { routesOf } from './commands.ts'
-import type { HttpSettings } from './settings.ts'
+import type { Connection } from '../../../core/index.ts'
+import type { CredentialPorts } from '../../../upstream-credentials/index.ts'
+import type { Route } from '../commands.ts'
+import { routesOf } from '../commands.ts'
+import type { HttpSettings } from '../settings.ts'
 import { HttpUpstream } from './upstream.ts'
 
 /** An upstream with the routes of its connection, made once per version of its configuration. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { HttpAnswer } from '../../testing/http-stage.ts'
-import { HttpStage, UPSTREAM_TOKEN } from '../../testing/http-stage.ts'
-import { until } from '../../testing/world.ts'
+import type { HttpAnswer } from '../../../testing/http-stage.ts'
+import { HttpStage, UPSTREAM_TOKEN } from '../../../testing/http-stage.ts'
+import { until } from '../../../testing/world.ts'
 
 type ServerResponse = Parameters<HttpAnswer>[0]
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import type { Connection, Credential, GatewayError as Failure, Timer } from '../../core/index.ts'
-import { GatewayError, LIMITS } from '../../core/index.ts'
-import type { ProtocolContext, Session } from '../../session/index.ts'
+import type { Connection, Credential, GatewayError as Failure, Timer } from '../../../core/index.ts'
+import { GatewayError, LIMITS } from '../../../core/index.ts'
+import type { ProtocolContext, Session } from '../../../session/index.ts'
 
 /** One credential on one socket: the session of HTTP. */
 export type HttpSession = {

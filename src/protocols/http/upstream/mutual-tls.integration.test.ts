@@ -4,7 +4,7 @@ import { createServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, expect, it } from 'vitest'
-import { HttpStage, httpConnection } from '../../testing/http-stage.ts'
+import { HttpStage, httpConnection } from '../../../testing/http-stage.ts'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 

@@ -1,0 +1,276 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Command, Connection, GatewayError as Failure } from '../../../core/index.ts'
+import { asGatewayError, GatewayError } from '../../../core/index.ts'
+import type { Held, Input, Judgement, Permitted, ProtocolContext, Session } from '../../../session/index.ts'
+import { isHeld, patienceOf } from '../../../session/index.ts'
+import { REFLECTED } from '../../../upstream-credentials/index.ts'
+import type { Target } from '../../../wire/http/index.ts'
+import {
+  meaningOfHeaders,
+  MethodWatch,
+  namesMethod,
+  requestHeaders,
+  unconditional,
+} from '../../../wire/http/index.ts'
+import { masksAnything, relayAnswer } from '../answers/relay.ts'
+import type { Route } from '../commands.ts'
+import { anotherMethod, factsOf, findRoute, refuseAnotherMethod, rulesOf } from '../commands.ts'
+import type { HttpSettings } from '../settings.ts'
+import { readRange } from '../upstream/range.ts'
+import type { Answer, OutgoingBody } from '../upstream/upstream.ts'
+import type { KnownUpstream } from '../upstream/upstreams.ts'
+import type { RequestBody } from './request-body.ts'
+import { sealedRequest } from './sealing.ts'
+
+/** A request whose token was taken off and admitted. */
+export type Asked = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly target: Target
+  /** Without the slots of the connection. */
+  readonly headers: readonly string[]
+  readonly body: RequestBody
+  /** What of the body was read before: a short one is there by now. */
+  readonly inHand: Buffer | undefined
+}
+
+/** One request as one command: judged, recorded, held, sent, answered. */
+export class RequestCommand {
+  readonly #report: ProtocolContext['report']
+  readonly #session: Session
+  readonly #connection: Connection<HttpSettings>
+  readonly #upstream: KnownUpstream
+  readonly #asked: Asked
+  readonly #method: string
+  readonly #target: string
+  /** As it is recorded. */
+  readonly #written: string
+  readonly #gone: AbortController
+
+  constructor(
+    parts: {
+      readonly report: ProtocolContext['report']
+      readonly session: Session
+      readonly connection: Connection<HttpSettings>
+      readonly upstream: KnownUpstream
+    },
+    asked: Asked,
+    gone: AbortController,
+  ) {
+    this.#report = parts.report
+    this.#session = parts.session
+    this.#connection = parts.connection
+    this.#upstream = parts.upstream
+    this.#asked = asked
+    this.#gone = gone
+    const { target, request } = asked
+    this.#method = request.method ?? ''
+    this.#target = `${target.path}${target.query === '' ? '' : `?${target.query}`}`
+    this.#written = `${this.#method} ${this.#target}`
+  }
+
+  async run(): Promise<void> {
+    const { target, response } = this.#asked
+    const session = this.#session
+    let route: Route
+    try {
+      route = findRoute(this.#upstream.routes, this.#method, target)
+      this.#upstream.refuseFilled(target.query)
+      refuseAnotherMethod(target, this.#contentType, this.#asked.inHand ?? NOTHING)
+    } catch (error) {
+      throw await this.#refused(error)
+    }
+    response.once('close', () => this.#gone.abort('gone'))
+    let judgement = this.#judge(route)
+    let bytes = this.#asked.inHand
+    const why = bytes === undefined ? this.#asksForBody(route, judgement) : undefined
+    if (why !== undefined) {
+      bytes = await this.#whole(why)
+      try {
+        refuseAnotherMethod(target, this.#contentType, bytes)
+      } catch (error) {
+        throw await this.#refused(error)
+      }
+      // Anew: the policy may be another by now.
+      judgement = this.#judge(route)
+    }
+    const headers = this.#upstream.ownFields(requestHeaders(this.#asked.headers))
+    const recorded = sealedRequest(this.#written, bytes ?? NOTHING, judgement.facts.labels)
+    const command: Command = {
+      form: 'request',
+      text: this.#written,
+      // Approvers do not see the fields: an approval is for the request with these and no others.
+      meaning: meaningOfHeaders(headers),
+      facts: judgement.facts,
+      ...(bytes === undefined || bytes.length === 0 ? {} : { parameters: [bytes] }),
+      ...(recorded === undefined ? {} : { recorded }),
+    }
+    const permit = await this.#permitted(command, judgement)
+    const { decision } = judgement
+    const rules = decision.kind === 'deny' ? { paths: [] } : rulesOf(route, decision.masks)
+    try {
+      const ready = await this.#upstream.ready({
+        method: this.#method,
+        target: this.#target,
+        headers: isReading(this.#method) && masksAnything(rules) ? unconditional(headers) : headers,
+        body: bytes === undefined ? this.#inPieces(permit) : { kind: 'whole', bytes },
+        asIs: masksAnything(rules) ? undefined : this.#asIs(),
+        signal: this.#gone.signal,
+      })
+      // The command and its decision are in the recording before the request leaves.
+      let sent: Promise<Answer> | undefined
+      session.perform(permit, () => {
+        sent = this.#upstream.request(ready)
+      })
+      await session.afterTurn()
+      const answer = await sent
+      if (answer === undefined) throw new Error('a recorded request was not sent')
+      // The rest of its request may never be read, and then nothing that comes behind it could be.
+      if (!this.#asked.body.isComplete) response.shouldKeepAlive = false
+      await relayAnswer(session, permit, answer, rules, response, this.#method)
+      session.finish(permit, 'ok', String(answer.status))
+    } catch (error) {
+      const failure = asGatewayError(error)
+      // Of what is no refusal, whoever runs this learns: a secret of theirs is in the wrong hands.
+      const reflected = failure.facts['reason'] === REFLECTED
+      if (reflected) this.#report(failure)
+      session.finish(permit, outcomeOf(failure, this.#gone.signal), reflected ? REFLECTED : failure.code)
+      throw withRequest(failure, session.requestId(permit.n))
+    } finally {
+      await session.afterTurn()
+    }
+  }
+
+  #judge(route: Route): Judgement {
+    const key = `${route.method} ${route.pattern.text}\n${this.#written}`
+    return (
+      this.#session.cached('', key) ??
+      this.#session.judge('', key, factsOf(route, this.#method, this.#asked.target))
+    )
+  }
+
+  /** What asks for the body before anything is decided, said for the client; undefined: it may come in pieces. */
+  #asksForBody(route: Route, { decision }: Judgement): string | undefined {
+    if (decision.kind === 'deny') return undefined
+    if (route.facts.labels.length > 0)
+      return 'fields of this route have labels, so it is sealed in the recording as a whole'
+    if (this.#method === 'POST' && namesMethod(this.#contentType) === 'anywhere')
+      return 'it could name another method anywhere in it'
+    if (this.#upstream.signsBody) return 'the credential of this connection signs it'
+    return decision.kind === 'hold' ? 'people are asked about exactly these bytes' : undefined
+  }
+
+  async #whole(why: string): Promise<Buffer> {
+    try {
+      return await this.#asked.body.whole(why, this.#gone.signal)
+    } catch (error) {
+      throw this.#gone.signal.aborted ? error : await this.#refused(error)
+    }
+  }
+
+  /** Records an attempt that did not become a command. */
+  async #refused(error: unknown): Promise<Failure> {
+    const refused = this.#session.stepUnreadable('request', this.#written, asGatewayError(error))
+    await this.#session.afterTurn()
+    return refused
+  }
+
+  async #permitted(command: Command, judgement: Judgement): Promise<Permitted> {
+    const session = this.#session
+    let step: Permitted | Held
+    try {
+      step = session.step(command, judgement)
+    } catch (error) {
+      await session.afterTurn()
+      throw error
+    }
+    if (!isHeld(step)) return step
+    const patienceMs = patienceOf(this.#connection, session.opening.program)
+    return session.hold(step, { signal: this.#gone.signal, patienceMs, told: () => undefined })
+  }
+
+  #inPieces(permit: Permitted): OutgoingBody {
+    const { body } = this.#asked
+    const watch =
+      this.#method === 'POST' && namesMethod(this.#contentType) === 'in a part'
+        ? new MethodWatch()
+        : undefined
+    return {
+      kind: 'pieces',
+      length: body.length,
+      pieces: () => recorded(this.#session, permit, body, watch),
+    }
+  }
+
+  get #contentType(): string {
+    return this.#asked.request.headers['content-type'] ?? ''
+  }
+
+  /** What the client says of how it wants its answer. A range is one of a GET (RFC 9110 section 14.2). */
+  #asIs(): { codings: string | undefined; range: ReturnType<typeof readRange> } {
+    const { headers } = this.#asked.request
+    const condition = headers['if-range']
+    const range =
+      this.#method === 'GET'
+        ? readRange(headers.range, typeof condition === 'string' ? condition : undefined)
+        : undefined
+    return { codings: headers['accept-encoding']?.toString(), range }
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** The pieces of a body, each of them recorded before it is passed on. */
+async function* recorded(
+  session: Session,
+  permit: Permitted,
+  body: RequestBody,
+  watch: MethodWatch | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const input = session.input(permit, [])
+  try {
+    for (let piece = await next(body, input); piece !== undefined; piece = await next(body, input)) {
+      input.push(piece, 0, piece.length)
+      await session.afterTurn()
+      if (watch?.finds(piece) === true) throw anotherMethod()
+      yield piece
+    }
+    input.end('done')
+    await session.afterTurn()
+  } finally {
+    // The upstream has answered, or its line has ended, before all of it had come.
+    input.end('cut')
+  }
+}
+
+async function next(body: RequestBody, input: Input): Promise<Buffer | undefined> {
+  try {
+    return await body.next()
+  } catch (error) {
+    input.end('failed')
+    throw error
+  }
+}
+
+/** What a condition would hold back is an answer and nothing else. RFC 9110 section 9.2.1. */
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function outcomeOf(error: Failure, signal: AbortSignal): 'lost' | 'cut' | 'error' | 'refused' {
+  if (signal.aborted) return 'lost'
+  if (error.code === 'limit_exceeded') return 'cut'
+  const withheld = error.code === 'denied' || error.facts['reason'] === REFLECTED
+  return withheld ? 'refused' : 'error'
+}
+
+function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
+  if (error.requestId !== undefined || requestId === undefined) return error
+  return new GatewayError(error.code, error.message, {
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    retry: error.retry,
+    requestId,
+    cause: error.cause,
+    facts: error.facts,
+  })
+}
