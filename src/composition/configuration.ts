@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import type { Change, Config } from '../config/index.ts'
 import { diffConfigs, formatChange, loadConfig } from '../config/index.ts'
-import type { Clock, ConfigVersion, MaskingKeys, Problem } from '../core/index.ts'
-import { formatProblem, GatewayError, isGatewayError } from '../core/index.ts'
+import type { Clock, ConfigVersion, MaskingKeys, Problem, ReadFile } from '../core/index.ts'
+import { formatProblem, GatewayError, isGatewayError, LIMITS } from '../core/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { compilePolicy } from '../policy/index.ts'
 import { PROTOCOLS } from '../protocols/index.ts'
@@ -25,14 +26,18 @@ const BEGINNINGS_MAX = 3
 /** What an activation that began with the file of `--config` is signed with. */
 const BY_FILE = 'configuration file'
 
-/** Reads and compiles a configuration. Throws GatewayError `invalid` with every problem in its message. */
+/**
+ * Reads and compiles a configuration. `read` gives the files that it names: those beside `file`, unless another is handed in.
+ * Throws GatewayError `invalid` with every problem in its message.
+ */
 export function readConfiguration(
   file: string,
   text: string,
   report: (error: unknown) => void,
   keys?: MaskingKeys,
+  read: ReadFile = (path) => beside(file, path),
 ): Ready {
-  const loaded = loadConfig({ file, text }, { protocols: protocolsByName() })
+  const loaded = loadConfig({ file, text }, { protocols: protocolsByName(), read })
   if (!loaded.ok) throw invalid(loaded.problems)
   const compiled = compilePolicy(loaded.config.policy, {
     onFault: ({ rule, effect, message }) =>
@@ -46,6 +51,21 @@ export function readConfiguration(
   return { config: loaded.config, policy: compiled.policy, text }
 }
 
+/** A file that a configuration names, whose path counts from where the configuration lies. */
+function beside(file: string, path: string): string | undefined {
+  const found = resolve(dirname(file), path)
+  try {
+    const known = statSync(found)
+    return known.isFile() && known.size <= LIMITS.apiDescriptionBytesMax
+      ? readFileSync(found, 'utf8')
+      : undefined
+  } catch (error) {
+    // Whoever has it checked is told that it cannot be read, with the place that names it.
+    if (error instanceof Error && 'code' in error) return undefined
+    throw error
+  }
+}
+
 function protocolsByName() {
   return Object.fromEntries(PROTOCOLS.map((each) => [each.name, each]))
 }
@@ -57,17 +77,30 @@ function invalid(problems: readonly Problem[]): GatewayError {
 const KIND = 'configuration'
 
 /** A configuration with where its rules say that they stand, as a snapshot (docs/formats/snapshots.md). */
-function snapshotText(file: string, text: string): string {
-  return JSON.stringify({ kind: KIND, file, text })
+function snapshotText(file: string, { text, config }: Ready): string {
+  const files = config.files.size === 0 ? {} : { files: Object.fromEntries(config.files) }
+  return JSON.stringify({ kind: KIND, file, text, ...files })
 }
 
-const snapshot = z.object({ kind: z.literal(KIND), file: z.string(), text: z.string() })
+const snapshot = z.object({
+  kind: z.literal(KIND),
+  file: z.string(),
+  text: z.string(),
+  files: z.record(z.string(), z.string()).optional(),
+})
 
 /** The configuration that was kept in this snapshot. Throws `invalid` when this version cannot read it. */
 export function configurationIn(text: string): Ready {
   const kept = snapshot.safeParse(JSON.parse(text))
   if (!kept.success) throw new GatewayError('invalid', 'This snapshot is not one of a configuration.')
-  return readConfiguration(kept.data.file, kept.data.text, () => undefined)
+  const files = new Map(Object.entries(kept.data.files ?? {}))
+  return readConfiguration(
+    kept.data.file,
+    kept.data.text,
+    () => undefined,
+    undefined,
+    (path) => files.get(path),
+  )
 }
 
 async function kept(
@@ -75,12 +108,16 @@ async function kept(
   ready: Ready,
 ): Promise<Ready> {
   if (snapshots === undefined) return ready
-  return { ...ready, snapshot: await snapshots.keep(snapshotText(file, ready.text)) }
+  return { ...ready, snapshot: await snapshots.keep(snapshotText(file, ready)) }
 }
 
 /** What the file says of the store; it has to be known before anything else. Throws as reading the configuration does. */
 export function storeOf(file: string): Config['store'] {
-  const loaded = loadConfig({ file, text: readText(file) }, { protocols: protocolsByName() })
+  const text = readText(file)
+  const loaded = loadConfig(
+    { file, text },
+    { protocols: protocolsByName(), read: (path) => beside(file, path) },
+  )
   if (!loaded.ok) throw invalid(loaded.problems)
   return loaded.config.store
 }
@@ -212,7 +249,18 @@ export class Configurations {
     await this.#oneAtATime(async () => {
       const active = await this.#store.configurations.active()
       if (active === undefined || active.version === this.#current.config.version) return
-      await this.#adopt(this.#read(active.text))
+      const read = this.#read(active.text)
+      if (read.config.version !== active.version && read.config.files.size > 0) {
+        throw new GatewayError(
+          'invalid',
+          'The files that the active configuration names are others on this node.',
+          {
+            remedy: 'Bring the same files to every gateway.',
+            retry: 'only-if-changed',
+          },
+        )
+      }
+      await this.#adopt(read)
     })
   }
 

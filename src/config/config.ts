@@ -42,6 +42,8 @@ export type Config = {
   readonly policy: PolicySource
   /** What was written, without defaults: for comparing two versions. */
   readonly content: Plain
+  /** The texts of the files that it names and is decided by, by path as it is written. */
+  readonly files: ReadonlyMap<string, string>
   /** What may be meant, and may be a slip of the pen. */
   readonly doubts: readonly Problem[]
 }

@@ -10,9 +10,11 @@ import type {
   MaskingRule,
   PolicySource,
   Problem,
+  ReadFile,
   Rule,
   RuleLimit,
   RuleWhat,
+  SettingsRead,
 } from '../core/index.ts'
 import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } from '../core/index.ts'
 import { approvingOf, isNobodyAtAll, reviewOf } from './approvals-block.ts'
@@ -25,6 +27,7 @@ import { CONNECTION_FIELDS, connectionSchema, ROLES, rootSchema } from './schema
 import { maskingRule } from './schema-labels.ts'
 import { bucketOf } from './schema-bucket.ts'
 import { outletOf } from './schema-stream.ts'
+import { NamedFiles } from './named-files.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
 import { configVersion } from './version.ts'
@@ -33,6 +36,8 @@ import { configVersion } from './version.ts'
 export type ProtocolSchema = {
   /** Reads everything in a connection's block that is not common to all connections: a strict object. */
   readonly settings: z.ZodType
+  /** Reads the files that settings name. Absent: they name none. */
+  readonly readSettings?: (settings: unknown, read: ReadFile) => SettingsRead
   /** The facts it adds to those every command has, for the conditions of rules. */
   readonly attributes?: Readonly<Record<string, AttributeType>>
   /** Sessions that one identity may have on a connection that does not say how many; absent: as for a database. */
@@ -44,7 +49,11 @@ export type ProtocolSchema = {
   ) => { readonly expected: string; readonly fix: string } | undefined
 }
 
-export type LoadOptions = { readonly protocols: Readonly<Record<string, ProtocolSchema>> }
+export type LoadOptions = {
+  readonly protocols: Readonly<Record<string, ProtocolSchema>>
+  /** Absent: no file is read, and a configuration that names one is refused. */
+  readonly read?: ReadFile
+}
 
 export type LoadResult =
   | { readonly ok: true; readonly config: Config }
@@ -57,7 +66,7 @@ export function loadConfig(
 ): LoadResult {
   const read = readTree(source.file, source.text)
   if (!read.ok) return read
-  const loader = new Loader(read.tree, options.protocols)
+  const loader = new Loader(read.tree, options.protocols, new NamedFiles(read.tree, options.read))
   const config = loader.load()
   if (config !== undefined && loader.problems.length === 0) return { ok: true, config }
   const problems = [...loader.problems].sort((a, b) => a.line - b.line || a.column - b.column)
@@ -68,10 +77,12 @@ class Loader {
   readonly problems: Problem[] = []
   readonly #tree: Tree
   readonly #protocols: Readonly<Record<string, ProtocolSchema>>
+  readonly #files: NamedFiles
 
-  constructor(tree: Tree, protocols: Readonly<Record<string, ProtocolSchema>>) {
+  constructor(tree: Tree, protocols: Readonly<Record<string, ProtocolSchema>>, files: NamedFiles) {
     this.#tree = tree
     this.#protocols = protocols
+    this.#files = files
   }
 
   load(): Config | undefined {
@@ -99,7 +110,8 @@ class Loader {
           : undefined
       if (protocol === undefined) continue
       const own = Object.fromEntries(Object.entries(block).filter(([key]) => !COMMON.has(key)))
-      const settings = readPart(protocol.settings, this.#tree, path, own, [...COMMON])
+      const part = readPart(protocol.settings, this.#tree, path, own, [...COMMON])
+      const settings = part.ok ? this.#files.settings(protocol, part.value, path) : part
       if (!settings.ok) this.problems.push(...settings.problems)
       if (common === undefined || !settings.ok) continue
       for (const pattern of Object.keys(common.labels)) {
@@ -139,7 +151,7 @@ class Loader {
     const connections = new Map<ConnectionName, Connection>()
     for (const [name, each] of read) connections.set(name, connectionOf(name, each, references))
     const rules = this.#rules(root.rules, [...read.keys()], [...labels.keys()], references)
-    const version = configVersion(this.#tree.content)
+    const version = configVersion(this.#tree.content, this.#files.texts)
     const cedar = root.cedar === undefined ? undefined : this.#tree.sourceAt(['cedar'])
     const policy: PolicySource = {
       version,
@@ -190,6 +202,7 @@ class Loader {
       store: root.store === undefined ? undefined : { dsn: root.store.dsn, ca: root.store.ca },
       policy,
       content: this.#tree.content,
+      files: this.#files.texts,
       doubts: references.doubts,
     }
     this.problems.push(...references.problems)

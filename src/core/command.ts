@@ -123,7 +123,7 @@ export type Facts = {
   /** Changes definitions, so that what is known of the upstream's names is stale until it has ended. */
   readonly redefines: boolean
   /** Further facts a `when` may read: `method`, `path`, `parsed`, ... */
-  readonly attributes: Readonly<Record<string, string | number | boolean>>
+  readonly attributes: Readonly<Record<string, string | number | boolean | readonly string[]>>
 }
 
 /** Labels of columns that values of a command are compared with, or go into, or may: sorted. */

@@ -311,6 +311,27 @@ export const LIMITS = {
   /** The rest of a body that nobody wants: read for so long before the refusal, so that the line can be used again; and behind it. */
   httpBodyRestMs: 100,
   httpBodyLingerMs: 1_000,
+  /** An OpenAPI document or a GraphQL schema: those of the largest public APIs have some ten million bytes. */
+  apiDescriptionBytesMax: 16 * 1024 * 1024,
+  /** Unfolded aliases of a YAML document: each of them may have others in it. */
+  apiDescriptionAliasesMax: 100,
+  /** Schemas within one another, and labelled places of one answer; beyond either, names are labelled wherever they stand. */
+  apiSchemaDepthMax: 60,
+  apiLabelsMax: 500,
+  /** Fields of a body that rules may read, and UTF-16 units of a value: more is no form that a person fills in. */
+  bodyFieldsMax: 256,
+  bodyFieldCharsMax: 256,
+  /** One GraphQL document: the largest that tools make, the question for a whole schema, has four hundred tokens. */
+  graphqlTokensMax: 4_000,
+  /** Fields and fragments of an operation where each fragment counts as often as it is used: judging so many takes milliseconds. */
+  graphqlFieldsMax: 5_000,
+  /** Levels of fields, unless a connection says less; the question for a whole schema has fifteen. */
+  graphqlDepthMax: 30,
+  /** Labelled fields of one operation: each is a path that the answer is looked through for. */
+  graphqlLabelledMax: 500,
+  graphqlBatchMax: 20,
+  /** Documents registered with a connection. */
+  graphqlPersistedMax: 10_000,
   /** Places in which a client may show the gateway's token; an SDK has one or two. */
   httpSlotsMax: 8,
   /** Requests of one credential on one socket at once: pipelines are shorter, and streams of one client wait for each other. */

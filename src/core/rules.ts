@@ -52,8 +52,8 @@ export type Rule = {
   readonly mode: 'enforce' | 'observe'
 }
 
-/** The type of a fact that a protocol adds to those every command has. With `?` it may be unknown. */
-export type AttributeType = 'string' | 'long' | 'boolean' | 'string?' | 'long?' | 'boolean?'
+/** The type of a fact that a protocol adds to those every command has; `strings` is a set. With `?` it may be unknown. */
+export type AttributeType = 'string' | 'long' | 'boolean' | 'strings' | 'string?' | 'long?' | 'boolean?'
 
 /** What policy has to know of a connection. */
 export type PolicyConnection = {

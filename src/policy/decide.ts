@@ -142,11 +142,19 @@ function unknownAttribute(connection: PolicyConnection, facts: Facts): string | 
     const value = Object.hasOwn(facts.attributes, name) ? facts.attributes[name] : undefined
     if (value === undefined) {
       if (!optional) return name
-    } else if (base === 'long' ? !Number.isSafeInteger(value) : typeof value !== base) {
+    } else if (!isOfType(value, base)) {
       return name
     }
   }
   return undefined
+}
+
+function isOfType(
+  value: Facts['attributes'][string],
+  base: 'string' | 'long' | 'boolean' | 'strings',
+): boolean {
+  if (base === 'long') return Number.isSafeInteger(value)
+  return base === 'strings' ? Array.isArray(value) : typeof value === base
 }
 
 function sameOutcome(a: Decision, b: Decision): boolean {
@@ -308,7 +316,9 @@ class Deciding {
     return strictest(
       own.map((each, index) => {
         const seen = see[index]
-        return !each.allowed && each.forbids.length === 0 && seen?.allowed === true ? seen : each
+        if (each.allowed || each.forbids.length > 0 || seen === undefined) return each
+        // What forbids to see it is why it may not be compared either.
+        return seen.allowed ? seen : { ...each, forbids: seen.forbids }
       }),
     )
   }

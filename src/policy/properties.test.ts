@@ -314,6 +314,38 @@ describe('rules', () => {
     )
   })
 
+  it('tell of what would forbid to see a value that is compared', () => {
+    const label = brand<LabelName>('pii.email')
+    const nothing = { run: [], unreviewed: [], see: [], filter: [], store: [], unlimited: false }
+    const bodyOf = (what: Partial<Body['what']>): Body => ({
+      who: 'everyone',
+      on: [CRM],
+      what: { ...nothing, ...what },
+      limit: undefined,
+    })
+    const ada: Identity = { kind: 'person', name: 'ada', issuer: 'local', groups: [] }
+    const command: Facts = {
+      class: 'write',
+      statements: [{ class: 'write' }],
+      reads: [],
+      writes: [],
+      calls: [],
+      labels: [],
+      touches: [],
+      filters: [label],
+      stores: [],
+      unbounded: false,
+      writesEverything: false,
+      redefines: false,
+      attributes: {},
+    }
+    const sees = bodyOf({ see: [label] })
+    const from = [ruleOf(bodyOf({ run: ['write'], unreviewed: ['write'] }), 'permit'), ruleOf(sees, 'permit')]
+    const watched = decide([...from, ruleOf(sees, 'forbid', false, 'observe')], [ada], command)
+    expect([watched.kind, watched.observed.length]).toEqual(['allow', 1])
+    expect(decide([...from, ruleOf(sees, 'forbid')], [ada], command).kind).toBe('deny')
+  })
+
   it('give whoever acts for somebody no more than that somebody has', () => {
     fc.assert(
       fc.property(rules, identity, identity, facts, (from, actor, subject, command) => {

@@ -61,17 +61,18 @@ export const UNKNOWN_ESTIMATE = Number.MAX_SAFE_INTEGER
 /** Facts that change while the command stays the same: what reads them is decided again every time. */
 export const VOLATILE_FACTS: ReadonlySet<string> = new Set(['now', 'hour', 'weekday'])
 
-const TYPES = { string: text, long, boolean: yesNo } as const
+const TYPES = { string: text, long, boolean: yesNo, strings: texts } as const
 
 /** `long?` as its type and whether it may be unknown. */
 export function attributeType(type: AttributeType): {
-  base: 'string' | 'long' | 'boolean'
+  base: 'string' | 'long' | 'boolean' | 'strings'
   optional: boolean
 } {
   switch (type) {
     case 'string':
     case 'long':
     case 'boolean':
+    case 'strings':
       return { base: type, optional: false }
     case 'string?':
       return { base: 'string', optional: true }
@@ -84,7 +85,7 @@ export function attributeType(type: AttributeType): {
 
 /** The typed schema for connections of one protocol: the facts of every command and the protocol's own. */
 export function schemaFor(attributes: Readonly<Record<string, AttributeType>>): CedarSchema {
-  const facts: Record<string, { type: 'String' | 'Long' | 'Boolean'; required: boolean }> = {}
+  const facts: Record<string, (typeof TYPES)[keyof typeof TYPES] & { required: boolean }> = {}
   for (const [name, declared] of Object.entries(attributes)) {
     if (name === 'label' || Object.hasOwn(FACTS, name))
       throw new Error(`a protocol may not redefine the fact ${name}`)
@@ -180,7 +181,7 @@ export function contextOf(
   if (wanted !== 'all' && wanted.size === 0) return {}
   const time = new Date(now)
   const context: Record<string, CedarValue> = {
-    ...facts.attributes,
+    ...attributesOf(facts),
     class: 'class' in subject ? subject.class : facts.class,
     classes: classesOf(facts),
     statements: facts.statements.length,
@@ -206,6 +207,14 @@ export function contextOf(
 /** Every class in the batch, each once; the batch's own when it has no statements. */
 export function classesOf(facts: Facts): CommandClass[] {
   return [...new Set([facts.class, ...facts.statements.map((each) => each.class)])]
+}
+
+/** The engine wants lists of its own. */
+function attributesOf({ attributes }: Facts): Record<string, CedarValue> {
+  const values: Record<string, CedarValue> = {}
+  for (const [name, value] of Object.entries(attributes))
+    values[name] = typeof value === 'object' ? [...value] : value
+  return values
 }
 
 function pick<V>(values: Record<string, V>, wanted: ReadonlySet<string> | 'all'): Record<string, V> {

@@ -15,9 +15,11 @@ import type {
   Pipe,
   PreviewRun,
   RandomBytes,
+  ReadFile,
   Secret,
   SecretRef,
   ServerTls,
+  SettingsRead,
   Ticket,
 } from '../core/index.ts'
 import type { Gateway } from './gateway.ts'
@@ -28,6 +30,8 @@ export type Protocol = {
   readonly name: string
   /** The schema of a connection's own settings. */
   readonly settings: ZodType
+  /** Reads the files that settings name, as they were read by `settings`. Absent: they name none that count for a decision. */
+  readonly readSettings?: (settings: unknown, read: ReadFile) => SettingsRead
   /** Facts that this protocol adds to those every command has. */
   readonly attributes: Readonly<Record<string, AttributeType>>
   /** Sessions that one identity may have on a connection that does not say how many; absent: as for a database. */

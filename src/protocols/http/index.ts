@@ -8,6 +8,9 @@ import { type Connection, LIMITS } from '../../core/index.ts'
 import type { Protocol, RecordedCommand, Rejudged } from '../../session/index.ts'
 import { isOurs } from './serving/place.ts'
 import { HttpServer } from './serving/server.ts'
+import { REQUEST_FACTS } from './commands.ts'
+import { readSettings } from './described.ts'
+import { explainRequest } from './explain.ts'
 import { labelFault } from './labels.ts'
 import { probeHttp } from './probe.ts'
 import { rejudgedRequest } from './rejudge.ts'
@@ -16,11 +19,16 @@ import { httpSettings } from './settings.ts'
 export const http: Protocol = {
   name: 'http',
   settings: httpSettings,
-  attributes: { method: 'string', path: 'string', route: 'string', query: 'string' },
+  readSettings,
+  attributes: REQUEST_FACTS,
   sessionsPerIdentity: LIMITS.httpSessionsPerIdentity,
   labelFault,
   async probe(ports, connection) {
     return isOurs(connection) ? await probeHttp(ports, connection) : []
+  },
+  explain(_ports, connection, question) {
+    if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
+    return Promise.resolve(explainRequest(connection, question))
   },
   rejudge: () => Promise.resolve({ session: () => ({ next: rejudged }), close: () => Promise.resolve() }),
   serve(context) {

@@ -2,23 +2,42 @@ import type { Connection } from '../../core/index.ts'
 import { isGatewayError } from '../../core/index.ts'
 import type { RecordedCommand, Rejudged } from '../../session/index.ts'
 import { parseTarget } from '../../wire/http/index.ts'
-import type { Route } from './commands.ts'
-import { factsOf, findRoute, routesOf } from './commands.ts'
+import { judgedRequest } from './commands.ts'
+import { RouteTable } from './route-table.ts'
 import type { HttpSettings } from './settings.ts'
 
-const known = new WeakMap<Connection, readonly Route[]>()
+const known = new WeakMap<Connection, RouteTable>()
 
-/** A recorded request under the routes and labels of a connection: all that is judged of one is in its first line. */
+export function routesOf(connection: Connection<HttpSettings>): RouteTable {
+  const table = known.get(connection) ?? new RouteTable(connection)
+  known.set(connection, table)
+  return table
+}
+
+/** A recorded request under the routes and labels of a connection: its first line, and its body where it was recorded. */
 export function rejudgedRequest({ intent }: RecordedCommand, connection: Connection<HttpSettings>): Rejudged {
-  let routes = known.get(connection)
-  if (routes === undefined) known.set(connection, (routes = routesOf(connection)))
   const at = intent.text.indexOf(' ')
   const method = intent.text.slice(0, at)
+  const [parameter] = intent.parameters ?? []
+  // A body that is sealed is not at hand here, nor is one that only rows of the recording have.
+  const isSealed = parameter?.startsWith('[sealed ') === true
+  const body = parameter == null ? new Uint8Array(0) : Buffer.from(parameter, 'base64')
   try {
     const target = parseTarget(intent.text.slice(at + 1))
-    return { kind: 'facts', facts: factsOf(findRoute(routes, method, target), method, target) }
+    const route = routesOf(connection).find(method, target)
+    if (isSealed && route.graphql !== undefined) return { kind: 'unknown', why: 'session' }
+    const request = { method, target, contentType: typeOf(body), body: isSealed ? undefined : body }
+    return { kind: 'facts', facts: judgedRequest(route, request).facts }
   } catch (error) {
     if (!isGatewayError(error)) throw error
     return { kind: 'refused', message: error.message }
   }
+}
+
+/** The fields of a request are not recorded: what begins like JSON was most likely that. */
+export function typeOf(body: Uint8Array): string {
+  const text = Buffer.from(body.subarray(0, 64)).toString('latin1').trimStart()
+  if (text.startsWith('{"') || text.startsWith('[') || /^\{\s*"/.test(text) || text === '{}')
+    return 'application/json'
+  return /^[\w%.[\]-]+=/.test(text) ? 'application/x-www-form-urlencoded' : 'application/graphql'
 }

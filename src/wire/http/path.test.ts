@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
+  comparePatterns,
+  looseParts,
   matchesRoute,
   mayMatchRoute,
   parseRoutePattern,
@@ -194,7 +196,7 @@ describe('fields', () => {
 describe('a route that others may read in a path (C-01)', () => {
   const may = (pattern: string, path: string): boolean => {
     const parsed = parseRoutePattern(pattern)
-    return parsed !== undefined && mayMatchRoute(parsed, path)
+    return parsed !== undefined && mayMatchRoute(parsed, looseParts(path))
   }
 
   it.each([
@@ -217,5 +219,33 @@ describe('a route that others may read in a path (C-01)', () => {
     ['/customers/{id}', '/customers/'],
   ])('%s is not meant by %s', (pattern, path) => {
     expect(may(pattern, path)).toBe(false)
+  })
+})
+
+describe('a route with names in parts of a segment', () => {
+  it('fits what has something in place of each of them', () => {
+    const pattern = parseRoutePattern('/files/{name}.{kind}')
+    if (pattern === undefined) throw new Error('it is a pattern')
+    expect(matchesRoute(pattern, '/files/a.json')).toBe(true)
+    expect(
+      ['/files/.json', '/files/a.', '/files/ajson', '/files/a.json/b'].some((path) =>
+        matchesRoute(pattern, path),
+      ),
+    ).toBe(false)
+    expect(['/{a}{b}', '/{a}.{b}.{c}', '/{a', '/x{a-b}'].map(parseRoutePattern)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
+  it('stands behind what is written out, and before a name', () => {
+    const order = ['/a/{b}', '/a/{b}.json', '/a/x'].map((text) => {
+      const pattern = parseRoutePattern(text)
+      if (pattern === undefined) throw new Error('it is a pattern')
+      return pattern
+    })
+    expect(order.sort(comparePatterns).map(({ text }) => text)).toEqual(['/a/x', '/a/{b}.json', '/a/{b}'])
   })
 })

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
 import { trailerFields } from '../../../wire/http/index.ts'
+import { maskedFields } from '../masked-fields.ts'
 import { readAway } from '../requests/request-body.ts'
 import type { Answer } from '../upstream/upstream.ts'
 
@@ -57,7 +58,9 @@ export function addTrailers(
   own: readonly string[] = [],
 ): void {
   if (!response.chunkedEncoding) return
-  const theirs = trailerFields(answer.body.trailers, changed)
+  const { trailers } = answer.body
+  const shown = answer.trailerRules === undefined ? trailers : maskedFields(trailers, answer.trailerRules)
+  const theirs = trailerFields(shown, changed)
   answer.watch.fields(theirs)
   const all = [...theirs, ...own]
   if (all.length === 0) return

@@ -13,8 +13,10 @@ import {
   unconditional,
 } from '../../../wire/http/index.ts'
 import { masksAnything, relayAnswer } from '../answers/relay.ts'
-import type { Route } from '../commands.ts'
-import { anotherMethod, factsOf, findRoute, refuseAnotherMethod, rulesOf } from '../commands.ts'
+import type { JudgedRequest } from '../commands.ts'
+import { anotherMethod, contentTypeOf, judgedRequest, refuseAnotherMethod } from '../commands.ts'
+import { maskedFields } from '../masked-fields.ts'
+import type { Route } from '../route-table.ts'
 import type { HttpSettings } from '../settings.ts'
 import { readRange } from '../upstream/range.ts'
 import type { Answer, OutgoingBody } from '../upstream/upstream.ts'
@@ -33,6 +35,8 @@ export type Asked = {
   /** What of the body was read before: a short one is there by now. */
   readonly inHand: Buffer | undefined
 }
+
+type Judged = Pick<JudgedRequest, 'sealing' | 'rules'> & { readonly judgement: Judgement }
 
 /** One request as one command: judged, recorded, held, sent, answered. */
 export class RequestCommand {
@@ -74,28 +78,24 @@ export class RequestCommand {
     const session = this.#session
     let route: Route
     try {
-      route = findRoute(this.#upstream.routes, this.#method, target)
+      refuseTwoTypes(this.#asked.headers)
+      route = this.#upstream.routes.find(this.#method, target)
       this.#upstream.refuseFilled(target.query)
       refuseAnotherMethod(target, this.#contentType, this.#asked.inHand ?? NOTHING)
     } catch (error) {
       throw await this.#refused(error)
     }
     response.once('close', () => this.#gone.abort('gone'))
-    let judgement = this.#judge(route)
-    let bytes = this.#asked.inHand
-    const why = bytes === undefined ? this.#asksForBody(route, judgement) : undefined
-    if (why !== undefined) {
-      bytes = await this.#whole(why)
-      try {
-        refuseAnotherMethod(target, this.#contentType, bytes)
-      } catch (error) {
-        throw await this.#refused(error)
-      }
+    let bytes = this.#asked.inHand ?? (await this.#wholeIf(this.#readsBody(route)))
+    let judged = await this.#judged(route, bytes)
+    if (bytes === undefined) {
+      bytes = await this.#wholeIf(this.#asksForBody(judged))
       // Anew: the policy may be another by now.
-      judgement = this.#judge(route)
+      if (bytes !== undefined) judged = await this.#judged(route, bytes)
     }
+    const { judgement } = judged
     const headers = this.#upstream.ownFields(requestHeaders(this.#asked.headers))
-    const recorded = sealedRequest(this.#written, bytes ?? NOTHING, judgement.facts.labels)
+    const recorded = sealedRequest(this.#written, bytes ?? NOTHING, judged.sealing)
     const command: Command = {
       form: 'request',
       text: this.#written,
@@ -107,7 +107,7 @@ export class RequestCommand {
     }
     const permit = await this.#permitted(command, judgement)
     const { decision } = judgement
-    const rules = decision.kind === 'deny' ? { paths: [] } : rulesOf(route, decision.masks)
+    const rules = judged.rules(decision.kind === 'deny' ? new Map() : decision.masks)
     try {
       const ready = await this.#upstream.ready({
         method: this.#method,
@@ -127,7 +127,12 @@ export class RequestCommand {
       if (answer === undefined) throw new Error('a recorded request was not sent')
       // The rest of its request may never be read, and then nothing that comes behind it could be.
       if (!this.#asked.body.isComplete) response.shouldKeepAlive = false
-      await relayAnswer(session, permit, answer, rules, response, this.#method)
+      const shown = {
+        ...answer,
+        headers: maskedFields(answer.headers, rules.fields),
+        trailerRules: rules.fields,
+      }
+      await relayAnswer(session, permit, shown, rules, response, this.#method)
       session.finish(permit, 'ok', String(answer.status))
     } catch (error) {
       const failure = asGatewayError(error)
@@ -141,23 +146,37 @@ export class RequestCommand {
     }
   }
 
-  #judge(route: Route): Judgement {
-    const key = `${route.method} ${route.pattern.text}\n${this.#written}`
-    return (
-      this.#session.cached('', key) ??
-      this.#session.judge('', key, factsOf(route, this.#method, this.#asked.target))
-    )
+  /** `bytes`: of its body; undefined: it comes in pieces. Refuses what cannot be judged. */
+  async #judged(route: Route, bytes: Buffer | undefined): Promise<Judged> {
+    const { target } = this.#asked
+    try {
+      refuseAnotherMethod(target, this.#contentType, bytes ?? NOTHING)
+      const parts = { method: this.#method, target, contentType: this.#contentType, body: bytes }
+      const { key, facts, sealing, rules } = judgedRequest(route, parts)
+      const judgement = this.#session.cached('', key) ?? this.#session.judge('', key, facts)
+      return { judgement, sealing, rules }
+    } catch (error) {
+      throw await this.#refused(error)
+    }
   }
 
-  /** What asks for the body before anything is decided, said for the client; undefined: it may come in pieces. */
-  #asksForBody(route: Route, { decision }: Judgement): string | undefined {
+  /** What reads the body before anything is judged, said for the client; undefined: nothing does. */
+  #readsBody(route: Route): string | undefined {
+    if (route.graphql !== undefined) return 'the operation stands in it'
+    return namesMethod(this.#contentType) === 'anywhere' ? 'rules may read its fields' : undefined
+  }
+
+  /** What else asks for the body before anything is done; undefined: it may come in pieces. */
+  #asksForBody({ judgement: { decision }, sealing }: Judged): string | undefined {
     if (decision.kind === 'deny') return undefined
-    if (route.facts.labels.length > 0)
+    if (sealing.length > 0)
       return 'fields of this route have labels, so it is sealed in the recording as a whole'
-    if (this.#method === 'POST' && namesMethod(this.#contentType) === 'anywhere')
-      return 'it could name another method anywhere in it'
     if (this.#upstream.signsBody) return 'the credential of this connection signs it'
     return decision.kind === 'hold' ? 'people are asked about exactly these bytes' : undefined
+  }
+
+  #wholeIf(why: string | undefined): Promise<Buffer | undefined> {
+    return why === undefined ? Promise.resolve(undefined) : this.#whole(why)
   }
 
   async #whole(why: string): Promise<Buffer> {
@@ -203,7 +222,7 @@ export class RequestCommand {
   }
 
   get #contentType(): string {
-    return this.#asked.request.headers['content-type'] ?? ''
+    return contentTypeOf(this.#asked.headers)
   }
 
   /** What the client says of how it wants its answer. A range is one of a GET (RFC 9110 section 14.2). */
@@ -219,6 +238,13 @@ export class RequestCommand {
 }
 
 const NOTHING = new Uint8Array(0)
+
+/** Each reader would believe one of them. */
+function refuseTwoTypes(headers: readonly string[]): void {
+  const types = headers.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-type')
+  if (types.length > 1)
+    throw new GatewayError('invalid', 'Send one Content-Type.', { retry: 'only-if-changed' })
+}
 
 /** The pieces of a body, each of them recorded before it is passed on. */
 async function* recorded(

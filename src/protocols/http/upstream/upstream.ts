@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { Pool } from 'undici'
-import type { Connection } from '../../../core/index.ts'
+import type { Connection, MaskingRule } from '../../../core/index.ts'
 import { GatewayError, isGatewayError } from '../../../core/index.ts'
 import type {
   CredentialPorts,
@@ -41,6 +41,8 @@ export type Answer = {
   readonly isSearched: boolean
   /** The part that the client asked for, where the upstream was asked for more, so that the watch sees what is around it. */
   readonly part: Range | undefined
+  /** How fields behind the body are masked, by their names in lower case. Absent: none is. */
+  readonly trailerRules?: ReadonlyMap<string, MaskingRule>
 }
 
 /** A body in hand, which can be sent again, or one that is on its way, with its length in bytes if that is known. */

@@ -1,17 +1,16 @@
 import type { Connection } from '../../../core/index.ts'
 import type { CredentialPorts } from '../../../upstream-credentials/index.ts'
-import type { Route } from '../commands.ts'
-import { routesOf } from '../commands.ts'
+import { RouteTable } from '../route-table.ts'
 import type { HttpSettings } from '../settings.ts'
 import { HttpUpstream } from './upstream.ts'
 
 /** An upstream with the routes of its connection, made once per version of its configuration. */
 export class KnownUpstream extends HttpUpstream {
-  readonly routes: readonly Route[]
+  readonly routes: RouteTable
 
   constructor(connection: Connection<HttpSettings>, ports: CredentialPorts) {
     super(connection, ports)
-    this.routes = routesOf(connection)
+    this.routes = new RouteTable(connection)
   }
 }
 

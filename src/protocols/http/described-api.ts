@@ -1,0 +1,22 @@
+import type { ApiOperation, GraphQLSchema } from '../../apis/index.ts'
+
+/** What the files say that the settings of a connection name. */
+export class DescribedApi {
+  /** Those that are written out stand before those with names in their paths. */
+  readonly operations: readonly ApiOperation[]
+  readonly schema: GraphQLSchema | undefined
+
+  constructor(operations: readonly ApiOperation[], schema: GraphQLSchema | undefined) {
+    this.operations = operations
+    this.schema = schema
+  }
+}
+
+/** What settings have of it; undefined where they name no file. */
+export function describedIn(settings: unknown): DescribedApi | undefined {
+  const found: unknown =
+    typeof settings === 'object' && settings !== null && 'described' in settings
+      ? settings.described
+      : undefined
+  return found instanceof DescribedApi ? found : undefined
+}
