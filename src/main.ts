@@ -109,7 +109,10 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     sealed,
     clock,
     warn: (message) => report(new Error(message)),
+    vault: () => config().vault,
+    report,
   })
+  undo.push(() => secrets.close())
   const recording = await openRecording({
     directory: dataDirectory,
     keys: recordingKeys(keys),

@@ -241,7 +241,7 @@ describe('files', () => {
 
 /** Whether a test makes files, sockets, threads or processes of its own, or runs a gateway that does. */
 function needsSystem(text: string): boolean {
-  return /mkdtemp|from 'node:(?:net|tls|http|https|worker_threads|child_process)'|running-gateway|bucket-stage|slack-server|new Worker/.test(
+  return /mkdtemp|from 'node:(?:net|tls|http|https|worker_threads|child_process)'|running-gateway|bucket-stage|slack-server|vault-server|new Worker/.test(
     text,
   )
 }

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
-import { rootCertificates } from 'node:tls'
+import type { ConnectionOptions, SecureContextOptions } from 'node:tls'
+import { checkServerIdentity, rootCertificates } from 'node:tls'
 import type { ErrorCode } from '../core/index.ts'
 import { ERROR_CODES, GatewayError } from '../core/index.ts'
 
@@ -14,7 +15,7 @@ export type ApiAddress =
   | {
       readonly kind: 'url'
       readonly url: string
-      /** PEM of the authority that the gateway made its certificate with; it names the machine as `localhost`. */
+      /** PEM of the authority that the gateway's certificate may be of, besides public ones. */
       readonly authority?: string
       readonly token?: string
     }
@@ -93,9 +94,23 @@ export class ApiClient {
   }
 }
 
-function trust(address: ApiAddress): { readonly ca?: string[]; readonly servername?: string } {
+function trust(
+  address: ApiAddress,
+): Pick<SecureContextOptions & ConnectionOptions, 'ca' | 'checkServerIdentity'> {
   if (address.kind === 'socket' || address.authority === undefined) return {}
-  return { ca: [...rootCertificates, address.authority], servername: 'localhost' }
+  return {
+    ca: [...rootCertificates, address.authority],
+    // A certificate that the gateway made for itself names no machine but its own. Its authority made no other, and its key
+    // was thrown away: whoever shows it is that gateway.
+    checkServerIdentity: (host, certificate) =>
+      isOwnAuthority(certificate.issuer.CN)
+        ? checkServerIdentity('localhost', certificate)
+        : checkServerIdentity(host, certificate),
+  }
+}
+
+function isOwnAuthority(name: string | string[] | undefined): boolean {
+  return typeof name === 'string' && name.startsWith('Sluice authority ')
 }
 
 async function textOf(answer: IncomingMessage): Promise<string> {

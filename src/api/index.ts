@@ -28,6 +28,7 @@ import { exchangeRoutes } from './routes/exchange.ts'
 import { identityRoutes } from './routes/identities.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { peopleRoutes } from './routes/people.ts'
+import { oneselfRoutes } from './routes/oneself.ts'
 import { policyRoutes } from './routes/policy.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -41,6 +42,7 @@ export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRo
     ...credentialRoutes(parts),
     ...exchangeRoutes(parts),
     ...identityRoutes(parts),
+    ...oneselfRoutes(parts),
     ...approvalRoutes(parts),
     ...accessRoutes(parts),
     ...channelRoutes(parts),

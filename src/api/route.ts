@@ -45,10 +45,15 @@ export type Route<Params = unknown, Query = unknown, Body = unknown, Answer = un
   /** Absent for routes that change nothing. What it returns must hold no secret. */
   readonly records?: (input: { params: Params; query: Query; body: Body }) => Recorded
   /**
-   * Who the record is signed with, where a route without a login finds out by itself: throws for who is turned down,
-   * and then nothing is recorded or done.
+   * Who the record is signed with, where a route finds out by itself: throws for who is turned down, and then nothing is
+   * recorded or done.
    */
-  readonly identify?: (input: { params: Params; query: Query; body: Body }) => Promise<string>
+  readonly identify?: (input: {
+    params: Params
+    query: Query
+    body: Body
+    caller: Caller
+  }) => Promise<string> | string
   readonly params: z.ZodType<Params>
   readonly query: z.ZodType<Query>
   readonly body: z.ZodType<Body>
@@ -112,7 +117,7 @@ export function route<Params, Query, Body, Answer>(definition: Route<Params, Que
       const query = parsed(definition.query, raw.query, 'query')
       const body = parsed(definition.body, raw.body, 'body')
       const input = { params, query, body }
-      const by = (await definition.identify?.(input)) ?? raw.caller.name
+      const by = (await definition.identify?.({ ...input, caller: raw.caller })) ?? raw.caller.name
       if (definition.records !== undefined) record({ ...definition.records(input), by })
       return definition.answer.parse(
         await definition.handle({ ...input, caller: raw.caller, source: raw.source }),

@@ -35,6 +35,7 @@ const NEEDS_NO_LOGIN = [
   'GET /approvals/{ticket}',
   'GET /healthz',
   'GET /metrics',
+  'GET /v1/login/issuers',
   'GET /v1/openapi.json',
   'POST /v1/channels/{channel}/answers',
   'POST /v1/channels/{channel}/clicks',
@@ -87,10 +88,18 @@ describe('every route', () => {
     }
     const open = routes.filter(({ access }) => access.includes('identity') || access.includes('person'))
     expect(open.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'DELETE /v1/credentials/{id}',
+      'GET /v1/whoami',
       'GET /v1/access',
       'POST /v1/access',
       'POST /v1/access/emergency',
     ])
+    // Whoever holds a credential may give back that one, and no other.
+    for (const token of [agent, acting, eve]) {
+      const path = `/v1/credentials/${minted.credential.id}`
+      expect((await api.person('DELETE', path, { token })).status).toBe(404)
+    }
+    expect(credentials.list().map(({ id }) => id)).toContain(minted.credential.id)
   }, 60_000)
 
   it('turns the operator socket down where it takes a person, in a sentence that says so', async () => {

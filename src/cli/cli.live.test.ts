@@ -22,7 +22,13 @@ type Done = { readonly code: number | null; readonly stdout: string; readonly st
 /** Not in one go: the gateway it asks lives in this process. */
 function sluice(args: readonly string[], input = '', env: Record<string, string> = {}): Promise<Done> {
   const child = spawn(process.execPath, [CLI, ...args], {
-    env: { PATH: process.env.PATH ?? '', SLUICE_DATA: api.dataDirectory, TMPDIR: api.place, ...env },
+    env: {
+      PATH: process.env.PATH ?? '',
+      SLUICE_DATA: api.dataDirectory,
+      TMPDIR: api.place,
+      XDG_CONFIG_HOME: api.place,
+      ...env,
+    },
   })
   const done = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (done.stdout += text))

@@ -28,7 +28,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   { names: ['approvals'], load: async () => (await import('./approvals.ts')).addApprovalCommands },
   { names: ['sessions'], load: async () => (await import('./sessions/index.ts')).addSessionCommands },
   { names: ['audit'], load: async () => (await import('./audit/index.ts')).addAuditCommands },
-  { names: ['people', 'login'], load: async () => (await import('./people.ts')).addPeopleCommands },
+  { names: ['people'], load: async () => (await import('./people.ts')).addPeopleCommands },
+  {
+    names: ['login', 'logout'],
+    load: async () => (await import('./oneself/commands.ts')).addLoginCommands,
+  },
   { names: ['identities'], load: async () => (await import('./people.ts')).addIdentityCommands },
   { names: ['secrets'], load: async () => (await import('./secrets.ts')).addSecretCommands },
   { names: ['config'], load: async () => (await import('./config.ts')).addConfigCommands },

@@ -44,6 +44,17 @@ const status = z.object({ endpoints: z.record(z.string(), endpoint) })
  * goes this way and no other; the operator socket only tells where the port is.
  */
 export async function personClient(common: Common, token?: string): Promise<ApiClient> {
+  return new ApiClient({
+    kind: 'url',
+    ...(await personAddress(common)),
+    ...(token === undefined ? {} : { token }),
+  })
+}
+
+/** Where that is, and the authority of its certificate when it is the gateway's own. */
+export async function personAddress(
+  common: Common,
+): Promise<{ readonly url: string; readonly authority?: string }> {
   const { endpoints } = await call(common, status, 'GET', '/v1/status')
   const at = endpoints.api
   if (at === undefined) {
@@ -52,12 +63,10 @@ export async function personClient(common: Common, token?: string): Promise<ApiC
     })
   }
   const authority = readIfThere(join(common.data, 'tls', 'authority.pem'))
-  return new ApiClient({
-    kind: 'url',
+  return {
     url: `https://${hostOf(at.address)}:${at.port}`,
     ...(authority === undefined ? {} : { authority }),
-    ...(token === undefined ? {} : { token }),
-  })
+  }
 }
 
 /** An address as a client dials it; one that means every interface is this machine. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { isGatewayError } from '../core/index.ts'
 import type { Common } from './context.ts'
-import { call, hostOf, print, queryText } from './context.ts'
+import { call, hostOf, print, queryText, UsageError } from './context.ts'
 import { parseDuration } from './durations.ts'
 import { listing, relative } from './table.ts'
 
@@ -20,18 +20,23 @@ const minted = z.object({
 export type Minted = z.output<typeof minted>
 
 export type MintOptions = Common & {
-  readonly as: string
+  /** Absent: for oneself. */
+  readonly as?: string
   readonly for?: string
   readonly ttl: string
   readonly database?: string
 }
 
-/** Mints through the operator socket. `use`: what it must be for; absent: what the connection takes. */
+/**
+ * With `--as` mints through the operator socket; without it exchanges one's own token at the API. `use`: what it must be
+ * for; absent: what the connection takes.
+ */
 export async function mint(
   connection: string,
   use: 'database' | 'http' | undefined,
   options: MintOptions,
 ): Promise<Minted> {
+  if (options.as === undefined) return await mintForOneself(connection, use, options)
   return await call(options, minted, 'POST', '/v1/operator/credentials', {
     connection,
     as: options.as,
@@ -42,10 +47,31 @@ export async function mint(
   })
 }
 
+async function mintForOneself(
+  connection: string,
+  use: 'database' | 'http' | undefined,
+  options: MintOptions,
+): Promise<Minted> {
+  if (options.for !== undefined) throw new UsageError('--for needs --as: whom it is for, and who acts.')
+  const { exchange, oneself } = await import('./oneself/oneself.ts')
+  const who = await oneself(options)
+  if (who === undefined) {
+    throw new UsageError('Say whom it is for, with --as IDENTITY, or log in first: sluice login')
+  }
+  const ttlMs = parseDuration(options.ttl)
+  return await exchange(who, { connection, use, database: options.database, ttlMs })
+}
+
 /** Ends a credential that nobody needs any more. That the gateway has gone meanwhile is no fault: it has then ended too. */
-export async function giveBack(made: Minted, common: Common): Promise<void> {
+export async function giveBack(made: Minted, options: Common & Pick<MintOptions, 'as'>): Promise<void> {
+  if (options.as === undefined) {
+    const { giveBackOwn, oneself } = await import('./oneself/oneself.ts')
+    const who = await oneself(options)
+    if (who !== undefined) await giveBackOwn(who, made.id)
+    return
+  }
   try {
-    await call(common, z.unknown(), 'DELETE', `/v1/credentials/${made.id}`)
+    await call(options, z.unknown(), 'DELETE', `/v1/credentials/${made.id}`)
   } catch (error) {
     if (!isGatewayError(error)) throw error
   }
@@ -143,7 +169,10 @@ export function mintCommand(program: Command, name: string, description: string)
     .command(name)
     .argument('<connection>')
     .description(description)
-    .requiredOption('--as <identity>', 'the identity it is for, such as support-agent')
+    .option(
+      '--as <identity>',
+      'the identity it is for, such as support-agent; without it, yours: sluice login',
+    )
     .option('--for <identity>', 'whom it acts for')
     .option('--ttl <duration>', 'how long it opens new sessions', '15m')
     .option('--database <name>', 'one of the connection\u2019s databases')

@@ -3,7 +3,6 @@ import { styleText } from 'node:util'
 import { z } from 'zod'
 import type { Common } from './context.ts'
 import { call, personClient, print } from './context.ts'
-import { logIn } from './login.ts'
 import { givenOrAsked } from './prompt.ts'
 import { instant, listing, relative } from './table.ts'
 
@@ -71,18 +70,6 @@ export function addPeopleCommands(program: Command): void {
       const path = `/v1/people/${encodeURIComponent(name)}/device`
       const answer = await call(common, z.object({ person: z.string() }), 'DELETE', path)
       print(common, answer, () => `${answer.person} has no device any more.`)
-    })
-  program
-    .command('login')
-    .argument('<name>', 'the person')
-    .description('print a token of a fresh login, for SLUICE_LOGIN or curl, and nothing else')
-    .option(
-      '--code <digits>',
-      'the code of the device; asked for when not given, - reads it from standard input',
-    )
-    .action(async (name: string, flags: Common & { readonly code?: string }) => {
-      const answer = await logIn(flags, name, flags.code)
-      print(flags, answer, () => answer.token)
     })
 }
 

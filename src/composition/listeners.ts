@@ -9,7 +9,7 @@ import { Secret } from '../core/index.ts'
 import type { Listener } from '../net/index.ts'
 import { createCertificates, listen } from '../net/index.ts'
 import { PROTOCOLS } from '../protocols/index.ts'
-import type { CredentialDesk, Gateway, Snapshots } from '../session/index.ts'
+import type { CredentialDesk, Gateway, SignIn, Snapshots } from '../session/index.ts'
 
 type ListenerParts = {
   readonly gateway: Gateway
@@ -51,6 +51,7 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
       },
       snapshots: parts.snapshots,
       offerPreview: (ticket, run) => parts.previews.offer(ticket, run),
+      signIn: () => signInOf(parts.config()),
       report,
     })
     undo.push(() => server.close())
@@ -69,6 +70,13 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
     close: () => {
       for (const listener of open) listener.close()
     },
+  }
+}
+
+function signInOf({ issuers, api }: Config): SignIn {
+  return {
+    issuers: issuers.map(({ url }) => url),
+    ...(api?.publicUrl === undefined ? {} : { exchange: `${api.publicUrl}/v1/credentials` }),
   }
 }
 

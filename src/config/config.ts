@@ -10,6 +10,7 @@ import type {
   PolicySource,
   Problem,
   SecretRef,
+  VaultSettings,
 } from '../core/index.ts'
 import type { Approving, Holders } from './approving.ts'
 import type { BucketBlock } from './bucket-block.ts'
@@ -38,6 +39,8 @@ export type Config = {
   readonly recording: RecordingBlock
   /** Where what gateways share is kept; undefined: in the data directory. Takes effect when a gateway starts. */
   readonly store: StoreBlock | undefined
+  /** Where references to Vault are read from; undefined: nowhere, and there are none. */
+  readonly vault: VaultSettings | undefined
   /** What policy compiles. */
   readonly policy: PolicySource
   /** What was written, without defaults: for comparing two versions. */
@@ -107,6 +110,16 @@ export type Issuer = {
   readonly claims: { readonly name: string; readonly groups: string; readonly kind: string }
   /** The kind of identity when the claim is absent. */
   readonly kind: IdentityKind
+  /** How `sluice login` asks it for tokens; absent: it does not. */
+  readonly login: IssuerLogin | undefined
+}
+
+/** Device authorization (RFC 8628) with a client that has no secret. */
+export type IssuerLogin = {
+  readonly client: string
+  readonly scopes: readonly string[]
+  /** The parameter that says for whom the token is to be. */
+  readonly audienceAs: 'resource' | 'audience' | 'none'
 }
 
 /** An identity of the built-in issuer. */

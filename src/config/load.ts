@@ -30,6 +30,7 @@ import { outletOf } from './schema-stream.ts'
 import { NamedFiles } from './named-files.ts'
 import type { Path, Tree } from './tree.ts'
 import { readTree } from './tree.ts'
+import { refuseWithoutVault } from './vault-references.ts'
 import { configVersion } from './version.ts'
 
 /** What config has to know of a protocol. */
@@ -144,6 +145,7 @@ class Loader {
       local,
       issuers: root.identities.issuers.map((issuer) => issuer.url),
     })
+    if (root.vault === undefined) refuseWithoutVault(this.#tree.content, references)
     const labels = new Map<LabelName, MaskingRule>()
     for (const [name, { mask }] of Object.entries(root.labels)) {
       labels.set(brand<LabelName>(name), maskingRule(mask, ['labels', name, 'mask'], references))
@@ -177,8 +179,9 @@ class Loader {
         ),
       ),
       api: api === undefined ? undefined : { ...listenerOf(api), publicUrl: publicUrlOf(api) },
-      issuers: root.identities.issuers.map(({ clockSkew, ...issuer }) => ({
+      issuers: root.identities.issuers.map(({ clockSkew, login, ...issuer }) => ({
         ...issuer,
+        login,
         clockSkewMs: clockSkew,
       })),
       local: this.#local(root.identities.local, local, references),
@@ -199,6 +202,7 @@ class Loader {
         references,
       ),
       recording: recordingOf(root.recording, references),
+      vault: root.vault,
       store: root.store === undefined ? undefined : { dsn: root.store.dsn, ca: root.store.ca },
       policy,
       content: this.#tree.content,

@@ -7,6 +7,7 @@ import { recording } from './schema-recording.ts'
 import { duration, line, secretReference, size } from './values.ts'
 import { isSafeUrl } from './schema-channels.ts'
 import { store } from './schema-store.ts'
+import { vault } from './schema-vault.ts'
 
 /** The shape of sluice.yaml, but for what a protocol says of its connections. Names are checked elsewhere. */
 
@@ -87,6 +88,21 @@ const issuer = z.strictObject({
     })
     .prefault({}),
   kind: z.enum(IDENTITY_KINDS).default('agent').describe('The kind when the claim is absent.'),
+  login: z
+    .strictObject({
+      client: line('the id of a client', 256).describe(
+        'A public client of the issuer that may use device authorization (RFC 8628).',
+      ),
+      scopes: z.array(line('a scope')).default(['openid', 'offline_access']),
+      audienceAs: z
+        .enum(['resource', 'audience', 'none'])
+        .default('resource')
+        .describe(
+          'How the issuer is told for whom the token is: the parameter of RFC 8707, that of some issuers, or not at all.',
+        ),
+    })
+    .optional()
+    .describe('Lets people log in with "sluice login".'),
 })
 
 const localIdentity = z.strictObject({
@@ -250,6 +266,7 @@ export function rootSchema(protocols: readonly string[]) {
       .describe(
         'A PostgreSQL database that several gateways share; a file in the data directory when absent.',
       ),
+    vault: vault.optional().describe('Where "${vault:PATH#FIELD}" is read from.'),
     cedar: z.string().max(LIMITS.configBytesMax).optional().describe('Cedar policies, for experts.'),
   })
 }

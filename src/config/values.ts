@@ -8,11 +8,12 @@ import { nearest } from './nearest.ts'
  * the semicolon what to do about it.
  */
 
-const SOURCES = ['env', 'file', 'store', 'command'] as const
+const SOURCES = ['env', 'file', 'store', 'command', 'vault'] as const
 
-const REFERENCE_HINT = 'write "${store:NAME}", "${env:NAME}", "${file:PATH}" or "${command:...}"'
+const REFERENCE_HINT =
+  'write "${store:NAME}", "${env:NAME}", "${file:PATH}", "${command:...}" or "${vault:PATH#FIELD}"'
 
-const REFERENCE_PATTERN = '^\\$\\{(env|file|store|command):.+\\}$'
+const REFERENCE_PATTERN = '^\\$\\{(env|file|store|command|vault):.+\\}$'
 const OUTSIDE_HINT = 'write "${env:NAME}", "${file:PATH}" or "${command:...}"'
 const OUTSIDE_PATTERN = '^\\$\\{(env|file|command):.+\\}$'
 
@@ -81,6 +82,8 @@ function parseReference(text: string, literal: boolean, outside: boolean): Parse
       }
     case 'file':
       return { ok: true, ref: { kind: 'file', path: rest } }
+    case 'vault':
+      return vaultReference(rest, outside, hint)
     case 'command':
       return { ok: true, ref: { kind: 'command', command: rest } }
     default: {
@@ -93,6 +96,45 @@ function parseReference(text: string, literal: boolean, outside: boolean): Parse
       }
     }
   }
+}
+
+/** What is asked for at the API of Vault, and a field of the answer. */
+function vaultReference(rest: string, outside: boolean, hint: string): ParsedReference {
+  if (outside) {
+    return { ok: false, expected: 'expected a reference that does not lead into Vault', fix: hint }
+  }
+  const [, path, field] = VAULT_PLACE.exec(rest) ?? []
+  if (path !== undefined && field !== undefined && path.length <= 512 && !path.includes('..'))
+    return { ok: true, ref: { kind: 'vault', path, field } }
+  return {
+    ok: false,
+    expected: 'expected a path of Vault and a field',
+    fix: 'write it like "${vault:secret/data/crm#password}"',
+  }
+}
+
+const VAULT_PLACE = /^((?!v1\/)[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\/[A-Za-z0-9_.@-]+)+)#([A-Za-z0-9_.-]{1,128})$/
+
+/** Text on one line, or a reference to it, as a `SecretRef`: a name that belongs to a password that is made anew. */
+export function lineOrReference(what: string, max = 256) {
+  return z
+    .string({ error: (issue) => `expected ${what}, got ${shown(issue.input)}; write it as text, in quotes` })
+    .min(1)
+    .max(max)
+    .transform((text, context): SecretRef => {
+      if (text.startsWith('${')) {
+        const parsed = parseReference(text, false, false)
+        if (parsed.ok) return parsed.ref
+        context.addIssue({ code: 'custom', message: `${parsed.expected}; ${parsed.fix}` })
+        return z.NEVER
+      }
+      if (!/\p{Cc}/u.test(text) && !text.includes('${')) return { kind: 'literal', value: new Secret(text) }
+      context.addIssue({
+        code: 'custom',
+        message: `expected ${what} on one line, or a whole reference; remove control characters`,
+      })
+      return z.NEVER
+    })
 }
 
 const SECRET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/

@@ -110,7 +110,7 @@ describe('a command', () => {
     const { ref, runs } = counting()
     await Promise.all([value(ref), value(ref), value(ref)])
     expect(await runs()).toBe(1)
-    clock.advance(LIMITS.secretCommandKeptMs)
+    clock.advance(LIMITS.secretKeptMs)
     expect(await value(ref)).toBe('secret')
     expect(await runs()).toBe(2)
     resolver.forget(ref)

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Clock, SecretRef } from '../core/index.ts'
+import type { Clock, SecretRef, VaultSettings } from '../core/index.ts'
 import {
   asGatewayError,
   assertNever,
@@ -11,6 +11,7 @@ import {
 import { runSecretCommand } from './command.ts'
 import type { Warn } from './secret-file.ts'
 import { readSecretFile, trimLineBreak } from './secret-file.ts'
+import { VaultSource } from './vault/source.ts'
 
 export type SecretResolverOptions = {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -19,18 +20,29 @@ export type SecretResolverOptions = {
   readonly sealed: { get(name: string): Secret | undefined }
   readonly clock: Clock
   readonly warn: Warn
+  /** The Vault of the configuration in force; absent: none. */
+  readonly vault?: () => VaultSettings | undefined
+  /** What goes wrong while nobody waits for it. */
+  readonly report?: (error: unknown) => void
 }
 
-type Kept = { readonly until: number; readonly secret: Promise<Secret> }
+type Kept = {
+  readonly until: number
+  readonly renewAt: number
+  isRenewing: boolean
+  readonly secret: Promise<Secret>
+}
 
 /**
  * Turns references into secrets. Variables, files and the store are read each time, so that a change is seen by the
- * next session; what a command printed is used for a minute, and asked for once when many sessions want it together.
+ * next session; what a command printed is used for a minute, and asked for once when many sessions want it together. What is in
+ * Vault is read and renewed by `vault/source.ts`.
  */
 export class SecretResolver {
   readonly #options: SecretResolverOptions
   readonly #kept = new Map<string, Kept>()
   readonly #warned = new Set<string>()
+  #vault: { readonly key: string; readonly source: Promise<VaultSource> } | undefined
 
   constructor(options: SecretResolverOptions) {
     this.#options = options
@@ -53,9 +65,18 @@ export class SecretResolver {
     }
   }
 
-  /** Forgets what a command printed: for when the upstream no longer takes it. */
+  /** Forgets what a command printed or Vault gave: for when the upstream no longer takes it. */
   forget(ref: SecretRef): void {
     if (ref.kind === 'command') this.#kept.delete(ref.command)
+    if (ref.kind === 'vault')
+      void this.#vault?.source.then((source) => source.forget(ref.path), this.#reportFault)
+  }
+
+  /** Gives back what is leased at Vault. Only once no session lives by it. */
+  async close(): Promise<void> {
+    const vault = this.#vault
+    this.#vault = undefined
+    if (vault !== undefined) await (await vault.source).close()
   }
 
   async #read(ref: SecretRef): Promise<Secret> {
@@ -78,6 +99,8 @@ export class SecretResolver {
       }
       case 'command':
         return await this.#run(ref.command)
+      case 'vault':
+        return await (await this.#vaultNow()).read(ref.path, ref.field)
       case 'literal':
         return ref.value
       default:
@@ -88,20 +111,77 @@ export class SecretResolver {
   async #run(command: string): Promise<Secret> {
     const now = this.#options.clock.now()
     const kept = this.#kept.get(command)
-    if (kept !== undefined && kept.until > now) return await kept.secret
+    if (kept === undefined || now >= kept.until) return await this.#runNow(command).secret
+    // Read again before it ends, so that no session waits for it. That it failed is told by who needs it then.
+    if (now >= kept.renewAt && !kept.isRenewing) {
+      kept.isRenewing = true
+      const next = this.#runNow(command)
+      // Until it has come, what is known is used.
+      this.#kept.set(command, kept)
+      next.secret.then(
+        () => {
+          if (this.#kept.get(command) === kept) this.#kept.set(command, next)
+        },
+        (error: unknown) => {
+          kept.isRenewing = false
+          this.#options.report?.(error)
+        },
+      )
+    }
+    return await kept.secret
+  }
+
+  #runNow(command: string): Kept {
+    const now = this.#options.clock.now()
     const secret = runSecretCommand(command, this.#options.environment).then((printed) =>
       nonEmpty(trimLineBreak(printed)),
     )
-    const entry = { until: now + LIMITS.secretCommandKeptMs, secret }
+    const life = LIMITS.secretKeptMs
+    const entry: Kept = { until: now + life, renewAt: now + (life * 3) / 4, isRenewing: false, secret }
     this.#kept.set(command, entry)
-    try {
-      return await secret
-    } catch (error) {
-      // A failure is not kept: the next session asks again.
+    // A failure is not kept: the next session asks again.
+    secret.catch(() => {
       if (this.#kept.get(command) === entry) this.#kept.delete(command)
+    })
+    return entry
+  }
+
+  /** One for the settings in force; other settings are another Vault. */
+  async #vaultNow(): Promise<VaultSource> {
+    const settings = this.#options.vault?.()
+    if (settings === undefined) {
+      throw new GatewayError('invalid', 'there is no Vault in the configuration.', {
+        remedy: 'Say where it is, under vault.',
+      })
+    }
+    const key = JSON.stringify(settings)
+    if (this.#vault?.key !== key) {
+      const before = this.#vault
+      this.#vault = { key, source: this.#openVault(settings) }
+      // Sessions may still live by what was leased there; it ends by itself.
+      if (before !== undefined) void before.source.then((source) => source.abandon()).catch(this.#reportFault)
+    }
+    const { source } = this.#vault
+    try {
+      return await source
+    } catch (error) {
+      if (this.#vault?.source === source) this.#vault = undefined
       throw error
     }
   }
+
+  async #openVault(settings: VaultSettings): Promise<VaultSource> {
+    const ca = settings.ca === undefined ? undefined : (await this.#read(settings.ca)).reveal()
+    return new VaultSource({
+      settings,
+      clock: this.#options.clock,
+      ca,
+      resolve: (ref) => this.resolve(ref),
+      report: this.#reportFault,
+    })
+  }
+
+  readonly #reportFault = (error: unknown): void => this.#options.report?.(error)
 
   /** Once per file, or a busy connection would fill the log. */
   readonly #warnOnce = (message: string): void => {

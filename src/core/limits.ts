@@ -86,8 +86,17 @@ export const LIMITS = {
   secretBytesMax: 64 * 1024,
   /** A command that prints a secret: vaults answer within a second or two, or are down. */
   secretCommandMs: 10_000,
-  /** What a command printed is used this long, so that a busy connection does not start one per session. */
-  secretCommandKeptMs: 60_000,
+  /**
+   * What a command printed, or what Vault only keeps, is used this long, so that a busy connection does not ask with each
+   * session; at three quarters of it, it is read again in the background.
+   */
+  secretKeptMs: 60_000,
+  /** One request to Vault, its answer, and the time until what failed is tried again. */
+  vaultAnswerMs: 5_000,
+  vaultAnswerBytesMax: 256 * 1024,
+  vaultRetryMs: 1_000,
+  /** Paths of Vault that are kept: a configuration has no more secrets. */
+  vaultPathsMax: 1_000,
   /** Statements waiting for the store's disk, and how many share one commit. */
   storeQueueMax: 20_000,
   storeBatchMax: 1_000,

@@ -61,5 +61,6 @@ export type {
   Rejudged,
   Rejudge,
   RejudgedSession,
+  SignIn,
   Snapshots,
 } from './protocol.ts'

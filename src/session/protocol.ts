@@ -140,8 +140,18 @@ export type ProtocolContext = {
   readonly snapshots?: Snapshots
   /** Told of every command that is held and could be tried out for who is to answer. Absent: nothing is tried out. */
   offerPreview?(ticket: Ticket, run: PreviewRun): void
+  /** Where tokens are had, as configured now. Absent: nowhere. */
+  signIn?(): SignIn
   /** Faults of our own and of upstreams, for the log. Never values or secrets. */
   report(error: unknown): void
+}
+
+/** Where a client without a credential gets one. */
+export type SignIn = {
+  /** URLs of issuers whose access tokens are exchanged for credentials. */
+  readonly issuers: readonly string[]
+  /** Where they are exchanged (RFC 8693); absent: the control API has no public URL. */
+  readonly exchange?: string
 }
 
 /** What commands are judged by, kept for who judges them anew. */

@@ -14,6 +14,8 @@ import { Provider } from 'oidc-provider'
 export const AUDIENCE = 'https://sluice.example'
 /** The client that people log in to. */
 export const WEB_CLIENT = 'web'
+/** The client of a program without a browser: device authorization. */
+export const DEVICE_CLIENT = 'sluice-cli'
 /** The client that is an agent of its own, with a secret. */
 export const AGENT_CLIENT = 'support-agent'
 export const AGENT_SECRET = 'a secret of the test'
@@ -29,6 +31,8 @@ export type TestProvider = {
   agentToken(resource?: string): Promise<string>
   /** A person logs in to the web client by the authorization code flow. */
   personTokens(account: string): Promise<{ accessToken: string; idToken: string }>
+  /** A person opens the address that a program shows, confirms the code there and logs in. */
+  confirmDevice(address: string, account: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -55,6 +59,7 @@ export async function startTestProvider(options: TestProviderOptions = {}): Prom
   if (address === null || typeof address === 'string') throw new Error('the provider has no port')
   const issuer = `http://127.0.0.1:${address.port}`
   const provider = makeProvider(issuer, key, algorithm, options)
+  const device = { account: '' }
   const paths = new Map<string, number>()
   const handle = provider.callback()
   server.on('request', (request, response) => {
@@ -64,7 +69,7 @@ export async function startTestProvider(options: TestProviderOptions = {}): Prom
       // Whoever comes is logged in as the account named in the request: `login_hint`.
       void (async () => {
         const { params } = await provider.interactionDetails(request, response)
-        const result = { login: { accountId: String(params.login_hint) } }
+        const result = { login: { accountId: String(params.login_hint ?? device.account) } }
         await provider.interactionFinished(request, response, result)
       })()
       return
@@ -77,6 +82,10 @@ export async function startTestProvider(options: TestProviderOptions = {}): Prom
     requests: (path) => paths.get(path) ?? 0,
     agentToken: (resource = AUDIENCE) => clientCredentials(issuer, resource),
     personTokens: (account) => authorizationCode(issuer, account),
+    confirmDevice: async (address, account) => {
+      device.account = account
+      await confirmDevice(address)
+    },
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -102,6 +111,14 @@ function makeProvider(
         id_token_signed_response_alg: algorithm,
       },
       {
+        client_id: DEVICE_CLIENT,
+        token_endpoint_auth_method: 'none',
+        grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+        redirect_uris: [],
+        response_types: [],
+        id_token_signed_response_alg: algorithm,
+      },
+      {
         client_id: AGENT_CLIENT,
         client_secret: AGENT_SECRET,
         grant_types: ['client_credentials'],
@@ -117,7 +134,7 @@ function makeProvider(
         clientId: client?.clientId ?? '',
         accountId: session?.accountId ?? '',
       })
-      grant.addOIDCScope('openid')
+      grant.addOIDCScope('openid offline_access')
       grant.addResourceScope(AUDIENCE, 'api')
       await grant.save()
       return grant
@@ -128,6 +145,8 @@ function makeProvider(
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true, ...shortPages },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => AUDIENCE,
@@ -141,12 +160,14 @@ function makeProvider(
         }),
       },
     },
-    scopes: ['openid'],
+    scopes: ['openid', 'offline_access'],
     pkce: { required: () => true },
     ttl: {
       AccessToken: 600,
       AuthorizationCode: 60,
       ClientCredentials: 600,
+      DeviceCode: 600,
+      RefreshToken: 600,
       Grant: 600,
       IdToken: 600,
       Interaction: 60,
@@ -224,4 +245,53 @@ async function post(url: string, form: Record<string, string>): Promise<Record<s
   const answer = (await response.json()) as Record<string, unknown>
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${JSON.stringify(answer)}`)
   return answer
+}
+
+/** What is shown in a browser, without what makes it look well. */
+const shortPages = {
+  userCodeInputSource: (context: { body: unknown }, form: string) => {
+    context.body = form
+  },
+  userCodeConfirmSource: (context: { body: unknown }, form: string) => {
+    context.body = form
+  },
+  successSource: (context: { body: unknown }) => {
+    context.body = 'confirmed'
+  },
+}
+
+/** Follows redirects and sends forms as a browser and a person who confirms do. */
+async function confirmDevice(address: string): Promise<void> {
+  const cookies = new Map<string, string>()
+  let next: { url: URL; form?: URLSearchParams } = { url: new URL(address) }
+  for (let hops = 0; hops < 12; hops++) {
+    const response = await fetch(next.url, {
+      redirect: 'manual',
+      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(next.form === undefined ? {} : { method: 'POST', body: next.form }),
+    })
+    for (const line of response.headers.getSetCookie()) {
+      const [pair = ''] = line.split(';', 1)
+      const at = pair.indexOf('=')
+      cookies.set(pair.slice(0, at), pair.slice(at + 1))
+    }
+    const text = await response.text()
+    if (text === 'confirmed') return
+    const location = response.headers.get('location')
+    if (location !== null) next = { url: new URL(location, next.url) }
+    else next = { url: new URL('/device', next.url), form: fieldsOf(text) }
+  }
+  throw new Error('the device was never confirmed')
+}
+
+/** The hidden fields of a form, and a yes. */
+function fieldsOf(page: string): URLSearchParams {
+  const form = new URLSearchParams()
+  for (const [input] of page.matchAll(/<input[^>]*>/g)) {
+    const name = /name="([^"]*)"/.exec(input)?.[1]
+    const value = /value="([^"]*)"/.exec(input)?.[1]
+    if (name !== undefined && value !== undefined) form.set(name, value)
+  }
+  if (page.includes('confirm')) form.set('confirm', 'yes')
+  return form
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Connection, ConnectionName, Credential, IdentityChain } from '../../core/index.ts'
 import { brand, describeChain, GatewayError, identityKey, LIMITS } from '../../core/index.ts'
 import { databasesOf } from '../databases.ts'
+import type { Caller } from '../caller.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
 import { none, route } from '../route.ts'
@@ -116,22 +117,48 @@ export function credentialRoutes(parts: ApiParts): readonly AnyRoute[] {
     route({
       method: 'DELETE',
       path: '/v1/credentials/{id}',
-      summary: 'Revoke a credential. It opens nothing from now on, and its live sessions end.',
-      access: ['operator socket', 'admin', 'operator'],
+      summary:
+        'Revoke a credential, or give back one\u2019s own. It opens nothing from now on, and its live sessions end.',
+      access: [...REVOKERS, 'identity'],
       params: z.object({ id: z.string().min(1).max(64) }),
       query: none,
       body: none,
       answer: z.object({ id: z.string(), revoked: z.literal(true) }),
+      identify({ params, caller }) {
+        if (!REVOKERS.some((role) => caller.roles.has(role)) && !isOwn(parts, params.id, caller))
+          throw noSuchCredential()
+        return caller.name
+      },
       records: ({ params }) => ({ action: 'credential.revoke', target: params.id }),
       async handle({ params, caller }) {
         if (await parts.credentials.revoke(params.id, caller.name))
           return { id: params.id, revoked: true as const }
-        throw new GatewayError('not_found', 'There is no such live credential.', {
-          remedy: 'It may have expired or been revoked already.',
-        })
+        throw noSuchCredential()
       },
     }),
   ]
+}
+
+const REVOKERS = ['operator socket', 'admin', 'operator'] as const
+
+/** Whether it is of this very chain: an agent does not give back what its person holds. */
+function isOwn(parts: ApiParts, id: string, { chain }: Caller): boolean {
+  const held = parts.credentials.list().find((each) => each.id === id)
+  if (held === undefined || chain === undefined) return false
+  return (
+    held.chain.length === chain.length &&
+    held.chain.every((one, index) => {
+      const other = chain[index]
+      return other !== undefined && identityKey(one) === identityKey(other)
+    })
+  )
+}
+
+/** The same for one that is somebody else's: nobody learns which there are. */
+function noSuchCredential(): GatewayError {
+  return new GatewayError('not_found', 'There is no such live credential.', {
+    remedy: 'It may have expired or been revoked already.',
+  })
 }
 
 export function connectionNamed(parts: ApiParts, name: string): Connection {

@@ -15,16 +15,21 @@ function decisionOf(error: GatewayError): ProblemDetails {
 
 /**
  * Tells the client why. `closes`: the rest of its request is still to come and will not be read, so the line ends with this; the
- * answer is whole before it does.
+ * answer is whole before it does. `challenge`: what a 401 says of how to get in.
  */
-export function sendProblem(response: ServerResponse, error: GatewayError, closes: boolean): void {
+export function sendProblem(
+  response: ServerResponse,
+  error: GatewayError,
+  closes: boolean,
+  challenge = 'Bearer',
+): void {
   const body = problemBytes(error)
   const { status } = decisionOf(error)
   response.writeHead(status, {
     'content-type': 'application/problem+json',
     'content-length': body.length,
     'cache-control': 'no-store',
-    ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    ...(status === 401 ? { 'www-authenticate': challenge } : {}),
     ...(closes ? { connection: 'close' } : {}),
   })
   if (closes) response.write(body)

@@ -1,5 +1,5 @@
 import type { Connection } from '../../core/index.ts'
-import { asGatewayError, isThisMachine } from '../../core/index.ts'
+import { asGatewayError, describeSecretRef, isThisMachine } from '../../core/index.ts'
 import type { Finding, ProbePorts } from '../../session/index.ts'
 import { matches, readPattern } from '../../sql/index.ts'
 import type { PostgresSettings } from './settings.ts'
@@ -54,7 +54,8 @@ async function probeDatabase(
   database: string,
 ): Promise<Finding[]> {
   const { settings } = connection
-  const { host, port, user, sslmode } = settings.upstream
+  const { host, port, sslmode } = settings.upstream
+  const user = nameOf(settings)
   const open = await openUpstream(
     ports,
     settings,
@@ -96,6 +97,11 @@ async function probeDatabase(
   } finally {
     client.close()
   }
+}
+
+/** A role that is made anew has no name that would mean anything later. */
+function nameOf({ upstream: { user } }: PostgresSettings): string {
+  return user.kind === 'literal' ? user.value.reveal() : describeSecretRef(user)
 }
 
 function powers(user: string, row: readonly (string | null)[] | undefined): Finding[] {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, line, secretReference } from '../../config/values.ts'
+import { duration, line, lineOrReference, secretReference } from '../../config/values.ts'
 
 /** More is nothing that one looks at. */
 const PREVIEW_ROWS_MAX = 100
@@ -13,7 +13,7 @@ export const postgresSettings = z.strictObject({
     /** A name or address; a path is the directory of a Unix socket. */
     host: line('a host'),
     port: z.int().min(1).max(65_535).default(5432),
-    user: line('a role'),
+    user: lineOrReference('a role'),
     password: secretReference().optional(),
     sslmode: sslmode.default('verify-full'),
     sslrootcert: secretReference({ literal: true }).optional(),

@@ -190,7 +190,8 @@ class Prober {
   async end(): Promise<void> {
     await this.#direct?.end()
     await this.#through?.end()
-    if (this.#credential !== undefined) await giveBack(this.#credential, this.#request.common)
+    if (this.#credential !== undefined)
+      await giveBack(this.#credential, { ...this.#request.common, as: this.#request.as })
   }
 
   async run(found: Pick<Summary, 'schema' | 'relations' | 'notCopied'>): Promise<Summary> {

@@ -7,6 +7,7 @@ import { asGatewayError, GatewayError, isGatewayError, LIMITS } from '../../../c
 import type { ProtocolContext } from '../../../session/index.ts'
 import { parseTarget, refuseAmbiguousHead, requestHeaders } from '../../../wire/http/index.ts'
 import { sendProblem } from '../errors.ts'
+import { answerMetadata, challengeOf } from '../resource-metadata.ts'
 import { RequestCommand } from '../requests/command.ts'
 import { RequestBody } from '../requests/request-body.ts'
 import type { HttpSettings } from '../settings.ts'
@@ -119,7 +120,7 @@ export class HttpServer {
     }
     const isComplete = await body.leave(LIMITS.httpBodyRestMs)
     if (response.destroyed) return
-    sendProblem(response, error, !isComplete)
+    sendProblem(response, error, !isComplete, challengeOf(response.req, this.#context.signIn?.()))
     if (isComplete) return
     // A client that sends on reads the answer only if its line is not closed under it.
     await body.leave(LIMITS.httpBodyLingerMs)
@@ -131,6 +132,7 @@ export class HttpServer {
     // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
     if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
     refuseAmbiguousHead(request.rawHeaders, request.httpVersion)
+    if (answerMetadata(request, response, this.#context.signIn?.())) return
     const { name, rest } = placeOf(request)
     const { token, headers, target: bare } = this.#taken(request, name, rest)
     const connection = this.#connection(name)

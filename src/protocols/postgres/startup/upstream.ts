@@ -110,11 +110,12 @@ export async function openUpstream(
   const pipe = await reachUpstream(ports, settings)
   try {
     const startup = new Map(parameters)
-    startup.set('user', settings.upstream.user)
+    const { user, login } = await loginOf(ports, settings)
+    startup.set('user', user)
     startup.set('database', database)
     const inbox = new Inbox(pipe, unreachable)
     pipe.write(encodeStartup(startup, minor))
-    await logIn(ports, settings, pipe, inbox)
+    await logIn(login, settings, user, pipe, inbox)
     return await readyUpstream(pipe, inbox)
   } catch (error) {
     pipe.destroy()
@@ -123,6 +124,30 @@ export async function openUpstream(
     throw error
   }
 }
+
+/**
+ * The role, and ports with whose password it logs in. Where both are made anew together, one may be replaced between two
+ * questions: a password counts only if the role is still the same behind it.
+ */
+async function loginOf(
+  ports: UpstreamPorts,
+  { upstream }: PostgresSettings,
+): Promise<{ readonly user: string; readonly login: UpstreamPorts }> {
+  const { user: reference, password } = upstream
+  if (reference.kind === 'literal') return { user: reference.value.reveal(), login: ports }
+  for (let tries = 0; tries < ROLE_TRIES; tries++) {
+    const user = (await secretOf(ports, reference)).reveal()
+    if (password === undefined) return { user, login: ports }
+    const secret = await secretOf(ports, password)
+    if ((await secretOf(ports, reference)).reveal() !== user) continue
+    const resolveSecret = async (asked: SecretRef): Promise<Secret> =>
+      asked === password ? secret : await ports.resolveSecret(asked)
+    return { user, login: { network: ports.network, random: ports.random, resolveSecret } }
+  }
+  throw refused('The role of this connection changes all the time.')
+}
+
+const ROLE_TRIES = 3
 
 /** Class 28, invalid authorization. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 function isLoginRefused(error: unknown): boolean {
@@ -160,10 +185,11 @@ async function readyUpstream(pipe: Pipe, inbox: Inbox): Promise<UpstreamOpen> {
 async function logIn(
   ports: UpstreamPorts,
   settings: PostgresSettings,
+  user: string,
   pipe: Pipe,
   inbox: Inbox,
 ): Promise<void> {
-  const { user, channelBinding } = settings.upstream
+  const { channelBinding } = settings.upstream
   let bound = channelBinding !== 'require'
   for (;;) {
     const message = await nextMessage(inbox)
