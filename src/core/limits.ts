@@ -343,6 +343,11 @@ export const LIMITS = {
   graphqlPersistedMax: 10_000,
   /** Places in which a client may show the gateway's token; an SDK has one or two. */
   httpSlotsMax: 8,
+  /** Connections of the gateway to one upstream; and requests to it that one identity may have on their way: half of them. */
+  httpUpstreamConnectionsMax: 256,
+  httpRequestsPerIdentityMax: 128,
+  /** A client that takes nothing of its answer for so long is hung up: others wait for the connection that it holds. */
+  httpClientStallMs: 60_000,
   /** Requests of one credential on one socket at once: pipelines are shorter, and streams of one client wait for each other. */
   httpRequestsPerSocketMax: 64,
   /** A secret for an upstream: answers are searched for it, and fewer characters would be found in any. Fields hold no more. */

@@ -5,21 +5,27 @@ import { maskedFields } from '../masked-fields.ts'
 import { readAway } from '../requests/request-body.ts'
 import type { Answer } from '../upstream/upstream.ts'
 
-/** Resolves when the client has taken what was written. Throws GatewayError `canceled` when it has gone. */
+/**
+ * Resolves when the client has taken what was written. Throws GatewayError `canceled` when it has gone, or takes nothing for
+ * `LIMITS.httpClientStallMs`.
+ */
 export async function drained(response: ServerResponse): Promise<void> {
   if (response.destroyed) throw gone()
   if (!response.writableNeedDrain) return
   // Listeners that are taken off again: an answer of a gigabyte waits some ten thousand times.
-  await new Promise<void>((resolve) => {
-    const over = (): void => {
+  const isTaken = await new Promise<boolean>((resolve) => {
+    const settle = (happened: boolean): void => {
+      clearTimeout(timer)
       response.off('drain', over)
       response.off('close', over)
-      resolve()
+      resolve(happened)
     }
+    const over = (): void => settle(true)
+    const timer = setTimeout(() => settle(false), LIMITS.httpClientStallMs)
     response.on('drain', over)
     response.on('close', over)
   })
-  if (response.destroyed) throw gone()
+  if (response.destroyed || !isTaken) throw gone()
 }
 
 function gone(): GatewayError {

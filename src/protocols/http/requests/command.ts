@@ -74,6 +74,20 @@ export class RequestCommand {
   }
 
   async run(): Promise<void> {
+    let leave: () => void
+    try {
+      leave = this.#upstream.shares.enter(this.#session.chain)
+    } catch (error) {
+      throw await this.#refused(error)
+    }
+    try {
+      await this.#run()
+    } finally {
+      leave()
+    }
+  }
+
+  async #run(): Promise<void> {
     const { target, response } = this.#asked
     const session = this.#session
     let route: Route

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { Pool } from 'undici'
 import type { Connection, MaskingRule } from '../../../core/index.ts'
-import { GatewayError, isGatewayError } from '../../../core/index.ts'
+import { GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
 import type {
   CredentialPorts,
   LineCredential,
@@ -19,7 +19,6 @@ import type { Arrived } from './exchange.ts'
 import type { Range } from './range.ts'
 import { rangeFields } from './range.ts'
 
-const CONNECTIONS_MAX = 64
 const CONNECT_MS = 10_000
 const UNAUTHORIZED = 401
 const NOTHING = new Uint8Array(0)
@@ -187,7 +186,7 @@ export class HttpUpstream {
     const line = this.#line
     if (line !== undefined && isSame(line.shown, shown)) return line.pool
     const pool = new Pool(this.#origin, {
-      connections: CONNECTIONS_MAX,
+      connections: LIMITS.httpUpstreamConnectionsMax,
       connect: {
         timeout: CONNECT_MS,
         ...(shown === undefined ? {} : { cert: shown.certificate, key: shown.key.reveal() }),

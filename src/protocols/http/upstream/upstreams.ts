@@ -2,11 +2,13 @@ import type { Connection } from '../../../core/index.ts'
 import type { CredentialPorts } from '../../../upstream-credentials/index.ts'
 import { RouteTable } from '../route-table.ts'
 import type { HttpSettings } from '../settings.ts'
+import { Shares } from './shares.ts'
 import { HttpUpstream } from './upstream.ts'
 
 /** An upstream with the routes of its connection, made once per version of its configuration. */
 export class KnownUpstream extends HttpUpstream {
   readonly routes: RouteTable
+  readonly shares = new Shares()
 
   constructor(connection: Connection<HttpSettings>, ports: CredentialPorts) {
     super(connection, ports)
