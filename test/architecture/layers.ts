@@ -46,7 +46,15 @@ const LAYERS: readonly Row[] = [
   },
   {
     folder: 'protocols/*',
-    may: ['core', 'wire/*', 'sql', 'apis/index.ts', 'session/index.ts', 'config/values.ts', 'upstream-credentials/index.ts'],
+    may: [
+      'core',
+      'wire/*',
+      'sql',
+      'apis/index.ts',
+      'session/index.ts',
+      'config/values.ts',
+      'upstream-credentials/index.ts',
+    ],
     note: 'never another protocol; `values.ts` is what the schema of its settings is made of',
   },
   { folder: 'protocols/index.ts', may: ['core', 'protocols/*', 'session/index.ts'], note: 'the registry' },

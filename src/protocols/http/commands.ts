@@ -81,7 +81,7 @@ export function anotherMethod(): GatewayError {
  * What is known of a request. Throws GatewayError `invalid` and `limit_exceeded` for a GraphQL operation that cannot be judged.
  */
 export function judgedRequest(route: Route, request: RequestParts): JudgedRequest {
-  const { method, target, body } = request
+  const { method, target } = request
   const fields = fieldsOf(request)
   const operations =
     route.graphql === undefined ? [] : operationsOf(route.graphql, { ...request, form: formOf(request) })
