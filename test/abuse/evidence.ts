@@ -5,6 +5,7 @@ import { FieldOpener } from '../../src/recording/index.ts'
 import { wholeRecording } from '../../src/testing/whole-recording.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import type { LoggedStatement } from '../support/postgres.ts'
+import { isEstimate } from '../support/postgres.ts'
 
 /** Every entry, sealed values in their places. */
 export async function journalOf({
@@ -37,14 +38,16 @@ export function unjudged(
       answered.add(`${session} ${entry.head.n}`)
   }
   const permitted = new Set<string>()
+  const estimated = new Set<string>()
   for (const { session, entry } of entries) {
     if (entry.kind !== 'intent') continue
     const { head } = entry
+    if (head.form === 'estimate') estimated.add(head.text)
     const approved = head.decision === 'hold' && answered.has(`${session} ${head.n}`)
     if (head.decision === 'allow' || approved) permitted.add(keyOf(session, head.text))
   }
   return logged.filter((each) => {
-    if (isOwn(each)) return false
+    if (isOwn(each) || (isEstimate(each) && estimated.has(each.text))) return false
     const session = /sluice:(\S+)/.exec(each.application)?.[1]
     return !permitted.has(keyOf(session, each.text))
   })

@@ -51,6 +51,11 @@ export type TestServer = PostgresServer & {
   statementsLogged(): Promise<LoggedStatement[]>
 }
 
+/** What the gateway asks the planner for people to read: it is in the log, and is no command of a client's. */
+export function isEstimate({ application, text }: LoggedStatement): boolean {
+  return application === 'sluice estimate' && text.startsWith('EXPLAIN (FORMAT JSON) ')
+}
+
 /** What the helpers here call themselves, so that the log tells them from the clients under test. */
 const OBSERVER = 'sluice-test-observer'
 
