@@ -402,6 +402,8 @@ export const LIMITS = {
   entriesBytesMax: 8 * 1024 * 1024,
   /** Bytes of results under way that a replay or an export keeps in memory; what is beyond it says. */
   replayBytesMax: 256 * 1024 * 1024,
+  /** For each question about the definitions of a database; a role's own `statement_timeout` does not count for them. */
+  definitionsMs: 60_000,
   /** A text that commands are judged by: the definitions of 50,000 tables. Then so many of them, and bytes in all. */
   snapshotBytesMax: 64 * 1024 * 1024,
   snapshotsMax: 10_000,

@@ -4,7 +4,7 @@ import { brand, Secret } from '../../../core/index.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
 import { FakeNetwork } from '../../../testing/fake-network.ts'
 import type { Answer } from '../../../testing/fake-postgres-answers.ts'
-import { rows } from '../../../testing/fake-postgres-answers.ts'
+import { fails, rows } from '../../../testing/fake-postgres-answers.ts'
 import { FakePostgres } from '../../../testing/fake-postgres.ts'
 import { turns } from '../../../testing/pipe-pair.ts'
 import { postgresSettings } from '../settings.ts'
@@ -68,6 +68,51 @@ describe('a catalogue that everybody has left, and somebody wants again', () => 
   })
 })
 
+describe('what the server does not tell', () => {
+  test('because it had ended the session, as it may one that is idle, is asked over another', async () => {
+    const stage = new Stage()
+    stage.keeper.join()
+    const known = await stage.keeper.ready()
+    stage.next = { kind: 'crash' }
+    expect(await stage.keeper.checked()).toBe(known)
+    expect(stage.server.startups).toHaveLength(2)
+  })
+
+  test('because it ends every session, is asked once more and not for ever', async () => {
+    const stage = new Stage()
+    stage.keeper.join()
+    await stage.keeper.ready()
+    stage.next = { kind: 'crash' }
+    stage.stays = true
+    await expect(stage.keeper.checked()).rejects.toMatchObject({ code: 'upstream_unreachable' })
+    expect(stage.server.startups).toHaveLength(2)
+  })
+
+  test('because it says no, is an error that says so, and the next question is asked over another session', async () => {
+    const stage = new Stage()
+    stage.keeper.join()
+    const known = await stage.keeper.ready()
+    stage.next = fails('57014', 'canceling statement due to statement timeout')
+    await expect(stage.keeper.checked()).rejects.toMatchObject({
+      code: 'upstream_unreachable',
+      message:
+        'The server did not tell its definitions (SQLSTATE 57014), without which no command can be judged.',
+      retry: 'later',
+    })
+    expect(await stage.keeper.checked()).toBe(known)
+    expect(stage.server.startups).toHaveLength(2)
+  })
+
+  test('the time that statements of its role may take is not that of these', async () => {
+    const stage = new Stage()
+    stage.keeper.join()
+    await stage.keeper.ready()
+    expect(stage.server.startups.map(({ parameters }) => parameters.get('statement_timeout'))).toEqual([
+      '60000',
+    ])
+  })
+})
+
 /** A keeper over a server without tables. */
 class Stage {
   readonly clock = new FakeClock()
@@ -75,9 +120,13 @@ class Stage {
   readonly keeper: CatalogueKeeper
   /** The server does not come to an answer. */
   isSlow = false
+  /** Its next answer, or all of them if it `stays`. */
+  next: Answer | undefined
+  stays = false
+  readonly server = new FakePostgres({ auth: 'trust' })
 
   constructor() {
-    const server = new FakePostgres({ auth: 'trust' })
+    const { server } = this
     server.script((sql) => this.#answer(sql))
     const network = new FakeNetwork().listen('db', 5432, (pipe) => server.serve(pipe))
     this.keeper = new CatalogueKeeper(
@@ -109,6 +158,9 @@ class Stage {
   #answer(sql: string): readonly Answer[] {
     if (sql === fingerprintQuery && this.isSlow)
       return [{ kind: 'wait', until: new Promise(() => undefined) }]
+    const next = this.next
+    if (!this.stays) this.next = undefined
+    if (next !== undefined) return [next]
     if (sql === BEGINNING_QUERY) return [rows(['path', 'role', 'login'], [['public', 'sluice', 'sluice']])]
     return [
       sql.includes('current_database') ? rows(['database', 'path'], [['crm', 'public']]) : rows(['oid'], []),

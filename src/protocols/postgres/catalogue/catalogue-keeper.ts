@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Timer } from '../../../core/index.ts'
-import { GatewayError } from '../../../core/index.ts'
+import { GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
 import type { Beginning, Catalogue } from '../../../sql/index.ts'
 import type { Snapshots } from '../../../session/index.ts'
 import { readPath } from '../../../sql/index.ts'
@@ -112,10 +112,7 @@ export class CatalogueKeeper {
     await this.#loading?.catch(() => undefined)
     const known = this.#known
     if (known !== undefined) {
-      const same = await this.#alone(async () => {
-        const client = await this.#connected()
-        return (await this.#readFingerprint(client)) === this.#fingerprint
-      })
+      const same = (await this.#asked((client) => this.#readFingerprint(client))) === this.#fingerprint
       if (this.#known === known && same) return known
       if (this.#known === known) this.invalidate()
     }
@@ -131,7 +128,7 @@ export class CatalogueKeeper {
   #read(): Promise<Known> {
     if (this.#known !== undefined) return Promise.resolve(this.#known)
     if (this.#loading !== undefined) return this.#loading
-    const loading = this.#alone(() => this.#load()).finally(() => {
+    const loading = this.#asked((client) => this.#load(client)).finally(() => {
       if (this.#loading === loading) this.#loading = undefined
       // Everybody left meanwhile, so nobody else will end what was opened for them.
       if (this.#users === 0) this.#forget()
@@ -147,10 +144,28 @@ export class CatalogueKeeper {
     this.#known = undefined
   }
 
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work)
+  /** Over the session that is open; one that the server has ended meanwhile, as some end those that are idle, is opened anew. */
+  #asked<T>(work: (client: UpstreamClient) => Promise<T>): Promise<T> {
+    const done = this.#turn.then(async () => {
+      const { leavings, client } = { leavings: this.#leavings, client: this.#client }
+      if (client === undefined) return this.#attempt(work)
+      return this.#attempt(work).catch((error: unknown) => {
+        if (this.#leavings !== leavings || isRefusal(error)) throw error
+        return this.#attempt(work)
+      })
+    })
     this.#turn = done.catch(() => undefined)
     return done
+  }
+
+  async #attempt<T>(work: (client: UpstreamClient) => Promise<T>): Promise<T> {
+    const client = await this.#connected()
+    try {
+      return await work(client)
+    } catch (error) {
+      this.#drop(client)
+      throw error instanceof UpstreamRefused ? untold(error) : error
+    }
   }
 
   /** A session begins to rely on this; `leave` when it ends. Polling goes on as long as anybody does. */
@@ -178,46 +193,40 @@ export class CatalogueKeeper {
     this.#kept = undefined
   }
 
-  async #load(): Promise<Known> {
+  async #load(client: UpstreamClient): Promise<Known> {
     for (;;) {
       const epoch = this.#epoch
-      const client = await this.#connected()
-      try {
-        const results: (string | null)[][][] = []
-        const fingerprint = await this.#readFingerprint(client)
-        let complete = true
-        for (const query of catalogueQueries) {
-          const answer = query === viewsQuery ? await viewsOf(client) : await client.query(query)
-          complete &&= answer !== undefined
-          results.push(answer ?? [])
-        }
-        const beginning = beginningOf(await client.query(BEGINNING_QUERY))
-        const types = typeLookup(await client.query(typesQuery))
-        if (epoch !== this.#epoch) continue
-        const answers = inOrder(results)
-        const catalogue = buildCatalogue(answers, this.#connection.labels, epoch)
-        // On the disk before anybody is judged by it.
-        const snapshot = await this.#snapshot(answers)
-        if (epoch !== this.#epoch) continue
-        // Without the views, the next poll finds it changed.
-        this.#fingerprint = complete ? fingerprint : ''
-        const state = createHash('sha256')
-          .update(JSON.stringify([this.#connection.labels, fingerprint]))
-          .digest('hex')
-        this.#known = {
-          catalogue,
-          reach: labelledReach(catalogue),
-          fingerprint: `${this.#name} ${state}`,
-          snapshot,
-          beginning,
-          types,
-          moment: this.#moment,
-        }
-        return this.#known
-      } catch (error) {
-        this.#drop(client)
-        throw error
+      const results: (string | null)[][][] = []
+      const fingerprint = await this.#readFingerprint(client)
+      let complete = true
+      for (const query of catalogueQueries) {
+        const answer = query === viewsQuery ? await viewsOf(client) : await client.query(query)
+        complete &&= answer !== undefined
+        results.push(answer ?? [])
       }
+      const beginning = beginningOf(await client.query(BEGINNING_QUERY))
+      const types = typeLookup(await client.query(typesQuery))
+      if (epoch !== this.#epoch) continue
+      const answers = inOrder(results)
+      const catalogue = buildCatalogue(answers, this.#connection.labels, epoch)
+      // On the disk before anybody is judged by it.
+      const snapshot = await this.#snapshot(answers)
+      if (epoch !== this.#epoch) continue
+      // Without the views, the next poll finds it changed.
+      this.#fingerprint = complete ? fingerprint : ''
+      const state = createHash('sha256')
+        .update(JSON.stringify([this.#connection.labels, fingerprint]))
+        .digest('hex')
+      this.#known = {
+        catalogue,
+        reach: labelledReach(catalogue),
+        fingerprint: `${this.#name} ${state}`,
+        snapshot,
+        beginning,
+        types,
+        moment: this.#moment,
+      }
+      return this.#known
     }
   }
 
@@ -236,6 +245,8 @@ export class CatalogueKeeper {
     const parameters = new Map([
       ['application_name', 'sluice catalogue'],
       ['client_encoding', 'UTF8'],
+      // Of a role or a database there may be one that is meant for its statements.
+      ['statement_timeout', String(LIMITS.definitionsMs)],
     ])
     const open = await openUpstream(this.#ports, this.#connection.settings, this.#name, parameters, 0)
     this.#client = new UpstreamClient(open)
@@ -269,7 +280,7 @@ export class CatalogueKeeper {
   async #check(): Promise<void> {
     if (this.#known === undefined || this.#loading !== undefined) return
     const epoch = this.#epoch
-    const fingerprint = await this.#alone(async () => this.#readFingerprint(await this.#connected()))
+    const fingerprint = await this.#asked((client) => this.#readFingerprint(client))
     if (epoch === this.#epoch && fingerprint !== this.#fingerprint) this.invalidate()
   }
 
@@ -287,4 +298,17 @@ async function viewsOf(client: UpstreamClient): Promise<(string | null)[][] | un
     if (error instanceof UpstreamRefused) return undefined
     throw error
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof UpstreamRefused || (isGatewayError(error) && error.cause instanceof UpstreamRefused)
+}
+
+/** A session cannot go on without what the server has refused to tell. */
+export function untold(error: UpstreamRefused): GatewayError {
+  return new GatewayError(
+    'upstream_unreachable',
+    `The server did not tell its definitions (SQLSTATE ${error.fields.code ?? 'unknown'}), without which no command can be judged.`,
+    { remedy: 'Check the upstream of this connection with: sluice doctor', retry: 'later', cause: error },
+  )
 }

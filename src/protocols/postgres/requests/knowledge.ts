@@ -5,11 +5,13 @@ import type { Ground } from '../../../session/index.ts'
 import type { Beginning, Catalogue, Overlay } from '../../../sql/index.ts'
 import { isPlainTable, overlayAfter, settingsNow, labelsOfColumn } from '../../../sql/index.ts'
 import type { CatalogueKeeper, Known } from '../catalogue/catalogue-keeper.ts'
+import { untold } from '../catalogue/catalogue-keeper.ts'
 import type { InReach } from '../results/results.ts'
 import type { Knowledge, KnowledgeSource } from './commands.ts'
 import type { TypeLookup } from '../results/result-types.ts'
 import { builtinType } from '../results/result-types.ts'
 import type { PostgresSettings } from '../settings.ts'
+import { UpstreamRefused } from '../startup/upstream.ts'
 
 /** The first oid that the server gives to objects of users. */
 const FIRST_USER_OID = 16384
@@ -102,7 +104,7 @@ export class SessionKnowledge implements KnowledgeSource {
   async ready(): Promise<Knowledge> {
     const keeper = this.#follow()
     if (keeper === undefined) return WITHOUT_LABELS
-    return this.#from(await keeper.ready(this))
+    return this.#from(await keeper.ready(this).catch(notTold))
   }
 
   /**
@@ -208,7 +210,7 @@ export class SessionKnowledge implements KnowledgeSource {
 
   async checked(): Promise<Knowledge> {
     const keeper = this.#follow()
-    return keeper === undefined ? WITHOUT_LABELS : this.#from(await keeper.checked())
+    return keeper === undefined ? WITHOUT_LABELS : this.#from(await keeper.checked().catch(notTold))
   }
 
   close(): void {
@@ -308,4 +310,9 @@ function beganBefore(): GatewayError {
     remedy: 'It may have changed what names mean, so that protected columns could not be told from others.',
     retry: 'only-if-changed',
   })
+}
+
+/** What a session that has not begun is told in the server's own words. */
+function notTold(error: unknown): never {
+  throw error instanceof UpstreamRefused ? untold(error) : error
 }
