@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type {
   Clock,
   ConnectionName,
@@ -419,7 +419,7 @@ export class Credentials {
 }
 
 function sha256(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest()
+  return Buffer.from(hash('sha256', text, 'binary'), 'binary')
 }
 
 function refusal(reason: string, message: string, remedy?: string): GatewayError {

@@ -61,10 +61,19 @@ export class BodyPlan {
     this.looksIntoTexts = this.nested || this.detectors.length > 0
   }
 
+  /** Made once for the same rules. */
+  static of(rules: BodyRules): BodyPlan {
+    let plan = PLANS.get(rules)
+    if (plan === undefined) PLANS.set(rules, (plan = new BodyPlan(rules)))
+    return plan
+  }
+
   tally(): Tally {
     return new Tally(this.paths.assignments.length, this.detectors.length)
   }
 }
+
+const PLANS = new WeakMap<BodyRules, BodyPlan>()
 
 /** What was masked in one body. */
 export class Tally {

@@ -85,7 +85,8 @@ export function judgedRequest(route: Route, request: RequestParts): JudgedReques
   const fields = fieldsOf(request)
   const operations =
     route.graphql === undefined ? [] : operationsOf(route.graphql, { ...request, form: formOf(request) })
-  const answer = [...route.labels, ...operations.flatMap(({ labelled }) => labelled).map(asLabel)]
+  const ofFields = operations.flatMap(({ labelled }) => labelled).map(asLabel)
+  const answer = ofFields.length === 0 ? route.labels : [...route.labels, ...ofFields]
   const known =
     route.graphql === undefined ? ofRoute(route, request, fields) : ofOperations(route, operations)
   const labels = [...new Set(answer.map(({ label }) => label))].sort()
@@ -270,7 +271,18 @@ function fieldsOf(request: RequestParts): BodyFields {
   return fieldsOfBody(form === 'graphql' ? 'other' : form, request.body)
 }
 
+/** The same object for the same labels and masks: what is made ready of it serves the next answer, too. */
 function rulesOf(labels: readonly RouteLabel[], masks: ReadonlyMap<LabelName, MaskingRule>): AnswerRules {
+  let known = RULES.get(labels)
+  if (known === undefined) RULES.set(labels, (known = new WeakMap()))
+  let rules = known.get(masks)
+  if (rules === undefined) known.set(masks, (rules = madeRules(labels, masks)))
+  return rules
+}
+
+const RULES = new WeakMap<readonly RouteLabel[], WeakMap<ReadonlyMap<LabelName, MaskingRule>, AnswerRules>>()
+
+function madeRules(labels: readonly RouteLabel[], masks: ReadonlyMap<LabelName, MaskingRule>): AnswerRules {
   const paths: JsonAssignment[] = []
   const detectors: DetectorAssignment[] = []
   const fields = new Map<string, MaskingRule>()

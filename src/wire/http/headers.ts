@@ -86,8 +86,17 @@ export type RawHeaders = readonly string[]
  * leaves a field out leaves out all that have its key.
  */
 export function fieldKey(name: string): string {
-  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+  const known = KEYS.get(name)
+  if (known !== undefined) return known
+  const key = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+  if (name.length <= KEPT_NAME_MAX && KEYS.size < KEPT_NAMES_MAX) KEYS.set(name, key)
+  return key
 }
+
+/** Of the names that come again and again; those that somebody makes up fill it once. */
+const KEYS = new Map<string, string>()
+const KEPT_NAMES_MAX = 1_000
+const KEPT_NAME_MAX = 64
 
 /** What of a request's fields goes upstream: neither of one hop, nor named by Connection, nor replaced by us. */
 export function requestHeaders(raw: RawHeaders): string[] {

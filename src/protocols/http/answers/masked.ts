@@ -26,12 +26,14 @@ export class MaskedAnswer {
   readonly #keeper: AnswerKeeper
   readonly #held: Uint8Array[] = []
   #heldBytes = 0
+  readonly #fields: readonly string[]
 
   constructor(answer: Answer, rules: BodyRules, response: ServerResponse, keeper: AnswerKeeper) {
     this.#answer = answer
-    this.#plan = new BodyPlan(rules)
+    this.#plan = BodyPlan.of(rules)
     this.#response = response
     this.#keeper = keeper
+    this.#fields = responseHeaders(answer.headers, true)
   }
 
   async relay(): Promise<void> {
@@ -41,13 +43,13 @@ export class MaskedAnswer {
     // What is known to be too long is refused in words.
     if (codings.length === 0) this.#keeper.refuseLength(field(this.#answer, 'content-length'))
     const waitMs = kind !== undefined && isLive(kind) ? LIVE_MS : LIMITS.httpAnswerHeldMs
-    this.#answer.watch.fields(this.#fields())
+    this.#answer.watch.fields(this.#fields)
     const pieces = decoded(this.#answer.body, codings)[Symbol.asyncIterator]()
     let isEmpty = true
     try {
       for (;;) {
         const next = pieces.next()
-        if (!this.#isBegun && this.#heldBytes > 0 && (await isLate(next, waitMs))) await this.#flush()
+        if (this.#isHolding && (await isLate(next, waitMs))) await this.#flush()
         const { done, value } = await this.#read(() => next)
         if (done === true) break
         if (value.length === 0) continue
@@ -62,6 +64,11 @@ export class MaskedAnswer {
       void pieces.return(undefined).catch(() => undefined)
     }
     await this.#end(machine?.masked ?? [])
+  }
+
+  /** The beginning waits for what has not come yet. */
+  get #isHolding(): boolean {
+    return !this.#isBegun && this.#heldBytes > 0 && !this.#answer.body.isAtHand
   }
 
   get #isBegun(): boolean {
@@ -125,7 +132,7 @@ export class MaskedAnswer {
       ]
       const trailer = this.#hasTrailers ? ['trailer', FIELD] : []
       this.#response.writeHead(this.#answer.status, [
-        ...this.#fields(),
+        ...this.#fields,
         FIELD,
         `pending; ${listed(paths)}`,
         ...trailer,
@@ -145,14 +152,8 @@ export class MaskedAnswer {
     const bytes = Buffer.concat(this.#held)
     await this.#keeper.keep(bytes)
     const length = ['content-length', String(bytes.length)]
-    this.#response.writeHead(this.#answer.status, [...this.#fields(), ...length, FIELD, told])
-    this.#response.write(bytes)
-    await ended(this.#response)
-  }
-
-  #fields(): string[] {
-    const all = responseHeaders(this.#answer.headers, true)
-    return all.filter((_, n) => all[n - (n % 2)]?.toLowerCase() !== FIELD)
+    this.#response.writeHead(this.#answer.status, [...this.#fields, ...length, FIELD, told])
+    await ended(this.#response, bytes)
   }
 
   /** HTTP/1.0 has no chunks, and so no trailers. RFC 9112 section 7.1.2. */

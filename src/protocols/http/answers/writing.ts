@@ -33,14 +33,15 @@ function gone(): GatewayError {
 }
 
 /**
- * Ends an answer and waits until it is on its way. Where the rest of its request still comes, it is read away for a moment first: a
+ * Ends an answer, with these bytes, and waits until it is on its way. Where the rest of its request still comes, it is read away for a moment first: a
  * line that is closed with bytes unread may take the answer with it (RFC 9112 section 9.6).
  */
-export async function ended(response: ServerResponse): Promise<void> {
+export async function ended(response: ServerResponse, last?: Uint8Array): Promise<void> {
   if (!response.req.complete && response.headersSent) await readAway(response.req, LIMITS.httpBodyLingerMs)
   await new Promise<void>((resolve) => {
-    response.end(() => resolve())
-    response.once('close', () => resolve())
+    response.once('close', resolve)
+    if (last === undefined) response.end(resolve)
+    else response.end(last, resolve)
   })
 }
 

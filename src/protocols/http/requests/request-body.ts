@@ -36,6 +36,7 @@ export class RequestBody {
    * takes too long, `canceled` when its client has gone, and the reason of the signal.
    */
   async whole(why: string, signal?: AbortSignal): Promise<Buffer> {
+    if (this.length === 0) return NOTHING
     const pieces: Buffer[] = []
     let bytes = this.length ?? 0
     if (bytes > LIMITS.httpRequestBodyBytesMax) throw tooLong(why)
@@ -78,6 +79,8 @@ export class RequestBody {
     }
   }
 }
+
+const NOTHING = Buffer.alloc(0)
 
 /** Reads what comes within a moment and gives it to nobody. True: that was all of the request. */
 export async function readAway(request: IncomingMessage, ms: number): Promise<boolean> {

@@ -29,6 +29,11 @@ export class AnswerBody {
     return this.#trailers
   }
 
+  /** Whether `next` has something to say without waiting. */
+  get isAtHand(): boolean {
+    return this.#pieces.length > 0 || this.#isOver
+  }
+
   /** False: enough for now. */
   push(piece: Uint8Array): boolean {
     this.#pieces.push(piece)
