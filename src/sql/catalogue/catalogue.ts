@@ -68,6 +68,8 @@ export type UserCode = {
   readonly copied: boolean
   /** Of a user's is an operator that the server looks for by itself, as `=` in USING, or how a built-in type is ordered. */
   readonly comparing: boolean
+  /** Some of it, or what it may call, says that it changes where names are looked for, or as whom. */
+  readonly moves: boolean
 }
 
 /** Without any. */
@@ -77,6 +79,7 @@ export const NO_USER_CODE: UserCode = {
   types: new Set(),
   copied: false,
   comparing: false,
+  moves: false,
 }
 
 /** As in pg_class: table, partitioned table, view, materialized view, foreign table, sequence, composite type. */

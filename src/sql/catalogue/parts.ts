@@ -111,6 +111,8 @@ export type CatalogueParts = {
   readonly cascades?: readonly { readonly from: number; readonly to: number }[]
   /** Event triggers and where their functions are from. */
   readonly eventTriggers?: readonly { readonly extension: string | null }[]
+  /** Functions whose bodies say that they change where names are looked for, or as whom. */
+  readonly moving?: readonly { readonly extension: string | null }[]
   /** Casts by functions of users. */
   readonly casts: readonly {
     readonly source: number

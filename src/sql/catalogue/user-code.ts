@@ -22,6 +22,7 @@ export function userCodeOf(
     relations: codedRelations(parts, hung, reach, types),
     definitions: (parts.eventTriggers ?? []).some(({ extension }) => !operatorsCompute(extension)),
     copied: hung.length > 0,
+    moves: (parts.moving ?? []).some(({ extension }) => !functionsCompute(extension)),
     comparing:
       operators.some(({ name }) => COMPARING.has(name)) || ordered.some(({ type }) => type < FIRST_USER_OID),
   }

@@ -1,14 +1,15 @@
 import type { CopyStmt, Node } from 'libpg-query'
-import type { CommandClass, CopyForm, Output, StatementFacts } from '../../core/command.ts'
+import type { CopyForm, Output, StatementFacts } from '../../core/command.ts'
 import type { LabelName } from '../../core/ids.ts'
 import type { Relation } from '../catalogue/catalogue.ts'
-import { isPlainTable, labelsOf, NO_USER_CODE } from '../catalogue/catalogue.ts'
+import { isPlainTable, labelsOf } from '../catalogue/catalogue.ts'
 import type { Given } from '../sealing/given.ts'
 import { checkCasts, checkParts, checkRelations, settingEscapes } from './checks.ts'
-import { classOf, classOfKind, explains } from '../statement/classify.ts'
+import { classOfKind, explains } from '../statement/classify.ts'
 import { copyForm, copyInForm } from '../statement/copy-form.ts'
 import { checkDefinition } from './definitions.ts'
 import { isTemporary, settingEffect } from '../session/effects.ts'
+import { bringsCodedTypes, runsUnnamedCode } from '../session/unnamed-code.ts'
 import { Findings } from './findings.ts'
 import type { OutputColumn } from './lineage.ts'
 import { unionOf } from './lineage.ts'
@@ -81,9 +82,7 @@ export function protect(
   const statement = new Statement(node, found, names, findings, session, reach, means)
   const rows = statement.check()
   const { copyIn } = statement
-  const ownTypes =
-    found.types.some((type) => names.isCodedType(type)) ||
-    found.relations.some((relation) => bringsTypes(relation, names))
+  const ownTypes = bringsCodedTypes(found, names)
   const form = 'CopyStmt' in node ? copyForm(node.CopyStmt) : undefined
   const { escaped } = findings
   // Also where some labels escape: who may see those may not see the rest.
@@ -104,13 +103,8 @@ export function protect(
     reach:
       reach ||
       ownTypes ||
-      runsAnyCode(node, names) ||
-      found.relations.some(
-        (relation) =>
-          runsTriggers(relation, names) ||
-          isNear(relation, names) ||
-          runsUserCode(relation, names, insertsOnly(node, found)),
-      ),
+      runsUnnamedCode(node, found, names) ||
+      found.relations.some((relation) => isNear(relation, names)),
     ownTypes,
   }
 }
@@ -118,49 +112,6 @@ export function protect(
 /** COPY runs a program there, or uses a file: the tables themselves are files there, and the server's user reads all of them. */
 function leavesTheServer({ is_program: isProgram, filename }: CopyStmt): boolean {
   return isProgram === true || filename !== undefined
-}
-
-/** Code of users that hangs on relations which are not named, or on none. */
-function runsAnyCode(node: Node, names: Names): boolean {
-  const { comparing, definitions } = names.catalogue.userCode ?? NO_USER_CODE
-  // ANALYZE computes what indexes and statistics are over.
-  if ('VacuumStmt' in node) return (node.VacuumStmt.rels ?? []).length === 0
-  if ('TruncateStmt' in node && node.TruncateStmt.behavior === 'DROP_CASCADE') return true
-  // Event triggers run for definitions, rights, REINDEX, and what makes a table or fills one anew.
-  return comparing || (definitions && (!ROWS_ONLY.has(classOf(node)) || 'RefreshMatViewStmt' in node))
-}
-
-const ROWS_ONLY: ReadonlySet<CommandClass> = new Set(['read', 'write'])
-
-/** No row that others refer to is changed or removed. */
-function insertsOnly(node: Node, { changes, nested }: Survey): boolean {
-  if ('CopyStmt' in node) return node.CopyStmt.query === undefined
-  if (!('InsertStmt' in node) || node.InsertStmt.onConflictClause !== undefined) return false
-  return changes.length === 0 && !nested.has('InsertStmt') && !nested.has('MergeStmt')
-}
-
-/** What hangs on it may say anything. */
-function runsUserCode(relation: RelationRef, names: Names, inserts: boolean): boolean {
-  const { relations, copied } = names.catalogue.userCode ?? NO_USER_CODE
-  const meaning = names.relation(relation)
-  if (meaning.kind === 'own') return copied
-  const when = meaning.kind === 'relation' ? relations.get(meaning.relation.oid) : undefined
-  if (when === 'any' || when === undefined || relation.role === 'read') return when === 'any'
-  return when === 'write' || !inserts
-}
-
-function bringsTypes(relation: RelationRef, names: Names): boolean {
-  const { types } = names.catalogue.userCode ?? NO_USER_CODE
-  if (types.size === 0) return false
-  const meaning = names.relation(relation)
-  if (meaning.kind === 'own') return true
-  return meaning.kind === 'relation' && meaning.relation.columns.some(({ type }) => types.has(type))
-}
-
-function runsTriggers(relation: RelationRef, names: Names): boolean {
-  if (relation.role === 'read') return false
-  const meaning = names.relation(relation)
-  return meaning.kind === 'relation' && (meaning.relation.hasTriggers || meaning.relation.hasRules)
 }
 
 /** A view of this session's own, behind which is something in reach. */

@@ -7,6 +7,7 @@ import { Names } from './names.ts'
 import type { Overlay } from './overlay.ts'
 import type { ParseResult } from '../parse/parser.ts'
 import { settles } from './settling.ts'
+import { bringsCodedTypes, runsUnnamedCode } from './unnamed-code.ts'
 import { survey } from '../statement/survey.ts'
 import { constantText, executedBy, qualifiedName, stringsOf } from '../parse/tree.ts'
 
@@ -47,6 +48,21 @@ export function sessionEffects(
 
 /** `names` absent: on a connection without labels only prepared statements and cursors are followed. */
 export function effectsOf(node: Node, names: Names | undefined): readonly Effect[] {
+  const effects = effectsSaid(node, names)
+  return names !== undefined && movesUnsaid(node, names) ? [...effects, { kind: 'lose' }] : effects
+}
+
+/**
+ * Code that nobody names may change where names are looked for. What is only prepared or declared counts as if it ran at once: what
+ * runs it later does not say what it is.
+ */
+function movesUnsaid(node: Node, names: Names): boolean {
+  if (names.catalogue.userCode?.moves !== true) return false
+  const found = survey(node)
+  return runsUnnamedCode(node, found, names) || bringsCodedTypes(found, names)
+}
+
+function effectsSaid(node: Node, names: Names | undefined): readonly Effect[] {
   const named = namedEffect(node)
   if (named !== undefined) return named
   const executed = executedBy(node)

@@ -158,6 +158,26 @@ const CASCADES = `
 const EVENT_TRIGGERS = `
   SELECT ${EXTENSION('pg_proc', 't.evtfoid')} FROM pg_catalog.pg_event_trigger t WHERE t.evtenabled <> 'D'`
 
+/**
+ * Bodies that change `search_path` or the role of the session they run in, in their own words or in a text that they run. The clause
+ * `SET` of a function is none of its body, and ends with it. A name that `set_config` is not given as a constant may be any.
+ */
+const BEGINS = String.raw`(^|;|''|\\mbegin|\\mthen|\\melse|\\mloop|>>|\\*/|--[^\\n]*\\n)\\s*`
+const MOVES = [
+  'search_path',
+  'session_authorization',
+  // As a tree, a body of the standard's form.
+  ':funcid 2078 ',
+  String.raw`set_config"?\\s*\\((?!\\s*''(?!role'')[\\w.]+''\\s*,)`,
+  String.raw`${BEGINS}set\\s+((local|session)\\s+)?((role|session)\\M|%)`,
+  String.raw`${BEGINS}reset\\s+((all|role|session)\\M|%)`,
+].join('|')
+
+const MOVING = `
+  SELECT DISTINCT ${EXTENSION('pg_proc', 'p.oid')} FROM pg_catalog.pg_proc p
+  WHERE p.oid >= 16384
+    AND pg_catalog.concat(p.prosrc, ' ', pg_catalog.to_jsonb(p) ->> 'prosqlbody') ~* E'${MOVES}'`
+
 const CONSTRAINTS = `
   SELECT k.conrelid, k.conname FROM pg_catalog.pg_constraint k
     JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
@@ -254,6 +274,7 @@ const QUESTIONS = {
   compared: COMPARED,
   cascades: CASCADES,
   eventTriggers: EVENT_TRIGGERS,
+  moving: MOVING,
   constraints: CONSTRAINTS,
   unique: UNIQUE,
   partitioned: PARTITIONED,
@@ -431,6 +452,7 @@ export function buildCatalogue(
     })),
     compared: rows(COMPARED).map((row) => ({ type: number(row, 0), extension: row[1] ?? null })),
     cascades: rows(CASCADES).map((row) => ({ from: number(row, 0), to: number(row, 1) })),
+    moving: rows(MOVING).map((row) => ({ extension: row[0] ?? null })),
     eventTriggers: rows(EVENT_TRIGGERS).map((row) => ({ extension: row[0] ?? null })),
     // One that was dropped meanwhile has none.
     views: rows(viewsQuery).flatMap((row) => {
