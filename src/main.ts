@@ -16,6 +16,7 @@ import { Configurations } from './composition/configuration.ts'
 import { GroupCommit } from './composition/group-commit.ts'
 import { openIdentities, rolesOf } from './composition/identities.ts'
 import { certificateOf, openListeners } from './composition/listeners.ts'
+import { rotationDesk } from './composition/rotation.ts'
 import { programVersion } from './composition/version.ts'
 import { SealedApprovals } from './composition/sealed-approvals.ts'
 import { followStore, openStore } from './composition/store.ts'
@@ -274,6 +275,12 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
       const ports = { network, random, resolveSecret: (ref: SecretRef) => secrets.resolve(ref) }
       return protocol === undefined ? [] : await protocol.probe(ports, connection)
     },
+    rotation: rotationDesk({
+      sealed,
+      random,
+      config,
+      ports: { network, random, resolveSecret: (ref) => secrets.resolve(ref) },
+    }),
     explain: (connection, question) => {
       const protocol = PROTOCOLS.find(({ name }) => name === connection.protocol)
       const ports = { network, random, resolveSecret: (ref: SecretRef) => secrets.resolve(ref) }

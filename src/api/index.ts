@@ -8,7 +8,7 @@ export { NOBODY, OPERATOR } from './caller.ts'
 export { stillOpens } from './databases.ts'
 export { EventStreams } from './events.ts'
 export { FreshLogins } from './logins.ts'
-export type { ApiParts } from './parts.ts'
+export type { ApiParts, RotationDesk } from './parts.ts'
 export { createApiServer } from './server.ts'
 
 import { z } from 'zod'
@@ -30,6 +30,7 @@ import { overviewRoutes } from './routes/overview.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { oneselfRoutes } from './routes/oneself.ts'
 import { policyRoutes } from './routes/policy.ts'
+import { rotationRoutes } from './routes/rotation.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { tailRoutes } from './routes/tail.ts'
@@ -50,6 +51,7 @@ export function apiRoutes(parts: ApiParts, events: EventStreams): readonly AnyRo
     ...auditRoutes(parts),
     ...tailRoutes(parts),
     ...secretRoutes(parts),
+    ...rotationRoutes(parts),
     ...configurationRoutes(parts),
     ...policyRoutes(parts),
     ...eventRoutes(events),

@@ -1,7 +1,15 @@
 import type { Approvals, Previews } from '../approvals/index.ts'
 import type { Change, Config } from '../config/index.ts'
 import type { SealedSecrets } from '../connections/index.ts'
-import type { Clock, ConfigVersion, Connection, Identity, IdentityChain, Journal } from '../core/index.ts'
+import type {
+  Clock,
+  ConfigVersion,
+  Connection,
+  Identity,
+  IdentityChain,
+  Journal,
+  SecretRef,
+} from '../core/index.ts'
 import type { BuiltInIssuer, Credentials, IdentityBlocks, People, TokenExchange } from '../identity/index.ts'
 import type { ChannelAnswers, ChannelFigures } from '../notifications/index.ts'
 import type { Policy } from '../policy/index.ts'
@@ -39,6 +47,7 @@ export type ApiParts = {
   verify(token: string): Promise<IdentityChain>
   /** Looks at the upstream of a connection. */
   probe(connection: Connection): Promise<readonly Finding[]>
+  readonly rotation: RotationDesk
   /** What a command would come to. Undefined: the connection's protocol cannot say. */
   explain(connection: Connection, question: ExplainQuestion): Promise<Explanation> | undefined
   /** The policy in force. */
@@ -50,6 +59,19 @@ export type ApiParts = {
   /** Other gateways on the same store; absent where there is only this one. */
   readonly shared?: SharedDesk | undefined
 }
+
+/** The secrets that connections log in with at their upstreams. */
+export type RotationDesk = {
+  /** Where each is kept, and since when it is what it is, where that can be told. */
+  keptSecrets(connection: Connection): Promise<readonly KeptSecret[]>
+  /** Throws GatewayError, with the old one in force. */
+  rotate(
+    connection: Connection,
+    by: string,
+  ): Promise<{ readonly secret: string; readonly oldRefused: boolean; readonly resumed: boolean }>
+}
+
+export type KeptSecret = { readonly source: SecretRef['kind']; readonly setAt?: number }
 
 /** What is told of a store that several gateways share. */
 export type SharedDesk = {

@@ -109,6 +109,13 @@ const credentials = z.object({
   ),
 })
 
+const rotated = z.object({
+  connection: z.string(),
+  secret: z.string(),
+  oldRefused: z.boolean(),
+  resumed: z.boolean(),
+})
+
 export function addCredentialCommands(program: Command): void {
   mintCommand(program, 'dsn', 'print a DSN with a short-lived credential, and nothing else').action(
     async (connection: string, options: MintOptions) => {
@@ -161,6 +168,24 @@ export function addCredentialCommands(program: Command): void {
       const path = `/v1/credentials/${encodeURIComponent(id)}`
       const answer = await call(common, z.object({ id: z.string() }), 'DELETE', path)
       print(common, answer, () => `${answer.id} is revoked.`)
+    })
+  group
+    .command('rotate')
+    .argument('<connection>')
+    .description('give the upstream of a connection a new password, try it, and seal it')
+    .action(async (connection: string, common: Common) => {
+      const path = `/v1/connections/${encodeURIComponent(connection)}/rotate`
+      const answer = await call(common, rotated, 'POST', path)
+      print(common, answer, () =>
+        [
+          answer.resumed
+            ? `A rotation of ${answer.secret} was cut short: it is finished, and the new one is in force.`
+            : `The upstream of ${answer.connection} has a new password, sealed as ${answer.secret}. Open sessions live on.`,
+          answer.oldRefused
+            ? 'The old one is refused there.'
+            : 'The old one is taken as well: the server does not ask this role for its password. Look at pg_hba.conf.',
+        ].join('\n'),
+      )
     })
 }
 

@@ -15,9 +15,18 @@ const connections = z.object({
       rowsMax: z.number(),
       patienceMs: z.number(),
       endpoint: endpoint.optional(),
+      secrets: z.array(z.object({ source: z.string(), setAt: z.number().optional() })),
     }),
   ),
 })
+
+/** Where the secrets of a connection are kept, and the age of the oldest. */
+function secretsText(secrets: z.output<typeof connections>['connections'][number]['secrets']): string {
+  const sources = [...new Set(secrets.map(({ source }) => source))].join(', ')
+  const times = secrets.flatMap(({ setAt }) => setAt ?? [])
+  if (sources === '') return 'none'
+  return times.length === 0 ? sources : `${sources}, ${relative(Math.min(...times))}`
+}
 
 const status = z.object({
   pid: z.number(),
@@ -120,6 +129,7 @@ export function addOverviewCommands(program: Command): void {
             { title: 'LABELS', right: true },
             { title: 'ROWS', right: true },
             { title: 'ADDRESS' },
+            { title: 'SECRET' },
           ],
           answer.connections.map((each) => [
             each.name,
@@ -128,6 +138,7 @@ export function addOverviewCommands(program: Command): void {
             String(each.labels),
             String(each.rowsMax),
             each.endpoint === undefined ? 'no listener' : `${each.endpoint.address}:${each.endpoint.port}`,
+            secretsText(each.secrets),
           ]),
           'No connections are configured.',
         ),

@@ -24,6 +24,7 @@ import type {
 } from '../core/index.ts'
 import type { Gateway } from './gateway.ts'
 import type { CredentialDesk } from './ports.ts'
+import type { Rotation } from './rotation.ts'
 
 /** All that the rest of the gateway knows of a protocol. Below the registry nobody compares names. */
 export type Protocol = {
@@ -43,6 +44,10 @@ export type Protocol = {
   ) => { readonly expected: string; readonly fix: string } | undefined
   /** Looks at a connection's upstream as `sluice doctor` shows it. Reads no row. Total: what fails is a finding. */
   probe(ports: ProbePorts, connection: Connection): Promise<readonly Finding[]>
+  /** What a connection shows its upstream to be let in, wherever that is kept. */
+  secretsOf(connection: Connection): readonly SecretRef[]
+  /** How that is replaced. Absent: nobody but who runs the upstream can. */
+  readonly rotation?: Rotation
   /**
    * What a command would come to, without running it: the same facts, from the same analyser over the upstream's
    * definitions as they are now. Absent where a protocol cannot say. Throws GatewayError for what cannot be read.

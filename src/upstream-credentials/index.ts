@@ -21,6 +21,7 @@ import { tokenExchangeCredential } from './token-exchange.ts'
 export type { CredentialPorts, LineCredential, UpstreamCredential, Worn } from './credential.ts'
 export { credentialField, credentialQueryKey, credentialScheme, upstreamCredential } from './schema.ts'
 export type { CredentialSettings } from './schema.ts'
+export { secretsOf } from './secrets.ts'
 export type { Searcher } from './watch/searcher.ts'
 export { REFLECTED, ReflectionWatch, searcherOf } from './watch/watch.ts'
 

@@ -120,7 +120,8 @@ export async function ask(client: RawClient, parts: readonly Part[]): Promise<Me
   const seen: Message[] = []
   for (const { bytes, readies } of parts) {
     client.write(bytes)
-    seen.push(...(await client.readUntilReady(readies)))
+    // One by one: a result may have more rows than a call may have arguments.
+    for (const message of await client.readUntilReady(readies)) seen.push(message)
     if (seen.at(-1)?.type !== 'Z') break
   }
   return seen

@@ -120,6 +120,13 @@ const connections = z.object({
       /** Where clients reach it; absent when nothing listens for its protocol. */
       endpoint: endpoint.optional(),
       tlsRequired: z.boolean(),
+      /** What it shows its upstream: where each secret is kept, and since when (ms since 1970), where that can be told. */
+      secrets: z.array(
+        z.object({
+          source: z.enum(['env', 'file', 'store', 'command', 'vault', 'literal']),
+          setAt: z.int().optional(),
+        }),
+      ),
     }),
   ),
 })
@@ -265,22 +272,25 @@ export function overviewRoutes(parts: ApiParts): readonly AnyRoute[] {
       summary: 'The configured connections.',
       access: READERS,
       answer: connections,
-      handle: () => ({
-        connections: [...parts.config().connections.values()].map((each) => {
-          const at = parts.endpoints()[each.protocol]
-          const databases = databasesOf(each)
-          return {
-            name: each.name,
-            protocol: each.protocol,
-            ...(databases === undefined ? {} : { databases: [...databases] }),
-            labels: each.labels.length,
-            rowsMax: each.limit.rowsMax,
-            bytesMax: each.limit.bytesMax,
-            patienceMs: each.patienceMs,
-            ...(at === undefined ? {} : { endpoint: at }),
-            tlsRequired: parts.config().listeners.get(each.protocol)?.tlsRequired ?? false,
-          }
-        }),
+      handle: async () => ({
+        connections: await Promise.all(
+          [...parts.config().connections.values()].map(async (each) => {
+            const at = parts.endpoints()[each.protocol]
+            const databases = databasesOf(each)
+            return {
+              name: each.name,
+              protocol: each.protocol,
+              ...(databases === undefined ? {} : { databases: [...databases] }),
+              labels: each.labels.length,
+              rowsMax: each.limit.rowsMax,
+              bytesMax: each.limit.bytesMax,
+              patienceMs: each.patienceMs,
+              ...(at === undefined ? {} : { endpoint: at }),
+              tlsRequired: parts.config().listeners.get(each.protocol)?.tlsRequired ?? false,
+              secrets: [...(await parts.rotation.keptSecrets(each))],
+            }
+          }),
+        ),
       }),
     }),
     route({

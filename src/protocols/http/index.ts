@@ -6,6 +6,7 @@
  */
 import { type Connection, LIMITS } from '../../core/index.ts'
 import type { Protocol, RecordedCommand, Rejudged } from '../../session/index.ts'
+import { secretsOf } from '../../upstream-credentials/index.ts'
 import { isOurs } from './serving/place.ts'
 import { HttpServer } from './serving/server.ts'
 import { REQUEST_FACTS } from './commands.ts'
@@ -14,7 +15,7 @@ import { explainRequest } from './explain.ts'
 import { labelFault } from './labels.ts'
 import { probeHttp } from './probe.ts'
 import { rejudgedRequest } from './rejudge.ts'
-import { httpSettings } from './settings.ts'
+import { credentialSettings, httpSettings } from './settings.ts'
 
 export const http: Protocol = {
   name: 'http',
@@ -25,6 +26,10 @@ export const http: Protocol = {
   labelFault,
   async probe(ports, connection) {
     return isOurs(connection) ? await probeHttp(ports, connection) : []
+  },
+  secretsOf(connection) {
+    const credential = isOurs(connection) ? credentialSettings(connection.settings) : undefined
+    return credential === undefined ? [] : secretsOf(credential)
   },
   explain(_ports, connection, question) {
     if (!isOurs(connection)) throw new TypeError('a connection of another protocol')

@@ -11,6 +11,7 @@ import type { SqlAnalyser } from '../../sql/index.ts'
 import { createSqlAnalyser, readPattern } from '../../sql/index.ts'
 import { explainPostgres } from './explain.ts'
 import { probePostgres } from './probe.ts'
+import { postgresRotation } from './rotate.ts'
 import { openRejudge } from './rejudge/rejudge.ts'
 import { PostgresServer } from './serve.ts'
 import type { PostgresSettings } from './settings.ts'
@@ -24,6 +25,12 @@ export const postgres: Protocol = {
   async probe(ports, connection) {
     return isOurs(connection) ? await probePostgres(ports, connection) : []
   },
+  secretsOf(connection) {
+    if (!isOurs(connection)) return []
+    const { password, sslkey } = connection.settings.upstream
+    return [password, sslkey].filter((each) => each !== undefined)
+  },
+  rotation: postgresRotation,
   async explain(ports, connection, question) {
     if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
     return await explainPostgres(ports, connection, question)
