@@ -20,6 +20,7 @@ export { ownJudgement } from './own.ts'
 export { patienceOf } from './patience.ts'
 export { afterFailing, afterGoingOn, effectError } from './refusals.ts'
 export type { HoldObserver, ToldMeanwhile } from './people.ts'
+export type { ProbePorts } from './probe-ports.ts'
 export type { Rotation } from './rotation.ts'
 export type { Opening, Session } from './session.ts'
 export type { Ground } from './session-scope.ts'
@@ -54,7 +55,6 @@ export type {
   Explanation,
   ExplainQuestion,
   Finding,
-  ProbePorts,
   Protocol,
   ProtocolContext,
   ProtocolServer,

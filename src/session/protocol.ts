@@ -10,7 +10,6 @@ import type {
   IntentHead,
   LabelName,
   MaskingRule,
-  Network,
   OutcomeHead,
   Pipe,
   PreviewRun,
@@ -24,6 +23,7 @@ import type {
 } from '../core/index.ts'
 import type { Gateway } from './gateway.ts'
 import type { CredentialDesk } from './ports.ts'
+import type { ProbePorts } from './probe-ports.ts'
 import type { Rotation } from './rotation.ts'
 
 /** All that the rest of the gateway knows of a protocol. Below the registry nobody compares names. */
@@ -121,13 +121,6 @@ export type ExplainedOutput = {
   readonly computed: boolean
   /** Absent: in clear. */
   readonly mask?: MaskingRule
-}
-
-/** What a look at an upstream needs; it is no session and carries nothing of a client's. */
-export type ProbePorts = {
-  readonly network: Network
-  readonly random: RandomBytes
-  resolveSecret(reference: SecretRef): Promise<Secret>
 }
 
 export type ProtocolContext = {

@@ -1,5 +1,5 @@
 import type { Connection, Secret, SecretRef } from '../core/index.ts'
-import type { ProbePorts } from './protocol.ts'
+import type { ProbePorts } from './probe-ports.ts'
 
 /** How a protocol replaces what a connection logs in with at its upstream. */
 export type Rotation = {
