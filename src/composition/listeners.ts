@@ -49,6 +49,7 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
         const connection = parts.config().connections.get(name)
         return connection?.protocol === protocol.name ? connection : undefined
       },
+      hosts: () => parts.config().listeners.get(protocol.name)?.hosts,
       snapshots: parts.snapshots,
       offerPreview: (ticket, run) => parts.previews.offer(ticket, run),
       signIn: () => signInOf(parts.config()),

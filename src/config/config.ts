@@ -3,6 +3,7 @@ import type {
   ConfigVersion,
   Connection,
   ConnectionName,
+  HostNames,
   Identity,
   IdentityKind,
   LabelName,
@@ -24,7 +25,7 @@ export type Config = {
   readonly version: ConfigVersion
   readonly file: string
   /** By protocol name. A protocol without a listener is not served. */
-  readonly listeners: ReadonlyMap<string, Listener>
+  readonly listeners: ReadonlyMap<string, ProtocolListener>
   /** The control API's port; absent: only the operator socket. */
   readonly api: ApiListener | undefined
   readonly issuers: readonly Issuer[]
@@ -93,6 +94,11 @@ export type Listener = {
   readonly certificate: { readonly certificate: SecretRef; readonly key: SecretRef } | undefined
   /** Refuse clients that do not use TLS. */
   readonly tlsRequired: boolean
+}
+
+export type ProtocolListener = Listener & {
+  /** Hosts by which clients name connections; undefined: none does. */
+  readonly hosts: HostNames | undefined
 }
 
 export type ApiListener = Listener & {

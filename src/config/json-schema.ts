@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import type { ProtocolSchema } from './load.ts'
+import { hostedOf } from './load.ts'
 import { connectionSchema, rootSchema } from './schema.ts'
 
 /** JSON Schema (draft 2020-12) of sluice.yaml with these protocols: for editors, which complete and check with it. */
 export function jsonSchema(protocols: Readonly<Record<string, ProtocolSchema>>): JsonObject {
   const names = Object.keys(protocols)
-  const root = jsonOf(rootSchema(names))
+  const root = jsonOf(rootSchema(names, hostedOf(protocols)))
   const common = jsonOf(connectionSchema(names))
   const connections = Object.entries(protocols).map(([name, protocol]) =>
     connectionOf(name, common, protocol),

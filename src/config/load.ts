@@ -5,6 +5,7 @@ import type {
   BudgetKind,
   Connection,
   ConnectionName,
+  HostNames,
   Identity,
   LabelName,
   MaskingRule,
@@ -20,6 +21,7 @@ import { brand, BUDGET_KINDS, COMMAND_CLASSES, identityKey, LIMITS, UNLIMITED } 
 import { approvingOf, isNobodyAtAll, reviewOf } from './approvals-block.ts'
 import type { Holders } from './approving.ts'
 import type { Config, Listener, LocalIdentity, RecordingBlock } from './config.ts'
+import { hostsOf } from './hosts-block.ts'
 import { readPart } from './issues.ts'
 import { References } from './references.ts'
 import type { BudgetBlock, ConnectionBlock, Role, Root, RuleBlock } from './schema.ts'
@@ -41,6 +43,8 @@ export type ProtocolSchema = {
   readonly readSettings?: (settings: unknown, read: ReadFile) => SettingsRead
   /** The facts it adds to those every command has, for the conditions of rules. */
   readonly attributes?: Readonly<Record<string, AttributeType>>
+  /** Its clients say which host they want, so that a host may name a connection. */
+  readonly namedByHost?: boolean
   /** Sessions that one identity may have on a connection that does not say how many; absent: as for a database. */
   readonly sessionsPerIdentity?: number
   /** What is wrong with a pattern under `labels`, and what to write; undefined when nothing is. */
@@ -88,7 +92,7 @@ class Loader {
 
   load(): Config | undefined {
     const names = Object.keys(this.#protocols)
-    const root = this.#read(rootSchema(names), [], this.#tree.content)
+    const root = this.#read(rootSchema(names, hostedOf(this.#protocols)), [], this.#tree.content)
     const connections = this.#connections()
     if (root === undefined || connections === undefined) return undefined
     return this.#build(root, connections)
@@ -170,12 +174,17 @@ class Loader {
     }
     const { api, ...listeners } = root.listen
     const roles = this.#roles(root, local, references)
+    const hostsAt = (name: string, each: NonNullable<Root['listen'][string]>): HostNames | undefined => {
+      if (!('hosts' in each) || each.hosts === undefined) return undefined
+      const served = [...read].flatMap(([known, { common }]) => (common.protocol === name ? [known] : []))
+      return hostsOf(each.hosts, served, ['listen', name, 'hosts'], references)
+    }
     const config: Config = {
       version,
       file: this.#tree.file,
       listeners: new Map(
         Object.entries(listeners).flatMap(([name, each]) =>
-          each === undefined ? [] : [[name, listenerOf(each)]],
+          each === undefined ? [] : [[name, { ...listenerOf(each), hosts: hostsAt(name, each) }]],
         ),
       ),
       api: api === undefined ? undefined : { ...listenerOf(api), publicUrl: publicUrlOf(api) },
@@ -456,6 +465,11 @@ type ConnectionRead = {
   readonly common: ConnectionBlock
   readonly settings: unknown
   readonly protocol: ProtocolSchema
+}
+
+/** The protocols whose listeners may name connections by host. */
+export function hostedOf(protocols: Readonly<Record<string, ProtocolSchema>>): readonly string[] {
+  return Object.entries(protocols).flatMap(([name, { namedByHost }]) => (namedByHost === true ? [name] : []))
 }
 
 const COMMON: ReadonlySet<string> = new Set(['protocol', ...Object.keys(CONNECTION_FIELDS)])

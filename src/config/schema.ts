@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { COMMAND_CLASSES, IDENTITY_KINDS, LIMITS } from '../core/index.ts'
 import { approvals, review } from './schema-approvals.ts'
+import { hosts } from './schema-hosts.ts'
 import { label } from './schema-labels.ts'
 import { who, whoOrGranted } from './schema-who.ts'
 import { recording } from './schema-recording.ts'
@@ -58,6 +59,11 @@ const listener = z.strictObject({
     .describe(
       'Your certificate. Without it protocols are served in clear, and the control API with one the gateway makes.',
     ),
+})
+
+/** Of a protocol whose clients say which host they want. */
+const hostedListener = listener.extend({
+  hosts: hosts.optional().describe('Hosts by which clients name connections, beside paths.'),
 })
 
 const api = listener.extend({
@@ -232,10 +238,11 @@ const budget = z.strictObject({
   questions: z.int().min(1).optional().describe('Uses of labelled columns in conditions.'),
 })
 
-/** `protocols`: the names that exist; each may have a listener. */
-export function rootSchema(protocols: readonly string[]) {
-  const listeners: Record<string, z.ZodOptional<typeof listener | typeof api>> = {}
-  for (const name of protocols) listeners[name] = listener.optional()
+/** `protocols`: the names that exist; each may have a listener. `hosted`: those whose clients say which host they want. */
+export function rootSchema(protocols: readonly string[], hosted: readonly string[]) {
+  const listeners: Record<string, z.ZodOptional<typeof listener | typeof hostedListener | typeof api>> = {}
+  for (const name of protocols)
+    listeners[name] = (hosted.includes(name) ? hostedListener : listener).optional()
   listeners.api = api.optional()
   return z.strictObject({
     listen: z.strictObject(listeners).prefault({}),

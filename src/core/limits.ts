@@ -341,6 +341,8 @@ export const LIMITS = {
   graphqlBatchMax: 20,
   /** Documents registered with a connection. */
   graphqlPersistedMax: 10_000,
+  /** Hosts by which clients name connections, of either kind: a listener with more of them has one wildcard for them. */
+  httpHostsMax: 1_000,
   /** Places in which a client may show the gateway's token; an SDK has one or two. */
   httpSlotsMax: 8,
   /** Connections of the gateway to one upstream; and requests to it that one identity may have on their way: half of them. */
@@ -350,6 +352,17 @@ export const LIMITS = {
   httpClientStallMs: 60_000,
   /** Requests of one credential on one socket at once: pipelines are shorter, and streams of one client wait for each other. */
   httpRequestsPerSocketMax: 64,
+  /** A message of a WebSocket, which is looked at as a whole, and the frames of one. */
+  webSocketMessageBytesMax: 1024 * 1024,
+  webSocketFragmentsMax: 1_024,
+  /** Of a WebSocket, what has come from one side and was not taken by the other: then the first is not read on. */
+  webSocketWaitingBytes: 256 * 1024,
+  /** Both sides of a WebSocket are asked so often whether they are still there; who says nothing until the second time is not. */
+  webSocketBeatMs: 30_000,
+  /** From the end of a WebSocket to the cut of its lines: time for the other side to say that it has understood. */
+  webSocketFarewellMs: 1_000,
+  /** Subprotocols that a client offers. */
+  webSocketProtocolsMax: 16,
   /** A secret for an upstream: answers are searched for it, and fewer characters would be found in any. Fields hold no more. */
   upstreamSecretCharactersMin: 8,
   upstreamSecretBytesMax: 16 * 1024,

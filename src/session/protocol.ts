@@ -7,6 +7,7 @@ import type {
   ConnectionName,
   Decision,
   Facts,
+  HostNames,
   IntentHead,
   LabelName,
   MaskingRule,
@@ -35,6 +36,8 @@ export type Protocol = {
   readonly readSettings?: (settings: unknown, read: ReadFile) => SettingsRead
   /** Facts that this protocol adds to those every command has. */
   readonly attributes: Readonly<Record<string, AttributeType>>
+  /** Its clients say which host they want, so that a host may name a connection. */
+  readonly namedByHost?: boolean
   /** Sessions that one identity may have on a connection that does not say how many; absent: as for a database. */
   readonly sessionsPerIdentity?: number
   /** What is wrong with a pattern that gives a label on such a connection, and what to write instead. */
@@ -134,6 +137,8 @@ export type ProtocolContext = {
   forgetSecret(reference: SecretRef): void
   /** Those of this protocol, as configured now. */
   connection(name: ConnectionName): Connection | undefined
+  /** Hosts by which clients name connections, as configured now. Absent: none does. */
+  hosts?(): HostNames | undefined
   /** Where definitions are kept that commands are judged by. Absent: nowhere. */
   readonly snapshots?: Snapshots
   /** Told of every command that is held and could be tried out for who is to answer. Absent: nothing is tried out. */

@@ -2,6 +2,7 @@ import type { Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer as createListener } from 'node:net'
+import type { ServerTls } from '../core/index.ts'
 import type { Minted } from '../identity/index.ts'
 import { http } from '../protocols/http/index.ts'
 import { FakeNetwork } from './fake-network.ts'
@@ -76,10 +77,14 @@ export class HttpStage {
     this.#close = parts.close
   }
 
-  /** `connection`: another than `httpConnection`, for the port of the fake API. */
+  /** `connection`: another than `httpConnection`, for the port of the fake API. `listen`: of the configuration. */
   static async open(
     options: {
       readonly connection?: (port: number) => string
+      readonly listen?: string
+      readonly tls?: ServerTls
+      /** Whose tokens are exchanged. */
+      readonly issuer?: string
       readonly secrets?: Readonly<Record<string, string>>
     } = {},
   ): Promise<HttpStage> {
@@ -101,11 +106,15 @@ export class HttpStage {
     })
     const upstreamPort = await listening(upstream)
     const world = await World.open({
-      configuration: configurationOf((options.connection ?? httpConnection)(upstreamPort)),
+      configuration: `${options.listen ?? ''}${configurationOf((options.connection ?? httpConnection)(upstreamPort))}`,
       network: new FakeNetwork(),
       secrets,
     })
-    const protocol = http.serve(world.context())
+    const protocol = http.serve({
+      ...world.context(options.tls),
+      hosts: () => world.config.listeners.get('http')?.hosts,
+      signIn: () => ({ issuers: options.issuer === undefined ? [] : [options.issuer] }),
+    })
     const sockets = new Set<Socket>()
     const listener = createListener((socket) => {
       sockets.add(socket)

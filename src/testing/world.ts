@@ -185,6 +185,11 @@ export class World {
     }
   }
 
+  /** In force now. */
+  get config(): Ready['config'] {
+    return this.#inForce.ready.config
+  }
+
   connection(name: string): Connection | undefined {
     return this.#inForce.ready.config.connections.get(brand<ConnectionName>(name))
   }

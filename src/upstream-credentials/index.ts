@@ -22,6 +22,7 @@ export type { CredentialPorts, LineCredential, UpstreamCredential, Worn } from '
 export { credentialField, credentialQueryKey, credentialScheme, upstreamCredential } from './schema.ts'
 export type { CredentialSettings } from './schema.ts'
 export { secretsOf } from './secrets.ts'
+export { MessageWatch } from './watch/messages.ts'
 export type { Searcher } from './watch/searcher.ts'
 export { REFLECTED, ReflectionWatch, searcherOf } from './watch/watch.ts'
 

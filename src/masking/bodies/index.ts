@@ -17,6 +17,8 @@ import type { CsvForm } from './csv.ts'
 export type BodyKind =
   | { readonly kind: 'json' }
   | { readonly kind: 'json-lines' }
+  /** One of many documents that come one by one. */
+  | { readonly kind: 'json-message' }
   | { readonly kind: 'events' }
   | ({ readonly kind: 'csv' } & CsvForm)
   | { readonly kind: 'form' }
@@ -30,6 +32,8 @@ export function maskBody(body: BodyKind, plan: BodyPlan): BodyMasking | undefine
       return new JsonRewriter(plan, plan.tally())
     case 'json-lines':
       return new JsonLines(plan)
+    case 'json-message':
+      return new JsonRewriter(plan, plan.tally(), plan.paths.row)
     case 'events':
       return new EventsBody(plan)
     case 'csv':

@@ -60,6 +60,7 @@ function connection(port: number, folder: string): string {
     upstream: { url: "http://127.0.0.1:${port}", bearer: "\${env:TOKEN}" }
     routes:
       - { method: GET, path: /notes }
+      - { method: WEBSOCKET, path: /graphql, class: read }
     openapi: { file: ${join(folder, 'crm.yaml')} }
     graphql: { schema: ${join(folder, 'crm.graphql')}, persisted: { known: "{ customer { who: email } }" } }
     labels:
@@ -88,6 +89,17 @@ function refusalOf(configuration: string): string {
 const JSON_BODY = ['content-type: application/json']
 
 describe('an API that is described', () => {
+  it('has no operations in messages of a WebSocket: they are read in requests only (P-03)', async () => {
+    const stage = await open()
+    const client = await stage.client()
+    const upgrade = ['connection: Upgrade', 'upgrade: websocket', 'sec-websocket-version: 13']
+    const key = 'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=='
+    const reply = await client.request('GET /graphql', { headers: [...upgrade, key] })
+    expect(reply.status).toBe(403)
+    expect(reply.body).toContain('in messages of a WebSocket they are not read')
+    expect(stage.asked).toHaveLength(0)
+  })
+
   it('has the operations of its document as routes, and what they label is masked, in heads as well (P-05)', async () => {
     const stage = await open()
     stage.answer('GET /people?limit=2', (response) => {

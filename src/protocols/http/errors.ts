@@ -7,9 +7,13 @@ export function problemBytes(error: GatewayError): Buffer {
   return Buffer.from(`${JSON.stringify(decisionOf(error))}\n`)
 }
 
-/** A budget that is spent is a decision, too. */
+/** In `facts.reason` of what is thrown for a request that came to another host than it is for. */
+export const MISDIRECTED = 'misdirected'
+
+/** A budget that is spent is a decision, too. What went to a wrong host may be asked anew on another line (RFC 9110 section 15.5.20). */
 function decisionOf(error: GatewayError): ProblemDetails {
   const problem = problemOf(error)
+  if (error.facts['reason'] === MISDIRECTED) return { ...problem, status: 421 }
   return problem.status === 429 ? { ...problem, status: 403 } : problem
 }
 

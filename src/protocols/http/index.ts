@@ -1,5 +1,5 @@
 /**
- * HTTP as a reverse proxy by path: a gateway token comes in, the real credential goes out, routes and methods are
+ * HTTP as a reverse proxy by path or host: a gateway token comes in, the real credential goes out, routes and methods are
  * judged, JSON is masked by path. Leaves framing to node:http and undici, decisions and evidence to the session.
  * Promise: what is not a configured route never reaches an upstream; what cannot be masked is withheld; neither the
  * token of the gateway nor the credential of the upstream is seen on the other side.
@@ -22,6 +22,7 @@ export const http: Protocol = {
   settings: httpSettings,
   readSettings,
   attributes: REQUEST_FACTS,
+  namedByHost: true,
   sessionsPerIdentity: LIMITS.httpSessionsPerIdentity,
   labelFault,
   async probe(ports, connection) {

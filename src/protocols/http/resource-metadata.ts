@@ -9,16 +9,21 @@ const CONNECTION = /^\/c\/[a-z][a-z0-9_-]{0,62}(?=\/)/
 /** A host as it may stand in a URL, RFC 3986 section 3.2.2, without what no gateway is called. */
 const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i
 
+/** The same where the host names the connection: the resource is all of it. */
+const DOCUMENT_OF_HOST = /^\/\.well-known\/oauth-protected-resource(?:\?.*)?$/
+
 /**
  * Answers what is asked for about a resource (RFC 9728 section 2): who gives tokens for it. The same for every name: who has no
- * credential does not learn which connections there are. False: the request asks for something else.
+ * credential does not learn which connections there are. `byHost`: the host is that of a connection. False: the request asks for
+ * something else.
  */
 export function answerMetadata(
   request: IncomingMessage,
   response: ServerResponse,
   signIn: SignIn | undefined,
+  byHost: boolean,
 ): boolean {
-  const found = DOCUMENT.exec(request.url ?? '')
+  const found = (byHost ? DOCUMENT_OF_HOST : DOCUMENT).exec(request.url ?? '')
   const origin = originOf(request)
   if (found === null || origin === undefined || signIn === undefined || signIn.issuers.length === 0)
     return false
@@ -44,9 +49,9 @@ export function answerMetadata(
 }
 
 /** `WWW-Authenticate` of a 401 to this request, RFC 9728 section 5.1. */
-export function challengeOf(request: IncomingMessage, signIn: SignIn | undefined): string {
+export function challengeOf(request: IncomingMessage, signIn: SignIn | undefined, byHost: boolean): string {
   const origin = originOf(request)
-  const [resource] = CONNECTION.exec(request.url ?? '') ?? []
+  const [resource] = byHost ? [''] : (CONNECTION.exec(request.url ?? '') ?? [])
   if (origin === undefined || resource === undefined || signIn === undefined || signIn.issuers.length === 0)
     return 'Bearer'
   return `Bearer resource_metadata="${origin}${WELL_KNOWN}${resource}"`

@@ -4,7 +4,13 @@ import type { CommandClass, Connection, LabelName } from '../../core/index.ts'
 import { brand, GatewayError } from '../../core/index.ts'
 import type { DetectorName } from '../../session/index.ts'
 import type { RoutePattern, Target } from '../../wire/http/index.ts'
-import { looseParts, matchesRoute, mayMatchRoute, parseRoutePattern } from '../../wire/http/index.ts'
+import {
+  looseParts,
+  matchesRoute,
+  mayMatchRoute,
+  parseRoutePattern,
+  WEBSOCKET,
+} from '../../wire/http/index.ts'
 import { readLabelPattern } from './labels.ts'
 import type { LabelPattern } from './labels.ts'
 import type { HttpSettings } from './settings.ts'
@@ -94,6 +100,7 @@ export class RouteTable {
     const { pattern, route } = this.#graphql ?? {}
     if (pattern !== undefined && route !== undefined && matchesRoute(pattern, path)) {
       if (method === 'GET' || method === 'POST') return this.#graphqlRoute(method, pattern, route)
+      if (method === WEBSOCKET) throw unreadOperations()
       throw notARoute()
     }
     const fits = (each: { readonly pattern: RoutePattern }): boolean => matchesRoute(each.pattern, path)
@@ -212,6 +219,14 @@ function patternOf(path: string): RoutePattern {
   const pattern = parseRoutePattern(path)
   if (pattern === undefined) throw new GatewayError('invalid', `${path} is no route.`)
   return pattern
+}
+
+function unreadOperations(): GatewayError {
+  return new GatewayError(
+    'denied',
+    'Send GraphQL operations as requests: in messages of a WebSocket they are not read, so nobody could say what they touch.',
+    { remedy: 'Subscriptions as events (text/event-stream) are read.', retry: 'only-if-changed' },
+  )
 }
 
 function notARoute(): GatewayError {

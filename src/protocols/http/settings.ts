@@ -4,14 +4,14 @@ import { EFFECTS } from '../../apis/index.ts'
 import { COMMAND_CLASSES, LIMITS } from '../../core/index.ts'
 import type { CredentialSettings } from '../../upstream-credentials/index.ts'
 import { upstreamCredential } from '../../upstream-credentials/index.ts'
-import { parseRoutePattern } from '../../wire/http/index.ts'
+import { parseRoutePattern, WEBSOCKET } from '../../wire/http/index.ts'
 import type { DescribedApi } from './described-api.ts'
 import { clientSlots } from './serving/slots.ts'
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', WEBSOCKET] as const
 
 const route = z.strictObject({
-  method: z.enum(METHODS),
+  method: z.enum(METHODS).describe('WEBSOCKET: a GET that asks for an upgrade to it, and nothing else.'),
   path: line('a path such as /customers/{id}', 2048).refine(
     (text) => parseRoutePattern(text) !== undefined,
     'expected a path such as /customers/{id}; begin with a slash and put names in braces',

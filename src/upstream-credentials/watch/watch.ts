@@ -72,7 +72,7 @@ function isPlain(coding: string): boolean {
   return coding.trim() === '' || coding.trim().toLowerCase() === 'identity'
 }
 
-function reflected(): GatewayError {
+export function reflected(): GatewayError {
   return new GatewayError(
     'upstream_unreachable',
     'The answer of the upstream holds the credential that the gateway keeps for it, so it is withheld.',

@@ -297,14 +297,14 @@ function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-function outcomeOf(error: Failure, signal: AbortSignal): 'lost' | 'cut' | 'error' | 'refused' {
+export function outcomeOf(error: Failure, signal: AbortSignal): 'lost' | 'cut' | 'error' | 'refused' {
   if (signal.aborted) return 'lost'
   if (error.code === 'limit_exceeded') return 'cut'
   const withheld = error.code === 'denied' || error.facts['reason'] === REFLECTED
   return withheld ? 'refused' : 'error'
 }
 
-function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
+export function withRequest(error: Failure, requestId: Failure['requestId']): Failure {
   if (error.requestId !== undefined || requestId === undefined) return error
   return new GatewayError(error.code, error.message, {
     ...(error.remedy === undefined ? {} : { remedy: error.remedy }),

@@ -26,8 +26,12 @@ export function refuseClear(socket: Socket): void {
   })
 }
 
-/** `/c/NAME/...` taken apart. */
-export function placeOf(request: IncomingMessage): { readonly name: ConnectionName; readonly rest: string } {
+/** Which connection a request is for, and its target there. */
+export type Place = { readonly name: ConnectionName; readonly rest: string }
+
+/** `named`: the connection of the host that was asked; all paths are its own then. Otherwise `/c/NAME/...` taken apart. */
+export function placeOf(request: IncomingMessage, named: ConnectionName | undefined): Place {
+  if (named !== undefined) return { name: named, rest: request.url ?? '' }
   const [, name, rest] = PREFIX.exec(request.url ?? '') ?? []
   if (name === undefined || rest === undefined) throw nowhere()
   return { name: brand<ConnectionName>(name), rest }

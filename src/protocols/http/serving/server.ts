@@ -1,23 +1,48 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { createServer } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
+import { createServer, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Connection, ConnectionName, GatewayError as Failure } from '../../../core/index.ts'
 import { asGatewayError, GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
-import type { ProtocolContext } from '../../../session/index.ts'
-import { parseTarget, refuseAmbiguousHead, requestHeaders } from '../../../wire/http/index.ts'
+import type { ProtocolContext, Session } from '../../../session/index.ts'
+import type { Target } from '../../../wire/http/index.ts'
+import {
+  asksForWebSocket,
+  parseTarget,
+  refuseAmbiguousHead,
+  requestHeaders,
+} from '../../../wire/http/index.ts'
 import { sendProblem } from '../errors.ts'
 import { answerMetadata, challengeOf } from '../resource-metadata.ts'
 import { RequestCommand } from '../requests/command.ts'
 import { RequestBody } from '../requests/request-body.ts'
 import type { HttpSettings } from '../settings.ts'
 import { Upstreams } from '../upstream/upstreams.ts'
+import { UpgradeCommand } from '../websocket/upgrade.ts'
+import { connectionByHost, isNamedByHost } from './hosts.ts'
 import { isOurs, nowhere, peerOf, placeOf, refuseClear } from './place.ts'
 import { HttpSessions } from './sessions.ts'
 import type { Taken } from './slots.ts'
 import { noToken, refuseElsewhere, takeToken, tooManyTokens } from './slots.ts'
 
 const TLS_HANDSHAKE = 0x16
+
+/** What a request is for. */
+type Admission = {
+  readonly connection: Connection<HttpSettings>
+  readonly token: string
+  /** Without the slots of the connection. */
+  readonly headers: readonly string[]
+  readonly target: Target
+}
+
+/** Refuses what came in clear over a network, and heads that are read in two ways. */
+function refuseUnclear(request: IncomingMessage): void {
+  refuseClear(request.socket)
+  // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
+  if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
+  refuseAmbiguousHead(request.rawHeaders, request.httpVersion)
+}
 
 /** Serves HTTP clients: token, connection, route, decision, upstream, answer. One request is one command. */
 export class HttpServer {
@@ -28,6 +53,9 @@ export class HttpServer {
   readonly #upstreams: Upstreams
   /** By the client's address and port, which a TLS socket and the one beneath it have in common. */
   readonly #admitted = new Map<string, () => void>()
+
+  /** Requests without an answer, by the line they came on. */
+  readonly #busy = new Map<Socket, number>()
 
   constructor(context: ProtocolContext) {
     this.#context = context
@@ -46,6 +74,9 @@ export class HttpServer {
       keepAliveTimeout: LIMITS.httpSessionIdleMs,
       insecureHTTPParser: false,
       requireHostHeader: true,
+      // Every other upgrade is left out, as RFC 9110 section 7.8 lets everybody do; so is one with a request before it that has no answer yet.
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        asksForWebSocket(request.method, request.rawHeaders) && !this.#busy.has(request.socket),
     }
     this.#plain = this.#prepare(createServer(limits))
     if (context.tls !== undefined) {
@@ -69,9 +100,16 @@ export class HttpServer {
     socket.once('data', (first) => {
       socket.pause()
       socket.unshift(first)
-      if (first[0] === TLS_HANDSHAKE) secure.emit('connection', socket)
-      else if (tlsRequired) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
-      else this.#plain.emit('connection', socket)
+      if (first[0] === TLS_HANDSHAKE) {
+        secure.emit('connection', socket)
+        return
+      }
+      if (tlsRequired) {
+        socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+        return
+      }
+      this.#plain.emit('connection', socket)
+      socket.resume()
     })
   }
 
@@ -83,7 +121,9 @@ export class HttpServer {
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#request(request, response, true),
     )
-    server.on('upgrade', (_request: IncomingMessage, socket: Socket) => socket.destroy())
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(request, socket, head),
+    )
     server.on('clientError', (_error: Error, socket: Socket) => {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
       else socket.destroy()
@@ -101,6 +141,7 @@ export class HttpServer {
 
   #request(request: IncomingMessage, response: ServerResponse, isAwaited: boolean): void {
     const body = new RequestBody(request, response, isAwaited)
+    this.#counts(request.socket, response)
     this.#serve(request, response, body)
       .catch((error: unknown) => {
         if (!isGatewayError(error)) this.#context.report(error)
@@ -112,6 +153,54 @@ export class HttpServer {
       })
   }
 
+  #counts(socket: Socket, response: ServerResponse): void {
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1)
+    response.once('close', () => {
+      const left = (this.#busy.get(socket) ?? 1) - 1
+      if (left > 0) this.#busy.set(socket, left)
+      else this.#busy.delete(socket)
+    })
+  }
+
+  /** From here on node leaves the line alone: whoever took it answers on it, and ends it. */
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    this.#serveUpgrade(request, socket, head).catch((error: unknown) => {
+      if (!isGatewayError(error)) this.#context.report(error)
+      if (!socket.writable) {
+        socket.destroy()
+        return
+      }
+      const response = new ServerResponse(request)
+      response.assignSocket(socket)
+      sendProblem(response, asGatewayError(error), true, this.#challenge(request))
+      response.end(() => socket.destroySoon())
+    })
+  }
+
+  async #serveUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    // What comes before the answer would be read as frames by us, and as a request by others.
+    if (head.length > 0)
+      throw new GatewayError(
+        'protocol_violation',
+        'Wait for the answer to the upgrade before you send anything.',
+      )
+    refuseUnclear(request)
+    const asked = this.#admission(request, connectionByHost(request, this.#context.hosts?.()))
+    const { target, headers } = asked
+    const now = () => {
+      const connection = this.#connection(asked.connection.name)
+      return { connection, upstream: this.#upstreams.of(connection) }
+    }
+    await this.#within(request, asked, (session, gone) =>
+      new UpgradeCommand(
+        { context: this.#context, session, now },
+        { request, socket, target, headers },
+        gone,
+      ).run(),
+    )
+  }
+
   async #refuse(response: ServerResponse, body: RequestBody, error: Failure): Promise<void> {
     if (response.headersSent) {
       // Too late to say why: cut, so that nobody takes half an answer for a whole one.
@@ -120,26 +209,52 @@ export class HttpServer {
     }
     const isComplete = await body.leave(LIMITS.httpBodyRestMs)
     if (response.destroyed) return
-    sendProblem(response, error, !isComplete, challengeOf(response.req, this.#context.signIn?.()))
+    sendProblem(response, error, !isComplete, this.#challenge(response.req))
     if (isComplete) return
     // A client that sends on reads the answer only if its line is not closed under it.
     await body.leave(LIMITS.httpBodyLingerMs)
     response.end()
   }
 
+  #challenge(request: IncomingMessage): string {
+    return challengeOf(request, this.#context.signIn?.(), isNamedByHost(request, this.#context.hosts?.()))
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse, body: RequestBody): Promise<void> {
-    refuseClear(request.socket)
-    // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
-    if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
-    refuseAmbiguousHead(request.rawHeaders, request.httpVersion)
-    if (answerMetadata(request, response, this.#context.signIn?.())) return
-    const { name, rest } = placeOf(request)
+    refuseUnclear(request)
+    const named = connectionByHost(request, this.#context.hosts?.())
+    if (answerMetadata(request, response, this.#context.signIn?.(), named !== undefined)) return
+    const asked = this.#admission(request, named)
+    const { connection, target, headers } = asked
+    const inHand = body.isShort ? await body.whole('it is short') : undefined
+    await this.#within(request, asked, (session, gone) => {
+      const parts = {
+        report: (error: unknown) => this.#context.report(error),
+        session,
+        connection,
+        upstream: this.#upstreams.of(connection),
+      }
+      return new RequestCommand(parts, { request, response, target, headers, body, inHand }, gone).run()
+    })
+  }
+
+  /** What a request is for, and with which token; it has one for a connection that there is. Throws GatewayError. */
+  #admission(request: IncomingMessage, named: ConnectionName | undefined): Admission {
+    const { name, rest } = placeOf(request, named)
     const { token, headers, target: bare } = this.#taken(request, name, rest)
     const connection = this.#connection(name)
     refuseElsewhere(token, requestHeaders(headers), bare)
     const target = parseTarget(bare)
     this.#admitted.get(peerOf(request.socket))?.()
-    const inHand = body.isShort ? await body.whole('it is short') : undefined
+    return { connection, token, headers, target }
+  }
+
+  /** Does the work of a request within its session, which may end before the work does. */
+  async #within(
+    request: IncomingMessage,
+    { connection, token }: Admission,
+    work: (session: Session, gone: AbortController) => Promise<void>,
+  ): Promise<void> {
     // Once more: a body may take its time, and the credential may have ended meanwhile.
     const credential = this.#context.credentials.admitToken(token, connection.name)
     const session = this.#sessions.enter(
@@ -152,14 +267,7 @@ export class HttpServer {
     const stop = (reason: Failure): void => gone.abort(reason)
     session.stops.add(stop)
     try {
-      const parts = {
-        report: (error: unknown) => this.#context.report(error),
-        session: session.session,
-        connection,
-        upstream: this.#upstreams.of(connection),
-      }
-      const asked = { request, response, target, headers, body, inHand }
-      await new RequestCommand(parts, asked, gone).run()
+      await work(session.session, gone)
     } catch (error) {
       // Ended from outside: that is the reason, whatever it made fail.
       throw isGatewayError(gone.signal.reason) ? gone.signal.reason : error

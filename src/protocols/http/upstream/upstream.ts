@@ -72,7 +72,7 @@ export type Ready = {
  * client has no say in the host.
  */
 export class HttpUpstream {
-  readonly #origin: string
+  readonly origin: string
   readonly #base: string
   readonly #credential: UpstreamCredential | undefined
   /** Its signature is over the body, which therefore has to be there before the first byte leaves. */
@@ -83,7 +83,7 @@ export class HttpUpstream {
 
   constructor(connection: Connection<HttpSettings>, ports: CredentialPorts) {
     const url = new URL(connection.settings.upstream.url)
-    this.#origin = url.origin
+    this.origin = url.origin
     this.#base = url.pathname.replace(/\/$/, '')
     const settings = credentialSettings(connection.settings)
     this.#credential = settings === undefined ? undefined : credentialOf(settings, ports)
@@ -117,7 +117,7 @@ export class HttpUpstream {
     const target = `${this.#base}${outgoing.target}`
     const bare = {
       method,
-      origin: this.#origin,
+      origin: this.origin,
       target,
       headers: [...headers, 'accept-encoding', this.#codings(outgoing)],
       body: body.kind === 'whole' ? body.bytes : NOTHING,
@@ -141,7 +141,7 @@ export class HttpUpstream {
   async request(first: Ready): Promise<Answer> {
     try {
       const answer = await send(first)
-      if (answer.status !== UNAUTHORIZED || !(await this.#renewed(first)))
+      if (answer.status !== UNAUTHORIZED || !(await this.renewed(first)))
         return answerOf(answer, first, first.searcher)
       const second = await this.ready(first.outgoing)
       await answer.body.discard(DUMPED_BYTES_MAX)
@@ -159,7 +159,7 @@ export class HttpUpstream {
   }
 
   /** Whether it is worth a second time. What is not sent again has another credential the next time all the same. */
-  async #renewed({ outgoing, worn }: Ready): Promise<boolean> {
+  async renewed({ outgoing, worn }: Ready): Promise<boolean> {
     try {
       const another = (await this.#credential?.refused(worn)) === true
       return another && outgoing.body.kind === 'whole' && IDEMPOTENT.has(outgoing.method)
@@ -185,7 +185,7 @@ export class HttpUpstream {
     const shown = await this.#credential?.line?.()
     const line = this.#line
     if (line !== undefined && isSame(line.shown, shown)) return line.pool
-    const pool = new Pool(this.#origin, {
+    const pool = new Pool(this.origin, {
       connections: LIMITS.httpUpstreamConnectionsMax,
       connect: {
         timeout: CONNECT_MS,
@@ -196,6 +196,11 @@ export class HttpUpstream {
     this.#line = { pool, shown }
     if (line !== undefined) void line.pool.close()
     return pool
+  }
+
+  /** What is shown on a line that is made apart from the pool. Throws GatewayError `upstream_unreachable`. */
+  async shownOnLine(): Promise<LineCredential | undefined> {
+    return this.#credential?.line?.()
   }
 
   /** Lets requests on their way end, then closes. */
