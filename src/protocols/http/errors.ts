@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { GatewayError, ProblemDetails } from '../../core/index.ts'
 import { problemOf } from '../../core/index.ts'
+import { writtenRefusal } from './refusal-forms.ts'
 
-/** A refusal as RFC 9457 problem details. Never 408, 409, 429 or 5xx for a decision: clients retry those by themselves. */
+/** A refusal as RFC 9457 problem details. */
 export function problemBytes(error: GatewayError): Buffer {
   return Buffer.from(`${JSON.stringify(decisionOf(error))}\n`)
 }
@@ -10,7 +11,10 @@ export function problemBytes(error: GatewayError): Buffer {
 /** In `facts.reason` of what is thrown for a request that came to another host than it is for. */
 export const MISDIRECTED = 'misdirected'
 
-/** A budget that is spent is a decision, too. What went to a wrong host may be asked anew on another line (RFC 9110 section 15.5.20). */
+/**
+ * Never 408, 409, 429 or 5xx for a decision, which a budget that is spent is, too: clients retry those by themselves. What went to a wrong
+ * host may be asked anew on another line (RFC 9110 section 15.5.20).
+ */
 function decisionOf(error: GatewayError): ProblemDetails {
   const problem = problemOf(error)
   if (error.facts['reason'] === MISDIRECTED) return { ...problem, status: 421 }
@@ -27,10 +31,11 @@ export function sendProblem(
   closes: boolean,
   challenge = 'Bearer',
 ): void {
-  const body = problemBytes(error)
-  const { status } = decisionOf(error)
+  const problem = decisionOf(error)
+  const { status } = problem
+  const { contentType, body } = writtenRefusal(problem, response.req.headers.accept)
   response.writeHead(status, {
-    'content-type': 'application/problem+json',
+    'content-type': contentType,
     'content-length': body.length,
     'cache-control': 'no-store',
     ...(status === 401 ? { 'www-authenticate': challenge } : {}),

@@ -57,8 +57,8 @@ export function challengeOf(request: IncomingMessage, signIn: SignIn | undefined
   return `Bearer resource_metadata="${origin}${WELL_KNOWN}${resource}"`
 }
 
-/** As the client sees this gateway. Undefined for a Host that cannot stand in a URL. */
-function originOf({ headers, socket }: IncomingMessage): string | undefined {
+/** Scheme and host of this gateway as the client sees it. Undefined for a Host that cannot stand in a URL. */
+export function originOf({ headers, socket }: IncomingMessage): string | undefined {
   const { host } = headers
   if (host === undefined || !HOST.test(host)) return undefined
   return `${socket instanceof TLSSocket ? 'https' : 'http'}://${host.toLowerCase()}`

@@ -26,6 +26,8 @@ describe('the head of a request that node:http takes', () => {
     ['a coding in front of chunks', ['Host', 'a', 'Transfer-Encoding', 'gzip, chunked']],
     ['two lines of codings', ['Host', 'a', 'Transfer-Encoding', 'gzip', 'Transfer-Encoding', 'chunked']],
     ['chunks twice', ['Host', 'a', 'Transfer-Encoding', 'chunked, chunked']],
+    ['chunks in blanks that are none to others', ['Host', 'a', 'Transfer-Encoding', '\xa0chunked\xa0']],
+    ['a host in such blanks', ['Host', '\xa0a\x0b']],
     ['chunks with a parameter', ['Host', 'a', 'Transfer-Encoding', 'chunked;q=1']],
   ])('is refused with %s (C-03)', (_name, raw) => {
     expect(read(raw)).toThrow(/plain form/)

@@ -1,6 +1,9 @@
 import { GatewayError } from '../../core/index.ts'
 import type { RawHeaders } from './headers.ts'
 
+/** RFC 9110 section 5.6.3: these and no others, of which some readers know more. */
+const BLANKS = /^[ \t]+|[ \t]+$/g
+
 /** RFC 3986 section 3.2.2, with a port. */
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$/
 
@@ -23,7 +26,7 @@ export function refuseAmbiguousHead(raw: RawHeaders, httpVersion: string): void 
 function valuesOf(raw: RawHeaders, name: string): readonly string[] {
   const values: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]?.toLowerCase() === name) values.push((raw[i + 1] ?? '').trim())
+    if (raw[i]?.toLowerCase() === name) values.push((raw[i + 1] ?? '').replace(BLANKS, ''))
   }
   return values
 }

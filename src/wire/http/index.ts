@@ -6,6 +6,7 @@
 export * from './framing.ts'
 export * from './headers.ts'
 export * from './media-types.ts'
+export * from './own-addresses.ts'
 export * from './path.ts'
 export * from './query.ts'
 export * from './route-pattern.ts'

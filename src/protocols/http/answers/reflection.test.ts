@@ -129,6 +129,6 @@ describe('an answer that holds no credential', () => {
       inPieces(response, text)
     })
     const reply = await client.request('GET /numbers')
-    expect([reply.status, reply.body, reply.headers['location']]).toEqual([200, text, '/elsewhere'])
+    expect([reply.status, reply.body, reply.headers['location']]).toEqual([200, text, '/c/api/elsewhere'])
   })
 })

@@ -11,11 +11,13 @@ import {
   namesMethod,
   requestHeaders,
   unconditional,
+  withOwnAddresses,
 } from '../../../wire/http/index.ts'
 import { masksAnything, relayAnswer } from '../answers/relay.ts'
 import type { JudgedRequest } from '../commands.ts'
 import { anotherMethod, contentTypeOf, judgedRequest, refuseAnotherMethod } from '../commands.ts'
 import { maskedFields } from '../masked-fields.ts'
+import { originOf } from '../resource-metadata.ts'
 import type { Route } from '../route-table.ts'
 import type { HttpSettings } from '../settings.ts'
 import { readRange } from '../upstream/range.ts'
@@ -143,7 +145,7 @@ export class RequestCommand {
       if (!this.#asked.body.isComplete) response.shouldKeepAlive = false
       const shown = {
         ...answer,
-        headers: maskedFields(answer.headers, rules.fields),
+        headers: this.#ownAddresses(maskedFields(answer.headers, rules.fields)),
         trailerRules: rules.fields,
       }
       await relayAnswer(session, permit, shown, rules, response, this.#method)
@@ -220,6 +222,12 @@ export class RequestCommand {
     if (!isHeld(step)) return step
     const patienceMs = patienceOf(this.#connection, session.opening.program)
     return session.hold(step, { signal: this.#gone.signal, patienceMs, told: () => undefined })
+  }
+
+  #ownAddresses(headers: readonly string[]): readonly string[] {
+    const origin = originOf(this.#asked.request)
+    if (origin === undefined) return headers
+    return withOwnAddresses(headers, this.#upstream, { origin, base: `/c/${this.#connection.name}` })
   }
 
   #inPieces(permit: Permitted): OutgoingBody {

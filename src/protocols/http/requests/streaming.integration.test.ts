@@ -199,3 +199,32 @@ describe('a refusal', () => {
     expect((await other.raw(short)).status).toBe(403)
   })
 })
+
+describe('a body that cannot be read on', () => {
+  it('cuts the line within an answer, and nothing is written into that (C-03)', async () => {
+    const { client } = await open(({ response }) =>
+      response.writeHead(200, { 'content-length': 60 }).write('['),
+    )
+    client.socket.write(head(client, '/upload', CHUNKED) + chunk('a'))
+    await until('an answer begins', () => client.received().toString().endsWith('['))
+    client.socket.write('zz\r\n')
+    await until('the line has ended', () => client.ended)
+    expect(
+      client
+        .received()
+        .toString()
+        .match(/HTTP\/1\.1 \d+/g),
+    ).toEqual(['HTTP/1.1 200'])
+    expect(client.received().toString().endsWith('[')).toBe(true)
+  })
+
+  it('is answered 400, and its request has an outcome (C-03)', async () => {
+    const { stage, uploads, client } = await open()
+    client.socket.write(head(client, '/upload', CHUNKED) + chunk('a'))
+    await until('the piece has arrived', () => uploads[0]?.bytes === 1)
+    expect((await client.raw('zz\r\n')).status).toBe(400)
+    await until('it has an outcome', () => stage.world.entries('outcome').length === 1)
+    expect(stage.world.entries('outcome').map(({ head: { outcome } }) => outcome)).toEqual(['lost'])
+    expect(inputs(stage).at(-1)?.head.end).toMatchObject({ how: 'cut', bytes: 1 })
+  })
+})

@@ -20,6 +20,7 @@ import type { HttpSettings } from '../settings.ts'
 import { Upstreams } from '../upstream/upstreams.ts'
 import { UpgradeCommand } from '../websocket/upgrade.ts'
 import { connectionByHost, isNamedByHost } from './hosts.ts'
+import { OwedAnswers } from './broken-line.ts'
 import { isOurs, nowhere, peerOf, placeOf, refuseClear } from './place.ts'
 import { HttpSessions } from './sessions.ts'
 import type { Taken } from './slots.ts'
@@ -51,6 +52,7 @@ export class HttpServer {
   readonly #tls: Server | undefined
   readonly #sessions: HttpSessions
   readonly #upstreams: Upstreams
+  readonly #owed = new OwedAnswers()
   /** By the client's address and port, which a TLS socket and the one beneath it have in common. */
   readonly #admitted = new Map<string, () => void>()
 
@@ -124,10 +126,7 @@ export class HttpServer {
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket, head),
     )
-    server.on('clientError', (_error: Error, socket: Socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
-      else socket.destroy()
-    })
+    server.on('clientError', (_error: Error, socket: Socket) => this.#owed.endBroken(socket))
     return server
   }
 
@@ -140,6 +139,7 @@ export class HttpServer {
   }
 
   #request(request: IncomingMessage, response: ServerResponse, isAwaited: boolean): void {
+    this.#owed.add(request.socket, response)
     const body = new RequestBody(request, response, isAwaited)
     this.#counts(request.socket, response)
     this.#serve(request, response, body)

@@ -72,8 +72,10 @@ export type Ready = {
  * client has no say in the host.
  */
 export class HttpUpstream {
+  /** Scheme, host and port. */
   readonly origin: string
-  readonly #base: string
+  /** In front of every path, without a slash at the end. */
+  readonly base: string
   readonly #credential: UpstreamCredential | undefined
   /** Its signature is over the body, which therefore has to be there before the first byte leaves. */
   readonly signsBody: boolean
@@ -84,7 +86,7 @@ export class HttpUpstream {
   constructor(connection: Connection<HttpSettings>, ports: CredentialPorts) {
     const url = new URL(connection.settings.upstream.url)
     this.origin = url.origin
-    this.#base = url.pathname.replace(/\/$/, '')
+    this.base = url.pathname.replace(/\/$/, '')
     const settings = credentialSettings(connection.settings)
     this.#credential = settings === undefined ? undefined : credentialOf(settings, ports)
     this.signsBody = settings?.kind === 'sigv4'
@@ -114,7 +116,7 @@ export class HttpUpstream {
   /** Puts the real credential on, before the request is recorded as sent. Throws GatewayError `upstream_unreachable`. */
   async ready(outgoing: Outgoing): Promise<Ready> {
     const { method, headers, body } = outgoing
-    const target = `${this.#base}${outgoing.target}`
+    const target = `${this.base}${outgoing.target}`
     const bare = {
       method,
       origin: this.origin,
