@@ -77,11 +77,15 @@ export class HttpStage {
     this.#close = parts.close
   }
 
-  /** `connection`: another than `httpConnection`, for the port of the fake API. `listen`: of the configuration. */
+  /**
+   * `connection`: another than `httpConnection`, for the port of the fake API. `listen`: of the configuration. `rules`: others than those of
+   * `configurationOf`.
+   */
   static async open(
     options: {
       readonly connection?: (port: number) => string
       readonly listen?: string
+      readonly rules?: string
       readonly tls?: ServerTls
       /** Whose tokens are exchanged. */
       readonly issuer?: string
@@ -106,7 +110,7 @@ export class HttpStage {
     })
     const upstreamPort = await listening(upstream)
     const world = await World.open({
-      configuration: `${options.listen ?? ''}${configurationOf((options.connection ?? httpConnection)(upstreamPort))}`,
+      configuration: `${options.listen ?? ''}${configurationOf((options.connection ?? httpConnection)(upstreamPort), options.rules)}`,
       network: new FakeNetwork(),
       secrets,
     })
@@ -290,6 +294,7 @@ function headOf(head: string): { status: number; headers: Record<string, string>
   const headers: Record<string, string> = {}
   for (const line of lines) {
     const at = line.indexOf(':')
+    if (at < 0) continue
     headers[line.slice(0, at).toLowerCase()] = line.slice(at + 1).trim()
   }
   return { status: Number(first.split(' ')[1] ?? '0'), headers }

@@ -46,6 +46,8 @@ export type TestGateway = {
   readonly stderr: () => string
   /** A fresh credential as a DSN: what `sluice dsn` prints, made by the command's own code in this process. */
   dsn(connection: string, identity: string, ttl?: string): Promise<string>
+  /** A fresh token for an HTTP connection: what `sluice token` prints, made in the same way. */
+  token(connection: string, identity: string, ttl?: string): Promise<string>
   /** Any command of the command line against this gateway. */
   cli(args: readonly string[], options?: RunOptions): Promise<Finished>
   /** SIGTERM; throws unless it ends with 0. Removes its files. */
@@ -99,6 +101,8 @@ async function launch(
     cli,
     dsn: async (connection, identity, ttl = '15m') =>
       dsnOf(await mint(connection, 'database', { data: dataDirectory, as: identity, ttl })),
+    token: async (connection, identity, ttl = '1h') =>
+      (await mint(connection, 'http', { data: dataDirectory, as: identity, ttl })).secret,
     async stop() {
       await end(child, 'SIGTERM')
       await rm(place, { recursive: true, force: true })

@@ -61,7 +61,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     undo.push(() => operator.close())
     const approver = await logIn(gateway.dataDirectory, 'ada')
     undo.push(() => approver.close())
-    const token = (await gateway.cli(['token', 'vendor', '--as', 'agent', '--ttl', '1h'])).stdout.trim()
+    const token = await gateway.token('vendor', 'agent')
     return {
       gateway,
       api,
@@ -69,7 +69,8 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       url: `http://127.0.0.1:${tap.port}/c/vendor`,
       token,
       async approve(mark, sent = mark) {
-        const ticket = await eventually(`a held request with ${mark}`, () => pending(operator, mark))
+        // The program of another language takes a while to start on a busy machine.
+        const ticket = await eventually(`a held request with ${mark}`, () => pending(operator, mark), 60_000)
         expect(api.seen.filter((each) => `${each.target} ${each.body}`.includes(sent))).toEqual([])
         await approver.call('POST', `/v1/approvals/${ticket}/answer`, { verdict: 'approve' })
       },
