@@ -31,6 +31,8 @@ export type Asked = {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly target: Target
+  /** What its client writes in front of the target: `/c/NAME`, or nothing where the host names the connection. */
+  readonly base: string
   /** Without the slots of the connection. */
   readonly headers: readonly string[]
   readonly body: RequestBody
@@ -227,7 +229,7 @@ export class RequestCommand {
   #ownAddresses(headers: readonly string[]): readonly string[] {
     const origin = originOf(this.#asked.request)
     if (origin === undefined) return headers
-    return withOwnAddresses(headers, this.#upstream, { origin, base: `/c/${this.#connection.name}` })
+    return withOwnAddresses(headers, this.#upstream, { origin, base: this.#asked.base })
   }
 
   #inPieces(permit: Permitted): OutgoingBody {

@@ -75,6 +75,16 @@ describe('a connection named by host', () => {
     expect(stage.asked.at(-1)).toMatchObject({ request: 'GET /customers' })
   })
 
+  it('has its own addresses, with nothing in front of their paths', async () => {
+    stage.answer('GET /customers', (response) =>
+      response
+        .writeHead(200, { link: `<http://127.0.0.1:${stage.upstreamPort}/customers?page=2>; rel="next"` })
+        .end(),
+    )
+    expect((await ask('/customers')).headers.link).toBe(`<https://${HOST}/customers?page=2>; rel="next"`)
+    stage.json('GET /customers', { items: [] })
+  })
+
   it('has all paths for itself: /c/NAME is one of that API (P-03)', async () => {
     const before = stage.asked.length
     expect((await ask('/c/api/customers')).status).toBe(403)

@@ -26,15 +26,15 @@ export function refuseClear(socket: Socket): void {
   })
 }
 
-/** Which connection a request is for, and its target there. */
-export type Place = { readonly name: ConnectionName; readonly rest: string }
+/** Which connection a request is for, its target there, and what its client writes in front of that. */
+export type Place = { readonly name: ConnectionName; readonly rest: string; readonly base: string }
 
 /** `named`: the connection of the host that was asked; all paths are its own then. Otherwise `/c/NAME/...` taken apart. */
 export function placeOf(request: IncomingMessage, named: ConnectionName | undefined): Place {
-  if (named !== undefined) return { name: named, rest: request.url ?? '' }
+  if (named !== undefined) return { name: named, rest: request.url ?? '', base: '' }
   const [, name, rest] = PREFIX.exec(request.url ?? '') ?? []
   if (name === undefined || rest === undefined) throw nowhere()
-  return { name: brand<ConnectionName>(name), rest }
+  return { name: brand<ConnectionName>(name), rest, base: `/c/${name}` }
 }
 
 export function nowhere(): GatewayError {

@@ -35,6 +35,7 @@ type Admission = {
   /** Without the slots of the connection. */
   readonly headers: readonly string[]
   readonly target: Target
+  readonly base: string
 }
 
 /** Refuses what came in clear over a network, and heads that are read in two ways. */
@@ -225,7 +226,7 @@ export class HttpServer {
     const named = connectionByHost(request, this.#context.hosts?.())
     if (answerMetadata(request, response, this.#context.signIn?.(), named !== undefined)) return
     const asked = this.#admission(request, named)
-    const { connection, target, headers } = asked
+    const { connection, target, headers, base } = asked
     const inHand = body.isShort ? await body.whole('it is short') : undefined
     await this.#within(request, asked, (session, gone) => {
       const parts = {
@@ -234,19 +235,19 @@ export class HttpServer {
         connection,
         upstream: this.#upstreams.of(connection),
       }
-      return new RequestCommand(parts, { request, response, target, headers, body, inHand }, gone).run()
+      return new RequestCommand(parts, { request, response, target, base, headers, body, inHand }, gone).run()
     })
   }
 
   /** What a request is for, and with which token; it has one for a connection that there is. Throws GatewayError. */
   #admission(request: IncomingMessage, named: ConnectionName | undefined): Admission {
-    const { name, rest } = placeOf(request, named)
+    const { name, rest, base } = placeOf(request, named)
     const { token, headers, target: bare } = this.#taken(request, name, rest)
     const connection = this.#connection(name)
     refuseElsewhere(token, requestHeaders(headers), bare)
     const target = parseTarget(bare)
     this.#admitted.get(peerOf(request.socket))?.()
-    return { connection, token, headers, target }
+    return { connection, token, headers, target, base }
   }
 
   /** Does the work of a request within its session, which may end before the work does. */
