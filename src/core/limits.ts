@@ -352,6 +352,16 @@ export const LIMITS = {
   httpClientStallMs: 60_000,
   /** Requests of one credential on one socket at once: pipelines are shorter, and streams of one client wait for each other. */
   httpRequestsPerSocketMax: 64,
+  /** Fields of a request in HTTP/2; `node:http` has limits of its own. */
+  http2FieldsMax: 128,
+  /** What node and nghttp2 keep for one line in HTTP/2, in MiB. */
+  http2LineMiBMax: 8,
+  /** Frames that are none, and streams beyond the limit: then the line ends. */
+  http2InvalidFramesMax: 100,
+  http2RefusedStreamsMax: 100,
+  /** Streams that a client opens and resets (CVE-2023-44487): so many at once, and each second; then the line ends. */
+  http2ResetsAtOnceMax: 128,
+  http2ResetsPerSecondMax: 32,
   /** A message of a WebSocket, which is looked at as a whole, and the frames of one. */
   webSocketMessageBytesMax: 1024 * 1024,
   webSocketFragmentsMax: 1_024,

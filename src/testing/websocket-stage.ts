@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { ClientOptions } from 'ws'
 import { WebSocket, WebSocketServer } from 'ws'
+import type { ServerTls } from '../core/index.ts'
 import type { Minted } from '../identity/index.ts'
 import { HttpStage } from './http-stage.ts'
 import { until } from './world.ts'
@@ -30,7 +33,10 @@ export class WebSocketStage {
   readonly connection: string
   readonly #server: WebSocketServer
 
-  private constructor(http: HttpStage, server: WebSocketServer, connection: string) {
+  readonly #unlisten: () => void
+
+  private constructor(http: HttpStage, server: WebSocketServer, connection: string, unlisten: () => void) {
+    this.#unlisten = unlisten
     this.connection = connection
     this.http = http
     this.#server = server
@@ -55,19 +61,25 @@ export class WebSocketStage {
       readonly labels?: string
       readonly upgrades?: (request: IncomingMessage) => boolean
       readonly protocols?: readonly string[]
+      /** For both sides; the configuration of the listener beside it. */
+      readonly tls?: ServerTls
+      readonly listen?: string
     } = {},
   ): Promise<WebSocketStage> {
+    const { tls } = options
+    const listener =
+      tls === undefined ? createServer() : createTlsServer({ cert: tls.certificate, key: tls.key.reveal() })
     const server = new WebSocketServer({
-      port: 0,
-      host: '127.0.0.1',
+      server: listener,
       verifyClient: ({ req }: { readonly req: IncomingMessage }) => options.upgrades?.(req) ?? true,
       handleProtocols: (offered) => options.protocols?.find((each) => offered.has(each)) ?? false,
     })
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
+    listener.listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const { port } = listener.address() as AddressInfo
     const connection = `  api:
     protocol: http
-    upstream: { url: "http://127.0.0.1:${port}", bearer: "\${env:TOKEN}" }
+    upstream: { url: "http${tls === undefined ? '' : 's'}://127.0.0.1:${port}", bearer: "\${env:TOKEN}" }
     routes:
       - { method: WEBSOCKET, path: /open, class: read }
       - { method: WEBSOCKET, path: /masked, class: read }
@@ -79,8 +91,12 @@ export class WebSocketStage {
       "/found: detect email": pii.email
     limit: { rows: 10, bytes: 16MiB }
     patience: 30s`
-    const http = await HttpStage.open({ connection: () => connection })
-    return new WebSocketStage(http, server, connection)
+    const http = await HttpStage.open({
+      connection: () => connection,
+      ...(options.listen === undefined ? {} : { listen: options.listen }),
+      ...(tls === undefined ? {} : { tls }),
+    })
+    return new WebSocketStage(http, server, connection, () => listener.close())
   }
 
   /** Opens one, as a client of a real library does. Rejects with the status of a refusal and its body. */
@@ -90,11 +106,13 @@ export class WebSocketStage {
       readonly minted?: Minted
       readonly protocols?: readonly string[]
       readonly more?: ClientOptions
+      /** Another way to it than `/c/api` in clear. */
+      readonly base?: string
     } = {},
   ): Promise<ClientLine> {
     const minted = options.minted ?? (await this.http.world.mint('http', 'api'))
     const socket = new WebSocket(
-      `ws://127.0.0.1:${this.http.port}/c/api${path}`,
+      `${options.base ?? `ws://127.0.0.1:${this.http.port}/c/api`}${path}`,
       [...(options.protocols ?? [])],
       {
         headers: { authorization: `Bearer ${minted.secret.reveal()}` },
@@ -144,6 +162,7 @@ export class WebSocketStage {
   async close(): Promise<void> {
     for (const client of this.#server.clients) client.terminate()
     this.#server.close()
+    this.#unlisten()
     await this.http.close()
   }
 }

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http'
 import type { GatewayError, ProblemDetails } from '../../core/index.ts'
 import { problemOf } from '../../core/index.ts'
 import { writtenRefusal } from './refusal-forms.ts'
+import type { HttpResponse } from './sides.ts'
 
 /** A refusal as RFC 9457 problem details. */
 export function problemBytes(error: GatewayError): Buffer {
@@ -26,7 +26,7 @@ function decisionOf(error: GatewayError): ProblemDetails {
  * answer is whole before it does. `challenge`: what a 401 says of how to get in.
  */
 export function sendProblem(
-  response: ServerResponse,
+  response: HttpResponse,
   error: GatewayError,
   closes: boolean,
   challenge = 'Bearer',

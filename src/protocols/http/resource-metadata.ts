@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { SignIn } from '../../session/index.ts'
+import type { HttpRequest, HttpResponse } from './sides.ts'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 /** RFC 9728 section 3.1: what stands between host and path of a resource, and the path behind it. */
@@ -18,8 +18,8 @@ const DOCUMENT_OF_HOST = /^\/\.well-known\/oauth-protected-resource(?:\?.*)?$/
  * something else.
  */
 export function answerMetadata(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   signIn: SignIn | undefined,
   byHost: boolean,
 ): boolean {
@@ -49,7 +49,7 @@ export function answerMetadata(
 }
 
 /** `WWW-Authenticate` of a 401 to this request, RFC 9728 section 5.1. */
-export function challengeOf(request: IncomingMessage, signIn: SignIn | undefined, byHost: boolean): string {
+export function challengeOf(request: HttpRequest, signIn: SignIn | undefined, byHost: boolean): string {
   const origin = originOf(request)
   const [resource] = byHost ? [''] : (CONNECTION.exec(request.url ?? '') ?? [])
   if (origin === undefined || resource === undefined || signIn === undefined || signIn.issuers.length === 0)
@@ -58,7 +58,7 @@ export function challengeOf(request: IncomingMessage, signIn: SignIn | undefined
 }
 
 /** Scheme and host of this gateway as the client sees it. Undefined for a Host that cannot stand in a URL. */
-export function originOf({ headers, socket }: IncomingMessage): string | undefined {
+export function originOf({ headers, socket }: HttpRequest): string | undefined {
   const { host } = headers
   if (host === undefined || !HOST.test(host)) return undefined
   return `${socket instanceof TLSSocket ? 'https' : 'http'}://${host.toLowerCase()}`

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
 import type { BodyKind, BodyMasking, BodyRules, MaskedPath } from '../../../session/index.ts'
 import { BodyPlan, maskBody } from '../../../session/index.ts'
@@ -8,6 +7,7 @@ import { codingsOf, decoded } from './decoding.ts'
 import { bodyKindOf, isLive } from './kinds.ts'
 import type { AnswerKeeper } from './keeper.ts'
 import { addTrailers, drained, ended, field } from './writing.ts'
+import type { HttpResponse } from '../sides.ts'
 
 /** Bytes out of the middle of a body, where no path says what they are. RFC 9110 section 15.3.7. */
 const PARTIAL_CONTENT = 206
@@ -22,13 +22,13 @@ const FIELD = 'sluice-masked'
 export class MaskedAnswer {
   readonly #answer: Answer
   readonly #plan: BodyPlan
-  readonly #response: ServerResponse
+  readonly #response: HttpResponse
   readonly #keeper: AnswerKeeper
   readonly #held: Uint8Array[] = []
   #heldBytes = 0
   readonly #fields: readonly string[]
 
-  constructor(answer: Answer, rules: BodyRules, response: ServerResponse, keeper: AnswerKeeper) {
+  constructor(answer: Answer, rules: BodyRules, response: HttpResponse, keeper: AnswerKeeper) {
     this.#answer = answer
     this.#plan = BodyPlan.of(rules)
     this.#response = response

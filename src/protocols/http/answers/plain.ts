@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { GatewayError, isGatewayError } from '../../../core/index.ts'
 import { responseHeaders } from '../../../wire/http/index.ts'
 import type { Cut } from '../upstream/range.ts'
@@ -7,6 +6,7 @@ import type { Answer } from '../upstream/upstream.ts'
 import { codingsOf, decoded } from './decoding.ts'
 import type { AnswerKeeper } from './keeper.ts'
 import { addTrailers, drained, ended, field } from './writing.ts'
+import type { HttpResponse } from '../sides.ts'
 
 const PARTIAL_CONTENT = 206
 const RANGE_NOT_SATISFIABLE = 416
@@ -17,7 +17,7 @@ const RANGE_NOT_SATISFIABLE = 416
  */
 export class PlainAnswer {
   readonly #answer: Answer
-  readonly #response: ServerResponse
+  readonly #response: HttpResponse
   readonly #keeper: AnswerKeeper
   readonly #hasBody: boolean
   /** Its fields are of other bytes than a client would get: of a body that would be masked, or that is unpacked. */
@@ -31,7 +31,7 @@ export class PlainAnswer {
   /** `isMasked`: its body would be masked, if it had one. */
   constructor(
     answer: Answer,
-    response: ServerResponse,
+    response: HttpResponse,
     keeper: AnswerKeeper,
     hasBody: boolean,
     isMasked: boolean,

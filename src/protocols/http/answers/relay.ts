@@ -1,9 +1,9 @@
-import type { ServerResponse } from 'node:http'
 import type { BodyRules, Permitted, Session } from '../../../session/index.ts'
 import type { Answer } from '../upstream/upstream.ts'
 import { AnswerKeeper } from './keeper.ts'
 import { MaskedAnswer } from './masked.ts'
 import { PlainAnswer } from './plain.ts'
+import type { HttpResponse } from '../sides.ts'
 
 /**
  * Relays an answer as it comes, as fast as the slower side goes: as it is when nothing in it is masked; otherwise through the
@@ -14,7 +14,7 @@ export async function relayAnswer(
   flight: Permitted,
   answer: Answer,
   rules: BodyRules,
-  response: ServerResponse,
+  response: HttpResponse,
   method: string,
 ): Promise<void> {
   const keeper = new AnswerKeeper(session, flight)

@@ -1,15 +1,15 @@
-import type { ServerResponse } from 'node:http'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
 import { trailerFields } from '../../../wire/http/index.ts'
 import { maskedFields } from '../masked-fields.ts'
 import { readAway } from '../requests/request-body.ts'
 import type { Answer } from '../upstream/upstream.ts'
+import type { HttpResponse } from '../sides.ts'
 
 /**
  * Resolves when the client has taken what was written. Throws GatewayError `canceled` when it has gone, or takes nothing for
  * `LIMITS.httpClientStallMs`.
  */
-export async function drained(response: ServerResponse): Promise<void> {
+export async function drained(response: HttpResponse): Promise<void> {
   if (response.destroyed) throw gone()
   if (!response.writableNeedDrain) return
   // Listeners that are taken off again: an answer of a gigabyte waits some ten thousand times.
@@ -36,7 +36,7 @@ function gone(): GatewayError {
  * Ends an answer, with these bytes, and waits until it is on its way. Where the rest of its request still comes, it is read away for a moment first: a
  * line that is closed with bytes unread may take the answer with it (RFC 9112 section 9.6).
  */
-export async function ended(response: ServerResponse, last?: Uint8Array): Promise<void> {
+export async function ended(response: HttpResponse, last?: Uint8Array): Promise<void> {
   if (!response.req.complete && response.headersSent) await readAway(response.req, LIMITS.httpBodyLingerMs)
   await new Promise<void>((resolve) => {
     response.once('close', resolve)
@@ -60,7 +60,7 @@ export function field(answer: Answer, name: string): string {
  */
 export function addTrailers(
   answer: Answer,
-  response: ServerResponse,
+  response: HttpResponse,
   changed: boolean,
   own: readonly string[] = [],
 ): void {

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Command, Connection, GatewayError as Failure } from '../../../core/index.ts'
 import { asGatewayError, GatewayError } from '../../../core/index.ts'
 import type { Held, Input, Judgement, Permitted, ProtocolContext, Session } from '../../../session/index.ts'
@@ -25,11 +24,12 @@ import type { Answer, OutgoingBody } from '../upstream/upstream.ts'
 import type { KnownUpstream } from '../upstream/upstreams.ts'
 import type { RequestBody } from './request-body.ts'
 import { sealedRequest } from './sealing.ts'
+import type { HttpRequest, HttpResponse } from '../sides.ts'
 
 /** A request whose token was taken off and admitted. */
 export type Asked = {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: HttpRequest
+  readonly response: HttpResponse
   readonly target: Target
   /** What its client writes in front of the target: `/c/NAME`, or nothing where the host names the connection. */
   readonly base: string
@@ -104,6 +104,8 @@ export class RequestCommand {
       throw await this.#refused(error)
     }
     response.once('close', () => this.#gone.abort('gone'))
+    // It may have gone before anybody listened: a stream is opened and reset in one read of its line.
+    if (response.destroyed) this.#gone.abort('gone')
     let bytes = this.#asked.inHand ?? (await this.#wholeIf(this.#readsBody(route)))
     let judged = await this.#judged(route, bytes)
     if (bytes === undefined) {

@@ -1,24 +1,24 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError, LIMITS } from '../../../core/index.ts'
+import type { HttpRequest, HttpResponse } from '../sides.ts'
 
 /**
  * The body of one request, taken in one of two ways: whole, or piece by piece as fast as it can be passed on. Whoever sent
  * `Expect: 100-continue` is told to go on as soon as somebody takes it, and not before.
  */
 export class RequestBody {
-  readonly #request: IncomingMessage
-  readonly #response: ServerResponse
+  readonly #request: HttpRequest
+  readonly #response: HttpResponse
   /** In bytes; 0: there is none; undefined: nobody knows before its end. */
   readonly length: number | undefined
   #isAwaited: boolean
 
   /** `isAwaited`: the client waits to be told to send it. */
-  constructor(request: IncomingMessage, response: ServerResponse, isAwaited: boolean) {
+  constructor(request: HttpRequest, response: HttpResponse, isAwaited: boolean) {
     this.#request = request
     this.#response = response
     const { 'content-length': said = '', 'transfer-encoding': coding } = request.headers
     // Digits only: node has refused everything else by now.
-    this.length = coding === undefined ? Number(said) : undefined
+    this.length = coding === undefined && !(said === '' && request.isOpen === true) ? Number(said) : undefined
     this.#isAwaited = isAwaited && this.length !== 0
   }
 
@@ -83,7 +83,7 @@ export class RequestBody {
 const NOTHING = Buffer.alloc(0)
 
 /** Reads what comes within a moment and gives it to nobody. True: that was all of the request. */
-export async function readAway(request: IncomingMessage, ms: number): Promise<boolean> {
+export async function readAway(request: HttpRequest, ms: number): Promise<boolean> {
   const until = performance.now() + ms
   while (!request.complete && !request.destroyed) {
     if (request.read() === null && !(await moved(request, until - performance.now()))) break
@@ -95,7 +95,7 @@ export async function readAway(request: IncomingMessage, ms: number): Promise<bo
 const EVENTS = ['readable', 'end', 'close', 'error'] as const
 
 /** Waits for something to happen to a request. False: nothing did in time. */
-function moved(request: IncomingMessage, ms: number, signal?: AbortSignal): Promise<boolean> {
+function moved(request: HttpRequest, ms: number, signal?: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (happened: boolean): void => {
       clearTimeout(timer)

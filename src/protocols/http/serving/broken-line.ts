@@ -1,13 +1,13 @@
-import type { ServerResponse } from 'node:http'
+import type { HttpResponse } from '../sides.ts'
 import type { Socket } from 'node:net'
 
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n'
 
 /** The answers that each line still owes, so that a line on which nothing more can be read ends behind them. */
 export class OwedAnswers {
-  readonly #bySocket = new WeakMap<Socket, Set<ServerResponse>>()
+  readonly #bySocket = new WeakMap<Socket, Set<HttpResponse>>()
 
-  add(socket: Socket, response: ServerResponse): void {
+  add(socket: Socket, response: HttpResponse): void {
     const owed = this.#bySocket.get(socket) ?? new Set()
     this.#bySocket.set(socket, owed.add(response))
     response.once('close', () => owed.delete(response))

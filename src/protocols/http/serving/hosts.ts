@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { ConnectionName, HostNames } from '../../../core/index.ts'
 import { brand, GatewayError } from '../../../core/index.ts'
 import { MISDIRECTED } from '../errors.ts'
+import type { HttpRequest } from '../sides.ts'
 
 /** The name of a connection as it stands in front of a host. */
 const LABEL = /^[a-z][a-z0-9_-]{0,62}$/
@@ -12,7 +12,7 @@ const LABEL = /^[a-z][a-z0-9_-]{0,62}$/
  * where the line was made for another host (RFC 6066 section 3), or where the host can be read as one of a connection and as none.
  */
 export function connectionByHost(
-  request: IncomingMessage,
+  request: HttpRequest,
   hosts: HostNames | undefined,
 ): ConnectionName | undefined {
   if (hosts === undefined) return undefined
@@ -31,7 +31,7 @@ export function connectionByHost(
 }
 
 /** Whether the host of a request names a connection, whatever else is to be said of it. */
-export function isNamedByHost({ headers }: IncomingMessage, hosts: HostNames | undefined): boolean {
+export function isNamedByHost({ headers }: HttpRequest, hosts: HostNames | undefined): boolean {
   const host = withoutPort(headers.host ?? '').toLowerCase()
   return hosts !== undefined && connectionAt(hosts, host) !== undefined
 }

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Connection, ConnectionName } from '../../../core/index.ts'
 import { brand, GatewayError, isLoopback } from '../../../core/index.ts'
 import type { HttpSettings } from '../settings.ts'
+import type { HttpRequest } from '../sides.ts'
 
 /** `/c/NAME` in front of every path says which connection is meant. */
 const PREFIX = /^\/c\/([a-z][a-z0-9_-]{0,62})(\/.*)$/
@@ -30,7 +30,7 @@ export function refuseClear(socket: Socket): void {
 export type Place = { readonly name: ConnectionName; readonly rest: string; readonly base: string }
 
 /** `named`: the connection of the host that was asked; all paths are its own then. Otherwise `/c/NAME/...` taken apart. */
-export function placeOf(request: IncomingMessage, named: ConnectionName | undefined): Place {
+export function placeOf(request: HttpRequest, named: ConnectionName | undefined): Place {
   if (named !== undefined) return { name: named, rest: request.url ?? '', base: '' }
   const [, name, rest] = PREFIX.exec(request.url ?? '') ?? []
   if (name === undefined || rest === undefined) throw nowhere()

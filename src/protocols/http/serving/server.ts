@@ -1,8 +1,9 @@
 import type { IncomingMessage, Server } from 'node:http'
 import { createServer, ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import type { Connection, ConnectionName, GatewayError as Failure } from '../../../core/index.ts'
+import type { Server as TlsServer, TLSSocket } from 'node:tls'
+import { createServer as createTlsServer } from 'node:tls'
+import type { Connection, ConnectionName, GatewayError as Failure, ServerTls } from '../../../core/index.ts'
 import { asGatewayError, GatewayError, isGatewayError, LIMITS } from '../../../core/index.ts'
 import type { ProtocolContext, Session } from '../../../session/index.ts'
 import type { Target } from '../../../wire/http/index.ts'
@@ -19,14 +20,18 @@ import { RequestBody } from '../requests/request-body.ts'
 import type { HttpSettings } from '../settings.ts'
 import { Upstreams } from '../upstream/upstreams.ts'
 import { UpgradeCommand } from '../websocket/upgrade.ts'
+import type { HttpRequest, HttpResponse } from '../sides.ts'
 import { connectionByHost, isNamedByHost } from './hosts.ts'
 import { OwedAnswers } from './broken-line.ts'
+import { Http2Lines } from './http2.ts'
 import { isOurs, nowhere, peerOf, placeOf, refuseClear } from './place.ts'
 import { HttpSessions } from './sessions.ts'
 import type { Taken } from './slots.ts'
 import { noToken, refuseElsewhere, takeToken, tooManyTokens } from './slots.ts'
 
 const TLS_HANDSHAKE = 0x16
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** What a request is for. */
 type Admission = {
@@ -39,10 +44,13 @@ type Admission = {
 }
 
 /** Refuses what came in clear over a network, and heads that are read in two ways. */
-function refuseUnclear(request: IncomingMessage): void {
+function refuseUnclear(request: HttpRequest): void {
   refuseClear(request.socket)
   // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
-  if (request.httpVersionMajor !== 1) throw new GatewayError('unsupported', 'Speak HTTP/1.1.')
+  if (request.httpVersionMajor === 0) throw new GatewayError('unsupported', 'Speak HTTP/1.1 or HTTP/2.')
+  // HTTP/2 has whatever word a client likes.
+  if (!METHODS.has(request.method ?? ''))
+    throw new GatewayError('unsupported', 'This method is not spoken here.')
   refuseAmbiguousHead(request.rawHeaders, request.httpVersion)
 }
 
@@ -50,7 +58,8 @@ function refuseUnclear(request: IncomingMessage): void {
 export class HttpServer {
   readonly #context: ProtocolContext
   readonly #plain: Server
-  readonly #tls: Server | undefined
+  readonly #tls: TlsServer | undefined
+  readonly #http2: Http2Lines
   readonly #sessions: HttpSessions
   readonly #upstreams: Upstreams
   readonly #owed = new OwedAnswers()
@@ -82,11 +91,27 @@ export class HttpServer {
         asksForWebSocket(request.method, request.rawHeaders) && !this.#busy.has(request.socket),
     }
     this.#plain = this.#prepare(createServer(limits))
-    if (context.tls !== undefined) {
-      const { certificate, key } = context.tls
-      const made = createTlsServer({ ...limits, cert: certificate, key: key.reveal(), minVersion: 'TLSv1.2' })
-      this.#tls = this.#prepare(made)
-    }
+    this.#http2 = new Http2Lines((request, response, isAwaited) =>
+      this.#request(request, response, isAwaited),
+    )
+    if (context.tls !== undefined) this.#tls = this.#secured(context.tls)
+  }
+
+  /** TLS, and behind it whichever HTTP client and gateway have agreed on (RFC 7301). */
+  #secured({ certificate, key }: ServerTls): TlsServer {
+    const server = createTlsServer({
+      cert: certificate,
+      key: key.reveal(),
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: LIMITS.handshakeMs,
+    })
+    server.on('secureConnection', (socket: TLSSocket) => {
+      socket.on('error', () => socket.destroy())
+      if (socket.alpnProtocol === 'h2') this.#http2.take(socket)
+      else this.#plain.emit('connection', socket)
+    })
+    return server
   }
 
   accept(socket: Socket, admitted: () => void): void {
@@ -116,7 +141,7 @@ export class HttpServer {
     })
   }
 
-  #prepare<S extends Server>(server: S): S {
+  #prepare(server: Server): Server {
     server.on('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#request(request, response, false),
     )
@@ -132,14 +157,14 @@ export class HttpServer {
   }
 
   async close(): Promise<void> {
-    for (const server of [this.#plain, this.#tls]) {
-      server?.closeAllConnections()
-      server?.close()
-    }
+    this.#plain.closeAllConnections()
+    this.#plain.close()
+    this.#tls?.close()
+    this.#http2.close()
     await this.#upstreams.close()
   }
 
-  #request(request: IncomingMessage, response: ServerResponse, isAwaited: boolean): void {
+  #request(request: HttpRequest, response: HttpResponse, isAwaited: boolean): void {
     this.#owed.add(request.socket, response)
     const body = new RequestBody(request, response, isAwaited)
     this.#counts(request.socket, response)
@@ -154,7 +179,7 @@ export class HttpServer {
       })
   }
 
-  #counts(socket: Socket, response: ServerResponse): void {
+  #counts(socket: Socket, response: HttpResponse): void {
     this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1)
     response.once('close', () => {
       const left = (this.#busy.get(socket) ?? 1) - 1
@@ -202,7 +227,7 @@ export class HttpServer {
     )
   }
 
-  async #refuse(response: ServerResponse, body: RequestBody, error: Failure): Promise<void> {
+  async #refuse(response: HttpResponse, body: RequestBody, error: Failure): Promise<void> {
     if (response.headersSent) {
       // Too late to say why: cut, so that nobody takes half an answer for a whole one.
       response.destroy()
@@ -217,11 +242,11 @@ export class HttpServer {
     response.end()
   }
 
-  #challenge(request: IncomingMessage): string {
+  #challenge(request: HttpRequest): string {
     return challengeOf(request, this.#context.signIn?.(), isNamedByHost(request, this.#context.hosts?.()))
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse, body: RequestBody): Promise<void> {
+  async #serve(request: HttpRequest, response: HttpResponse, body: RequestBody): Promise<void> {
     refuseUnclear(request)
     const named = connectionByHost(request, this.#context.hosts?.())
     if (answerMetadata(request, response, this.#context.signIn?.(), named !== undefined)) return
@@ -240,7 +265,7 @@ export class HttpServer {
   }
 
   /** What a request is for, and with which token; it has one for a connection that there is. Throws GatewayError. */
-  #admission(request: IncomingMessage, named: ConnectionName | undefined): Admission {
+  #admission(request: HttpRequest, named: ConnectionName | undefined): Admission {
     const { name, rest, base } = placeOf(request, named)
     const { token, headers, target: bare } = this.#taken(request, name, rest)
     const connection = this.#connection(name)
@@ -252,7 +277,7 @@ export class HttpServer {
 
   /** Does the work of a request within its session, which may end before the work does. */
   async #within(
-    request: IncomingMessage,
+    request: HttpRequest,
     { connection, token }: Admission,
     work: (session: Session, gone: AbortController) => Promise<void>,
   ): Promise<void> {
@@ -282,7 +307,7 @@ export class HttpServer {
    * The request without its token. The token is admitted before anything is said of the connection: who has no credential for it
    * does not learn whether it exists, nor what its slots are.
    */
-  #taken(request: IncomingMessage, name: ConnectionName, rest: string): Taken & { readonly token: string } {
+  #taken(request: HttpRequest, name: ConnectionName, rest: string): Taken & { readonly token: string } {
     const connection = this.#context.connection(name)
     const slots =
       connection !== undefined && isOurs(connection) ? connection.settings.client.slots : undefined
@@ -295,7 +320,7 @@ export class HttpServer {
   }
 
   /** Where nothing stands in a slot of this connection, a bearer token is looked at as it would be without a connection. */
-  #withoutToken(request: IncomingMessage, name: ConnectionName, rest: string): Failure {
+  #withoutToken(request: HttpRequest, name: ConnectionName, rest: string): Failure {
     const [bearer] = takeToken(undefined, request.rawHeaders, rest).tokens
     if (bearer === undefined) return noToken()
     try {

@@ -194,6 +194,8 @@ export class HttpUpstream {
         ...(shown === undefined ? {} : { cert: shown.certificate, key: shown.key.reveal() }),
       },
       pipelining: 1,
+      // Where TLS agrees on it: requests share lines then.
+      allowH2: true,
     })
     this.#line = { pool, shown }
     if (line !== undefined) void line.pool.close()

@@ -1,8 +1,10 @@
 /** WebSockets through the gateway, with clients and servers of a real library and with bytes of our own. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { getCACertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../core/index.ts'
+import { createCertificates } from '../../../net/index.ts'
 import { UPSTREAM_TOKEN } from '../../../testing/http-stage.ts'
 import { WebSocketStage } from '../../../testing/websocket-stage.ts'
 import { configurationOf, SEEING_RULES, STRICT_RULES, until } from '../../../testing/world.ts'
@@ -87,6 +89,29 @@ describe('a WebSocket', () => {
     expect(client.socket.extensions).toBe('')
     const upstream = await stage.upstream()
     expect(upstream.request.headers['sec-websocket-protocol']).toBe('first,second')
+  })
+
+  it('goes over TLS on both sides, at the host of its connection and at no other', async () => {
+    const made = await createCertificates({ names: ['*.gateway.example', '127.0.0.1'], now: Date.now() })
+    const before = getCACertificates('default')
+    setDefaultCACertificates([...before, made.authority])
+    closing.push(() => setDefaultCACertificates(before))
+    const listen = 'listen:\n  http: { port: 0, hosts: { below: [gateway.example] } }\n'
+    const stage = await open({ tls: made, listen })
+    const base = `wss://127.0.0.1:${stage.http.port}`
+    const { authorization } = await bearer(stage)
+    const more = (host: string) => ({
+      headers: { authorization, host },
+      servername: 'api.gateway.example',
+      ca: made.authority,
+    })
+    const client = await stage.open('/open', { base, more: more('api.gateway.example') })
+    client.socket.send('hello')
+    const upstream = await stage.upstream()
+    await until('it arrives', () => upstream.got.length === 1)
+    expect(upstream.request.socket).toBeInstanceOf(TLSSocket)
+    const elsewhere = await stage.refused('/open', { base, more: more('other.gateway.example') })
+    expect(elsewhere.status).toBe(421)
   })
 
   it('waits for people, and the upstream hears of it when they have approved (P-05)', async () => {
