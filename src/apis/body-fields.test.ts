@@ -32,9 +32,19 @@ describe('the fields of a body', () => {
     ['a name twice', 'json', '{"role":"user","r\\u006fle":"admin"}'],
     ['too deep', 'json', '['.repeat(LIMITS.jsonDepthMax + 1) + ']'.repeat(LIMITS.jsonDepthMax + 1)],
     ['too many', 'form', Array.from({ length: LIMITS.bodyFieldsMax + 1 }, (_, n) => `a${n}=b`).join('&')],
+    ['a name that is too long', 'json', `{"${'n'.repeat(LIMITS.bodyFieldNameCharsMax + 1)}":1}`],
+    ['names that are too long together', 'json', `${`{"${'n'.repeat(300)}":`.repeat(4)}1}}}}`],
     ['something else', 'other', 'anything'],
   ] as const)('are not told of %s', (_what, form, body) => {
     expect(fieldsOfBody(form, Buffer.from(body))).toEqual({ isRead: false, names: [], values: [] })
+  })
+
+  it('of a body whose names are long cost no more than that body (C-04)', () => {
+    const inner = Object.fromEntries(Array.from({ length: LIMITS.bodyFieldsMax - 2 }, (_, n) => [`k${n}`, n]))
+    const body = Buffer.from(JSON.stringify({ ['n'.repeat(900_000)]: inner }))
+    const started = performance.now()
+    expect(fieldsOfBody('json', body).isRead).toBe(false)
+    expect(performance.now() - started).toBeLessThan(2_000)
   })
 
   it('are none of nothing, and not told of what is not UTF-8', () => {
@@ -66,6 +76,8 @@ describe('effects', () => {
 
   it('of mutations are guessed by their names', () => {
     expect(guessedMutation('createApiKey')).toBe('creates-a-credential')
+    expect(guessedMutation('createSSHKey')).toBe('creates-a-credential')
+    expect(guessedMutation('rotateJWTSecret')).toBe('creates-a-credential')
     expect(guessedMutation('updateKeyword')).toBe('write')
     expect(guessedMutation('deleteToken')).toBe('destructive')
   })

@@ -45,13 +45,14 @@ export function textOf(body: Uint8Array): string | undefined {
   }
 }
 
-/** Takes a field, with its value where it has one of its own; false: there are too many. */
+/** Takes a field, with its value where it has one of its own; false: there are too many, or its name is too long to be told. */
 type Add = (name: string, value: string | undefined) => boolean
 
 function collected(walkAll: (add: Add) => boolean): BodyFields {
   const names = new Set<string>()
   const values = new Set<string>()
   const isWhole = walkAll((name, value) => {
+    if (name.length > LIMITS.bodyFieldNameCharsMax) return false
     names.add(name)
     if (value !== undefined && value.length <= LIMITS.bodyFieldCharsMax) values.add(`${name}=${value}`)
     return names.size <= LIMITS.bodyFieldsMax && values.size <= LIMITS.bodyFieldsMax

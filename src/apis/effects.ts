@@ -75,11 +75,11 @@ export function guessedMutation(field: string): Effect {
   return words.some((word) => MAKING.test(word)) ? guessed : 'write'
 }
 
-/** `/api-keys/{id}/rotateKey` is api, keys, rotate, key: names in braces say nothing of what is done. */
+/** `/api-keys/{id}/rotateSSHKey` is api, keys, rotate, ssh, key: names in braces say nothing of what is done. */
 function wordsOf(name: string): string[] {
   return name
     .replaceAll(/\{[^}]*\}/g, ' ')
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replaceAll(/([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])/g, '$1$3 $2$4')
     .toLowerCase()
     .split(/[^a-z0-9]+/)
 }

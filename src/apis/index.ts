@@ -10,9 +10,11 @@ export type { Effect } from './effects.ts'
 export {
   FieldLabels,
   hasField,
+  MEMBERS,
   operationsAsked,
   readGraphqlSchema,
   readOperation,
+  refuseTooManyLabelled,
 } from './graphql/index.ts'
 export type { FieldLabel, GraphQLSchema, Operation, Persisted } from './graphql/index.ts'
 export { readOpenApi } from './openapi/operations.ts'

@@ -327,9 +327,10 @@ export const LIMITS = {
   /** Schemas within one another, and labelled places of one answer; beyond either, names are labelled wherever they stand. */
   apiSchemaDepthMax: 60,
   apiLabelsMax: 500,
-  /** Fields of a body that rules may read, and UTF-16 units of a value: more is no form that a person fills in. */
+  /** Fields of a body that rules may read, UTF-16 units of a value, and of a name with all names around it: more is no form that a person fills in. */
   bodyFieldsMax: 256,
   bodyFieldCharsMax: 256,
+  bodyFieldNameCharsMax: 1_024,
   /** One GraphQL document: the largest that tools make, the question for a whole schema, has four hundred tokens. */
   graphqlTokensMax: 4_000,
   /** Fields and fragments of an operation where each fragment counts as often as it is used: judging so many takes milliseconds. */

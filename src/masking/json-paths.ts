@@ -47,6 +47,8 @@ export class JsonPaths {
   readonly #names: readonly string[]
   /** The number of a path's first state; states of one path follow each other. */
   readonly #firstState: readonly number[]
+  /** The path that a state is of, by state: a request for GraphQL may have hundreds. */
+  readonly #pathOf: readonly number[]
   readonly #places = new Map<string, Node>()
   #root: Node
 
@@ -60,6 +62,7 @@ export class JsonPaths {
       states += path.length + 1
       return first
     })
+    this.#pathOf = this.#paths.flatMap((path, n) => Array.from({ length: path.length + 1 }, () => n))
     this.#names = this.#paths.flat().flatMap((step) => (step.kind === 'key' ? [step.name] : []))
     this.nameBytesMax = Math.max(0, ...this.#names.map((name) => Buffer.byteLength(name)))
     this.#root = this.#place(this.#paths.map((_, path) => this.#state(path, 0)))
@@ -235,8 +238,7 @@ export class JsonPaths {
   }
 
   #position(state: number): readonly [path: number, at: number] {
-    let path = 0
-    while (path + 1 < this.#firstState.length && (this.#firstState[path + 1] ?? 0) <= state) path++
+    const path = this.#pathOf[state] ?? 0
     return [path, state - (this.#firstState[path] ?? 0)]
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { isGatewayError, LIMITS } from '../../core/index.ts'
-import { readOperation } from './operation.ts'
+import { readOperation, refuseTooManyLabelled } from './operation.ts'
 import { operationsAsked } from './request.ts'
 import { FieldLabels, hasField, readGraphqlSchema } from './schema.ts'
 
@@ -228,6 +228,17 @@ describe('a GraphQL request over HTTP', () => {
     ['another method', '{"query":"{ a }"}', { method: 'PUT' }],
   ])('is refused with %s', (_what, body, more) => {
     expect(code(() => asked(body, more))).toBe('invalid')
+  })
+
+  it('has a limit on what is protected in all of its operations together', () => {
+    const half = (name: string) =>
+      operation(
+        `{ ${Array.from({ length: LIMITS.graphqlLabelledMax / 2 }, (_, n) => `${name}${n}: customer { email }`).join(' ')} }`,
+      )
+    expect(code(() => refuseTooManyLabelled([half('a'), half('b')]))).toBe('none')
+    expect(
+      code(() => refuseTooManyLabelled([half('a'), half('b'), operation('{ customer { email } }')])),
+    ).toBe('limit_exceeded')
   })
 
   it('has a limit on its batch', () => {

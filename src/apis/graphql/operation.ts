@@ -88,6 +88,12 @@ export function readOperation(
   }
 }
 
+/** Of all operations of a request together: what masks its answer is made for it alone. Throws GatewayError `limit_exceeded`. */
+export function refuseTooManyLabelled(operations: readonly Operation[]): void {
+  const count = operations.reduce((sum, { labelled }) => sum + labelled.length, 0)
+  if (count > LIMITS.graphqlLabelledMax) throw tooMuch('protected fields', LIMITS.graphqlLabelledMax)
+}
+
 function parsed(text: string): DocumentNode {
   try {
     return parse(text, { maxTokens: LIMITS.graphqlTokensMax, noLocation: true })

@@ -21,7 +21,7 @@ export type Asked = {
 }
 
 /** Members of a request. Others are refused: servers that look for names in any spelling would take them for these. */
-const MEMBERS: ReadonlySet<string> = new Set([
+export const MEMBERS: ReadonlySet<string> = new Set([
   'query',
   'operationName',
   'variables',

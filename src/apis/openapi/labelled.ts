@@ -11,6 +11,7 @@ export type LabelAt = { readonly path: string; readonly label: string; readonly 
 /** Keywords whose schemas are about the value itself, those about members of any name, and those about elements. */
 const SAME = ['if', 'then', 'else', 'not'] as const
 const SAME_LISTS = ['allOf', 'anyOf', 'oneOf'] as const
+const DEPENDENT = ['dependentSchemas', 'dependencies'] as const
 const ANY_MEMBER = ['additionalProperties', 'unevaluatedProperties'] as const
 const ELEMENT = ['items', 'contains', 'unevaluatedItems', 'additionalItems'] as const
 
@@ -67,18 +68,20 @@ export class LabelledSchemas {
 
   #deep(schema: Located, path: readonly string[], found: Map<string, LabelAt>): void {
     const names: LabelAt[] = []
-    this.#names(schema, new Set(), names)
+    this.#names(schema, new Map(), names)
     for (const each of names) add(found, { ...each, path: joined([...path, '**', each.path]) })
   }
 
   /** Labels within a schema by the last name that leads to each. */
-  #names(schema: Located, seen: Set<object>, found: LabelAt[], name = '**'): void {
+  #names(schema: Located, seen: Map<object, Set<string>>, found: LabelAt[], name = '**'): void {
     const { value } = schema
     if (!isJson(value) || !this.#leads.has(value)) return
+    const names = seen.get(value) ?? new Set()
+    // By another name it is another place: what has no name of its own has that one.
+    if (names.has(name)) return
+    seen.set(value, names.add(name))
     const label = labelOf(schema)
     if (label !== undefined) found.push({ path: name, label, at: [...schema.at, LABEL] })
-    if (seen.has(value)) return
-    seen.add(value)
     for (const { step, to } of this.#edges.get(value) ?? [])
       this.#names(to, seen, found, step === '' || step === '[]' ? name : step)
   }
@@ -107,6 +110,30 @@ export class LabelledSchemas {
     }
   }
 
+  /**
+   * Elements and attributes by which a property stands in XML under another name (OpenAPI 3.1.1, section "XML Object"), and those of its
+   * list where none is around them.
+   */
+  #elements(property: Located): readonly { readonly name: string; readonly of: Located }[] {
+    const [own, list] = [
+      this.#variants(property),
+      this.#variants(property).flatMap((each) => inside(each, 'items') ?? []),
+    ]
+    const elements = list.flatMap((each) => this.#variants(each).flatMap((of) => nameInXml(of, each)))
+    return [...own.flatMap((of) => nameInXml(of, property)), ...elements]
+  }
+
+  /** A schema, where its references lead, and what these are put together of. */
+  #variants(schema: Located): readonly Located[] {
+    const found = new Map<unknown, Located>([[schema.value, schema]])
+    for (const { value, at } of found.values()) {
+      const one = { value, at }
+      const next = [this.#references.next(one), ...SAME_LISTS.flatMap((name) => listed(one, name))]
+      for (const each of next) if (each !== undefined && !found.has(each.value)) found.set(each.value, each)
+    }
+    return [...found.values()]
+  }
+
   #edgesOf(schema: Located): readonly Edge[] {
     const edges: Edge[] = []
     const same = (to: Located | undefined, step: string): void => {
@@ -122,8 +149,15 @@ export class LabelledSchemas {
       )
     for (const name of SAME) same(inside(schema, name), '')
     for (const name of SAME_LISTS) for (const to of listed(schema, name)) same(to, '')
-    for (const to of listed(schema, 'dependentSchemas')) same(to, '')
-    for (const to of listed(schema, 'properties')) same(to, keyOf(to.name))
+    for (const name of DEPENDENT) for (const to of listed(schema, name)) same(to, '')
+    // What a text is written out as is looked into where the text stands.
+    same(inside(schema, 'contentSchema'), '')
+    // Of names nothing can be masked: a label of theirs is one of the whole.
+    same(inside(schema, 'propertyNames'), '')
+    for (const to of listed(schema, 'properties')) {
+      same(to, keyOf(to.name))
+      for (const { name, of } of this.#elements(to)) same(of, keyOf(name))
+    }
     for (const to of listed(schema, 'patternProperties')) same(to, '*')
     for (const name of ANY_MEMBER) same(inside(schema, name), '*')
     for (const name of ELEMENT) same(inside(schema, name), '[]')
@@ -142,7 +176,21 @@ export function labelOf(schema: Located): string | undefined {
 
 function listed(schema: Located, name: string): readonly (Located & { readonly name: string })[] {
   const found = inside(schema, name)
-  return found === undefined ? [] : each(found)
+  if (found === undefined) return []
+  const all = each(found)
+  const lost = all.find((one) => one.name === LABEL && typeof one.value === 'string')
+  if (lost === undefined) return all
+  throw new Fault(
+    'expected a label at a schema, header or parameter itself',
+    'write it one level higher or lower',
+    lost.at,
+  )
+}
+
+function nameInXml(schema: Located, of: Located): readonly { readonly name: string; readonly of: Located }[] {
+  const xml = inside(schema, 'xml')
+  const name = xml && inside(xml, 'name')?.value
+  return typeof name === 'string' && name !== '' ? [{ name, of }] : []
 }
 
 function add(found: Map<string, LabelAt>, label: LabelAt): void {

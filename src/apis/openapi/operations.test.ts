@@ -55,18 +55,80 @@ describe('labels of an OpenAPI document (P-05)', () => {
       { $ref: '#/components/schemas/Tree' },
       ['children[].**.email: pii.email', 'email: pii.email'],
     ],
+    [
+      'a circle whose members have one schema under two names',
+      { $ref: '#/components/schemas/Pair' },
+      ['a: pii.email', 'b: pii.email', 'next.**.a: pii.email', 'next.**.b: pii.email'],
+    ],
+    [
+      'what has another name in XML',
+      {
+        properties: {
+          email: { ...email, xml: { name: 'E-Mail' } },
+          note: { $ref: '#/components/schemas/Named' },
+          list: { type: 'array', items: { ...email, xml: { name: 'entry' } } },
+        },
+      },
+      [
+        'E-Mail: pii.email',
+        'email: pii.email',
+        'entry: pii.email',
+        'list[]: pii.email',
+        'note: pii.email',
+        'remark: pii.email',
+      ],
+    ],
+    [
+      'what a text is written out as',
+      { properties: { text: { contentSchema: { properties: { email } } } } },
+      ['text.email: pii.email'],
+    ],
+    [
+      'names of members, which are the whole',
+      { properties: { map: { propertyNames: email } } },
+      ['map: pii.email'],
+    ],
+    ['what depends on a member', { dependencies: { a: { properties: { b: email } } } }, ['b: pii.email']],
     ['nothing', { properties: { a: { type: 'string' } } }, []],
   ])('are found in %s', (_what, schema, expected) => {
     const schemas = {
       Plain: { type: 'string' },
       Person: { properties: { email } },
       Alias: { $ref: '#/components/schemas/Middle' },
+      Mail: email,
+      Through: { allOf: [{ $ref: '#/components/schemas/Mail' }] },
+      Pair: {
+        properties: {
+          a: { $ref: '#/components/schemas/Through' },
+          b: { $ref: '#/components/schemas/Through' },
+          next: { $ref: '#/components/schemas/Pair' },
+        },
+      },
+      Named: { allOf: [{ ...email, xml: { name: 'remark' } }] },
       Middle: { $ref: '#/components/schemas/Person', properties: { note: { 'x-sluice-label': 'secret' } } },
       Tree: {
         properties: { email, children: { type: 'array', items: { $ref: '#/components/schemas/Tree' } } },
       },
     }
     expect(labelsOf(schema, schemas)).toEqual(expected)
+  })
+
+  it('are found at headers and parameters by their content, and beside a reference to them', () => {
+    const labelled = { content: { 'text/plain': { schema: email } } }
+    const more = {
+      headers: {
+        'X-One': labelled,
+        'X-Two': { $ref: '#/components/headers/Plain', 'x-sluice-label': 'secret' },
+      },
+    }
+    const get = { ...answer({}, more), parameters: [{ name: 'who', in: 'query', ...labelled }] }
+    const headers = { Plain: { schema: { type: 'string' } } }
+    const [found] = operations(documentOf({ '/x': { get } }, { headers }))
+    expect(found?.headers).toEqual([
+      { name: 'x-one', label: 'pii.email' },
+      { name: 'x-two', label: 'secret' },
+    ])
+    expect(found?.query).toEqual([{ name: 'who', label: 'pii.email' }])
   })
 
   it('stand at any depth where there are too many ways to one', () => {
@@ -158,6 +220,16 @@ describe('a document that cannot be read', () => {
       'a label that is misspelt',
       `${head}paths:\n  /a:\n    get:\n      x-sluice-labels: pii\n      responses: { "200": { description: x } }\n`,
       6,
+    ],
+    [
+      'a label where none is looked for',
+      `${head}paths:\n  /a:\n    get:\n      x-sluice-label: pii\n      responses: { "200": { description: x } }\n`,
+      6,
+    ],
+    [
+      'a label among properties',
+      `${head}paths:\n  /a:\n    get:\n      responses:\n        "200":\n          description: x\n          content:\n            a/b:\n              schema:\n                properties:\n                  x-sluice-label: pii\n`,
+      13,
     ],
     [
       'an effect that there is not',

@@ -65,6 +65,9 @@ export function readOpenApi(
   }
 }
 
+/** What stands in a list, and where it stood before its reference was followed. */
+type Listed = Located & { readonly name: string; readonly from: Located }
+
 class Reader {
   readonly #root: Located
   readonly #references: References
@@ -124,8 +127,8 @@ class Reader {
   }
 
   /** Those of the operation stand before those of its path. */
-  #parameters(item: Located, operation: Located): readonly Located[] {
-    const found = new Map<string, Located>()
+  #parameters(item: Located, operation: Located): readonly Listed[] {
+    const found = new Map<string, Listed>()
     for (const parameter of [...this.#listed(item, 'parameters'), ...this.#listed(operation, 'parameters')])
       found.set(`${String(inside(parameter, 'in')?.value)} ${nameOf(parameter)}`, parameter)
     return [...found.values()]
@@ -139,13 +142,16 @@ class Reader {
     })
   }
 
-  /** The label of a parameter or a header, which stands at it or at its schema. */
-  #named(of: Located, name: string): NameLabel[] {
+  /** The label of a parameter or a header, which stands at it, at a reference to it, or at its schema. */
+  #named(of: Listed, name: string): NameLabel[] {
     const schema = inside(of, 'schema')
-    const own = labelOf(of)
     const found = [
-      ...(own === undefined ? [] : [{ label: own, path: name, at: of.at }]),
+      ...[of, of.from].flatMap((each) => {
+        const label = labelOf(each)
+        return label === undefined ? [] : [{ label, path: name, at: each.at }]
+      }),
       ...(schema === undefined ? [] : this.#schemas.of(schema)),
+      ...this.#content(of),
     ]
     return this.#noted(found).map(({ label }) => ({ name, label }))
   }
@@ -167,10 +173,10 @@ class Reader {
     return undefined
   }
 
-  #listed(of: Located, name: string): readonly (Located & { readonly name: string })[] {
+  #listed(of: Located, name: string): readonly Listed[] {
     const found = inside(of, name)
     if (found === undefined) return []
-    return each(found).map((one) => ({ ...this.#references.followed(one), name: one.name }))
+    return each(found).map((one) => ({ ...this.#references.followed(one), name: one.name, from: one }))
   }
 }
 

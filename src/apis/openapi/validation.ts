@@ -118,6 +118,19 @@ export function refuseInvalid(content: unknown): void {
   refuseOther(document, 'document')
 }
 
+/** Where our own extensions mean something; elsewhere they would be passed over, and a label with them. */
+const EXTENDED: Readonly<Record<string, readonly Kind[]>> = {
+  'x-sluice-label': ['parameter', 'header'],
+  'x-sluice-effect': ['operation'],
+}
+
+function refuseLost({ name, value, at }: Located & { readonly name: string }, kind: Kind): void {
+  const kinds = EXTENDED[name]
+  if (kinds === undefined || kinds.includes(kind) || typeof value !== 'string') return
+  const where = name === 'x-sluice-effect' ? 'an operation' : 'a schema, a header or a parameter'
+  throw new Fault(`expected ${name} at ${where}`, 'move it there', at)
+}
+
 function refuseOther(found: Located, kind: Kind): void {
   const { value, at } = found
   if (kind === 'anything') return
@@ -136,6 +149,7 @@ function refuseOther(found: Located, kind: Kind): void {
   for (const inner of each(found)) {
     // Extensions are looked at by themselves.
     if (!isList && inner.name.startsWith('x-')) {
+      refuseLost(inner, kind)
       if (members !== undefined || kind === 'paths' || kind === 'responses') continue
     }
     const next = every ?? (Object.hasOwn(members ?? {}, inner.name) ? members?.[inner.name] : undefined)

@@ -167,6 +167,23 @@ describe('an API that is described', () => {
     expect(stage.asked).toEqual([])
   })
 
+  it.each([
+    'POST /graphql?query[]=x',
+    'POST /graphql?%20query=x',
+    'POST /graphql?query%00x=1',
+    'POST /graphql?a=1;query=x',
+    'POST /graphql?doc_id=7',
+    `GET /graphql?query=${encodeURIComponent('{ customer { name } }')}&%20query=${encodeURIComponent('{ customer { email } }')}`,
+    `GET /graphql?query=${encodeURIComponent('{ customer { name } }')}&query[]=x`,
+    `GET /graphql?query=${encodeURIComponent('{ customer { name } }')}&a=1;query=x`,
+  ])('refuses an operation beside which the URL has another to some: %s (C-02, P-03)', async (line) => {
+    const stage = await open()
+    const post = { body: '{"query":"{ customer { name } }"}', headers: JSON_BODY }
+    const reply = await (await stage.client()).request(line, line.startsWith('POST') ? post : {})
+    expect(reply.status).toBe(400)
+    expect(stage.asked).toEqual([])
+  })
+
   it('refuses an operation whose body two readers could take for two (P-03)', async () => {
     const stage = await open()
     const body = JSON.stringify({

@@ -54,6 +54,48 @@ describe('a request that the upstream may read otherwise than the rules', () => 
     expect(stage.asked).toEqual([])
   })
 
+  it.each([
+    ['application/x-www-form-urlencoded', 'gzip', '_method=DELETE', 403],
+    ['application/json', 'gzip', '{"_method":"DELETE"}', 403],
+    [
+      'multipart/form-data; boundary=x',
+      'gzip',
+      '--x\r\nContent-Disposition: a; name="_method"\r\n\r\nX',
+      403,
+    ],
+    ['application/json', 'gzip, gzip', '{}', 400],
+    ['application/json', 'gzip', ' '.repeat(LIMITS.httpRequestBodyBytesMax + 1), 400],
+  ])('by the method in a packed body never reaches it: %s, %s (C-02)', async (type, coding, text, status) => {
+    const stage = await open()
+    const client = await stage.client()
+    const body = gzipSync(text)
+    const head = `POST /c/api/orders/1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${client.token}\r\ncontent-type: ${type}\r\ncontent-encoding: ${coding}\r\n`
+    const reply = await client.raw(
+      Buffer.concat([Buffer.from(`${head}content-length: ${body.length}\r\n\r\n`), body]),
+    )
+    expect(reply.status).toBe(status)
+    expect(stage.asked).toEqual([])
+  })
+
+  it('packed goes on as it came, its fields known to nobody', async () => {
+    const stage = await open((port) =>
+      httpConnection(port).replace(
+        '{ method: POST, path: "/orders/{id}", class: write }',
+        '{ method: POST, path: "/orders/{id}", class: read }',
+      ),
+    )
+    stage.json('POST /orders/1', { ok: true })
+    const client = await stage.client()
+    const body = gzipSync('{"a":1}')
+    const head = `POST /c/api/orders/1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${client.token}\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n`
+    const reply = await client.raw(
+      Buffer.concat([Buffer.from(`${head}content-length: ${body.length}\r\n\r\n`), body]),
+    )
+    expect(reply.status).toBe(200)
+    expect(stage.asked[0]?.headers['content-encoding']).toBe('gzip')
+    expect(stage.asked[0]?.body).toBe(body.toString())
+  })
+
   it('by its fields goes on without those, in whatever form their names are (C-02)', async () => {
     const stage = await open((port) =>
       httpConnection(port).replace(

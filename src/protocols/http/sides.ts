@@ -38,7 +38,8 @@ export type HttpResponse = {
   write(bytes: Uint8Array): boolean
   /** Pairs of names and values. */
   addTrailers(fields: [string, string][]): void
-  end(last?: Uint8Array | (() => void)): unknown
+  /** `then`: it is on its way. */
+  end(last?: Uint8Array, then?: () => void): unknown
   /** Cuts it off, so that nobody takes what there is of it for the whole. */
   destroy(): unknown
   on(event: string, listener: () => void): unknown

@@ -37,6 +37,9 @@ function urlForms(secret: string, bytes: Buffer): readonly string[] {
   const forms = [encodeURI(text), component, strict, every, strict.replaceAll('%20', '+')]
   // Some escape all but letters and digits.
   forms.push(strict.replaceAll(/[-_.~]/g, (each) => percent(each.charCodeAt(0))))
+  // Python keeps slashes; Java and the forms of browsers keep a star and no tilde.
+  forms.push(strict.replaceAll('%2F', '/'))
+  forms.push(strict.replaceAll('~', '%7E').replaceAll('%2A', '*').replaceAll('%20', '+'))
   // Path segments keep these (RFC 3986 section 3.3), and so do some that write queries.
   forms.push(strict.replaceAll(/%(?:40|3A|2F|24|2C|3B|2B|3D|26)/g, (each) => decodeURIComponent(each)))
   return [...forms, ...forms.map(lowerEscapes), escape16(secret)]
@@ -61,16 +64,21 @@ function jsonForms(secret: string): readonly string[] {
   const plain = JSON.stringify(secret).slice(1, -1)
   const escapeSome = (text: string, which: RegExp, how: (code: number) => string): string =>
     text.replaceAll(which, (each) => units(each, how))
-  const forms = [plain, plain.replaceAll('/', '\\/')]
+  const forms = [plain]
   for (const how of [small, large]) {
     forms.push(units(secret, how))
     // As libraries do that write JSON for HTML pages, and those that write ASCII only.
     forms.push(escapeSome(plain, /[<>&']/g, how), escapeSome(plain, /[^\0-\x7f]/g, how))
     forms.push(escapeSome(plain, /[<>&'=+]|[^\0-\x7f]/g, how))
+    // Go; Gson; System.Text.Json; PHP with all of JSON_HEX.
+    forms.push(escapeSome(plain, /[<>&]/g, how), escapeSome(plain, /[<>&'=]/g, how))
+    const bare = plain.replaceAll('\\"', '"')
+    forms.push(escapeSome(bare, /["<>&'+`\x7f]|[^\0-\x7f]/g, how))
+    forms.push(escapeSome(bare, /["<>&']|[^\0-\x7f]/g, how))
     forms.push(escapeSome(secret, /[^A-Za-z0-9]/g, how))
   }
-  // JSON as a text within JSON.
-  return [...forms, JSON.stringify(plain).slice(1, -1)]
+  // PHP escapes slashes, too; and JSON may be a text within JSON.
+  return [...forms, ...forms.map((each) => each.replaceAll('/', '\\/')), JSON.stringify(plain).slice(1, -1)]
 }
 
 function htmlForms(secret: string): readonly string[] {
@@ -91,13 +99,19 @@ function htmlForms(secret: string): readonly string[] {
   for (const apostrophe of ['&#39;', '&#x27;', '&#039;', '&apos;']) {
     const text = escaped(secret).replaceAll("'", apostrophe)
     forms.push(text, text.replaceAll('/', '&#x2F;'), text.replaceAll('/', '&#47;'))
-    forms.push(text.replaceAll('/', '&#x2F;').replaceAll('=', '&#x3D;').replaceAll('`', '&#x60;'))
+    // Mustache, and Handlebars.
+    for (const each of [text.replaceAll('/', '&#x2F;'), text])
+      forms.push(each.replaceAll('=', '&#x3D;').replaceAll('`', '&#x60;'))
   }
+  // ASP.NET.
+  forms.push(escaped(secret).replaceAll(/['+`]|[^\0-\x7f]/gu, numbered))
   forms.push(secret.replaceAll(/[^A-Za-z0-9]/gu, (each) => `&#${each.codePointAt(0)};`))
-  forms.push(
-    secret.replaceAll(/[^A-Za-z0-9]/gu, (each) => `&#x${each.codePointAt(0)?.toString(16).toUpperCase()};`),
-  )
+  forms.push(secret.replaceAll(/[^A-Za-z0-9]/gu, numbered))
   return forms
+}
+
+function numbered(character: string): string {
+  return `&#x${character.codePointAt(0)?.toString(16).toUpperCase()};`
 }
 
 function units(text: string, how: (code: number) => string): string {

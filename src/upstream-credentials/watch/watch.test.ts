@@ -45,9 +45,46 @@ const FORMS: Readonly<Record<string, (secret: string) => Buffer>> = {
         .replaceAll('"', '&quot;')
         .replaceAll("'", '&#39;'),
     ),
+  'JSON of Go': (secret) => written(JSON.stringify(secret), /[<>&]/g, 'small'),
+  'JSON of Gson': (secret) => written(JSON.stringify(secret), /[<>&'=]/g, 'small'),
+  'JSON of .NET': (secret) => written(secret.replaceAll('\\', '\\\\'), /["<>&'+`]|[^\0-\x7f]/g, 'large'),
+  'JSON of PHP': (secret) => written(JSON.stringify(secret).replaceAll('/', '\\/'), /[^\0-\x7f]/g, 'small'),
+  'URL of Python': (secret) =>
+    Buffer.from(
+      encodeURIComponent(secret)
+        .replaceAll('%2F', '/')
+        .replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`),
+    ),
+  'HTML of Handlebars': (secret) =>
+    Buffer.from(
+      secret
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;')
+        .replaceAll("'", '&#x27;')
+        .replaceAll('=', '&#x3D;'),
+    ),
+  'HTML of ASP.NET': (secret) =>
+    Buffer.from(
+      secret
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;')
+        .replaceAll(/['+]|[^\0-\x7f]/g, (c) => `&#x${c.charCodeAt(0).toString(16).toUpperCase()};`),
+    ),
   'HTML, every character': (secret) => Buffer.from([...secret].map((c) => `&#${c.charCodeAt(0)};`).join('')),
   'UTF-16, little': (secret) => Buffer.from(secret, 'utf16le'),
   'UTF-16, big': (secret) => Buffer.from(secret, 'utf16le').swap16(),
+}
+
+/** As a library for JSON writes what stands in a text, where it escapes these in small or large digits. */
+function written(json: string, which: RegExp, digits: 'small' | 'large'): Buffer {
+  const code = (c: string): string => c.charCodeAt(0).toString(16).padStart(4, '0')
+  return Buffer.from(
+    json.replaceAll(which, (c) => `\\u${digits === 'large' ? code(c).toUpperCase() : code(c)}`),
+  )
 }
 
 function passed(watch: ReflectionWatch, body: Buffer, pieceBytes: number): { out: Buffer; stopped: boolean } {

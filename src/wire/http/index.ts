@@ -3,6 +3,7 @@
  * node:http and undici, whose only importer is protocols/http. Promise: pure; what two readers could read in two ways
  * is refused.
  */
+export * from './another-method.ts'
 export * from './framing.ts'
 export * from './headers.ts'
 export * from './media-types.ts'

@@ -40,8 +40,7 @@ export async function ended(response: HttpResponse, last?: Uint8Array): Promise<
   if (!response.req.complete && response.headersSent) await readAway(response.req, LIMITS.httpBodyLingerMs)
   await new Promise<void>((resolve) => {
     response.once('close', resolve)
-    if (last === undefined) response.end(resolve)
-    else response.end(last, resolve)
+    response.end(last, resolve)
   })
 }
 

@@ -22,6 +22,7 @@ import type { HttpSettings } from '../settings.ts'
 import { readRange } from '../upstream/range.ts'
 import type { Answer, OutgoingBody } from '../upstream/upstream.ts'
 import type { KnownUpstream } from '../upstream/upstreams.ts'
+import { codingOf, unpacked } from './coded-body.ts'
 import type { RequestBody } from './request-body.ts'
 import { sealedRequest } from './sealing.ts'
 import type { HttpRequest, HttpResponse } from '../sides.ts'
@@ -99,7 +100,7 @@ export class RequestCommand {
       refuseTwoTypes(this.#asked.headers)
       route = this.#upstream.routes.find(this.#method, target)
       this.#upstream.refuseFilled(target.query)
-      refuseAnotherMethod(target, this.#contentType, this.#asked.inHand ?? NOTHING)
+      this.#refuseAnotherMethod(this.#asked.inHand ?? NOTHING)
     } catch (error) {
       throw await this.#refused(error)
     }
@@ -170,8 +171,10 @@ export class RequestCommand {
   async #judged(route: Route, bytes: Buffer | undefined): Promise<Judged> {
     const { target } = this.#asked
     try {
-      refuseAnotherMethod(target, this.#contentType, bytes ?? NOTHING)
-      const parts = { method: this.#method, target, contentType: this.#contentType, body: bytes }
+      this.#refuseAnotherMethod(bytes ?? NOTHING)
+      // What is packed is of no type whose fields are read: who reads it before it is unpacked may find others.
+      const contentType = this.#coding === '' ? this.#contentType : ''
+      const parts = { method: this.#method, target, contentType, body: bytes }
       const { key, facts, sealing, rules } = judgedRequest(route, parts)
       const judgement = this.#session.cached('', key) ?? this.#session.judge('', key, facts)
       return { judgement, sealing, rules }
@@ -183,7 +186,21 @@ export class RequestCommand {
   /** What reads the body before anything is judged, said for the client; undefined: nothing does. */
   #readsBody(route: Route): string | undefined {
     if (route.graphql !== undefined) return 'the operation stands in it'
-    return namesMethod(this.#contentType) === 'anywhere' ? 'rules may read its fields' : undefined
+    if (namesMethod(this.#contentType) === 'anywhere') return 'rules may read its fields'
+    return this.#mayBePackedMethod ? 'it is packed, and could name another method' : undefined
+  }
+
+  #refuseAnotherMethod(bytes: Uint8Array): void {
+    const read = this.#mayBePackedMethod ? unpacked(this.#coding, bytes) : bytes
+    refuseAnotherMethod(this.#asked.target, this.#contentType, read)
+  }
+
+  get #mayBePackedMethod(): boolean {
+    return this.#coding !== '' && this.#method === 'POST' && namesMethod(this.#contentType) !== undefined
+  }
+
+  get #coding(): string {
+    return codingOf(this.#asked.headers)
   }
 
   /** What else asks for the body before anything is done; undefined: it may come in pieces. */
@@ -238,7 +255,7 @@ export class RequestCommand {
     const { body } = this.#asked
     const watch =
       this.#method === 'POST' && namesMethod(this.#contentType) === 'in a part'
-        ? new MethodWatch()
+        ? new MethodWatch(this.#contentType)
         : undefined
     return {
       kind: 'pieces',

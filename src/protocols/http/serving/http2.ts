@@ -183,10 +183,9 @@ class Http2Response implements HttpResponse {
     this.#answer.addTrailers(Object.fromEntries(joined))
   }
 
-  end(last?: Uint8Array | (() => void)): void {
-    if (last === undefined) this.#answer.end()
-    else if (typeof last === 'function') this.#answer.end(last)
-    else this.#answer.end(last)
+  end(last?: Uint8Array, then?: () => void): void {
+    if (last === undefined) this.#answer.end(then)
+    else this.#answer.end(last, then)
   }
 
   destroy(): void {
