@@ -23,6 +23,7 @@ import { followStore, openStore } from './composition/store.ts'
 import type { Config } from './config/index.ts'
 import type { MasterKeySource } from './connections/index.ts'
 import {
+  ConfiguredSecrets,
   deriveKey,
   loadMasterKeys,
   logSeeds,
@@ -243,8 +244,26 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     undo.push(
       followStore(shared, { approvals, blocks, configurations, credentials, sealed }, { gateway, clock }),
     )
+  const configured = new ConfiguredSecrets({
+    settings: config,
+    resolve: (reference) => secrets.resolve(reference),
+    clock,
+    report,
+  })
+  const configuredSecrets = (): Promise<readonly string[]> => configured.values()
   const listeners = await openListeners(
-    { gateway, credentials, random, secrets, clock, config, snapshots, previews, report },
+    {
+      gateway,
+      credentials,
+      random,
+      secrets,
+      configuredSecrets,
+      clock,
+      config,
+      snapshots,
+      previews,
+      report,
+    },
     undo,
   )
   const endpoints: Record<string, { address: string; port: number }> = { ...listeners.endpoints }
@@ -283,7 +302,12 @@ async function build(options: StartOptions, undo: Undo): Promise<RunningGateway>
     }),
     explain: (connection, question) => {
       const protocol = PROTOCOLS.find(({ name }) => name === connection.protocol)
-      const ports = { network, random, resolveSecret: (ref: SecretRef) => secrets.resolve(ref) }
+      const ports = {
+        network,
+        random,
+        resolveSecret: (ref: SecretRef) => secrets.resolve(ref),
+        configuredSecrets,
+      }
       return protocol?.explain?.(ports, connection, question)
     },
     policy: () => configurations.current.policy,

@@ -27,6 +27,7 @@ export const approval = z.object({
       program: z.string().exactOptional(),
       changes: z.array(z.string()),
       moved: z.boolean(),
+      fields: z.array(z.string()).exactOptional(),
     })
     .optional(),
   request: z.string().optional(),

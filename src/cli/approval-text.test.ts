@@ -41,6 +41,14 @@ suite('P-09 a request as who answers reads it', () => {
     )
   })
 
+  test('of an HTTP request the fields that a yes is bound to stand below it, and everything in them shows', () => {
+    const fields = ['content-type: application/json', 'x-note: a\u202eb\u001b[2J']
+    const text = describe(request({ under: { program: 'curl', changes: [], moved: false, fields } }))
+    expect(text).toMatch(/^field +content-type: application\/json$/m)
+    expect(text).toMatch(/^field +x-note: a\\u\{202e\}b\\u\{1b\}\[2J$/m)
+    expect(text).not.toContain('has changed nothing')
+  })
+
   test('what became of it is one line', () => {
     const by = { verdict: 'refuse', by: 'person:eve', at: now, reason: 'no' }
     expect(becameText(request({ state: 'refused', answers: [by] }))).toBe(

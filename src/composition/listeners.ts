@@ -16,6 +16,7 @@ type ListenerParts = {
   readonly credentials: CredentialDesk
   readonly random: RandomBytes
   readonly secrets: SecretResolver
+  readonly configuredSecrets: () => Promise<readonly string[]>
   readonly clock: Clock
   readonly snapshots: Snapshots
   readonly previews: Pick<Previews, 'offer'>
@@ -45,6 +46,7 @@ export async function openListeners(parts: ListenerParts, undo: (() => unknown)[
       tlsRequired: wanted.tlsRequired,
       resolveSecret: (reference) => parts.secrets.resolve(reference),
       forgetSecret: (reference) => parts.secrets.forget(reference),
+      configuredSecrets: parts.configuredSecrets,
       connection: (name) => {
         const connection = parts.config().connections.get(name)
         return connection?.protocol === protocol.name ? connection : undefined

@@ -25,7 +25,7 @@ const APPROVAL: Approval = {
   reads: [],
   writes: ['public.customers'],
   rules: [],
-  under: { database: 'crm', changes: ['app.user = marker'], moved: false },
+  under: { database: 'crm', changes: ['app.user = marker'], moved: false, fields: ['x-note: marker'] },
   policyVersion: 'v1',
   route: {
     steps: [{ route: '', groups: [], identities: [], anyone: true, people: 1 }],

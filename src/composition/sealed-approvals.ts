@@ -82,6 +82,7 @@ const underSchema = z
     program: z.string().exactOptional(),
     changes: z.array(z.string()),
     moved: z.boolean(),
+    fields: z.array(z.string()).exactOptional(),
   })
   .nullable()
 

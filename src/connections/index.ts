@@ -5,6 +5,7 @@
  * Promise: a secret is held in a `Secret`, which does not show itself; on the disk it is sealed under a key that is
  * not beside it; and no error, log or answer says more of it than its name.
  */
+export * from './configured-secrets.ts'
 export * from './log-keys.ts'
 export * from './masking-keys.ts'
 export * from './master-key.ts'

@@ -202,5 +202,9 @@ export type Command = {
   readonly countable?: Countable
   /** What is recorded in place of text and parameters. Absent: these, as they are. */
   readonly recorded?: SealedCommand
+  /** What people who are asked about it read in place of text and parameters, with secrets hidden. Absent: these, as they are. */
+  readonly asked?: { readonly text: string; readonly parameters?: readonly (Uint8Array | null)[] }
+  /** Kinds of protected values that stand in what it sends, such as `secret`; never a value. Absent: nobody has looked. */
+  readonly outward?: readonly string[]
   readonly facts: Facts
 }

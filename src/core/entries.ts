@@ -61,6 +61,8 @@ export type IntentHead = {
   readonly writes?: readonly string[]
   /** Of what it reads and writes: names that only the client says exist. They are a payload, not part of what is public. */
   readonly typed?: readonly string[]
+  /** Kinds of protected values that stood in what the client sent, such as `secret`. Absent: nobody has looked. */
+  readonly outward?: readonly string[]
   /** base64 of each parameter; null is NULL. */
   readonly parameters?: readonly (string | null)[]
   /** How each of them is read: `text` or `binary`, and the declared type. Absent: all are text of no declared type. */

@@ -346,6 +346,15 @@ export const LIMITS = {
   httpHostsMax: 1_000,
   /** Places in which a client may show the gateway's token; an SDK has one or two. */
   httpSlotsMax: 8,
+  /** So long others may have to wait while one request is looked through. */
+  outwardSliceMs: 5,
+  /** Secrets of the configuration are read anew after that long, where what goes out is searched for them. */
+  outwardSecretsKeptMs: 60_000,
+  /** An answer of the gateway's own about a connection: the description of a large API. */
+  httpOwnAnswerBytesMax: 4 * 1024 * 1024,
+  /** Questions to the gateway itself that one identity may ask of a connection: so many at once, and so many in a second. */
+  httpOwnQuestionsMax: 20,
+  httpOwnQuestionsPerSecond: 5,
   /** Connections of the gateway to one upstream; and requests to it that one identity may have on their way: half of them. */
   httpUpstreamConnectionsMax: 256,
   httpRequestsPerIdentityMax: 128,

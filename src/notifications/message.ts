@@ -10,6 +10,7 @@ import {
   reviewed,
   reviewedText,
   underFacts,
+  withoutFieldValues,
 } from '../core/index.ts'
 import { type ApprovalEvent, notificationId } from './events.ts'
 
@@ -86,7 +87,10 @@ export function messageOf(
     writes: approval.writes.map(reviewed),
     warnings: (approval.warnings ?? []).map(reviewed),
     estimatedRows: approval.estimatedRows,
-    under: approval.under,
+    under:
+      approval.shown === undefined || approval.under === undefined
+        ? approval.under
+        : withoutFieldValues(approval.under),
     createdAt: approval.createdAt,
     expiresAt: approval.expiresAt,
     peopleNeeded: peopleNeeded(approval.route),

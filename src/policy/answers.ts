@@ -48,6 +48,7 @@ export class Answers {
   readonly #clauses: readonly Clause[]
   readonly #sets = new PreparedSets()
   readonly #slices = new Map<string, Slice>()
+  readonly #asks = new Map<string, boolean>()
   readonly #fault: FaultReport
   readonly #enforced: Answers | undefined
   #kept = 0
@@ -57,6 +58,21 @@ export class Answers {
     this.#clauses = clauses
     this.#fault = fault
     this.#enforced = enforced
+  }
+
+  /** Whether a condition about this connection may read this fact. */
+  asks(connection: string, fact: string): boolean {
+    // A fact has no blank in its name.
+    const key = `${fact} ${connection}`
+    const known = this.#asks.get(key)
+    if (known !== undefined) return known
+    const asks = this.#clauses.some(
+      ({ connections, reads: { context } }) =>
+        (connections?.has(connection) ?? true) && (context === 'all' || context.has(fact)),
+    )
+    // Their number is that of the configured connections, and of facts that adapters find out only when asked.
+    this.#asks.set(key, asks)
+    return asks
   }
 
   ask(

@@ -53,6 +53,10 @@ export interface Policy {
   sees(question: Question, label: LabelName): boolean
   /** How a label is masked on a connection, whoever asks; undefined for a label that there is not. */
   maskOf(connection: ConnectionName, label: LabelName): LabelMask | undefined
+  /** How each label is masked on a connection. */
+  masks(connection: ConnectionName): readonly LabelMask[]
+  /** Whether a rule about this connection may read this fact, enforced or observing: without one nobody need find it out. */
+  asks(connection: ConnectionName, fact: string): boolean
 }
 
 /** `key` is what the gateway knows its own masked values by; absent when it has none. */
@@ -94,6 +98,11 @@ export function policyOn(bench: Bench): Policy {
     maskOf(connection, label) {
       return maskOf(bench, bench.connections.get(connection), label)
     },
+    masks(connection) {
+      const known = bench.connections.get(connection)
+      return [...bench.labels.keys()].flatMap((label) => maskOf(bench, known, label) ?? [])
+    },
+    asks: (connection, fact) => (bench.trial ?? bench.enforced).asks(connection, fact),
   }
 }
 

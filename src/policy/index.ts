@@ -8,4 +8,4 @@
  */
 export type { CompileOptions, CompileResult, Fault } from './compile.ts'
 export { compilePolicy } from './compile.ts'
-export type { Policy, Question } from './decide.ts'
+export type { LabelMask, Policy, Question } from './decide.ts'

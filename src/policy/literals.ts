@@ -1,4 +1,4 @@
-import { COMMAND_CLASSES, IDENTITY_KINDS } from '../core/index.ts'
+import { COMMAND_CLASSES, IDENTITY_KINDS, OUTWARD_KINDS } from '../core/index.ts'
 import type { CedarJson } from './cedar.ts'
 
 /** A text in a condition that is compared with a fact it can never equal: a misspelt class, kind or label. */
@@ -21,6 +21,7 @@ export function vainLiterals(policy: CedarJson, labels: readonly string[]): Vain
     'context.filters': labels,
     'context.touches': labels,
     'context.stores': labels,
+    'context.outward': OUTWARD_KINDS,
     'principal.kind': IDENTITY_KINDS,
   }
   const found: VainLiteral[] = []

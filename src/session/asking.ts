@@ -4,7 +4,6 @@ import type {
   Command,
   ConnectionName,
   Countable,
-  Facts,
   IdentityChain,
   Journal,
   Review,
@@ -60,7 +59,8 @@ export function approvalInput(
   countableNow: Countable | undefined = command.countable,
   estimatedRows: number | undefined = command.facts.estimatedRows,
 ): ApprovalInput {
-  const { facts, text } = command
+  const { facts } = command
+  const { text } = command.asked ?? command
   const { decision } = judgement
   refuseUnreadable(command)
   const before = rest === undefined ? '' : `The rest of the result, beyond ${rest}: `
@@ -70,7 +70,7 @@ export function approvalInput(
   const review = decision.kind === 'deny' ? undefined : decision.review
   const countable = rest === undefined ? countableNow : ALREADY_RUN
   const { under = { changes: [], moved: false } } = command
-  const warnings = [...(under.moved ? [MOVED_WARNING] : []), ...warningsOf(facts)]
+  const warnings = [...(under.moved ? [MOVED_WARNING] : []), ...warningsOf(command)]
   const bound = {
     chain,
     connection,
@@ -102,6 +102,7 @@ export function approvalInput(
       ...(program === '' ? {} : { program: cutAt(program, PROGRAM_MAX) }),
       changes: under.changes,
       moved: under.moved,
+      ...(under.fields === undefined ? {} : { fields: under.fields }),
     },
     ...(warnings.length === 0 ? {} : { warnings }),
     ...(estimatedRows === undefined ? {} : { estimatedRows }),
@@ -110,8 +111,12 @@ export function approvalInput(
 }
 
 /** What is too long for anybody to read is not asked about: a yes to it would mean nothing. */
-function refuseUnreadable({ text, parameters = [] }: Command): void {
-  const bytes = parameters.reduce((sum, value) => sum + (value?.length ?? 0), Buffer.byteLength(text))
+function refuseUnreadable({ text, parameters = [], under }: Command): void {
+  const fields = (under?.fields ?? []).reduce((sum, each) => sum + Buffer.byteLength(each), 0)
+  const bytes = parameters.reduce(
+    (sum, value) => sum + (value?.length ?? 0),
+    Buffer.byteLength(text) + fields,
+  )
   if (bytes <= LIMITS.askedBytesMax) return
   throw new GatewayError(
     'limit_exceeded',
@@ -125,8 +130,9 @@ function refuseUnreadable({ text, parameters = [] }: Command): void {
 }
 
 /** What is known of a command that a person should look at twice. */
-function warningsOf(facts: Facts): string[] {
+function warningsOf({ facts, outward = [] }: Command): string[] {
   return [
+    ...(outward.length === 0 ? [] : [`it takes out what looks like: ${outward.join(', ')}`]),
     ...(facts.writesEverything ? ['changes every row: it has no WHERE, or one that is always true'] : []),
     ...(facts.class === 'opaque' ? ['runs code of which it is not known what it does'] : []),
     ...(facts.escape === undefined
@@ -169,7 +175,10 @@ export function boundTo(
 const MARKS = /\[sealed (\d+)\]/g
 
 /** What of a command people may read who do not answer for it; undefined: all of it. */
-function shownTexts({ parameters, readings, recorded }: Command, before: string): ApprovalInput['shown'] {
+function shownTexts(
+  { text, parameters, readings, recorded, asked }: Command,
+  before: string,
+): ApprovalInput['shown'] {
   if (recorded === undefined || recorded.sealed.length === 0) return undefined
   const labels = new Map(
     recorded.sealed.flatMap((each) => each.numbers.map((number) => [String(number), each.labels.join(', ')])),
@@ -183,7 +192,8 @@ function shownTexts({ parameters, readings, recorded }: Command, before: string)
     if (value === null || bytes === null || bytes === undefined) return null
     return value.startsWith('[') ? filled(value) : parameterText(bytes, readings?.[index])
   })
-  return { text: before + filled(recorded.text), ...(given === undefined ? {} : { parameters: given }) }
+  const shown = asked !== undefined && recorded.text === text ? asked.text : filled(recorded.text)
+  return { text: before + shown, ...(given === undefined ? {} : { parameters: given }) }
 }
 
 /**
@@ -265,6 +275,12 @@ class Digest {
 }
 
 /** Parameters as an approver reads them, a line for each; null is NULL. */
-export function parameterTexts({ parameters, readings }: Command): readonly (string | null)[] | undefined {
-  return parameters?.map((value, index) => (value === null ? null : parameterText(value, readings?.[index])))
+export function parameterTexts({
+  parameters,
+  readings,
+  asked,
+}: Command): readonly (string | null)[] | undefined {
+  return (asked?.parameters ?? parameters)?.map((value, index) =>
+    value === null ? null : parameterText(value, readings?.[index]),
+  )
 }

@@ -35,6 +35,7 @@ export type {
   JsonAssignment,
   MaskedPath,
   NeutralName,
+  OutwardKnown,
   ValueFormat,
   ValueType,
 } from '../masking/index.ts'
@@ -47,8 +48,10 @@ export {
   maskedCell,
   NOTHING,
   OTHER,
+  outwardIn,
   parseJsonPath,
   TEXT,
+  withoutSecrets,
 } from '../masking/index.ts'
 export type {
   ExplainedOutput,

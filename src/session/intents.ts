@@ -38,6 +38,7 @@ export function intentHead(
     ...(facts.reads.length === 0 ? {} : { reads: facts.reads }),
     ...(facts.writes.length === 0 ? {} : { writes: facts.writes }),
     ...(facts.typed === undefined ? {} : { typed: facts.typed }),
+    ...(command.outward === undefined ? {} : { outward: command.outward }),
     ...(command.parameters === undefined || command.parameters.length === 0
       ? {}
       : {

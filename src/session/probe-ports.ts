@@ -5,4 +5,6 @@ export type ProbePorts = {
   readonly network: Network
   readonly random: RandomBytes
   resolveSecret(reference: SecretRef): Promise<Secret>
+  /** As that of the context of a protocol. */
+  configuredSecrets?(): Promise<readonly string[]>
 }

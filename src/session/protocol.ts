@@ -22,6 +22,7 @@ import type {
   SettingsRead,
   Ticket,
 } from '../core/index.ts'
+import type { LabelMask } from '../policy/index.ts'
 import type { Gateway } from './gateway.ts'
 import type { CredentialDesk } from './ports.ts'
 import type { ProbePorts } from './probe-ports.ts'
@@ -106,6 +107,8 @@ export type ExplainQuestion = {
   readonly database: string
   /** The policy in force, asked for the identity in question. */
   decide(facts: Facts): Decision
+  /** How each label is masked on the connection, to know masked values by. Absent: nothing is looked for. */
+  readonly masks?: readonly LabelMask[]
 }
 
 /** What a command would come to. Holds no value of the upstream's. */
@@ -135,6 +138,8 @@ export type ProtocolContext = {
   resolveSecret(reference: SecretRef): Promise<Secret>
   /** The upstream no longer takes what this gave: it is to be had anew. */
   forgetSecret(reference: SecretRef): void
+  /** The secrets of the whole configuration, as they can be had now: the same list as long as they are the same. Absent: none. */
+  configuredSecrets?(): Promise<readonly string[]>
   /** Those of this protocol, as configured now. */
   connection(name: ConnectionName): Connection | undefined
   /** Hosts by which clients name connections, as configured now. Absent: none does. */

@@ -59,6 +59,7 @@ const underSchema = z.strictObject({
   program: z.string().exactOptional(),
   changes: z.array(z.string()),
   moved: z.boolean(),
+  fields: z.array(z.string()).exactOptional(),
 })
 
 const approvalSchema = z.strictObject({

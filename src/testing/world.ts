@@ -4,7 +4,7 @@ import { createApprovals } from '../approvals/index.ts'
 import { Budgets } from '../budgets/index.ts'
 import type { Ready } from '../composition/configuration.ts'
 import { readConfiguration } from '../composition/configuration.ts'
-import { maskingKeys, parseMasterKeys } from '../connections/index.ts'
+import { ConfiguredSecrets, maskingKeys, parseMasterKeys } from '../connections/index.ts'
 import type {
   Connection,
   ConnectionName,
@@ -172,7 +172,14 @@ export class World {
   }
 
   context(tls?: ServerTls, tlsRequired = false): ProtocolContext {
+    const configured = new ConfiguredSecrets({
+      settings: () => this.#inForce.ready.config,
+      resolve: (reference) => this.#resolve(reference),
+      clock: this.clock,
+      report: (error) => this.reports.push(error),
+    })
     return {
+      configuredSecrets: () => configured.values(),
       gateway: this.gateway,
       credentials: this.credentials,
       random: randomBytes,

@@ -24,6 +24,7 @@ export type { CredentialSettings } from './schema.ts'
 export { secretsOf } from './secrets.ts'
 export { MessageWatch } from './watch/messages.ts'
 export type { Searcher } from './watch/searcher.ts'
+export { spellingsOf } from './watch/spellings.ts'
 export { REFLECTED, ReflectionWatch, searcherOf } from './watch/watch.ts'
 
 /** The credential that these settings describe. Nothing is read or asked for yet. */

@@ -1,8 +1,15 @@
 import { z } from 'zod'
 import type { Approval } from '../../approvals/index.ts'
 import { APPROVAL_STATES, isOpen, peopleNeeded } from '../../approvals/index.ts'
-import type { LabelName, MaskingRule, Preview, PreviewViewer, Ticket } from '../../core/index.ts'
-import { brand, COMMAND_CLASSES, GatewayError, identityKey, LIMITS } from '../../core/index.ts'
+import type { LabelName, MaskingRule, Preview, PreviewViewer, RunsUnder, Ticket } from '../../core/index.ts'
+import {
+  brand,
+  COMMAND_CLASSES,
+  GatewayError,
+  identityKey,
+  LIMITS,
+  withoutFieldValues,
+} from '../../core/index.ts'
 import type { Caller } from '../caller.ts'
 import type { ApiParts } from '../parts.ts'
 import type { AnyRoute } from '../route.ts'
@@ -43,13 +50,14 @@ export const approval = z.object({
   /** The rules that asked for it. */
   rules: z.array(z.string()),
   policyVersion: z.string(),
-  /** Under what it would run: `program` is what the client says it is; `changes` what its session has changed; `moved`: role or names may be others. */
+  /** Under what it would run: `program` is what the client says it is; `changes` what its session has changed; `moved`: role or names may be others; `fields` of the head of an HTTP request. */
   under: z
     .object({
       database: z.string().optional(),
       program: z.string().optional(),
       changes: z.array(z.string()),
       moved: z.boolean(),
+      fields: z.array(z.string()).optional(),
     })
     .optional(),
   /** The command, and its session; absent where access is asked for. */
@@ -373,9 +381,19 @@ async function found(parts: ApiParts, written: string): Promise<Approval> {
   })
 }
 
+function underShown({
+  changes,
+  fields,
+  ...rest
+}: RunsUnder): NonNullable<z.output<typeof approval>['under']> {
+  return { ...rest, changes: [...changes], ...(fields === undefined ? {} : { fields: [...fields] }) }
+}
+
 /** Who answers sees all that is asked while there is something to answer; everybody else, and later, what is shown to all. */
 export function shown(of: Approval, { roles }: Caller): z.output<typeof approval> {
-  const { text, parameters } = roles.has('approver') && isOpen(of) ? of : (of.shown ?? of)
+  const isWhole = of.shown === undefined || (roles.has('approver') && isOpen(of))
+  const { text, parameters } = isWhole ? of : (of.shown ?? of)
+  const under = isWhole || of.under === undefined ? of.under : withoutFieldValues(of.under)
   return {
     ticket: of.ticket,
     state: of.state,
@@ -388,7 +406,7 @@ export function shown(of: Approval, { roles }: Caller): z.output<typeof approval
     writes: [...of.writes],
     rules: of.rules.map((rule) => `${rule.name} (${rule.file}:${rule.line})`),
     policyVersion: of.policyVersion,
-    ...given({ under: of.under && { ...of.under, changes: [...of.under.changes] } }),
+    ...given({ under: under && underShown(under) }),
     ...given({ session: of.session, request: of.requestId, access: of.access }),
     peopleNeeded: peopleNeeded(of.route),
     steps: of.route.steps.map(({ groups, identities, anyone, people, escalation }, index) => ({

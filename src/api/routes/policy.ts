@@ -43,6 +43,8 @@ const explanation = z.object({
   escape: z.object({ labels: names, reason: z.string() }).optional(),
   unbounded: z.boolean(),
   writesEverything: z.boolean(),
+  /** Kinds of protected values that stand in it, such as `secret`. Absent: none, or the protocol does not look. */
+  outward: names.optional(),
   outputs: z.array(
     z.object({
       statement: z.int(),
@@ -88,6 +90,7 @@ export function policyRoutes(parts: ApiParts): readonly AnyRoute[] {
           database: database ?? '',
           decide: (facts) =>
             policy.decide({ chain, connection: connection.name, facts, now: parts.clock.now() }),
+          masks: policy.masks(connection.name),
         })
         if (explained === undefined) {
           throw new GatewayError(
@@ -112,6 +115,7 @@ function toldOf({
   decision,
   outputs,
 }: Explanation): Omit<z.output<typeof explanation>, 'identity' | 'connection' | 'policyVersion'> {
+  const { outward } = facts.attributes
   return {
     decision: decision.kind,
     ...(decision.kind === 'allow'
@@ -133,6 +137,7 @@ function toldOf({
       : { escape: { labels: [...facts.escape.labels], reason: facts.escape.reason } }),
     unbounded: facts.unbounded,
     writesEverything: facts.writesEverything,
+    ...(Array.isArray(outward) && outward.length > 0 ? { outward: [...outward] } : {}),
     outputs: outputs.map(({ mask, ...each }) => ({
       ...each,
       labels: [...each.labels],

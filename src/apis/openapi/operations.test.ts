@@ -11,7 +11,7 @@ function operations(document: unknown) {
     path.startsWith('/'),
   )
   if (!read.ok) throw new Error(read.problems.map(({ line, message }) => `${line}: ${message}`).join())
-  return read.value
+  return read.value.operations
 }
 
 function problems(text: string) {

@@ -34,6 +34,9 @@ export type ApiOperation = {
   readonly page: PageSize | undefined
 }
 
+/** An OpenAPI document: its operations, and all that it says as it was read. */
+export type OpenApiDocument = { readonly operations: readonly ApiOperation[]; readonly content: unknown }
+
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const
 const EXTENSIONS: ReadonlySet<string> = new Set(['x-sluice-label', 'x-sluice-effect'])
 
@@ -41,10 +44,7 @@ const EXTENSIONS: ReadonlySet<string> = new Set(['x-sluice-label', 'x-sluice-eff
  * The operations of an OpenAPI document of version 3.0 or 3.1. `isRoutable`: whether requests can be held against a path as the
  * document writes it. Pure: references out of the document are refused.
  */
-export function readOpenApi(
-  text: string,
-  isRoutable: (path: string) => boolean,
-): Described<readonly ApiOperation[]> {
+export function readOpenApi(text: string, isRoutable: (path: string) => boolean): Described<OpenApiDocument> {
   const document = readDocument(text)
   if (!('content' in document)) return { ok: false, problems: [document] }
   const labels: LabelAt[] = []
@@ -53,7 +53,8 @@ export function readOpenApi(
     refuseUnknownExtensions(document.content)
     const operations = new Reader(document.content, labels, isRoutable).operations()
     const named = labels.map(({ label, at }): NamedLabel => ({ label, ...document.placeOf(at) }))
-    return { ok: true, value: operations, labels: firstOfEach(named) }
+    const value = { operations, content: document.content }
+    return { ok: true, value, labels: firstOfEach(named) }
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     const problem: DescriptionProblem = {

@@ -44,10 +44,7 @@ export class References {
         '$ref',
       ])
     }
-    const steps = reference
-      .slice(2)
-      .split('/')
-      .map((step) => decoded(step).replaceAll('~1', '/').replaceAll('~0', '~'))
+    const steps = reference.slice(2).split('/').map(stepOf)
     let value = this.#root
     for (const step of steps) {
       const inner: unknown =
@@ -75,6 +72,11 @@ export function inside({ value, at }: Located, name: string): Located | undefine
 export function each({ value, at }: Located): readonly (Located & { readonly name: string })[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).map(([name, inner]) => ({ name, value: inner, at: [...at, name] }))
+}
+
+/** One step of a reference, as the name that it stands for. RFC 6901 section 4. */
+export function stepOf(step: string): string {
+  return decoded(step).replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
 /** RFC 6901 section 6: in a fragment the steps are percent-encoded. */

@@ -29,6 +29,7 @@ const explanation = z.object({
   escape: z.object({ labels: names, reason: z.string() }).optional(),
   unbounded: z.boolean(),
   writesEverything: z.boolean(),
+  outward: names.optional(),
   outputs: z.array(
     z.object({
       statement: z.number(),

@@ -86,6 +86,7 @@ function factsOf(explained: Explained): (readonly [string, string])[] {
     ['labels touched', explained.touches],
     ['labels filtered on', explained.filters],
     ['labels written', explained.stores],
+    ['takes out', explained.outward ?? []],
   ]
   const notes = [
     ...(explained.unbounded ? ['reads without a limit'] : []),

@@ -4,6 +4,7 @@
  * Promise: pure, linear in the text, and no hit is longer than `LIMITS.detectorWindowChars` unless it is one that is
  * swallowed to its end.
  */
+import type { DetectorName } from '../../core/index.ts'
 import { CARD, EMAIL, IBAN } from './personal.ts'
 import { JWT, PRIVATE_KEY, VENDOR_TOKEN } from './secrets.ts'
 import type { Detector } from './detector.ts'
@@ -11,8 +12,8 @@ import type { Detector } from './detector.ts'
 export type { Detector, Hit } from './detector.ts'
 
 /** Names as they stand in a configuration. */
-export const DETECTOR_NAMES = ['email', 'card', 'iban', 'jwt', 'private-key', 'vendor-token'] as const
-export type DetectorName = (typeof DETECTOR_NAMES)[number]
+export { DETECTOR_NAMES } from '../../core/index.ts'
+export type { DetectorName } from '../../core/index.ts'
 
 export const DETECTORS = {
   email: EMAIL,

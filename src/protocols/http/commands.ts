@@ -8,6 +8,7 @@ import type {
   LabelledColumn,
   LabelName,
   MaskingRule,
+  OutwardKind,
 } from '../../core/index.ts'
 import { brand, GatewayError, strictest } from '../../core/index.ts'
 import type { BodyRules, DetectorAssignment, JsonAssignment } from '../../session/index.ts'
@@ -27,6 +28,7 @@ export const REQUEST_FACTS = {
   bodyRead: 'boolean',
   bodyFields: 'strings',
   bodyValues: 'strings',
+  outward: 'strings',
   graphql: 'string',
   types: 'strings',
   introspection: 'boolean',
@@ -41,6 +43,8 @@ export type RequestParts = {
   readonly contentType: string
   /** Undefined: it comes in pieces, and nothing is known of it. */
   readonly body: Uint8Array | undefined
+  /** What protected values stand in it, where somebody has looked. */
+  readonly outward?: readonly OutwardKind[] | undefined
 }
 
 /** What of an answer is masked: its body, and fields of its head by their names in lower case. */
@@ -116,6 +120,7 @@ export function judgedRequest(route: Route, request: RequestParts): JudgedReques
       bodyRead: fields.isRead,
       bodyFields: fields.names,
       bodyValues: fields.values,
+      outward: request.outward ?? [],
       graphql: known.kind,
       types: known.types,
       introspection: operations.some(({ introspection }) => introspection),
@@ -248,9 +253,10 @@ function sealingOf(route: Route, labels: readonly LabelName[]): readonly LabelNa
 }
 
 /** The body counts where its fields are facts. */
-function keyOf(route: Route, { method, target, contentType, body }: RequestParts): string {
+function keyOf(route: Route, { method, target, contentType, body, outward = [] }: RequestParts): string {
   const written = `${method} ${target.path}${target.query === '' ? '' : `?${target.query}`}`
-  const line = `${route.method} ${route.pattern.text}\n${written}`
+  const out = outward.length === 0 ? '' : `\n${outward.join(' ')}`
+  const line = `${route.method} ${route.pattern.text}\n${written}${out}`
   if (body === undefined) return `${line}\nin pieces`
   if (body.length === 0) return line
   return `${line}\n${createHash('sha256').update(contentType).update('\n').update(body).digest('base64')}`

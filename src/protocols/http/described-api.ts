@@ -6,7 +6,11 @@ export class DescribedApi {
   readonly operations: readonly ApiOperation[]
   readonly schema: GraphQLSchema | undefined
 
-  constructor(operations: readonly ApiOperation[], schema: GraphQLSchema | undefined) {
+  /** The OpenAPI document as it was read; undefined: there is none. */
+  readonly document: unknown
+
+  constructor(operations: readonly ApiOperation[], schema: GraphQLSchema | undefined, document?: unknown) {
+    this.document = document
     this.operations = operations
     this.schema = schema
   }

@@ -1,4 +1,4 @@
-import type { ApiOperation, Described } from '../../apis/index.ts'
+import type { ApiOperation, Described, OpenApiDocument } from '../../apis/index.ts'
 import { readGraphqlSchema, readOpenApi } from '../../apis/index.ts'
 import type { FileFault, ReadFile, SettingsRead } from '../../core/index.ts'
 import { comparePatterns, parseRoutePattern } from '../../wire/http/index.ts'
@@ -34,21 +34,22 @@ export function readSettings(settings: unknown, read: ReadFile): SettingsRead {
       faults.push({ kind: 'in file', at: { file, ...at }, message, fix })
     return undefined
   }
-  const operations = openapi && described(openapi.file, ['openapi', 'file'], readRoutable)
+  const document = openapi && described(openapi.file, ['openapi', 'file'], readRoutable)
   const schema = graphql && described(graphql.schema, ['graphql', 'schema'], readGraphqlSchema)
   if (openapi === undefined && graphql === undefined) return { settings, faults, labels }
-  const api = new DescribedApi(inOrder(operations ?? []), schema)
+  const api = new DescribedApi(inOrder(document?.operations ?? []), schema, document?.content)
   return { settings: { ...Object(settings), described: api }, faults, labels }
 }
 
-function readRoutable(text: string): Described<readonly ApiOperation[]> {
+function readRoutable(text: string): Described<OpenApiDocument> {
   const read = readOpenApi(text, (path) => parseRoutePattern(plainNames(path)) !== undefined)
   if (!read.ok) return read
-  return { ...read, value: read.value.map((each) => ({ ...each, path: plainNames(each.path) })) }
+  const operations = read.value.operations.map((each) => ({ ...each, path: plainNames(each.path) }))
+  return { ...read, value: { operations, content: read.value.content } }
 }
 
 /** Documents have names such as `{customer-id}`; what a name is makes no difference to which paths fit. */
-function plainNames(path: string): string {
+export function plainNames(path: string): string {
   return path.replaceAll(/\{([^{}]+)\}/g, (_, name: string) => {
     const plain = name.replaceAll(/[^A-Za-z0-9_]/g, '_')
     return /^[A-Za-z_]/.test(plain) ? `{${plain}}` : `{_${plain}}`

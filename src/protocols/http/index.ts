@@ -32,9 +32,9 @@ export const http: Protocol = {
     const credential = isOurs(connection) ? credentialSettings(connection.settings) : undefined
     return credential === undefined ? [] : secretsOf(credential)
   },
-  explain(_ports, connection, question) {
+  async explain(ports, connection, question) {
     if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
-    return Promise.resolve(explainRequest(connection, question))
+    return await explainRequest(connection, question, (await ports.configuredSecrets?.()) ?? [])
   },
   rejudge: () => Promise.resolve({ session: () => ({ next: rejudged }), close: () => Promise.resolve() }),
   serve(context) {
@@ -47,7 +47,7 @@ export const http: Protocol = {
   },
 }
 
-function rejudged(command: RecordedCommand, connection: Connection): Promise<Rejudged> {
+async function rejudged(command: RecordedCommand, connection: Connection): Promise<Rejudged> {
   if (!isOurs(connection)) throw new TypeError('a connection of another protocol')
-  return Promise.resolve(rejudgedRequest(command, connection))
+  return await rejudgedRequest(command, connection)
 }

@@ -1,8 +1,10 @@
-import type { Connection } from '../../core/index.ts'
-import { isGatewayError } from '../../core/index.ts'
+import type { Connection, OutwardKind } from '../../core/index.ts'
+import { isGatewayError, OUTWARD_KINDS } from '../../core/index.ts'
 import type { RecordedCommand, Rejudged } from '../../session/index.ts'
 import { parseTarget } from '../../wire/http/index.ts'
 import { judgedRequest } from './commands.ts'
+import { isOwnPath } from './own/place.ts'
+import { found } from './requests/outward.ts'
 import { RouteTable } from './route-table.ts'
 import type { HttpSettings } from './settings.ts'
 
@@ -15,7 +17,10 @@ export function routesOf(connection: Connection<HttpSettings>): RouteTable {
 }
 
 /** A recorded request under the routes and labels of a connection: its first line, and its body where it was recorded. */
-export function rejudgedRequest({ intent }: RecordedCommand, connection: Connection<HttpSettings>): Rejudged {
+export async function rejudgedRequest(
+  { intent }: RecordedCommand,
+  connection: Connection<HttpSettings>,
+): Promise<Rejudged> {
   const at = intent.text.indexOf(' ')
   const method = intent.text.slice(0, at)
   const [parameter] = intent.parameters ?? []
@@ -24,14 +29,27 @@ export function rejudgedRequest({ intent }: RecordedCommand, connection: Connect
   const body = parameter == null ? new Uint8Array(0) : Buffer.from(parameter, 'base64')
   try {
     const target = parseTarget(intent.text.slice(at + 1))
+    if (isOwnPath(target.path)) return { kind: 'own' }
     const route = routesOf(connection).find(method, target)
     if (isSealed && route.graphql !== undefined) return { kind: 'unknown', why: 'session' }
-    const request = { method, target, contentType: typeOf(body), body: isSealed ? undefined : body }
+    const contentType = typeOf(body)
+    const outward = await outwardOf(intent, { body, isSealed })
+    const request = { method, target, contentType, body: isSealed ? undefined : body, outward }
     return { kind: 'facts', facts: judgedRequest(route, request).facts }
   } catch (error) {
     if (!isGatewayError(error)) throw error
     return { kind: 'refused', message: error.message }
   }
+}
+
+/** What was found when it was looked for; else what detectors find in what is recorded: only the gateway knows its secrets and masks. */
+async function outwardOf(
+  { text, outward }: RecordedCommand['intent'],
+  { body, isSealed }: { readonly body: Uint8Array; readonly isSealed: boolean },
+): Promise<readonly OutwardKind[]> {
+  if (outward !== undefined) return OUTWARD_KINDS.filter((each) => outward.includes(each))
+  const seen = await found({ target: text, headers: [], body }, { masks: [] })
+  return isSealed ? OUTWARD_KINDS.filter((each) => each === 'unread' || seen.includes(each)) : seen
 }
 
 /** The fields of a request are not recorded: what begins like JSON was most likely that. */

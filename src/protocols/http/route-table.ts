@@ -13,6 +13,7 @@ import {
 } from '../../wire/http/index.ts'
 import { readLabelPattern } from './labels.ts'
 import type { LabelPattern } from './labels.ts'
+import { RouteIndex } from './route-index.ts'
 import type { HttpSettings } from './settings.ts'
 
 /** What of an answer has a label: a path, what a detector finds, or a field of its head. */
@@ -48,16 +49,18 @@ export type Route = {
 }
 
 type Written = HttpSettings['routes'][number]
+type WrittenRoute = { readonly route: Written; readonly pattern: RoutePattern }
 type Assignment = { readonly read: LabelPattern; readonly label: LabelName }
 
 /** The routes of a connection: those of its configuration as they stand there, then those of its OpenAPI document. */
 export class RouteTable {
-  readonly #written: readonly { readonly route: Written; readonly pattern: RoutePattern }[]
+  readonly #written: readonly WrittenRoute[]
   readonly #operations: readonly { readonly operation: ApiOperation; readonly pattern: RoutePattern }[]
   readonly #assignments: readonly Assignment[]
   readonly #graphql: { readonly pattern: RoutePattern; readonly route: GraphqlRoute } | undefined
   /** What a written route and an operation come to together, which depends on nothing else. */
   readonly #known = new Map<Written | ApiOperation, Map<ApiOperation | undefined, Route>>()
+  #all: readonly { readonly path: string; readonly route: Route }[] | undefined
   readonly #graphqlRoutes = new Map<string, Route>()
 
   /** Throws GatewayError `invalid`. */
@@ -118,6 +121,39 @@ export class RouteTable {
       this.#known.set(key, known.set(described?.operation, fresh))
     }
     return fresh
+  }
+
+  /** Every route by the path that it is known by; the GraphQL endpoint with each of its methods. In the order in which they are looked for. */
+  all(): readonly { readonly path: string; readonly route: Route }[] {
+    if (this.#all !== undefined) return this.#all
+    const allWritten = new RouteIndex<WrittenRoute>()
+    for (const each of this.#written) allWritten.add(each.route.method, each.pattern, each)
+    const allDescribed = new RouteIndex<ApiOperation>()
+    for (const { operation, pattern } of this.#operations)
+      allDescribed.add(operation.method, pattern, operation)
+    const { pattern: endpoint, route: graphql } = this.#graphql ?? {}
+    const queries =
+      endpoint === undefined || graphql === undefined
+        ? []
+        : ['POST', 'GET'].map((method) => ({
+            path: endpoint.text,
+            route: this.#graphqlRoute(method, endpoint, graphql),
+          }))
+    const written = this.#written.flatMap((each) => {
+      const { method, path } = each.route
+      // One of those before it has all of its requests.
+      if (allWritten.first(method, path) !== each) return []
+      const operation = allDescribed.first(method, path)
+      return [{ path, route: this.#route(method, each.pattern, each.route, operation) }]
+    })
+    const described = this.#operations.flatMap(({ operation, pattern }) => {
+      const { method, path } = operation
+      const over = allWritten.first(method, path)
+      if (over !== undefined && matchesRoute(pattern, over.route.path)) return []
+      return [{ path, route: this.#route(method, over?.pattern ?? pattern, over?.route, operation) }]
+    })
+    this.#all = [...queries, ...written, ...described]
+    return this.#all
   }
 
   #refuseAnother(method: string, path: string): void {

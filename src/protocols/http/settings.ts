@@ -6,16 +6,22 @@ import type { CredentialSettings } from '../../upstream-credentials/index.ts'
 import { upstreamCredential } from '../../upstream-credentials/index.ts'
 import { parseRoutePattern, WEBSOCKET } from '../../wire/http/index.ts'
 import type { DescribedApi } from './described-api.ts'
+import { isOwnPath } from './own/place.ts'
 import { clientSlots } from './serving/slots.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', WEBSOCKET] as const
 
 const route = z.strictObject({
   method: z.enum(METHODS).describe('WEBSOCKET: a GET that asks for an upgrade to it, and nothing else.'),
-  path: line('a path such as /customers/{id}', 2048).refine(
-    (text) => parseRoutePattern(text) !== undefined,
-    'expected a path such as /customers/{id}; begin with a slash and put names in braces',
-  ),
+  path: line('a path such as /customers/{id}', 2048)
+    .refine(
+      (text) => parseRoutePattern(text) !== undefined,
+      'expected a path such as /customers/{id}; begin with a slash and put names in braces',
+    )
+    .refine(
+      (text) => parseRoutePattern(text) === undefined || !isOwnPath(text),
+      'expected a path of the API; the gateway answers itself below /.sluice/',
+    ),
   class: z.enum(COMMAND_CLASSES).optional().describe('What policies judge it as. Default: by its effect.'),
   effect: z
     .enum(EFFECTS)

@@ -107,6 +107,7 @@ const intent: Shape<IntentHead> = {
   reads: optional(listOf(text)),
   writes: optional(listOf(text)),
   typed: optional(listOf(text)),
+  outward: optional(listOf(text)),
   parameters: optional(listOf((value) => value === null || typeof value === 'string')),
   readings: optional(listOf(text)),
   sealed: optional(listOf(shaped(sealedField))),

@@ -32,6 +32,7 @@ const intents: fc.Arbitrary<Required<IntentHead>> = fc.record({
   reads: texts,
   writes: texts,
   typed: texts,
+  outward: texts,
   parameters: fc.array(fc.option(text), { maxLength: 4 }),
   readings: fc.array(text, { maxLength: 4 }),
   sealed: fc.array(

@@ -70,6 +70,7 @@ function intentJson(head: IntentHead): SplitEntryJson {
   if (head.columns !== undefined) json += `,"columns":${kept(head.columns)}`
   if (known.reads !== undefined) json += `,"reads":${kept(known.reads)}`
   if (known.writes !== undefined) json += `,"writes":${kept(known.writes)}`
+  if (head.outward !== undefined) json += `,"outward":${texts(head.outward)}`
   if (head.readings !== undefined) json += `,"readings":${texts(head.readings)}`
   const payloads: (string | Uint8Array)[] = parameters === undefined ? [head.text] : [head.text, parameters]
   let payloadBytes = textBytes + parameterBytes

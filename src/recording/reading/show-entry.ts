@@ -71,6 +71,8 @@ function describe(entry: Entry, erased: readonly string[] = []): string[] {
       const { head } = entry
       const lines = [safe(`#${head.n} ${head.form}  ${head.class}: ${head.decision}${by(head.rules)}`)]
       if (head.reason !== undefined) lines.push(safe(`reason: ${head.reason}`))
+      if (head.outward !== undefined && head.outward.length > 0)
+        lines.push(safe(`outward: it holds what looks like ${head.outward.join(', ')}`))
       if (head.observed !== undefined && head.observed.length > 0)
         lines.push(safe(`observed: ${head.observed.join(', ')} would have decided otherwise`))
       if (head.masked !== undefined && head.masked.length > 0)

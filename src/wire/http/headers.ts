@@ -1,4 +1,5 @@
 import { GatewayError } from '../../core/index.ts'
+import { otherPreferences } from './prefer.ts'
 
 /** Fields of one hop, never passed on. RFC 9110 section 7.6.1. */
 const HOP_BY_HOP = new Set([
@@ -138,12 +139,20 @@ const WITHOUT_MEANING = new Set([
  * nobody here knows. One text, equal for equal fields in any order.
  */
 export function meaningOfHeaders(raw: RawHeaders): string {
+  return meaningfulFields(raw).join('\n')
+}
+
+/** The same, a line for each field, sorted. */
+export function meaningfulFields(raw: RawHeaders): string[] {
   const fields: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] ?? '').toLowerCase()
-    if (!WITHOUT_MEANING.has(name) && !name.startsWith('sec-')) fields.push(`${name}: ${raw[i + 1] ?? ''}`)
+    if (WITHOUT_MEANING.has(name) || name.startsWith('sec-')) continue
+    // How long its client likes to wait makes no other request of it.
+    const value = name === 'prefer' ? otherPreferences(raw[i + 1] ?? '') : (raw[i + 1] ?? '')
+    if (name !== 'prefer' || value !== '') fields.push(`${name}: ${value}`)
   }
-  return fields.sort().join('\n')
+  return fields.sort()
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Command, Connection, GatewayError as Failure } from '../../../core/index.ts'
+import type { Command, Connection, GatewayError as Failure, OutwardKind } from '../../../core/index.ts'
 import { asGatewayError, GatewayError } from '../../../core/index.ts'
 import type { Held, Input, Judgement, Permitted, ProtocolContext, Session } from '../../../session/index.ts'
 import { isHeld, patienceOf } from '../../../session/index.ts'
@@ -10,6 +10,7 @@ import {
   namesMethod,
   requestHeaders,
   unconditional,
+  waitingPreference,
   withOwnAddresses,
 } from '../../../wire/http/index.ts'
 import { masksAnything, relayAnswer } from '../answers/relay.ts'
@@ -22,10 +23,13 @@ import type { HttpSettings } from '../settings.ts'
 import { readRange } from '../upstream/range.ts'
 import type { Answer, OutgoingBody } from '../upstream/upstream.ts'
 import type { KnownUpstream } from '../upstream/upstreams.ts'
+import type { HttpRequest, HttpResponse } from '../sides.ts'
 import { codingOf, unpacked } from './coded-body.ts'
+import type { Outward } from './outward.ts'
+import { answerStillHeld, waitMs } from './pending.ts'
 import type { RequestBody } from './request-body.ts'
 import { sealedRequest } from './sealing.ts'
-import type { HttpRequest, HttpResponse } from '../sides.ts'
+import { shownRequest } from './shown-request.ts'
 
 /** A request whose token was taken off and admitted. */
 export type Asked = {
@@ -41,7 +45,11 @@ export type Asked = {
   readonly inHand: Buffer | undefined
 }
 
-type Judged = Pick<JudgedRequest, 'sealing' | 'rules'> & { readonly judgement: Judgement }
+type Judged = Pick<JudgedRequest, 'sealing' | 'rules'> & {
+  readonly judgement: Judgement
+  /** Undefined: nobody has looked. */
+  readonly outward: readonly OutwardKind[] | undefined
+}
 
 /** One request as one command: judged, recorded, held, sent, answered. */
 export class RequestCommand {
@@ -49,6 +57,7 @@ export class RequestCommand {
   readonly #session: Session
   readonly #connection: Connection<HttpSettings>
   readonly #upstream: KnownUpstream
+  readonly #outward: Outward
   readonly #asked: Asked
   readonly #method: string
   readonly #target: string
@@ -62,6 +71,7 @@ export class RequestCommand {
       readonly session: Session
       readonly connection: Connection<HttpSettings>
       readonly upstream: KnownUpstream
+      readonly outward: Outward
     },
     asked: Asked,
     gone: AbortController,
@@ -70,6 +80,7 @@ export class RequestCommand {
     this.#session = parts.session
     this.#connection = parts.connection
     this.#upstream = parts.upstream
+    this.#outward = parts.outward
     this.#asked = asked
     this.#gone = gone
     const { target, request } = asked
@@ -115,18 +126,23 @@ export class RequestCommand {
       if (bytes !== undefined) judged = await this.#judged(route, bytes)
     }
     const { judgement } = judged
-    const headers = this.#upstream.ownFields(requestHeaders(this.#asked.headers))
+    const headers = this.#passing()
+    const isHeldNow = judgement.decision.kind === 'hold'
+    const outward = judged.outward ?? (isHeldNow ? await this.#look(bytes) : undefined)
     const recorded = sealedRequest(this.#written, bytes ?? NOTHING, judged.sealing)
     const command: Command = {
       form: 'request',
       text: this.#written,
-      // Approvers do not see the fields: an approval is for the request with these and no others.
+      // An approval is for the request with these fields and no others.
       meaning: meaningOfHeaders(headers),
       facts: judgement.facts,
       ...(bytes === undefined || bytes.length === 0 ? {} : { parameters: [bytes] }),
       ...(recorded === undefined ? {} : { recorded }),
+      ...(outward === undefined ? {} : { outward }),
+      ...(isHeldNow ? await this.#shownToPeople(headers, bytes) : {}),
     }
     const permit = await this.#permitted(command, judgement)
+    if (permit === undefined) return
     const { decision } = judgement
     const rules = judged.rules(decision.kind === 'deny' ? new Map() : decision.masks)
     try {
@@ -172,12 +188,16 @@ export class RequestCommand {
     const { target } = this.#asked
     try {
       this.#refuseAnotherMethod(bytes ?? NOTHING)
+      const outward = bytes !== undefined && this.#asksOutward ? await this.#look(bytes) : undefined
+      // Other rules may be in force since.
+      if (bytes !== undefined && outward === undefined && this.#asksOutward)
+        return await this.#judged(route, bytes)
       // What is packed is of no type whose fields are read: who reads it before it is unpacked may find others.
       const contentType = this.#coding === '' ? this.#contentType : ''
-      const parts = { method: this.#method, target, contentType, body: bytes }
+      const parts = { method: this.#method, target, contentType, body: bytes, outward }
       const { key, facts, sealing, rules } = judgedRequest(route, parts)
       const judgement = this.#session.cached('', key) ?? this.#session.judge('', key, facts)
-      return { judgement, sealing, rules }
+      return { judgement, sealing, rules, outward }
     } catch (error) {
       throw await this.#refused(error)
     }
@@ -186,6 +206,7 @@ export class RequestCommand {
   /** What reads the body before anything is judged, said for the client; undefined: nothing does. */
   #readsBody(route: Route): string | undefined {
     if (route.graphql !== undefined) return 'the operation stands in it'
+    if (this.#asksOutward) return 'rules ask what it takes out'
     if (namesMethod(this.#contentType) === 'anywhere') return 'rules may read its fields'
     return this.#mayBePackedMethod ? 'it is packed, and could name another method' : undefined
   }
@@ -206,10 +227,32 @@ export class RequestCommand {
   /** What else asks for the body before anything is done; undefined: it may come in pieces. */
   #asksForBody({ judgement: { decision }, sealing }: Judged): string | undefined {
     if (decision.kind === 'deny') return undefined
+    if (this.#asksOutward) return 'rules ask what it takes out'
     if (sealing.length > 0)
       return 'fields of this route have labels, so it is sealed in the recording as a whole'
     if (this.#upstream.signsBody) return 'the credential of this connection signs it'
     return decision.kind === 'hold' ? 'people are asked about exactly these bytes' : undefined
+  }
+
+  get #asksOutward(): boolean {
+    return this.#outward.asks(this.#connection.name)
+  }
+
+  /** The fields that go on. */
+  #passing(): readonly string[] {
+    return this.#upstream.ownFields(requestHeaders(this.#asked.headers))
+  }
+
+  #look(body: Uint8Array = NOTHING): Promise<readonly OutwardKind[]> {
+    const outgoing = { target: this.#target, headers: this.#passing(), body }
+    return this.#outward.look(this.#connection.name, outgoing)
+  }
+
+  async #shownToPeople(
+    headers: readonly string[],
+    body: Uint8Array = NOTHING,
+  ): Promise<Pick<Command, 'asked' | 'under'>> {
+    return shownRequest({ written: this.#written, headers, body }, await this.#outward.secrets())
   }
 
   #wholeIf(why: string | undefined): Promise<Buffer | undefined> {
@@ -231,7 +274,8 @@ export class RequestCommand {
     return refused
   }
 
-  async #permitted(command: Command, judgement: Judgement): Promise<Permitted> {
+  /** Undefined: people have not answered yet, and its client was told so. */
+  async #permitted(command: Command, judgement: Judgement): Promise<Permitted | undefined> {
     const session = this.#session
     let step: Permitted | Held
     try {
@@ -241,8 +285,21 @@ export class RequestCommand {
       throw error
     }
     if (!isHeld(step)) return step
-    const patienceMs = patienceOf(this.#connection, session.opening.program)
-    return session.hold(step, { signal: this.#gone.signal, patienceMs, told: () => undefined })
+    const preference = waitingPreference(this.#asked.headers)
+    const patienceMs = waitMs(preference, patienceOf(this.#connection, session.opening.program))
+    try {
+      return await session.hold(step, { signal: this.#gone.signal, patienceMs, told: () => undefined })
+    } catch (error) {
+      const failure = asGatewayError(error)
+      await session.afterTurn()
+      if (failure.code !== 'approval_pending') throw failure
+      const { rules } = judgement.decision
+      const { base, request, response } = this.#asked
+      const { policyVersion } = session
+      const address = `${originOf(request) ?? ''}${base}`
+      answerStillHeld(response, { error: failure, rules, policyVersion, preference, base: address })
+      return undefined
+    }
   }
 
   #ownAddresses(headers: readonly string[]): readonly string[] {

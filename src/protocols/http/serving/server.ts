@@ -14,8 +14,12 @@ import {
   requestHeaders,
 } from '../../../wire/http/index.ts'
 import { sendProblem } from '../errors.ts'
-import { answerMetadata, challengeOf } from '../resource-metadata.ts'
+import { Allowance } from '../own/allowance.ts'
+import { answerOwn, answerTooSoon, costOf } from '../own/answer.ts'
+import { isOwnPath } from '../own/place.ts'
+import { answerMetadata, challengeOf, originOf } from '../resource-metadata.ts'
 import { RequestCommand } from '../requests/command.ts'
+import { Outward } from '../requests/outward.ts'
 import { RequestBody } from '../requests/request-body.ts'
 import type { HttpSettings } from '../settings.ts'
 import { Upstreams } from '../upstream/upstreams.ts'
@@ -63,6 +67,8 @@ export class HttpServer {
   readonly #sessions: HttpSessions
   readonly #upstreams: Upstreams
   readonly #owed = new OwedAnswers()
+  readonly #outward: Outward
+  readonly #allowance: Allowance
   /** By the client's address and port, which a TLS socket and the one beneath it have in common. */
   readonly #admitted = new Map<string, () => void>()
 
@@ -72,6 +78,8 @@ export class HttpServer {
   constructor(context: ProtocolContext) {
     this.#context = context
     this.#sessions = new HttpSessions(context)
+    this.#outward = new Outward(() => context.gateway.policy, context.configuredSecrets)
+    this.#allowance = new Allowance(context.gateway.clock)
     this.#upstreams = new Upstreams({
       clock: context.gateway.clock,
       resolveSecret: (reference) => context.resolveSecret(reference),
@@ -214,6 +222,7 @@ export class HttpServer {
     refuseUnclear(request)
     const asked = this.#admission(request, connectionByHost(request, this.#context.hosts?.()))
     const { target, headers } = asked
+    if (isOwnPath(target.path)) throw notOverWebSocket()
     const now = () => {
       const connection = this.#connection(asked.connection.name)
       return { connection, upstream: this.#upstreams.of(connection) }
@@ -252,6 +261,7 @@ export class HttpServer {
     if (answerMetadata(request, response, this.#context.signIn?.(), named !== undefined)) return
     const asked = this.#admission(request, named)
     const { connection, target, headers, base } = asked
+    if (isOwnPath(target.path)) return await this.#answerOwn(request, response, body, asked)
     const inHand = body.isShort ? await body.whole('it is short') : undefined
     await this.#within(request, asked, (session, gone) => {
       const parts = {
@@ -259,8 +269,30 @@ export class HttpServer {
         session,
         connection,
         upstream: this.#upstreams.of(connection),
+        outward: this.#outward,
       }
       return new RequestCommand(parts, { request, response, target, base, headers, body, inHand }, gone).run()
+    })
+  }
+
+  /** What the gateway says itself, to who asks below `/.sluice/`. */
+  async #answerOwn(
+    request: HttpRequest,
+    response: HttpResponse,
+    body: RequestBody,
+    asked: Admission,
+  ): Promise<void> {
+    const { connection, target, token, base } = asked
+    // What comes with a question is not read; nothing tells it from the next request.
+    if (!body.isComplete) response.shouldKeepAlive = false
+    const { chain } = this.#context.credentials.admitToken(token, connection.name)
+    const { routes } = this.#upstreams.of(connection)
+    const waitS = this.#allowance.take(chain, connection.name, costOf(target.path, routes))
+    if (waitS > 0) return answerTooSoon(response, waitS)
+    await this.#within(request, asked, (session) => {
+      const now = (): number => this.#context.gateway.clock.now()
+      const own = { session, connection, routes, base: `${originOf(request) ?? ''}${base}`, now }
+      return answerOwn(own, { method: request.method ?? '', path: target.path, response })
     })
   }
 
@@ -339,4 +371,10 @@ export class HttpServer {
     if (connection === undefined || !isOurs(connection)) throw nowhere()
     return connection
   }
+}
+
+function notOverWebSocket(): GatewayError {
+  return new GatewayError('unsupported', 'Ask the gateway itself without an upgrade.', {
+    retry: 'only-if-changed',
+  })
 }
