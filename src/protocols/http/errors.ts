@@ -3,11 +3,6 @@ import { problemOf } from '../../core/index.ts'
 import { writtenRefusal } from './refusal-forms.ts'
 import type { HttpResponse } from './sides.ts'
 
-/** A refusal as RFC 9457 problem details. */
-export function problemBytes(error: GatewayError): Buffer {
-  return Buffer.from(`${JSON.stringify(decisionOf(error))}\n`)
-}
-
 /** In `facts.reason` of what is thrown for a request that came to another host than it is for. */
 export const MISDIRECTED = 'misdirected'
 
