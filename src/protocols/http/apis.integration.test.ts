@@ -117,10 +117,48 @@ describe('an API that is described', () => {
     expect(intent?.head).toMatchObject({ class: 'read', reads: ['GET /people'] })
   })
 
+  it('hides the words of the upstream beside the data of GraphQL where fields of it are masked (P-05)', async () => {
+    const stage = await open()
+    const answer = {
+      data: { customer: { who: 'shown@example.com', name: 'c1' } },
+      errors: [
+        {
+          message: `duplicate ${HTTP_CANARIES[0]}`,
+          path: ['customer', 'who'],
+          extensions: { code: 'X', value: HTTP_CANARIES[0] },
+          data: { value: HTTP_CANARIES[0] },
+        },
+      ],
+      extensions: { cache: { keys: [HTTP_CANARIES[0]] } },
+      incremental: [{ data: { who: HTTP_CANARIES[0] }, path: ['customer'] }],
+      payload: { data: { customer: { who: HTTP_CANARIES[0] } } },
+    }
+    stage.json('POST /graphql', answer)
+    const client = await stage.client()
+    const ask = async (query: string) =>
+      (await client.request('POST /graphql', { headers: JSON_BODY, body: JSON.stringify({ query }) })).body
+    const masked = await ask('{ customer { who: email name } }')
+    expect(masked).toContain('"name":"c1"')
+    expect(masked).toContain('"path":["customer","who"]')
+    expect(client.received().toString()).not.toContain(HTTP_CANARIES[0])
+    stage.json('POST /graphql', [answer, answer])
+    await ask('{ customer { who: email name } }')
+    expect(client.received().toString()).not.toContain(HTTP_CANARIES[0])
+    // Where nothing of the data is masked, all is as it came.
+    stage.json('POST /graphql', { errors: [{ message: 'no such customer' }] })
+    expect(await ask('{ customer { name } }')).toContain('no such customer')
+  })
+
   it('has fields of heads masked where only these are labelled, and the body as it came', async () => {
     const stage = await open()
     stage.answer('GET /notes', (response) => {
-      response.writeHead(200, { 'content-type': 'text/plain', 'x-author': HTTP_CANARIES[0] }).end('just text')
+      response
+        .writeHead(200, {
+          'content-type': 'text/plain',
+          'x-author': HTTP_CANARIES[0],
+          x_author: HTTP_CANARIES[0],
+        })
+        .end('just text')
     })
     const client = await stage.client()
     const reply = await client.request('GET /notes')

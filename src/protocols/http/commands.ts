@@ -13,7 +13,7 @@ import type {
 import { brand, GatewayError, strictest } from '../../core/index.ts'
 import type { BodyRules, DetectorAssignment, JsonAssignment } from '../../session/index.ts'
 import type { Target } from '../../wire/http/index.ts'
-import { parseMediaType, saysAnotherMethod } from '../../wire/http/index.ts'
+import { fieldKey, parseMediaType, saysAnotherMethod } from '../../wire/http/index.ts'
 import { effectOf, operationsOf } from './graphql-commands.ts'
 import type { Route, RouteLabel } from './route-table.ts'
 
@@ -47,7 +47,7 @@ export type RequestParts = {
   readonly outward?: readonly OutwardKind[] | undefined
 }
 
-/** What of an answer is masked: its body, and fields of its head by their names in lower case. */
+/** What of an answer is masked: its body, and fields of its head by `fieldKey`. */
 export type AnswerRules = BodyRules & { readonly fields: ReadonlyMap<string, MaskingRule> }
 
 /** A request as it is judged. */
@@ -131,7 +131,7 @@ export function judgedRequest(route: Route, request: RequestParts): JudgedReques
     key: keyOf(route, request),
     facts,
     sealing: sealingOf(route, labels),
-    rules: (masks) => rulesOf(answer, masks),
+    rules: (masks) => (ofFields.length === 0 ? rulesOf(answer, masks) : withBesides(rulesOf(answer, masks))),
   }
 }
 
@@ -277,6 +277,27 @@ function fieldsOf(request: RequestParts): BodyFields {
   return fieldsOfBody(form === 'graphql' ? 'other' : form, request.body)
 }
 
+/**
+ * What else an answer of GraphQL has than `data` is the upstream's own words (errors, extensions: GraphQL section 7.1), or data in
+ * another place than was asked (`incremental`, `payload`): where fields of `data` are masked, it is hidden.
+ */
+function withBesides(rules: AnswerRules): AnswerRules {
+  if (rules.paths.length === 0) return rules
+  const own = new Set(rules.paths.map(({ path }) => path))
+  const besides = BESIDES.filter((path) => !own.has(path)).map((path) => ({ path, rule: HIDDEN }))
+  return { ...rules, paths: [...rules.paths, ...besides] }
+}
+
+const HIDDEN = { kind: 'full' } as const
+const BESIDES = [
+  'errors[].message',
+  'errors[].extensions',
+  'errors[].data',
+  'extensions',
+  'incremental',
+  'payload',
+]
+
 /** The same object for the same labels and masks: what is made ready of it serves the next answer, too. */
 function rulesOf(labels: readonly RouteLabel[], masks: ReadonlyMap<LabelName, MaskingRule>): AnswerRules {
   let known = RULES.get(labels)
@@ -298,7 +319,7 @@ function madeRules(labels: readonly RouteLabel[], masks: ReadonlyMap<LabelName, 
     if ('path' in label) paths.push({ path: label.path, rule })
     else if ('detector' in label) detectors.push({ detector: label.detector, rule })
     // Two different rules for one field: nothing of it is shown.
-    else fields.set(label.header, fields.has(label.header) ? { kind: 'null' } : rule)
+    else fields.set(fieldKey(label.header), fields.has(fieldKey(label.header)) ? { kind: 'null' } : rule)
   }
   return { paths, detectors, nested: true, fields }
 }

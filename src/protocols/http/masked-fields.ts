@@ -1,7 +1,8 @@
 import type { MaskingRule } from '../../core/index.ts'
 import { cellMasker, maskedCell, TEXT } from '../../session/index.ts'
+import { fieldKey } from '../../wire/http/index.ts'
 
-/** The fields of an answer's head (names and values in turn), with those masked that have a rule, by name in lower case. */
+/** The fields of an answer's head (names and values in turn), with those masked that have a rule, by `fieldKey`. */
 export function maskedFields(
   headers: readonly string[],
   rules: ReadonlyMap<string, MaskingRule>,
@@ -10,7 +11,7 @@ export function maskedFields(
   const shown: string[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? ''
-    const rule = rules.get(name.toLowerCase())
+    const rule = rules.get(fieldKey(name))
     const value = headers[i + 1] ?? ''
     const kept = rule === undefined ? value : masked(value, rule)
     if (kept !== undefined) shown.push(name, kept)
