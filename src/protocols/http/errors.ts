@@ -6,6 +6,9 @@ import type { HttpResponse } from './sides.ts'
 /** In `facts.reason` of what is thrown for a request that came to another host than it is for. */
 export const MISDIRECTED = 'misdirected'
 
+/** The same for one that can be asked again in a moment, because others of its identity are answered by then: no decision. */
+export const BUSY = 'busy'
+
 /**
  * Never 408, 409, 429 or 5xx for a decision, which a budget that is spent is, too: clients retry those by themselves. What went to a wrong
  * host may be asked anew on another line (RFC 9110 section 15.5.20).
@@ -13,6 +16,7 @@ export const MISDIRECTED = 'misdirected'
 function decisionOf(error: GatewayError): ProblemDetails {
   const problem = problemOf(error)
   if (error.facts['reason'] === MISDIRECTED) return { ...problem, status: 421 }
+  if (error.facts['reason'] === BUSY) return problem
   return problem.status === 429 ? { ...problem, status: 403 } : problem
 }
 
@@ -34,6 +38,7 @@ export function sendProblem(
     'content-length': body.length,
     'cache-control': 'no-store',
     ...(status === 401 ? { 'www-authenticate': challenge } : {}),
+    ...(status === 429 ? { 'retry-after': '1' } : {}),
     ...(closes ? { connection: 'close' } : {}),
   })
   if (closes) response.write(body)

@@ -1,5 +1,6 @@
 import type { IdentityChain } from '../../../core/index.ts'
 import { GatewayError, identityKey, LIMITS } from '../../../core/index.ts'
+import { BUSY } from '../errors.ts'
 
 /** Requests on their way to one upstream, by who they are for: nobody has all of its connections. */
 export class Shares {
@@ -23,5 +24,6 @@ function tooMany(): GatewayError {
   return new GatewayError('limit_exceeded', 'Wait for answers: too many of your requests are on their way.', {
     remedy: `At most ${LIMITS.httpRequestsPerIdentityMax} of one identity are, on each connection.`,
     retry: 'later',
+    facts: { reason: BUSY },
   })
 }
