@@ -16,7 +16,7 @@ export type HttpRequest = {
   readonly complete: boolean
   readonly destroyed: boolean
   readonly readableEnded: boolean
-  /** Whether a body follows where no field says how long it is. Absent: none does. */
+  /** Of HTTP/2: whether a body follows where no field says how long it is. Absent in HTTP/1.1, where none does. */
   readonly isOpen?: boolean
   read(): unknown
   on(event: string, listener: () => void): unknown

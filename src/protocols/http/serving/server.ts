@@ -50,8 +50,9 @@ type Admission = {
 /** Refuses what came in clear over a network, and heads that are read in two ways. */
 function refuseUnclear(request: HttpRequest): void {
   refuseClear(request.socket)
-  // A request line without a version is HTTP/0.9, which has no fields; ours would be read by some and not by others.
-  if (request.httpVersionMajor === 0) throw new GatewayError('unsupported', 'Speak HTTP/1.1 or HTTP/2.')
+  // A request line without a version is HTTP/0.9, which has no fields, and one with 2.0 is none of HTTP/2: read by some and not by others.
+  const spoken = request.isOpen === undefined ? 1 : 2
+  if (request.httpVersionMajor !== spoken) throw new GatewayError('unsupported', 'Speak HTTP/1.1 or HTTP/2.')
   // HTTP/2 has whatever word a client likes.
   if (!METHODS.has(request.method ?? ''))
     throw new GatewayError('unsupported', 'This method is not spoken here.')
