@@ -36,7 +36,7 @@ export function answerStillHeld(response: HttpResponse, held: StillHeld): void {
       ...problem,
       status,
       remedy:
-        `${problem.remedy ?? ''} Nothing runs by itself: send the same request again once it is approved.`.trim(),
+        `Nothing runs by itself: send the same request again once it is approved. ${problem.remedy ?? ''}`.trim(),
       policy: { version: policyVersion, rules: rules.map(({ name }) => name) },
       ...(statusUrl === undefined ? {} : { statusUrl }),
       retryAfter,
